@@ -1,0 +1,113 @@
+"""The instance: one cluster and one workload, everything explicit (model.md section 8)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
+from hexsched.model.files import decode_json, read_bytes, write_bytes
+from hexsched.model.workload import Workflow, check_unique_ids
+
+DecodeModel = Literal["fluid", "fixed"]
+
+
+class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is scheduled, and on what. Simulator, solvers and verifier all start from this.
+
+    Attributes
+    ----------
+    format : str
+        Always ``"hexsched-instance/1"``.
+    decode_model : {"fluid", "fixed"}
+        How a batch advances (model.md section 3).
+    kv_bytes_per_token : number
+        kappa.
+    prefill : tuple of PrefillInstance
+    decode : tuple of DecodeInstance
+    links : tuple of Link
+        Exactly one for each (prefill, decode) pair.
+    workflows : tuple of Workflow
+    """
+
+    format: Literal["hexsched-instance/1"]
+    decode_model: DecodeModel
+    kv_bytes_per_token: Number
+    prefill: tuple[PrefillInstance, ...]
+    decode: tuple[DecodeInstance, ...]
+    links: tuple[Link, ...]
+    workflows: tuple[Workflow, ...]
+
+    def __post_init__(self) -> None:
+        check_number("kv_bytes_per_token", self.kv_bytes_per_token)
+        if not self.prefill:
+            raise ValueError("the prefill pool is empty; it needs at least one instance")
+        if not self.decode:
+            raise ValueError("the decode pool is empty; it needs at least one instance")
+        if not self.workflows:
+            raise ValueError("there are no workflows; at least one is needed")
+        names: set[str] = set()
+        for machine in (*self.prefill, *self.decode):
+            if machine.id in names:
+                raise ValueError(f"duplicate instance id {machine.id!r}")
+            names.add(machine.id)
+        self._check_links()
+        check_unique_ids(self.workflows)
+        room = max(machine.kv_capacity_tokens for machine in self.decode)
+        for workflow in self.workflows:
+            for call in workflow.calls:
+                if call.prompt_tokens + call.output_tokens > room:
+                    raise ValueError(
+                        f"call {call.call_id!r} of workflow {workflow.workflow_id!r} fits nowhere: it needs "
+                        f"{call.prompt_tokens + call.output_tokens} KV tokens, the largest KV cache holds {room}"
+                    )
+
+    def _check_links(self) -> None:
+        sources = {machine.id for machine in self.prefill}
+        targets = {machine.id for machine in self.decode}
+        seen: set[tuple[str, str]] = set()
+        for link in self.links:
+            if link.source not in sources:
+                raise ValueError(f"a link starts at {link.source!r}, which is no prefill instance")
+            if link.to not in targets:
+                raise ValueError(f"a link ends at {link.to!r}, which is no decode instance")
+            if (link.source, link.to) in seen:
+                raise ValueError(f"duplicate link from {link.source!r} to {link.to!r}")
+            seen.add((link.source, link.to))
+        for prefill in self.prefill:
+            for decode in self.decode:
+                if (prefill.id, decode.id) not in seen:
+                    raise ValueError(f"missing link from {prefill.id!r} to {decode.id!r}")
+
+    @property
+    def call_count(self) -> int:
+        """Number of calls over all workflows."""
+        return sum(len(w.calls) for w in self.workflows)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON; ``Instance.from_bytes(x.to_bytes()).to_bytes() == x.to_bytes()``."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+    @staticmethod
+    def from_bytes(data: bytes, where: str = "instance") -> Instance:
+        """Parse and validate; raises ``InputError`` naming ``where`` and the field."""
+        return decode_json(data, Instance, where)
+
+    def _repr_html_(self) -> str:
+        gpus = ", ".join(f"{m.id} ({m.gpu})" for m in (*self.prefill, *self.decode))
+        return (
+            f"<b>Instance</b>: {len(self.workflows)} workflows, {self.call_count} calls, "
+            f"{len(self.prefill)} prefill + {len(self.decode)} decode, {self.decode_model}<br><small>{gpus}</small>"
+        )
+
+
+def read_instance(path: str | Path) -> Instance:
+    """Read an instance file; raises ``InputError`` naming file and field."""
+    return Instance.from_bytes(read_bytes(path), str(path))
+
+
+def write_instance(path: str | Path, instance: Instance) -> None:
+    """Write an instance file in canonical form."""
+    write_bytes(path, instance.to_bytes())

@@ -1,0 +1,83 @@
+"""The schedule: where and when every call ran (model.md section 8)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from hexsched.errors import InputError
+from hexsched.model.files import convert, read_bytes, write_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ScheduledCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Placement and times (seconds) of one call.
+
+    A schedule is a claim; it is not checked here. ``hexsched.verify`` does that.
+    """
+
+    workflow_id: str
+    call_id: str
+    prefill_instance: str
+    prefill_start: float
+    prefill_end: float
+    decode_instance: str
+    admitted: float
+    decode_start: float
+    decode_end: float
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The outcome of a run: one ``ScheduledCall`` for each call, in the instance's order.
+
+    Attributes
+    ----------
+    format : str
+        Always ``"hexsched-schedule/1"``.
+    policy : str
+        What made it.
+    calls : tuple of ScheduledCall
+    """
+
+    format: Literal["hexsched-schedule/1"]
+    policy: str
+    calls: tuple[ScheduledCall, ...]
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON, one call a line."""
+        head = msgspec.json.encode({"format": self.format, "policy": self.policy})[:-1] + b',"calls":[\n'
+        return head + b",\n".join(msgspec.json.encode(call) for call in self.calls) + b"\n]}\n"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a call, columns named as the fields."""
+        import pandas as pd
+
+        return pd.DataFrame([msgspec.structs.asdict(call) for call in self.calls])
+
+    def _repr_html_(self) -> str:
+        return f"<b>Schedule</b> by {self.policy}: {len(self.calls)} calls"
+
+
+def read_schedule(path: str | Path) -> Schedule:
+    """Read a schedule file; raises ``InputError`` naming file and field.
+
+    ``NaN`` and ``Infinity`` are let through: it is the verifier that names them.
+    """
+    data = read_bytes(path)
+    try:
+        parsed = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"not valid JSON: {error}", path) from None
+    except RecursionError:
+        raise InputError("not valid JSON: nested too deeply", path) from None
+    return convert(parsed, Schedule, str(path))
+
+
+def write_schedule(path: str | Path, schedule: Schedule) -> None:
+    """Write a schedule file in canonical form."""
+    write_bytes(path, schedule.to_bytes())
