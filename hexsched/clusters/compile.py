@@ -1,0 +1,262 @@
+"""From a cluster and a workload to the explicit instance of model.md section 8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast, get_args
+
+import msgspec
+
+from hexsched.clusters.spec import ClusterSpec, DecodePool, PrefillPool
+from hexsched.errors import InputError
+from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
+from hexsched.model.instance import DecodeModel, Instance
+from hexsched.model.workload import Workflow
+from hexsched.profiles.catalogue import Gpu, Model, find_gpu, find_model
+from hexsched.profiles.laws import Laws
+from hexsched.profiles.profile import Profile, read_profile
+from hexsched.profiles.service import Service, service, typical_iteration_seconds
+
+KeyPath = tuple[str | int, ...]
+
+
+class FieldError(InputError):
+    """Bad input at a known place of a cluster.
+
+    Attributes
+    ----------
+    message : str
+        What is wrong, with the field.
+    path : tuple of str and int
+        The field, such as ``("prefill", 0, "gpu")``.
+    """
+
+    def __init__(self, message: str, cluster: ClusterSpec, path: KeyPath) -> None:
+        field = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
+        self.message = f"{field}: {message}"
+        self.path = path
+        super().__init__(self.message, f"cluster {cluster.name}")
+
+
+@dataclass(frozen=True)
+class Machines:
+    """A compiled cluster: everything of an instance but the workflows.
+
+    Attributes
+    ----------
+    kv_bytes_per_token : int
+        kappa.
+    prefill, decode, links
+        As in ``Instance``.
+    services : dict of (phase, pool index) to Service
+        What each pool's numbers are and where they come from.
+    """
+
+    kv_bytes_per_token: int
+    prefill: tuple[PrefillInstance, ...]
+    decode: tuple[DecodeInstance, ...]
+    links: tuple[Link, ...]
+    services: dict[tuple[str, int], Service]
+
+
+def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode_model: str | None = None) -> Instance:
+    """The instance of ``workflows`` on ``cluster``; the same inputs give the same bytes.
+
+    Parameters
+    ----------
+    cluster : ClusterSpec
+    workflows : sequence of Workflow
+    decode_model : {"fluid", "fixed"}, optional
+        In place of the cluster's.
+
+    Raises
+    ------
+    InputError
+        Naming the cluster and its field, or the workflow that does not fit.
+    """
+    chosen = cluster.decode_model if decode_model is None else decode_model
+    if chosen not in get_args(DecodeModel):
+        raise InputError(f"unknown decode model {chosen!r}; known: {', '.join(get_args(DecodeModel))}")
+    machines = compile_cluster(cluster)
+    try:
+        return Instance(
+            format="hexsched-instance/1",
+            decode_model=cast(DecodeModel, chosen),
+            kv_bytes_per_token=machines.kv_bytes_per_token,
+            prefill=machines.prefill,
+            decode=machines.decode,
+            links=machines.links,
+            workflows=tuple(workflows),
+        )
+    except ValueError as error:
+        raise InputError(str(error), f"cluster {cluster.name}") from None
+
+
+def compile_cluster(cluster: ClusterSpec) -> Machines:
+    """Instances and links with explicit numbers; instances are called ``p0-A100``, ``d3-H200`` in the file's order.
+
+    Raises
+    ------
+    FieldError
+        For an unknown GPU or model, a model that does not fit, a profile that cannot be read, bad coefficients.
+    """
+    model = _model(cluster)
+    profile = _profile(cluster)
+    gpus = _gpus(cluster)
+    services: dict[tuple[str, int], Service] = {}
+    prefill: list[PrefillInstance] = []
+    decode: list[DecodeInstance] = []
+    for index, pool in enumerate(cluster.prefill):
+        key = ("prefill", index)
+        try:
+            services[key] = _prefill_service(pool, model, gpus[key], profile)
+            prefill += _prefill_instances(pool, services[key], first=len(prefill))
+        except (InputError, ValueError) as error:
+            raise FieldError(str(error), cluster, key) from None
+    for index, decode_pool in enumerate(cluster.decode):
+        key = ("decode", index)
+        try:
+            services[key] = _decode_service(decode_pool, model, gpus[key], profile, cluster)
+            decode += _decode_instances(decode_pool, services[key], first=len(decode))
+        except (InputError, ValueError) as error:
+            raise FieldError(str(error), cluster, key) from None
+    links = _links(cluster, gpus, prefill, decode)
+    return Machines(model.kv_bytes_per_token, tuple(prefill), tuple(decode), links, services)
+
+
+def _model(cluster: ClusterSpec) -> Model:
+    if isinstance(cluster.model, Model):
+        return cluster.model
+    try:
+        return find_model(cluster.model)
+    except InputError as error:
+        raise FieldError(str(error), cluster, ("model",)) from None
+
+
+def _profile(cluster: ClusterSpec) -> Profile | None:
+    if cluster.profile is None:
+        return None
+    try:
+        return read_profile(cluster.profile)
+    except InputError as error:
+        raise FieldError(str(error), cluster, ("profile",)) from None
+
+
+def _gpus(cluster: ClusterSpec) -> dict[tuple[str, int], Gpu]:
+    """The GPU of each pool."""
+    found = {}
+    names = {"prefill": [pool.gpu for pool in cluster.prefill], "decode": [pool.gpu for pool in cluster.decode]}
+    for phase in names:
+        for index, name in enumerate(names[phase]):
+            found[phase, index] = _gpu(name, cluster, (phase, index, "gpu"))
+    return found
+
+
+def _gpu(name: str, cluster: ClusterSpec, path: KeyPath) -> Gpu:
+    try:
+        return find_gpu(name, cluster.gpus)
+    except InputError as error:
+        raise FieldError(str(error), cluster, path) from None
+
+
+def _prefill_service(pool: PrefillPool, model: Model, gpu: Gpu, profile: Profile | None) -> Service:
+    if pool.prefill_coeffs is None:
+        return service(model, gpu, pool.tensor_parallel, profile)
+    # Whoever gives coefficients may serve other weights than bf16: memory is then not checked.
+    found = service(model, gpu, pool.tensor_parallel, profile, kv_capacity=0)
+    p0, p1, p2 = map(float, pool.prefill_coeffs)
+    return msgspec.structs.replace(found, prefill_coeffs=(p0, p1, p2), source="given", prefill_mape=None)
+
+
+def _decode_service(pool: DecodePool, model: Model, gpu: Gpu, profile: Profile | None, cluster: ClusterSpec) -> Service:
+    found = service(
+        model,
+        gpu,
+        pool.tensor_parallel,
+        profile,
+        max_batch=pool.max_batch,
+        kv_memory_fraction=pool.kv_memory_fraction,
+        kv_capacity=pool.kv_capacity_tokens,
+        typical=cluster.typical_batch,
+    )
+    if pool.decode_coeffs is not None:
+        d0, d1, d2 = map(float, pool.decode_coeffs)
+        curve = None if pool.batch_curve is None else tuple((b, float(s)) for b, s in pool.batch_curve)
+        laws = Laws(prefill_coeffs=found.prefill_coeffs, decode_coeffs=(d0, d1, d2), batch_curve=curve)
+        found = msgspec.structs.replace(
+            found,
+            decode_coeffs=laws.decode_coeffs,
+            batch_curve=laws.batch_curve,
+            fixed_iteration_time=typical_iteration_seconds(laws, pool.max_batch, cluster.typical_batch),
+            source="given",
+            decode_mape=None,
+        )
+    if pool.fixed_iteration_time is not None:
+        found = msgspec.structs.replace(found, fixed_iteration_time=float(pool.fixed_iteration_time))
+    return found
+
+
+def _prefill_instances(pool: PrefillPool, numbers: Service, first: int) -> list[PrefillInstance]:
+    return [
+        PrefillInstance(id=f"p{k}-{numbers.gpu}", gpu=numbers.gpu, prefill_coeffs=numbers.prefill_coeffs)
+        for k in range(first, first + pool.count)
+    ]
+
+
+def _decode_instances(pool: DecodePool, numbers: Service, first: int) -> list[DecodeInstance]:
+    return [
+        DecodeInstance(
+            id=f"d{k}-{numbers.gpu}",
+            gpu=numbers.gpu,
+            decode_coeffs=numbers.decode_coeffs,
+            batch_curve=numbers.batch_curve,
+            fixed_iteration_time=numbers.fixed_iteration_time,
+            kv_capacity_tokens=numbers.kv_capacity_tokens,
+            max_batch=numbers.max_batch,
+        )
+        for k in range(first, first + pool.count)
+    ]
+
+
+def _links(
+    cluster: ClusterSpec,
+    gpus: dict[tuple[str, int], Gpu],
+    prefill: Sequence[PrefillInstance],
+    decode: Sequence[DecodeInstance],
+) -> tuple[Link, ...]:
+    overrides = _overrides(cluster, gpus)
+    sources = [(gpus["prefill", k], p.tensor_parallel) for k, p in enumerate(cluster.prefill) for _ in range(p.count)]
+    targets = [(gpus["decode", k], p.tensor_parallel) for k, p in enumerate(cluster.decode) for _ in range(p.count)]
+    links = []
+    for machine, (source, source_tp) in zip(prefill, sources, strict=True):
+        for other, (target, target_tp) in zip(decode, targets, strict=True):
+            latency, bandwidth = overrides.get((source.name, target.name), (None, None))
+            if latency is None:
+                latency = cluster.links.latency
+            if bandwidth is None:
+                rates = (getattr(gpu, f"{cluster.links.fabric}_bandwidth") for gpu in (source, target))
+                bandwidth = min(rates) * min(source_tp, target_tp)
+            links.append(Link(source=machine.id, to=other.id, latency=latency, bandwidth=bandwidth))
+    return tuple(links)
+
+
+def _overrides(
+    cluster: ClusterSpec, gpus: dict[tuple[str, int], Gpu]
+) -> dict[tuple[str, str], tuple[float | None, float | None]]:
+    """(latency, bandwidth) by the names of the GPUs at either end."""
+    found: dict[tuple[str, str], tuple[float | None, float | None]] = {}
+    for index, override in enumerate(cluster.links.overrides):
+        ends = []
+        for key, phase, name in (("from", "prefill", override.source), ("to", "decode", override.to)):
+            path = ("links", "overrides", index, key)
+            gpu = _gpu(name, cluster, path)
+            present = sorted({pool_gpu.name for (pool_phase, _), pool_gpu in gpus.items() if pool_phase == phase})
+            if gpu.name not in present:
+                raise FieldError(f"no {phase} pool has {gpu.name}; they have {', '.join(present)}", cluster, path)
+            ends.append(gpu.name)
+        pair = (ends[0], ends[1])
+        if pair in found:
+            raise FieldError(f"a second override from {pair[0]} to {pair[1]}", cluster, ("links", "overrides", index))
+        found[pair] = (override.latency, override.bandwidth)
+    return found

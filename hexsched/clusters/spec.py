@@ -1,0 +1,169 @@
+"""What a cluster file says: GPU types, counts, tensor-parallel degrees, the model and the links."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+
+from hexsched.model.cluster import Number, check_number
+from hexsched.model.instance import DecodeModel
+from hexsched.profiles.catalogue import Gpu, Model
+from hexsched.profiles.service import DEFAULT_KV_MEMORY_FRACTION, DEFAULT_MAX_BATCH, TypicalBatch
+
+FABRICS = ("nic", "nvlink")
+MAX_INSTANCES = 1024  # of one phase; every pair gets a link
+
+
+class PrefillPool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Identical prefill instances.
+
+    Attributes
+    ----------
+    gpu : str
+        A GPU of the catalogue or of the cluster's own ``gpus``.
+    count : int
+        Instances, each one model replica.
+    tensor_parallel : int
+        GPUs of one instance.
+    prefill_coeffs : tuple, optional
+        [p0, p1, p2] in place of the profile's.
+    """
+
+    gpu: str
+    count: int
+    tensor_parallel: int
+    prefill_coeffs: tuple[Number, Number, Number] | None = None
+
+    def __post_init__(self) -> None:
+        _check_pool(self.count, self.tensor_parallel)
+
+
+class DecodePool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Identical decode instances; ``gpu``, ``count`` and ``tensor_parallel`` as in ``PrefillPool``.
+
+    Attributes
+    ----------
+    max_batch : int
+        Bmax.
+    kv_memory_fraction : float
+        Share of GPU memory for weights, reserve and KV cache.
+    decode_coeffs, batch_curve, fixed_iteration_time, kv_capacity_tokens : optional
+        In place of what the profile and the catalogue give. ``decode_coeffs`` sets the profile's curve aside too.
+    """
+
+    gpu: str
+    count: int
+    tensor_parallel: int
+    max_batch: int = DEFAULT_MAX_BATCH
+    kv_memory_fraction: float = DEFAULT_KV_MEMORY_FRACTION
+    decode_coeffs: tuple[Number, Number, Number] | None = None
+    batch_curve: tuple[tuple[int, Number], ...] | None = None
+    fixed_iteration_time: Number | None = None
+    kv_capacity_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_pool(self.count, self.tensor_parallel)
+        if not 1 <= self.max_batch <= 1_000_000:
+            raise ValueError(f"max_batch must be from 1 to 1000000, got {self.max_batch}")
+        if not 0 < self.kv_memory_fraction <= 1:
+            raise ValueError(f"kv_memory_fraction must be above 0 and at most 1, got {self.kv_memory_fraction}")
+        if self.batch_curve is not None and self.decode_coeffs is None:
+            raise ValueError("batch_curve needs decode_coeffs beside it: d2 is read from there")
+
+
+class LinkOverride(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"source": "from"}, omit_defaults=True
+):
+    """What is different from one GPU type (``"from"`` in files) to another; bytes/s and seconds of a whole link."""
+
+    source: str
+    to: str
+    bandwidth: Number | None = None
+    latency: Number | None = None
+
+    def __post_init__(self) -> None:
+        if self.bandwidth is not None:
+            check_number("bandwidth", self.bandwidth, positive=True)
+        if self.latency is not None:
+            check_number("latency", self.latency)
+
+
+class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Links between prefill and decode instances.
+
+    Attributes
+    ----------
+    fabric : {"nic", "nvlink"}
+        Whose one-way bandwidth per GPU counts; a pair gets the slower end's, times the smaller tensor-parallel degree.
+    latency : number
+        lambda, seconds. The default is the wire's (that of the GPU catalogue), without the software on the way.
+    overrides : tuple of LinkOverride
+        By GPU type.
+    """
+
+    fabric: str = "nic"
+    latency: Number = 10e-6
+    overrides: tuple[LinkOverride, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_number("latency", self.latency)
+        if self.fabric not in FABRICS:
+            raise ValueError(f"fabric must be {' or '.join(FABRICS)}, got {self.fabric!r}")
+
+
+class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A cluster as people write it; ``compile_instance`` makes it explicit.
+
+    Attributes
+    ----------
+    name : str
+    model : str or Model
+        A model of the catalogue, or all its sizes.
+    prefill, decode : tuple of pools
+    decode_model : {"fluid", "fixed"}
+    links : Links
+    profile : str, optional
+        A fitted profile that comes before the shipped fits; in a file, relative to it.
+    typical_batch : TypicalBatch
+        Where the ``fixed`` decode model's iteration time is read off.
+    gpus : tuple of Gpu
+        GPU types beside those of the catalogue.
+    """
+
+    name: str
+    model: str | Model
+    prefill: tuple[PrefillPool, ...]
+    decode: tuple[DecodePool, ...]
+    decode_model: str = "fluid"
+    links: Links = Links()
+    profile: str | None = None
+    typical_batch: TypicalBatch = TypicalBatch()
+    gpus: tuple[Gpu, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ValueError("name must not be empty")
+        if self.decode_model not in get_args(DecodeModel):
+            raise ValueError(f"decode_model must be {' or '.join(get_args(DecodeModel))}, got {self.decode_model!r}")
+        for phase in ("prefill", "decode"):
+            pools = getattr(self, phase)
+            if not pools:
+                raise ValueError(f"{phase} must list at least one pool")
+            total = sum(pool.count for pool in pools)
+            if total > MAX_INSTANCES:
+                raise ValueError(f"{phase} has {total} instances, at most {MAX_INSTANCES} are allowed")
+
+    def _repr_html_(self) -> str:
+        def pools(phase: tuple[PrefillPool, ...] | tuple[DecodePool, ...]) -> str:
+            return ", ".join(f"{pool.count} x {pool.gpu} (tp {pool.tensor_parallel})" for pool in phase)
+
+        model = self.model if isinstance(self.model, str) else self.model.name
+        return f"<b>{self.name}</b>: {model}<br>prefill: {pools(self.prefill)}<br>decode: {pools(self.decode)}"
+
+
+def _check_pool(count: int, tensor_parallel: int) -> None:
+    if not 1 <= count <= MAX_INSTANCES:
+        raise ValueError(f"count must be from 1 to {MAX_INSTANCES}, got {count}")
+    if not 1 <= tensor_parallel <= MAX_INSTANCES:
+        raise ValueError(f"tensor_parallel must be from 1 to {MAX_INSTANCES}, got {tensor_parallel}")

@@ -1,0 +1,166 @@
+"""YAML with the line of every key kept, so that an error can name it.
+
+Plain scalars follow YAML 1.2's core schema: ``25e9`` is a number, ``no`` and ``2024-01-01`` are text. PyYAML's own
+rules are YAML 1.1's, which make them text, a boolean and a date.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import msgspec.inspect
+import yaml
+
+from hexsched.errors import InputError
+from hexsched.model.files import validation_message
+
+KeyPath = tuple[str | int, ...]
+
+MAX_BYTES = 2**18  # PyYAML takes seconds for it, and no cluster comes near
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, object] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf"), float("inf")),
+    "-.inf": float("-inf"),
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed YAML file.
+
+    Attributes
+    ----------
+    data : object
+        Mappings, sequences and scalars as dicts, lists and Python values.
+    lines : dict
+        Line (from 1) of the node at each path, such as ``("prefill", 0, "gpu")``; that of its key inside a mapping.
+    file : str
+        For messages.
+    """
+
+    data: object
+    lines: dict[KeyPath, int]
+    file: str
+
+    def where(self, path: KeyPath, message: str = "") -> str:
+        """``"file:line"`` of the node at ``path``, or of the nearest one around it.
+
+        Where the node is a mapping and ``message`` speaks of one of its keys, it is that key's line.
+        """
+        while path not in self.lines:
+            path = path[:-1]
+        spoken_of = ((*path, word) for word in re.findall(r"\w+", message))
+        path = next((key for key in spoken_of if key in self.lines), path)
+        return f"{self.file}:{self.lines[path]}"
+
+    def input_error(self, error: msgspec.ValidationError, kind: type) -> InputError:
+        """The ``InputError`` for what msgspec found in ``data`` as ``kind``, with the line of the key at fault."""
+        message = validation_message(error)
+        place = str(error).rpartition(" - at `$")[2].rstrip("`") if " - at `$" in str(error) else ""
+        path: KeyPath = tuple(int(index) if index else key for key, index in re.findall(r"(\w+)|\[(\d+)\]", place))
+        unknown = re.search(r"contains unknown field '(.*)'", message)
+        if unknown:
+            message += _known_keys(kind, path, unknown[1])
+        return InputError(message, self.where(path, message))
+
+
+def parse_yaml(text: str, file: str | Path) -> Document:
+    """Parse one YAML document.
+
+    Raises
+    ------
+    InputError
+        Naming file and line: a syntax error, a duplicate key, a key that is no word, an alias, a second document.
+    """
+    if len(text) > MAX_BYTES:
+        raise InputError(f"the file is larger than {MAX_BYTES // 1024} KiB, which no cluster file is", file)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            raise InputError("the file is empty", file)
+        walk = _Walk(str(file))
+        return Document(walk.child(root, (), root), walk.lines, str(file))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = str(file) if mark is None else f"{file}:{mark.line + 1}"
+        told = ", ".join(filter(None, (error.context, error.problem)))
+        raise InputError(f"not valid YAML: {told}", where) from None
+    except yaml.YAMLError as error:
+        raise InputError(f"not valid YAML: {error}", file) from None
+    except RecursionError:
+        raise InputError("not valid YAML: nested too deeply", file) from None
+
+
+class _Walk:
+    """Turns nodes into values, noting lines on the way."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: dict[KeyPath, int] = {}
+        self.seen: set[int] = set()
+
+    def value(self, node: yaml.Node, path: KeyPath) -> object:
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        if id(node) in self.seen:
+            # Nested aliases can grow a small file without bound, and a node can contain itself.
+            raise self.error(node, "aliases (*name) of mappings and sequences are not supported; write them out")
+        self.seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.child(item, (*path, index), item) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.MappingNode)
+        result: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key is None:
+                raise self.error(key_node, "a key must be a word")
+            if key in result:
+                raise self.error(key_node, f"duplicate key {key!r}, first on line {self.lines[(*path, key)]}")
+            result[key] = self.child(value_node, (*path, key), key_node)
+        return result
+
+    def child(self, node: yaml.Node, path: KeyPath, at: yaml.Node) -> object:
+        self.lines[path] = at.start_mark.line + 1
+        return self.value(node, path)
+
+    def error(self, node: yaml.Node, message: str) -> InputError:
+        return InputError(message, f"{self.file}:{node.start_mark.line + 1}")
+
+
+def _known_keys(kind: type, path: KeyPath, unknown: str) -> str:
+    """What could have been written in place of the ``unknown`` key of the mapping at ``path`` of a ``kind``."""
+    found: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
+    for key in (*path, None):
+        if isinstance(found, msgspec.inspect.UnionType):
+            found = next(option for option in found.types if isinstance(option, msgspec.inspect.StructType))
+        if isinstance(found, msgspec.inspect.VarTupleType):
+            found = found.item_type
+        elif isinstance(found, msgspec.inspect.StructType) and key is not None:
+            found = next(field.type for field in found.fields if field.encode_name == key)
+    assert isinstance(found, msgspec.inspect.StructType)
+    known = [field.encode_name for field in found.fields]
+    close = difflib.get_close_matches(unknown, known, n=1)
+    return f"; {f'did you mean {close[0]}? ' if close else ''}known: {', '.join(known)}"
+
+
+def _scalar(node: yaml.ScalarNode) -> object:
+    text: str = node.value
+    if node.style is not None:  # quoted or block
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text) and len(text) < 40:
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text

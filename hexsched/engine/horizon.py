@@ -1,0 +1,63 @@
+"""Standalone completion horizons H_w (model.md section 4), from true lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hexsched.engine.kernel import interpreted, kernel
+from hexsched.engine.physics import best_seconds
+from hexsched.engine.state import Array
+from hexsched.engine.tables import Workload, build_board, workload_columns
+from hexsched.model import Instance
+
+
+def horizons(instance: Instance) -> dict[str, float]:
+    """H_w of every workflow of an instance, in seconds, by workflow id in file order."""
+    workload, places = workload_columns(instance)
+    seconds = standalone_horizons(instance, workload)
+    return {w.workflow_id: float(seconds[k]) for w, k in zip(instance.workflows, places.workflow, strict=True)}
+
+
+def standalone_horizons(instance: Instance, workload: Workload, compiled: bool = True) -> Array:
+    """H_w: the critical path with weight delay + best on each call, (W,) seconds in the order of ``workload``."""
+    board = build_board(instance, 1, 1)
+    calls = len(workload.n)
+    path = np.zeros(calls)
+    best = best_of_each if compiled else interpreted(best_of_each)
+    best(board, workload.n, workload.h, workload.m, path)
+    walk = extend_paths if compiled else interpreted(extend_paths)
+    parent, child = workload.edges[:, 0], workload.edges[:, 1]
+    children = np.bincount(parent, minlength=calls)
+    missing = np.bincount(child, minlength=calls)
+    walk(path, workload.delay, missing, np.cumsum(children) - children, children, np.ascontiguousarray(child))
+    longest = np.zeros(len(workload.arrival))
+    np.maximum.at(longest, workload.workflow, path)
+    return longest
+
+
+@kernel
+def best_of_each(board, n, h, m, out):  # type: ignore[no-untyped-def]
+    """best_c of every call."""
+    for c in range(n.shape[0]):
+        out[c] = best_seconds(board, n[c], h[c], float(m[c]), n[c] + m[c])
+
+
+@kernel
+def extend_paths(path, delay, missing, first_child, children, child_list):  # type: ignore[no-untyped-def]
+    """Turn best_c in ``path`` into the longest chain of delay + best that ends with c; ``missing`` is used up."""
+    before = np.zeros(path.shape[0])
+    stack = np.flatnonzero(missing == 0)
+    room = np.empty(path.shape[0], np.int64)
+    size = stack.shape[0]
+    room[:size] = stack
+    while size > 0:
+        size -= 1
+        c = room[size]
+        path[c] += before[c] + delay[c]
+        for k in range(first_child[c], first_child[c] + children[c]):
+            x = child_list[k]
+            before[x] = max(before[x], path[c])
+            missing[x] -= 1
+            if missing[x] == 0:
+                room[size] = x
+                size += 1

@@ -1,0 +1,87 @@
+"""One source, two ways to run it: compiled by numba, or as the plain Python it is written in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import types
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core.registry import CPUDispatcher
+from platformdirs import user_cache_path
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Compile ``function`` on first use, and keep the machine code on disk for the next process.
+
+    Kernels call only kernels, imported by name, and touch nothing but numbers and arrays. No fast-math: compiled and
+    interpreted runs agree to the last bit.
+    """
+    saved = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _cache_directory()  # read when caching is switched on, so only our kernels go there
+    try:
+        return numba.njit(cache=True, error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = saved
+
+
+@cache
+def interpreted(function: CPUDispatcher) -> Callable[..., Any]:
+    """``function`` as plain Python, and every kernel it calls likewise.
+
+    ``function.py_func`` alone would still call compiled kernels; here the globals it sees are replaced as well.
+    """
+    source = function.py_func
+    names = _Interpreted(source.__globals__)
+    return types.FunctionType(source.__code__, names, source.__name__, source.__defaults__, source.__closure__)
+
+
+class _Interpreted(dict[str, Any]):
+    """The globals of a module, with kernels replaced by their interpreted form."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        super().__init__(names)
+        for name, value in names.items():
+            if isinstance(value, CPUDispatcher):
+                self[name] = _Deferred(value)
+            elif hasattr(value, "interpreted"):
+                self[name] = value.interpreted
+
+
+class _Deferred:
+    """Interprets a kernel when it is first called, so that kernels of one module may call each other."""
+
+    def __init__(self, function: CPUDispatcher) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return interpreted(self.function)(*args)
+
+
+@cache
+def _cache_directory() -> str:
+    """A directory of its own for every state of the kernels' source.
+
+    numba looks for changes only in the file of the function it loads, not in what that function calls.
+    """
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256(numba.__version__.encode())
+    for folder in ("engine", "policies"):
+        for file in sorted((package / folder).rglob("*.py")):
+            digest.update(file.read_bytes())
+    name = f"kernels-{digest.hexdigest()[:16]}"
+    for base in (user_cache_path("hexsched"), Path(tempfile.gettempdir()) / f"hexsched-{os.getuid()}"):
+        try:
+            (base / name).mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(base / name, os.W_OK):
+            return str(base / name)
+    return tempfile.mkdtemp(prefix="hexsched-")

@@ -1,0 +1,223 @@
+"""What the engine stores, split in two: the *board*, which policies see, and the *truth*, which they never get.
+
+A call's row on the board is blank until the engine reveals it at its release date; its true output length stays in
+the truth until the call completes. A compiled policy is handed the board alone.
+
+Calls are numbered in the order of (workflow id, call id), so a smaller number wins a tie.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# --- the board -------------------------------------------------------------------------------------------------------
+
+CALL = np.dtype(
+    [
+        # revealed at release
+        ("workflow", "i8"),
+        ("n", "i8"),  # prompt tokens
+        ("h", "i8"),  # cached prompt tokens
+        ("estimate", "f8"),  # estimated output tokens; the true number once the call is complete
+        ("needs_capacity", "i8"),  # the smallest KV cache of the cluster that can ever hold the call
+        ("released", "f8"),
+        ("best", "f8"),  # best_c under the estimate
+        ("path", "f8"),  # longest standalone path of the workflow that ends with this call
+        ("attained", "f8"),  # ATLAS: longest service of any chain of calls that leads here
+        # while it waits
+        ("entered", "f8"),  # when it entered the queue it is in
+        ("slot", "i8"),  # its place in the list that holds it
+        ("delta", "f8"),  # projected seconds from now to its completion, set by the last placement
+        ("python_key", "f8"),  # priority set by an order in plain Python
+        ("planned", "i8"),  # decode instance it is counted for before admission, -1 when none
+        # what happened to it
+        ("prefill_instance", "i8"),  # -1 before the prefill starts
+        ("prefill_start", "f8"),
+        ("prefill_end", "f8"),
+        ("decode_instance", "i8"),  # -1 before admission
+        ("admitted", "f8"),
+        ("decode_start", "f8"),
+        ("decode_end", "f8"),
+        ("joined", "f8"),  # iterations its decode instance had done when it joined the batch
+    ],
+    align=True,
+)
+
+WORKFLOW = np.dtype(
+    [
+        ("arrival", "f8"),
+        ("horizon", "f8"),  # H_w(t)
+        ("attained", "f8"),  # PLAS: service of its completed calls
+        ("starved_service", "f8"),  # service and waiting since the last anti-starvation promotion
+        ("starved_wait", "f8"),
+    ],
+    align=True,
+)
+
+PREFILL = np.dtype(
+    [
+        ("p0", "f8"),
+        ("p1", "f8"),
+        ("p2", "f8"),
+        ("kind", "i8"),  # identical instances, links included, share a kind
+        ("running", "i8"),  # call being prefilled, -1 when idle
+        ("busy_until", "f8"),
+        ("queued", "i8"),  # local queue: calls, prompt tokens, seconds of prefill
+        ("queued_tokens", "i8"),
+        ("queued_seconds", "f8"),
+    ],
+    align=True,
+)
+
+DECODE = np.dtype(
+    [
+        ("d2", "f8"),
+        ("theta", "f8"),
+        ("kv_capacity", "i8"),
+        ("max_batch", "i8"),
+        ("admitted", "i8"),  # calls with a reservation, in transfer or in the batch
+        ("reserved", "i8"),  # KV tokens reserved by them
+        ("batch", "i8"),  # B
+        ("kv", "f8"),  # K when last settled
+        ("iterations", "f8"),  # iterations done when last settled; starts anew with an empty batch
+        ("settled_at", "f8"),
+        ("in_transfer", "i8"),  # prompt tokens of admitted calls that have not joined yet
+        ("planned", "i8"),  # calls bound for here and not admitted: count, KV tokens, prompt tokens
+        ("planned_tokens", "f8"),
+        ("planned_prompt", "i8"),
+    ],
+    align=True,
+)
+
+CLOCK = np.dtype(
+    [
+        ("now", "f8"),
+        ("fixed", "i8"),  # 1 in the fixed decode model
+        ("epoch", "i8"),
+        ("released", "i8"),  # since the last decision: how many calls were released,
+        ("prefilled", "i8"),  # ... how many prefills ended,
+        ("completed", "i8"),  # ... and how many calls completed
+        ("ready", "i8"),  # calls on the central list of those ready for prefill
+        ("waiting", "i8"),  # calls on the central list of those ready for admission
+        ("turn_prefill", "i8"),  # round-robin counters
+        ("turn_decode", "i8"),
+        ("draws", "i8"),  # random numbers used up
+    ],
+    align=True,
+)
+
+PROJECTION = np.dtype(
+    [
+        ("epoch", "i8"),  # the decision epoch that the row describes
+        ("free", "f8"),  # KV tokens neither reserved nor planned
+        ("slots", "i8"),  # places in the batch neither taken nor planned
+        ("batch", "i8"),  # calls admitted or planned
+        ("kv", "f8"),  # KV tokens that they hold now or bring
+        ("held", "f8"),  # KV tokens in the batch now
+        ("iterations", "f8"),  # iterations done by now
+        ("sorted", "i8"),  # how many of its members stand in finishing order so far
+    ],
+    align=True,
+)
+
+
+class Board(NamedTuple):
+    """What a policy may see. I, J: prefill and decode instances; N: calls; B: largest batch."""
+
+    clock: Array  # CLOCK (1,)
+    calls: Array  # CALL (N,), blank before release
+    workflows: Array  # WORKFLOW (W,), blank before the first release
+    prefills: Array  # PREFILL (I,)
+    decodes: Array  # DECODE (J,)
+    batch_seconds: Array  # g_j(B) (J, B + 1)
+    latency: Array  # lambda_ij (I, J), seconds
+    per_token: Array  # kappa / omega_ij (I, J), seconds a token
+    pairs: Array  # (k, 2): one (i, j) of each kind of pair
+    released: Array  # calls released since the last decision, ascending
+    prefilled: Array  # calls whose prefill ended since the last decision, ascending
+    members: Array  # (J, B): calls admitted on j, in no order
+    ready: Array  # central list of calls ready for prefill
+    waiting: Array  # central list of calls ready for admission
+    queue_root: Array  # (I + J,): first entry of the local queue of each instance, prefill instances first
+    queue_key: Array  # (2 N,): priority of an entry, and the links of the heaps; entry c + N is c's wait for admission
+    queue_child: Array
+    queue_next: Array
+    promotion_root: Array  # the same for the time at which an entry counts as starved
+    promotion_key: Array
+    promotion_child: Array
+    promotion_next: Array
+    draws: Array  # uniform random numbers for randomised placements
+    projections: Array  # PROJECTION (J,)
+    finish_at: Array  # (J, B): members' projected seconds to completion, in finishing order as far as sorted
+    finish_tokens: Array  # (J, B): KV tokens that each of them frees
+    plan_key: Array  # scratch of the planner: a heap of calls
+    plan_item: Array
+    plan_wait: Array  # (I,): projected seconds until each prefill instance is free
+    kind_first: Array  # the prefill instance of each kind that is free first
+
+
+# --- the truth -------------------------------------------------------------------------------------------------------
+
+CALL_TRUTH = np.dtype(
+    [
+        ("workflow", "i8"),
+        ("n", "i8"),
+        ("m", "i8"),
+        ("h", "i8"),
+        ("kind", "i8"),
+        ("estimate", "f8"),
+        ("needs_capacity", "i8"),
+        ("delay", "f8"),
+        ("parents", "i8"),  # how many are not complete yet
+        ("first_child", "i8"),  # children are child_list[first_child : first_child + children]
+        ("children", "i8"),
+        ("path", "f8"),  # longest standalone path over its completed parents
+        ("attained", "f8"),
+    ],
+    align=True,
+)
+
+WORKFLOW_TRUTH = np.dtype(
+    [
+        ("arrival", "f8"),
+        ("horizon", "f8"),  # H_w
+        ("first_root", "i8"),  # calls without parents are root_list[first_root : first_root + roots]
+        ("roots", "i8"),
+    ],
+    align=True,
+)
+
+PROGRESS = np.dtype(
+    [
+        ("events", "i8"),  # entries in the event heap
+        ("arrived", "i8"),  # workflows that have arrived
+        ("incomplete", "i8"),  # calls not complete yet
+        ("oracle_horizon", "i8"),  # 1: reveal H_w instead of H_w(t) (an ablation)
+        ("class_mean", "i8"),  # 1: estimates are running means per kind of call
+        ("prior", "f8"),  # class_mean before anything has completed
+    ],
+    align=True,
+)
+
+
+class State(NamedTuple):
+    """The board and the truth behind it."""
+
+    board: Board
+    progress: Array  # PROGRESS (1,)
+    calls: Array  # CALL_TRUTH (N,)
+    workflows: Array  # WORKFLOW_TRUTH (W,)
+    child_list: Array
+    root_list: Array
+    arrival_order: Array  # workflows by (arrival, number)
+    event_at: Array  # heap of releases after a delay and ends of transfers
+    event: Array  # 2 call + (0 release, 1 end of transfer)
+    next_completion: Array  # (J,) seconds, inf when the batch is empty
+    target: Array  # (J, B): heap of the batch by the iteration (fixed: the time) at which each call completes
+    target_call: Array
+    kind_sum: Array  # output tokens of completed calls by kind (the last entry: all kinds), and their number
+    kind_count: Array

@@ -1,0 +1,218 @@
+"""From an instance to the flat arrays that the engine runs on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hexsched.engine import state as st
+from hexsched.engine.state import Array, Board, State
+from hexsched.model import Instance
+
+
+class Workload(NamedTuple):
+    """A workload as columns. Calls are in the order of (workflow id, call id), workflows in the order of their ids.
+
+    Attributes
+    ----------
+    arrival : (W,) float array
+    workflow, n, m, h : (N,) int arrays
+        The workflow of each call and its prompt, output and cached tokens.
+    delay : (N,) float array
+    kind : (N,) int array
+        Kinds of calls, numbered from 0.
+    edges : (E, 2) int array
+        (parent, child) pairs, sorted by parent, then child.
+    """
+
+    arrival: Array
+    workflow: Array
+    n: Array
+    m: Array
+    h: Array
+    delay: Array
+    kind: Array
+    edges: Array
+
+
+class Places(NamedTuple):
+    """Where the calls and workflows of an instance file stand in the engine's numbering."""
+
+    workflow: Array  # (W,) engine number of each workflow, in file order
+    call: Array  # (N,) engine number of each call, in file order
+
+
+def workload_columns(instance: Instance) -> tuple[Workload, Places]:
+    """The workload of an instance as columns, and how the file's order maps to them."""
+    ids = [w.workflow_id for w in instance.workflows]
+    workflow_order = sorted(range(len(ids)), key=ids.__getitem__)
+    workflow_place = np.empty(len(ids), np.int64)
+    workflow_place[workflow_order] = np.arange(len(ids))
+    first_in_file = np.cumsum([0] + [len(w.calls) for w in instance.workflows])
+    call_place = np.empty(first_in_file[-1], np.int64)
+    kinds: dict[str, int] = {}
+    rows: list[tuple[int, int, int, int, float, int]] = []
+    edges: list[tuple[int, int]] = []
+    for w, position in enumerate(workflow_order):
+        calls = instance.workflows[position].calls
+        order = sorted(range(len(calls)), key=lambda k: calls[k].call_id)
+        number = {calls[k].call_id: len(rows) + rank for rank, k in enumerate(order)}
+        for k in order:
+            call = calls[k]
+            c = len(rows)
+            call_place[first_in_file[position] + k] = c
+            kind = kinds.setdefault(call.kind, len(kinds))
+            rows.append((w, call.prompt_tokens, call.output_tokens, call.cached_tokens, call.delay, kind))
+            edges.extend((number[parent], c) for parent in call.parents)
+    workflow, n, m, h, delay, kind = (np.array(column) for column in zip(*rows, strict=True))
+    edge_array = np.array(sorted(edges), np.int64).reshape(-1, 2)
+    arrival = np.array([instance.workflows[k].arrival for k in workflow_order], np.float64)
+    columns = Workload(arrival, workflow, n, m, h, delay.astype(np.float64), kind, edge_array)
+    return columns, Places(workflow_place, call_place)
+
+
+def build_state(
+    instance: Instance,
+    workload: Workload,
+    *,
+    estimates: Array | None = None,
+    promotes: bool = False,
+    seed: int = 0,
+) -> State:
+    """A fresh state at time 0.
+
+    Parameters
+    ----------
+    instance : Instance
+        Its cluster is used; its workflows are not looked at.
+    workload : Workload
+    estimates : (N,) float array, optional
+        Estimated output tokens; the true ones when absent.
+    promotes : bool
+        Make room for queues with anti-starvation.
+    seed : int
+        Of the random placements.
+    """
+    calls, workflows = len(workload.n), len(workload.arrival)
+    board = build_board(instance, calls, workflows, promotes, seed)
+    truth = np.zeros(calls, st.CALL_TRUTH).view(np.recarray)
+    truth.workflow, truth.n, truth.m, truth.h = workload.workflow, workload.n, workload.m, workload.h
+    truth.kind, truth.delay = workload.kind, workload.delay
+    truth.estimate = workload.m if estimates is None else estimates
+    capacities = np.unique([d.kv_capacity_tokens for d in instance.decode])
+    truth.needs_capacity = capacities[np.searchsorted(capacities, workload.n + workload.m)]
+    parent, child = workload.edges[:, 0], workload.edges[:, 1]
+    truth.parents = np.bincount(child, minlength=calls)
+    truth.children = np.bincount(parent, minlength=calls)
+    truth.first_child = np.cumsum(truth.children) - truth.children
+    roots = np.flatnonzero(truth.parents == 0)
+    flows = np.zeros(workflows, st.WORKFLOW_TRUTH).view(np.recarray)
+    flows.arrival = workload.arrival
+    flows.roots = np.bincount(workload.workflow[roots], minlength=workflows)
+    flows.first_root = np.cumsum(flows.roots) - flows.roots
+    kinds = int(workload.kind.max()) + 1
+    progress = _record(st.PROGRESS, incomplete=calls, prior=256.0)
+    decodes, batch = len(instance.decode), board.members.shape[1]
+    return State(
+        board=board,
+        progress=progress,
+        calls=truth,
+        workflows=flows,
+        child_list=np.ascontiguousarray(child),
+        root_list=roots,
+        arrival_order=np.argsort(workload.arrival, kind="stable"),
+        event_at=np.zeros(calls + 1),
+        event=np.zeros(calls + 1, np.int64),
+        next_completion=np.full(decodes, np.inf),
+        target=np.zeros((decodes, batch)),
+        target_call=np.zeros((decodes, batch), np.int64),
+        kind_sum=np.zeros(kinds + 1),
+        kind_count=np.zeros(kinds + 1, np.int64),
+    )
+
+
+def build_board(instance: Instance, calls: int, workflows: int, promotes: bool = False, seed: int = 0) -> Board:
+    """A blank board of the instance's cluster with room for that many calls and workflows."""
+    prefill_count, decode_count = len(instance.prefill), len(instance.decode)
+    latency = np.zeros((prefill_count, decode_count))
+    per_token = np.zeros((prefill_count, decode_count))
+    prefill_at = {machine.id: i for i, machine in enumerate(instance.prefill)}
+    decode_at = {machine.id: j for j, machine in enumerate(instance.decode)}
+    for link in instance.links:
+        i, j = prefill_at[link.source], decode_at[link.to]
+        latency[i, j] = link.latency
+        per_token[i, j] = instance.kv_bytes_per_token / link.bandwidth
+    prefills = np.zeros(prefill_count, st.PREFILL).view(np.recarray)
+    for i, machine in enumerate(instance.prefill):
+        prefills[i].p0, prefills[i].p1, prefills[i].p2 = machine.prefill_coeffs
+    prefills.running = -1
+    prefills.kind = _kinds([(*m.prefill_coeffs, *latency[i], *per_token[i]) for i, m in enumerate(instance.prefill)])
+    decodes = np.zeros(decode_count, st.DECODE).view(np.recarray)
+    width = min(max(m.max_batch for m in instance.decode), calls)
+    batch_seconds = np.zeros((decode_count, width + 1))
+    for j, server in enumerate(instance.decode):
+        decodes[j].d2 = server.decode_coeffs[2]
+        decodes[j].theta = server.fixed_iteration_time
+        decodes[j].kv_capacity = server.kv_capacity_tokens
+        decodes[j].max_batch = server.max_batch
+        batch_seconds[j, 1:] = [server.batch_seconds(b) for b in range(1, width + 1)]
+    decode_kinds = _kinds(
+        [
+            (m.decode_coeffs, m.batch_curve, m.fixed_iteration_time, m.kv_capacity_tokens, *latency[:, j], *per_token[:, j])
+            for j, m in enumerate(instance.decode)
+        ]
+    )
+    first_prefill = np.unique(prefills.kind, return_index=True)[1]
+    first_decode = np.unique(decode_kinds, return_index=True)[1]
+    pairs = np.array([(i, j) for i in first_prefill for j in first_decode], np.int64)
+    table = np.zeros(calls, st.CALL).view(np.recarray)
+    table.prefill_instance = table.decode_instance = table.planned = -1
+    projections = np.zeros(decode_count, st.PROJECTION).view(np.recarray)
+    projections.epoch = -1
+    machines, entries, starving = prefill_count + decode_count, 2 * calls, 2 * calls if promotes else 1
+    return Board(
+        clock=_record(st.CLOCK, fixed=int(instance.decode_model == "fixed")),
+        calls=table,
+        workflows=np.zeros(workflows, st.WORKFLOW).view(np.recarray),
+        prefills=prefills,
+        decodes=decodes,
+        batch_seconds=batch_seconds,
+        latency=latency,
+        per_token=per_token,
+        pairs=pairs,
+        released=np.zeros(calls, np.int64),
+        prefilled=np.zeros(prefill_count, np.int64),
+        members=np.zeros((decode_count, width), np.int64),
+        ready=np.zeros(calls, np.int64),
+        waiting=np.zeros(calls, np.int64),
+        queue_root=np.full(machines, -1, np.int64),
+        queue_key=np.zeros(entries),
+        queue_child=np.zeros(entries, np.int64),
+        queue_next=np.zeros(entries, np.int64),
+        promotion_root=np.full(machines, -1, np.int64),
+        promotion_key=np.zeros(starving),
+        promotion_child=np.zeros(starving, np.int64),
+        promotion_next=np.zeros(starving, np.int64),
+        draws=np.random.Generator(np.random.PCG64(seed)).random(4 * calls),
+        projections=projections,
+        finish_at=np.zeros((decode_count, width)),
+        finish_tokens=np.zeros((decode_count, width)),
+        plan_key=np.zeros(calls),
+        plan_item=np.zeros(calls, np.int64),
+        plan_wait=np.zeros(prefill_count),
+        kind_first=np.zeros(len(first_prefill), np.int64),
+    )
+
+
+def _kinds(descriptions: list[Any]) -> list[int]:
+    """The same number for equal descriptions, numbered by first appearance."""
+    numbers: dict[Any, int] = {}
+    return [numbers.setdefault(d, len(numbers)) for d in descriptions]
+
+
+def _record(dtype: np.dtype[Any], **values: float) -> Array:
+    record = np.zeros(1, dtype).view(np.recarray)
+    for name, value in values.items():
+        record[name] = value
+    return record

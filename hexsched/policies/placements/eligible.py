@@ -1,0 +1,32 @@
+"""Decode instances that can ever hold a call: the others are no choice at all."""
+
+from __future__ import annotations
+
+from hexsched.engine.kernel import kernel
+
+
+@kernel
+def can_hold(board, c, j):  # type: ignore[no-untyped-def]
+    """Whether call ``c`` fits on an empty ``j``."""
+    return board.decodes[j].kv_capacity >= board.calls[c].needs_capacity
+
+
+@kernel
+def count_eligible(board, c):  # type: ignore[no-untyped-def]
+    """How many decode instances can ever hold ``c``."""
+    count = 0
+    for j in range(board.decodes.shape[0]):
+        if can_hold(board, c, j):
+            count += 1
+    return count
+
+
+@kernel
+def nth_eligible(board, c, nth):  # type: ignore[no-untyped-def]
+    """The ``nth`` (from 0) decode instance that can ever hold ``c``."""
+    for j in range(board.decodes.shape[0]):
+        if can_hold(board, c, j):
+            if nth == 0:
+                return j
+            nth -= 1
+    return -1

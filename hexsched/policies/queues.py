@@ -1,0 +1,115 @@
+"""Local queues: one for each instance, served by priority, as a router with workers behind it has.
+
+Each queue is a pairing heap by priority: entry c is call c waiting for prefill, entry c + N is c waiting for
+admission. With anti-starvation an entry stands in a second heap too, by the time
+at which it counts as starved; what has left through one heap is dropped from the other when it comes up.
+"""
+
+from __future__ import annotations
+
+from hexsched.engine.kernel import kernel
+from hexsched.engine.pairing_heap import pairing_pop, pairing_push
+from hexsched.engine.physics import prefill_seconds
+from hexsched.policies.orders import order_key, promotion_time
+from hexsched.policies.settings import DECODE, PREFILL
+
+
+@kernel
+def enqueue_prefill(board, settings, c, i):  # type: ignore[no-untyped-def]
+    """Put released call ``c`` into the queue of prefill instance ``i``."""
+    call = board.calls[c]
+    prefill = board.prefills[i]
+    prefill.queued += 1
+    prefill.queued_tokens += call.n - call.h
+    prefill.queued_seconds += prefill_seconds(prefill, call.n, call.h)
+    call.entered = board.clock[0].now
+    _insert(board, settings, i, c, PREFILL)
+
+
+@kernel
+def enqueue_decode(board, settings, c, j):  # type: ignore[no-untyped-def]
+    """Put prefilled call ``c`` into the queue of decode instance ``j``."""
+    board.calls[c].entered = board.clock[0].now
+    _insert(board, settings, board.prefills.shape[0] + j, c, DECODE)
+
+
+@kernel
+def head(board, settings, queue, stage):  # type: ignore[no-untyped-def]
+    """The call that is next in ``queue``, -1 when it is empty."""
+    offset = stage * board.calls.shape[0]
+    if settings.promotes == 1:
+        _drop_gone(board, board.promotion_root, board.promotion_key, board.promotion_child, board.promotion_next, queue)
+        entry = board.promotion_root[queue]
+        if entry >= 0 and board.promotion_key[entry] <= board.clock[0].now:
+            return entry - offset
+    while True:
+        _drop_gone(board, board.queue_root, board.queue_key, board.queue_child, board.queue_next, queue)
+        entry = board.queue_root[queue]
+        if entry < 0:
+            return -1
+        key = order_key(board, settings, entry - offset, stage)
+        if key <= board.queue_key[entry]:
+            return entry - offset
+        # its priority has fallen since it was queued (its workflow was served, its horizon grew)
+        board.queue_root[queue] = pairing_pop(board.queue_key, board.queue_child, board.queue_next, entry)
+        board.queue_key[entry] = key
+        board.queue_root[queue] = pairing_push(
+            board.queue_key, board.queue_child, board.queue_next, board.queue_root[queue], entry
+        )
+
+
+@kernel
+def leave_prefill_queue(board, settings, c, i):  # type: ignore[no-untyped-def]
+    """Call ``c``, the head of its queue, is about to start on ``i``."""
+    call = board.calls[c]
+    prefill = board.prefills[i]
+    prefill.queued -= 1
+    prefill.queued_tokens -= call.n - call.h
+    prefill.queued_seconds -= prefill_seconds(prefill, call.n, call.h)
+    if prefill.queued == 0:
+        prefill.queued_seconds = 0.0
+    _note_promotion(board, settings, c, c)
+
+
+@kernel
+def leave_decode_queue(board, settings, c):  # type: ignore[no-untyped-def]
+    """Call ``c``, the head of its queue, is about to be admitted."""
+    _note_promotion(board, settings, c, c + board.calls.shape[0])
+
+
+@kernel
+def _insert(board, settings, queue, c, stage):  # type: ignore[no-untyped-def]
+    entry = c + stage * board.calls.shape[0]
+    board.queue_key[entry] = order_key(board, settings, c, stage)
+    board.queue_root[queue] = pairing_push(
+        board.queue_key, board.queue_child, board.queue_next, board.queue_root[queue], entry
+    )
+    if settings.promotes == 1:
+        board.promotion_key[entry] = promotion_time(board, settings, c)
+        board.promotion_root[queue] = pairing_push(
+            board.promotion_key, board.promotion_child, board.promotion_next, board.promotion_root[queue], entry
+        )
+
+
+@kernel
+def _note_promotion(board, settings, c, entry):  # type: ignore[no-untyped-def]
+    """A call that is served because it starved gives its workflow a clean slate (Autellix, anti-starvation)."""
+    if settings.promotes == 1 and board.promotion_key[entry] <= board.clock[0].now:
+        workflow = board.workflows[board.calls[c].workflow]
+        workflow.starved_service = 0.0
+        workflow.starved_wait = 0.0
+
+
+@kernel
+def _drop_gone(board, root, key, child, sibling, queue):  # type: ignore[no-untyped-def]
+    """Drop entries from the top of a heap whose calls are no longer waiting."""
+    calls = board.calls.shape[0]
+    while root[queue] >= 0:
+        entry = root[queue]
+        if entry < calls:
+            gone = board.calls[entry].prefill_instance >= 0
+        else:
+            gone = board.calls[entry - calls].decode_instance >= 0
+        if not gone:
+            return
+        root[queue] = pairing_pop(key, child, sibling, entry)

@@ -1,0 +1,78 @@
+"""Estimates of output lengths (model.md section 7). Policies decide on them; physics and admission use the truth."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hexsched.engine.state import Array
+from hexsched.errors import InputError
+from hexsched.model import Instance
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How policies come to know output lengths.
+
+    Attributes
+    ----------
+    name : str
+        As it was asked for.
+    estimates : callable
+        ``(instance, seed) -> (N,) float array`` of estimates in file order, or None for the true lengths.
+    class_mean : bool
+        Estimate each call at its release by the mean length of the completed calls of its kind.
+    """
+
+    name: str
+    estimates: Callable[[Instance, int], Array | None]
+    class_mean: bool = False
+
+
+ESTIMATORS = {
+    "exact": "the true output length",
+    "noise(SIGMA)": "the true length times a log-normal factor of mean 1 and standard deviation SIGMA, once a call",
+    "class_mean": "the mean length of completed calls of the same kind; of all kinds, or 256, before there is one",
+}
+
+
+def estimator(text: str) -> Estimator:
+    """Read ``exact``, ``noise(0.2)`` or ``class_mean``.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    name = text.strip()
+    if name == "exact":
+        return Estimator(name, lambda instance, seed: None)
+    if name == "class_mean":
+        return Estimator(name, lambda instance, seed: None, class_mean=True)
+    match = re.fullmatch(r"noise\(\s*([0-9.eE+-]+)\s*\)", name)
+    if match:
+        try:
+            sigma = float(match[1])
+        except ValueError:
+            sigma = -1.0
+        if 0.0 <= sigma <= 10.0:
+            return Estimator(name, lambda instance, seed: _noisy(instance, sigma, seed))
+        raise InputError(f"estimator {text!r}: SIGMA must be a number from 0 to 10")
+    raise InputError(f"unknown estimator {text!r}; known are {', '.join(ESTIMATORS)}")
+
+
+def _noisy(instance: Instance, sigma: float, seed: int) -> Array:
+    """Each call's factor depends on its ids and the seed alone, so that no call's estimate tells of another's."""
+    spread = np.sqrt(np.log1p(sigma**2))
+    estimates = []
+    for workflow in instance.workflows:
+        for call in workflow.calls:
+            name = f"{seed}/{workflow.workflow_id}/{call.call_id}".encode()
+            bits = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+            z = np.random.Generator(np.random.PCG64(bits)).standard_normal()
+            estimates.append(max(call.output_tokens * np.exp(spread * z - spread**2 / 2), 1.0))
+    return np.array(estimates)

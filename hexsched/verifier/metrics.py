@@ -1,0 +1,158 @@
+"""Standalone horizons and the metrics of a schedule (model.md section 4), from its completions alone."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from hexsched.errors import InputError
+from hexsched.model import Workflow
+from hexsched.verifier.claims import Claims, Floats
+from hexsched.verifier.physics import alone_seconds, fixed_seconds, prefill_seconds, transfer_seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class WorkflowMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency L_w and standalone horizon H_w in seconds, and ratio L_w / H_w of one workflow."""
+
+    workflow_id: str
+    latency: float
+    horizon: float
+    ratio: float
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """What a valid schedule costs.
+
+    Attributes
+    ----------
+    req50, req95, req99 : float
+        Smallest SLO scale that 50, 95, 99 % of the workflows meet.
+    max_ratio, mean_ratio : float
+    mean_latency : float
+        Seconds.
+    makespan : float
+        Latest completion, seconds from time 0.
+    workflows, calls : int
+        How many there are.
+    per_workflow : tuple of WorkflowMetrics
+        In the instance's order.
+    """
+
+    req50: float
+    req95: float
+    req99: float
+    max_ratio: float
+    mean_ratio: float
+    mean_latency: float
+    makespan: float
+    workflows: int
+    calls: int
+    per_workflow: tuple[WorkflowMetrics, ...]
+
+    def req(self, q: float) -> float:
+        """Req_q: the smallest SLO scale that a share ``q`` of the workflows meets.
+
+        Raises
+        ------
+        InputError
+            When ``q`` is not above 0 and at most 1.
+        """
+        return required_scale([workflow.ratio for workflow in self.per_workflow], q)
+
+    def attainment(self, scale: float) -> float:
+        """A(s): share of the workflows with ratio <= ``scale``."""
+        return 1 - self.misses(scale) / self.workflows
+
+    def misses(self, scale: float) -> int:
+        """Number of workflows with ratio > ``scale``."""
+        return sum(workflow.ratio > scale for workflow in self.per_workflow)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a workflow: workflow_id, latency, horizon, ratio."""
+        import pandas as pd
+
+        rows = [msgspec.structs.astuple(workflow) for workflow in self.per_workflow]
+        return pd.DataFrame(rows, columns=list(WorkflowMetrics.__struct_fields__))
+
+    def _repr_html_(self) -> str:
+        figures = {name: getattr(self, name) for name in self.__struct_fields__ if name != "per_workflow"}
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in figures)
+        cells = "".join(f"<td>{value:.6g}</td>" for value in figures.values())
+        return f"<table><tr>{head}</tr><tr>{cells}</tr></table>"
+
+
+def required_scale(ratios: Sequence[float], q: float) -> float:
+    """The ceil(q N)-th smallest of N ratios.
+
+    ``q * N`` is rounded to a millionth first: 0.07 * 100 is 7.000000000000001 in doubles and means 7.
+    """
+    if not 0 < q <= 1:
+        raise InputError(f"q must be above 0 and at most 1, got {q}")
+    rank = max(1, math.ceil(round(q * len(ratios), 6)))
+    return sorted(ratios)[rank - 1]
+
+
+def measure(claims: Claims) -> Metrics:
+    """Metrics of a schedule in which every call has a finite completion."""
+    instance = claims.instance
+    best = standalone_seconds(claims)
+    per_workflow = []
+    first = 0
+    for workflow in instance.workflows:
+        last = first + len(workflow.calls)
+        latency = float(claims.decode_end[first:last].max()) - workflow.arrival
+        horizon = critical_path(workflow, best[first:last])
+        per_workflow.append(
+            WorkflowMetrics(workflow_id=workflow.workflow_id, latency=latency, horizon=horizon, ratio=latency / horizon)
+        )
+        first = last
+    ratios = [workflow.ratio for workflow in per_workflow]
+    return Metrics(
+        req50=required_scale(ratios, 0.50),
+        req95=required_scale(ratios, 0.95),
+        req99=required_scale(ratios, 0.99),
+        max_ratio=max(ratios),
+        mean_ratio=float(np.mean(ratios)),
+        mean_latency=float(np.mean([workflow.latency for workflow in per_workflow])),
+        makespan=float(claims.decode_end.max()),
+        workflows=len(per_workflow),
+        calls=len(claims.names),
+        per_workflow=tuple(per_workflow),
+    )
+
+
+def standalone_seconds(claims: Claims) -> Floats:
+    """best_c: least prefill + transfer + decode alone over the pairs of instances that can hold the call, seconds."""
+    instance = claims.instance
+    links = {(link.source, link.to): link for link in instance.links}
+    best = np.full(len(claims.names), np.inf)
+    for decode in instance.decode:
+        fits = claims.prompt + claims.output <= decode.kv_capacity_tokens
+        prompt, output, cached = claims.prompt[fits], claims.output[fits], claims.cached[fits]
+        if instance.decode_model == "fixed":
+            alone = fixed_seconds(decode, output)
+        else:
+            alone = alone_seconds(decode, prompt, output)
+        for prefill in instance.prefill:
+            transfer = transfer_seconds(links[prefill.id, decode.id], prompt, instance.kv_bytes_per_token)
+            best[fits] = np.minimum(best[fits], prefill_seconds(prefill, prompt, cached) + transfer + alone)
+    return best
+
+
+def critical_path(workflow: Workflow, best: Floats) -> float:
+    """H_w: the longest path through the workflow with weight delay + best on each call, seconds."""
+    weight = {call.call_id: call.delay + float(b) for call, b in zip(workflow.calls, best, strict=True)}
+    parents = {call.call_id: call.parents for call in workflow.calls}
+    finish: dict[str, float] = {}
+    for call_id in TopologicalSorter(parents).static_order():
+        finish[call_id] = max((finish[parent] for parent in parents[call_id]), default=0.0) + weight[call_id]
+    return max(finish.values())

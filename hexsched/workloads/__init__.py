@@ -1,0 +1,1 @@
+"""Workloads: generators, importers, arrival processes and their descriptions."""

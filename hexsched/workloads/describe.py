@@ -1,0 +1,117 @@
+"""What is in a workload, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexsched.errors import InputError
+from hexsched.model import Workflow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values = NDArray[np.float64]
+
+QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def measure(workflows: Sequence[Workflow]) -> dict[str, Values]:
+    """The samples that a workload is described and compared by.
+
+    Returns
+    -------
+    dict of str to array
+        A value a workflow: ``calls_per_workflow``, ``tokens_per_workflow`` (prompt plus output), ``depth`` (calls on
+        the longest chain), ``width`` (most calls at one depth). A value a call: ``prompt_tokens``, ``output_tokens``,
+        ``cached_tokens``, ``delay`` (seconds).
+    """
+    calls = [call for workflow in workflows for call in workflow.calls]
+    shapes = [_shape(workflow) for workflow in workflows]
+    samples: dict[str, list[float] | list[int]] = {
+        "calls_per_workflow": [len(w.calls) for w in workflows],
+        "tokens_per_workflow": [sum(c.prompt_tokens + c.output_tokens for c in w.calls) for w in workflows],
+        "depth": [depth for depth, _ in shapes],
+        "width": [width for _, width in shapes],
+        "prompt_tokens": [c.prompt_tokens for c in calls],
+        "output_tokens": [c.output_tokens for c in calls],
+        "cached_tokens": [c.cached_tokens for c in calls],
+        "delay": [c.delay for c in calls],
+    }
+    return {name: np.asarray(values, dtype=float) for name, values in samples.items()}
+
+
+def describe(workflows: Sequence[Workflow]) -> pd.DataFrame:
+    """A summary of a workload, a row a quantity.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``quantity``, ``value`` (a count, a total or the one number there is), ``mean``, ``p5``, ``p50``,
+        ``p95``, ``p99``, ``max``; what does not apply is NaN. Rows: ``workflows``, ``calls``, the quantities of
+        ``measure`` (``value`` is the total for tokens and delay), ``arrival_span`` (seconds from first to last),
+        ``arrival_rate`` (workflows a second over that span), ``inter_arrival`` (seconds), ``inter_arrival_cv``, and
+        ``kind:<kind>`` with the calls of each kind (``value``) and their output tokens (the other columns).
+
+    Raises
+    ------
+    InputError
+        When there are no workflows.
+    """
+    import pandas as pd
+
+    if not workflows:
+        raise InputError("there are no workflows to describe; at least one is needed")
+    samples = measure(workflows)
+    rows: list[dict[str, str | float]] = [
+        {"quantity": "workflows", "value": float(len(workflows))},
+        {"quantity": "calls", "value": float(len(samples["prompt_tokens"]))},
+    ]
+    for name, values in samples.items():
+        additive = name in ("prompt_tokens", "output_tokens", "cached_tokens", "delay")
+        rows.append(_row(name, values, float(values.sum()) if additive else np.nan))
+    rows += _arrival_rows(workflows)
+    kinds = Counter(call.kind for workflow in workflows for call in workflow.calls)
+    for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
+        outputs = [c.output_tokens for w in workflows for c in w.calls if c.kind == kind]
+        rows.append(_row(f"kind:{kind}", np.asarray(outputs, dtype=float), float(count)))
+    return pd.DataFrame(rows, columns=["quantity", "value", "mean", *QUANTILES, "max"])
+
+
+def _arrival_rows(workflows: Sequence[Workflow]) -> list[dict[str, str | float]]:
+    arrivals = np.sort([w.arrival for w in workflows])
+    gaps = np.diff(arrivals)
+    span = float(arrivals[-1] - arrivals[0])
+    rows: list[dict[str, str | float]] = [
+        {"quantity": "arrival_span", "value": span},
+        {"quantity": "arrival_rate", "value": len(gaps) / span if span > 0 else np.nan},
+    ]
+    if len(gaps):
+        rows.append(_row("inter_arrival", gaps, np.nan))
+        mean = float(gaps.mean())
+        rows.append({"quantity": "inter_arrival_cv", "value": float(gaps.std()) / mean if mean > 0 else np.nan})
+    return rows
+
+
+def _row(name: str, values: Values, value: float) -> dict[str, str | float]:
+    quantiles = np.quantile(values, list(QUANTILES.values()))
+    return {
+        "quantity": name,
+        "value": value,
+        "mean": float(values.mean()),
+        **{label: float(q) for label, q in zip(QUANTILES, quantiles, strict=True)},
+        "max": float(values.max()),
+    }
+
+
+def _shape(workflow: Workflow) -> tuple[int, int]:
+    """Depth and width of a workflow's DAG."""
+    level: dict[str, int] = {}
+    for k in workflow.topological_order():
+        call = workflow.calls[k]
+        level[call.call_id] = 1 + max((level[parent] for parent in call.parents), default=0)
+    return max(level.values()), max(Counter(level.values()).values())

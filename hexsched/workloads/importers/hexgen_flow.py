@@ -1,0 +1,95 @@
+"""Text-to-SQL traces of HexGen-Flow (github Relaxed-System-Lab/Text2SQL-Serving-System and Hexgen-Flow).
+
+A JSON array with one object per query, whose only key is ``Text2SQLRequest`` or the id of the question, and whose value
+lists the steps in order: ``{"step": ..., "input_length": ..., "output_length": ...}``. There are no arrival times.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from hexsched.errors import InputError
+from hexsched.model.files import decode_json, read_bytes
+from hexsched.workloads.importers.base import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.graph import Draft, build_workflow
+from hexsched.workloads.importers.head import Head
+from hexsched.workloads.importers.records import BYTE_ORDER_MARK, Tokens
+
+GENERIC_KEY = "Text2SQLRequest"
+PARALLEL_STEPS = ("generate_candidate", "evaluate")
+
+
+class HexGenFlowOptions(ImportOptions, frozen=True, kw_only=True):
+    """Options of the ``hexgen-flow`` format.
+
+    Attributes
+    ----------
+    parallel : bool
+        Neighbouring steps that generate candidates, and those that evaluate them, run side by side: CHESS issues them
+        together. False chains all steps, as the released simulator replays them.
+    """
+
+    parallel: bool = True
+
+
+class _Step(msgspec.Struct, frozen=True, kw_only=True):
+    step: str
+    input_length: Tokens
+    output_length: Tokens
+
+
+class HexGenFlowImporter(Importer[HexGenFlowOptions]):
+    """A query is a workflow, every one arriving at 0; steps without tokens are dropped and the chain closes."""
+
+    name = "hexgen-flow"
+    summary = "HexGen-Flow text-to-SQL trace, JSON: an array of {id: [{step, input_length, output_length}]}"
+    options_type = HexGenFlowOptions
+
+    def sniff(self, head: Head) -> bool:
+        return head.text.startswith("[") and all(
+            f'"{key}"' in head.text for key in ("step", "input_length", "output_length")
+        )
+
+    def timed_workflows(self, path: Path, options: HexGenFlowOptions, dropped: Counter[str]) -> Iterator[Timed]:
+        data = read_bytes(path).removeprefix(BYTE_ORDER_MARK)
+        queries = decode_json(data, list[dict[str, list[_Step]]], str(path))
+        used: set[str] = set()
+        for index, query in enumerate(queries):
+            where = f"{path}: query {index}"
+            if len(query) != 1:
+                raise InputError(f"expected one key, the id of the question, got {len(query)}", where)
+            (name, steps), *_ = query.items()
+            workflow_id = f"q{index}" if name == GENERIC_KEY or name in used else name
+            used.add(workflow_id)
+            timed = (
+                build_workflow(workflow_id, 0.0, _drafts(steps, options.parallel, where), dropped) if steps else None
+            )
+            if timed is not None:
+                yield timed
+
+
+def _drafts(steps: list[_Step], parallel: bool, where: str) -> list[Draft]:
+    drafts: list[Draft] = []
+    stage: list[str] = []
+    parents: list[str] = []
+    for index, step in enumerate(steps):
+        together = (
+            parallel and index > 0 and step.step == steps[index - 1].step and step.step.startswith(PARALLEL_STEPS)
+        )
+        if not together:
+            parents, stage = stage, []
+        draft = Draft(
+            call_id=f"c{index}",
+            where=f"{where}, step {index}",
+            prompt_tokens=step.input_length,
+            output_tokens=step.output_length,
+            parents=list(parents),
+            kind=step.step,
+        )
+        stage.append(draft.call_id)
+        drafts.append(draft)
+    return drafts

@@ -1,0 +1,40 @@
+"""hexsched's own workload files, with or without arrivals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from hexsched.errors import InputError
+from hexsched.model import Call, Workflow
+from hexsched.workloads.importers.base import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.head import Head
+from hexsched.workloads.importers.records import Duration, json_lines
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    workflow_id: str
+    calls: tuple[Call, ...]
+    arrival: Duration = 0.0
+
+
+class HexschedImporter(Importer[ImportOptions]):
+    """A workflow a line, as ``hexsched.model.read_workload`` reads it, but ``arrival`` may be absent (then 0)."""
+
+    name = "hexsched"
+    summary = "hexsched workload, JSON Lines, a workflow a line; arrival optional"
+    options_type = ImportOptions
+
+    def sniff(self, head: Head) -> bool:
+        return {"workflow_id", "calls"} <= head.json_keys
+
+    def timed_workflows(self, path: Path, options: ImportOptions, dropped: Counter[str]) -> Iterator[Timed]:
+        for where, line in json_lines(path, _Line):
+            try:
+                workflow = Workflow(workflow_id=line.workflow_id, arrival=0.0, calls=line.calls)
+            except ValueError as error:
+                raise InputError(str(error), where) from None
+            yield Timed(line.arrival, workflow)
