@@ -1,4 +1,4 @@
-"""A binary min-heap in two arrays, ordered by (key, item). Items are calls, so ties break by workflow and call id."""
+"""A binary min-heap in an array of (key, code), ordered by both. Items are calls, so ties break by their ids."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def heap_push(keys, items, size, key, item):  # type: ignore[no-untyped-def]
-    """Add (key, item) to a heap of ``size`` entries; the caller counts it."""
+def heap_push(heap, size, key, code):  # type: ignore[no-untyped-def]
+    """Add (key, code) to a heap of ``size`` entries; the caller counts it."""
     k = size
     while k > 0:
         up = (k - 1) // 2
-        if keys[up] < key or (keys[up] == key and items[up] < item):
+        if heap[up].key < key or (heap[up].key == key and heap[up].code < code):
             break
-        keys[k] = keys[up]
-        items[k] = items[up]
+        heap[k].key = heap[up].key
+        heap[k].code = heap[up].code
         k = up
-    keys[k] = key
-    items[k] = item
+    heap[k].key = key
+    heap[k].code = code
 
 
 @kernel
-def heap_pop(keys, items, size):  # type: ignore[no-untyped-def]
-    """Remove the least entry of a heap of ``size`` entries and return its item; the caller counts it."""
-    least = items[0]
+def heap_pop(heap, size):  # type: ignore[no-untyped-def]
+    """Remove the least entry of a heap of ``size`` entries and return its code; the caller counts it."""
+    least = heap[0].code
     last = size - 1
-    key = keys[last]
-    item = items[last]
+    key = heap[last].key
+    code = heap[last].code
     k = 0
     while True:
         down = 2 * k + 1
@@ -34,14 +34,15 @@ def heap_pop(keys, items, size):  # type: ignore[no-untyped-def]
             break
         right = down + 1
         if right < last and (
-            keys[right] < keys[down] or (keys[right] == keys[down] and items[right] < items[down])
+            heap[right].key < heap[down].key
+            or (heap[right].key == heap[down].key and heap[right].code < heap[down].code)
         ):
             down = right
-        if key < keys[down] or (key == keys[down] and item < items[down]):
+        if key < heap[down].key or (key == heap[down].key and code < heap[down].code):
             break
-        keys[k] = keys[down]
-        items[k] = items[down]
+        heap[k].key = heap[down].key
+        heap[k].code = heap[down].code
         k = down
-    keys[k] = key
-    items[k] = item
+    heap[k].key = key
+    heap[k].code = code
     return least

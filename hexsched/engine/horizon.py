@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hexsched.engine.kernel import interpreted, kernel
+from hexsched.engine.kernel import entry, interpreted
 from hexsched.engine.physics import best_seconds
 from hexsched.engine.state import Array
 from hexsched.engine.tables import Workload, build_board, workload_columns
@@ -29,35 +29,40 @@ def standalone_horizons(instance: Instance, workload: Workload, compiled: bool =
     parent, child = workload.edges[:, 0], workload.edges[:, 1]
     children = np.bincount(parent, minlength=calls)
     missing = np.bincount(child, minlength=calls)
-    walk(path, workload.delay, missing, np.cumsum(children) - children, children, np.ascontiguousarray(child))
+    first_child = np.cumsum(children) - children
+    before, stack = np.zeros(calls), np.empty(calls, np.int64)
+    walk(path, before, stack, workload.delay, missing, first_child, children, np.ascontiguousarray(child))
     longest = np.zeros(len(workload.arrival))
     np.maximum.at(longest, workload.workflow, path)
     return longest
 
 
-@kernel
+@entry
 def best_of_each(board, n, h, m, out):  # type: ignore[no-untyped-def]
     """best_c of every call."""
     for c in range(n.shape[0]):
         out[c] = best_seconds(board, n[c], h[c], float(m[c]), n[c] + m[c])
 
 
-@kernel
-def extend_paths(path, delay, missing, first_child, children, child_list):  # type: ignore[no-untyped-def]
-    """Turn best_c in ``path`` into the longest chain of delay + best that ends with c; ``missing`` is used up."""
-    before = np.zeros(path.shape[0])
-    stack = np.flatnonzero(missing == 0)
-    room = np.empty(path.shape[0], np.int64)
-    size = stack.shape[0]
-    room[:size] = stack
+@entry
+def extend_paths(path, before, stack, delay, missing, first_child, children, child_list):  # type: ignore[no-untyped-def]
+    """Turn best_c in ``path`` into the longest chain of delay + best that ends with c; ``missing`` is used up.
+
+    ``before`` (zeros) and ``stack`` are scratch.
+    """
+    size = 0
+    for c in range(path.shape[0]):
+        if missing[c] == 0:
+            stack[size] = c
+            size += 1
     while size > 0:
         size -= 1
-        c = room[size]
+        c = stack[size]
         path[c] += before[c] + delay[c]
         for k in range(first_child[c], first_child[c] + children[c]):
             x = child_list[k]
             before[x] = max(before[x], path[c])
             missing[x] -= 1
             if missing[x] == 0:
-                room[size] = x
+                stack[size] = x
                 size += 1

@@ -19,15 +19,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def kernel(function: F) -> F:
-    """Compile ``function`` on first use, and keep the machine code on disk for the next process.
+    """Compile ``function`` on first use, as part of what calls it.
 
     Kernels call only kernels, imported by name, and touch nothing but numbers and arrays. No fast-math: compiled and
-    interpreted runs agree to the last bit.
+    interpreted runs agree to the last bit. Python reaches a kernel through an ``entry``, or ``interpreted``.
     """
+    # the wrappers that Python would call it through take longer to compile than the function itself
+    return numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore
+
+
+def entry(function: F) -> F:
+    """A kernel that Python calls. Its machine code is kept on disk for the next process."""
     saved = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _cache_directory()  # read when caching is switched on, so only our kernels go there
     try:
-        return numba.njit(cache=True, error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
     finally:
         numba.config.CACHE_DIR = saved
 

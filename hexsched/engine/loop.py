@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import (
@@ -44,8 +42,8 @@ def advance(state):  # type: ignore[no-untyped-def]
         while state.next_completion[j] <= now:
             complete(state, j)
     progress = state.progress[0]
-    while progress.events > 0 and state.event_at[0] <= now:
-        event = heap_pop(state.event_at, state.event, progress.events)
+    while progress.events > 0 and state.events[0].key <= now:
+        event = heap_pop(state.events, progress.events)
         progress.events -= 1
         if event % 2 == 0:
             reveal(state, event // 2)
@@ -54,7 +52,7 @@ def advance(state):  # type: ignore[no-untyped-def]
     for i in range(board.prefills.shape[0]):
         prefill = board.prefills[i]
         if prefill.running >= 0 and prefill.busy_until <= now:
-            board.prefilled[clock.prefilled] = prefill.running
+            board.lists[clock.prefilled].prefilled = prefill.running
             clock.prefilled += 1
             prefill.running = -1
     while progress.arrived < state.workflows.shape[0]:
@@ -64,8 +62,8 @@ def advance(state):  # type: ignore[no-untyped-def]
         progress.arrived += 1
         for k in range(workflow.first_root, workflow.first_root + workflow.roots):
             release_after_delay(state, state.root_list[k])
-    sort_ascending(board.released, clock.released)
-    sort_ascending(board.prefilled, clock.prefilled)
+    sort_released(board)
+    sort_prefilled(board)
     return True
 
 
@@ -76,7 +74,7 @@ def next_time(state):  # type: ignore[no-untyped-def]
     progress = state.progress[0]
     time = math.inf
     if progress.events > 0:
-        time = state.event_at[0]
+        time = state.events[0].key
     if progress.arrived < state.workflows.shape[0]:
         time = min(time, state.workflows[state.arrival_order[progress.arrived]].arrival)
     for i in range(board.prefills.shape[0]):
@@ -124,14 +122,14 @@ def admit(state, c, j):  # type: ignore[no-untyped-def]
     progress = state.progress[0]
     now = board.clock[0].now
     call.slot = decode.admitted
-    board.members[j, decode.admitted] = c
+    board.seats[j, decode.admitted].member = c
     decode.admitted += 1
     decode.reserved += truth.n + truth.m
     decode.in_transfer += call.n
     call.decode_instance = j
     call.admitted = now
     call.decode_start = now + transfer_seconds(board, call.prefill_instance, j, call.n)
-    heap_push(state.event_at, state.event, progress.events, call.decode_start, 2 * c + 1)
+    heap_push(state.events, progress.events, call.decode_start, 2 * c + 1)
     progress.events += 1
 
 
@@ -146,7 +144,7 @@ def release_after_delay(state, c):  # type: ignore[no-untyped-def]
         reveal(state, c)
         return
     progress = state.progress[0]
-    heap_push(state.event_at, state.event, progress.events, state.board.clock[0].now + delay, 2 * c)
+    heap_push(state.events, progress.events, state.board.clock[0].now + delay, 2 * c)
     progress.events += 1
 
 
@@ -172,7 +170,7 @@ def reveal(state, c):  # type: ignore[no-untyped-def]
         workflow.horizon = state.workflows[call.workflow].horizon
     else:
         workflow.horizon = max(workflow.horizon, call.path)
-    board.released[clock.released] = c
+    board.lists[clock.released].released = c
     clock.released += 1
 
 
@@ -182,10 +180,10 @@ def estimate(state, truth):  # type: ignore[no-untyped-def]
     progress = state.progress[0]
     if progress.class_mean == 0:
         return truth.estimate
-    if state.kind_count[truth.kind] > 0:
-        return state.kind_sum[truth.kind] / state.kind_count[truth.kind]
-    if state.kind_count[-1] > 0:
-        return state.kind_sum[-1] / state.kind_count[-1]
+    if state.kinds[truth.kind].count > 0:
+        return state.kinds[truth.kind].tokens / state.kinds[truth.kind].count
+    if state.kinds[-1].count > 0:
+        return state.kinds[-1].tokens / state.kinds[-1].count
     return progress.prior
 
 
@@ -203,7 +201,7 @@ def join(state, c):  # type: ignore[no-untyped-def]
         target = call.decode_start + m * decode.theta
     else:
         target = decode.iterations + m
-    heap_push(state.target[j], state.target_call[j], decode.batch, target, c)
+    heap_push(state.targets[j], decode.batch, target, c)
     decode.batch += 1
     decode.kv += call.n
     decode.in_transfer -= call.n
@@ -244,10 +242,10 @@ def find_next_completion(state, j):  # type: ignore[no-untyped-def]
     if decode.batch == 0:
         state.next_completion[j] = math.inf
     elif board.clock[0].fixed:
-        state.next_completion[j] = state.target[j, 0]
+        state.next_completion[j] = state.targets[j, 0].key
     else:
         tau = iteration_seconds(board, j, decode.batch, decode.kv)
-        left = max(state.target[j, 0] - decode.iterations, 0.0)
+        left = max(state.targets[j, 0].key - decode.iterations, 0.0)
         state.next_completion[j] = decode.settled_at + seconds_for(tau, decode.d2 * decode.batch, left)
 
 
@@ -260,10 +258,10 @@ def complete(state, j):  # type: ignore[no-untyped-def]
     if clock.fixed:
         settle(board, j)
     else:  # exactly at its target, whatever rounding the clock went through
-        decode.kv += decode.batch * (state.target[j, 0] - decode.iterations)
-        decode.iterations = state.target[j, 0]
+        decode.kv += decode.batch * (state.targets[j, 0].key - decode.iterations)
+        decode.iterations = state.targets[j, 0].key
         decode.settled_at = clock.now
-    c = heap_pop(state.target[j], state.target_call[j], decode.batch)
+    c = heap_pop(state.targets[j], decode.batch)
     truth = state.calls[c]
     call = board.calls[c]
     decode.batch -= 1
@@ -273,8 +271,8 @@ def complete(state, j):  # type: ignore[no-untyped-def]
         decode.iterations = 0.0
     decode.admitted -= 1
     decode.reserved -= truth.n + truth.m
-    last = board.members[j, decode.admitted]
-    board.members[j, call.slot] = last
+    last = board.seats[j, decode.admitted].member
+    board.seats[j, call.slot].member = last
     board.calls[last].slot = call.slot
     find_next_completion(state, j)
     call.decode_end = clock.now
@@ -308,10 +306,10 @@ def account(state, c):  # type: ignore[no-untyped-def]
     workflow.attained += served
     workflow.starved_service += served
     workflow.starved_wait += (call.decode_end - call.released) - served
-    state.kind_sum[truth.kind] += truth.m
-    state.kind_count[truth.kind] += 1
-    state.kind_sum[-1] += truth.m
-    state.kind_count[-1] += 1
+    state.kinds[truth.kind].tokens += truth.m
+    state.kinds[truth.kind].count += 1
+    state.kinds[-1].tokens += truth.m
+    state.kinds[-1].count += 1
 
 
 @kernel
@@ -321,9 +319,26 @@ def service_seconds(call):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sort_ascending(items, size):  # type: ignore[no-untyped-def]
-    """Sort the first ``size`` items in place; they nearly always are sorted."""
-    for k in range(1, size):
-        if items[k] < items[k - 1]:
-            items[:size] = np.sort(items[:size])
+def sort_released(board):  # type: ignore[no-untyped-def]
+    """Put the calls just released in the order of their numbers; they nearly always are."""
+    count = board.clock[0].released
+    for k in range(1, count):
+        if board.lists[k].released < board.lists[k - 1].released:
+            for size in range(count):
+                heap_push(board.plan, size, 0.0, board.lists[size].released)
+            for size in range(count, 0, -1):
+                board.lists[count - size].released = heap_pop(board.plan, size)
+            return
+
+
+@kernel
+def sort_prefilled(board):  # type: ignore[no-untyped-def]
+    """The same for the calls whose prefill just ended."""
+    count = board.clock[0].prefilled
+    for k in range(1, count):
+        if board.lists[k].prefilled < board.lists[k - 1].prefilled:
+            for size in range(count):
+                heap_push(board.plan, size, 0.0, board.lists[size].prefilled)
+            for size in range(count, 0, -1):
+                board.lists[count - size].prefilled = heap_pop(board.plan, size)
             return

@@ -16,7 +16,7 @@ def prefill_seconds(prefill, n, h):  # type: ignore[no-untyped-def]
 @kernel
 def transfer_seconds(board, i, j, n):  # type: ignore[no-untyped-def]
     """T_ij(n) = lambda_ij + n kappa / omega_ij."""
-    return board.latency[i, j] + n * board.per_token[i, j]
+    return board.links[i, j].latency + n * board.links[i, j].per_token
 
 
 @kernel

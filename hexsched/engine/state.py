@@ -66,6 +66,7 @@ PREFILL = np.dtype(
         ("kind", "i8"),  # identical instances, links included, share a kind
         ("running", "i8"),  # call being prefilled, -1 when idle
         ("busy_until", "f8"),
+        ("wait", "f8"),  # of a projection: seconds until it is free
         ("queued", "i8"),  # local queue: calls, prompt tokens, seconds of prefill
         ("queued_tokens", "i8"),
         ("queued_seconds", "f8"),
@@ -125,6 +126,34 @@ PROJECTION = np.dtype(
 )
 
 
+LINK = np.dtype([("latency", "f8"), ("per_token", "f8")], align=True)  # lambda_ij; kappa / omega_ij, seconds a token
+
+LISTS = np.dtype(
+    [
+        ("released", "i8"),  # calls released since the last decision, ascending
+        ("prefilled", "i8"),  # calls whose prefill ended since the last decision, ascending
+        ("ready", "i8"),  # central list of calls ready for prefill
+        ("waiting", "i8"),  # central list of calls ready for admission
+    ],
+    align=True,
+)
+
+SEAT = np.dtype(
+    [
+        ("member", "i8"),  # a call admitted here
+        ("finish_at", "f8"),  # of a projection: seconds until a member completes, in that order as far as sorted,
+        ("finish_tokens", "f8"),  # ... and the KV tokens that it frees
+    ],
+    align=True,
+)
+
+HEAP_ENTRY = np.dtype([("key", "f8"), ("code", "i8")], align=True)
+
+QUEUE_ENTRY = np.dtype([("key", "f8"), ("child", "i8"), ("next", "i8")], align=True)
+
+QUEUE_ROOT = np.dtype([("queue", "i8"), ("starved", "i8")], align=True)  # first entries of a local queue's two heaps
+
+
 class Board(NamedTuple):
     """What a policy may see. I, J: prefill and decode instances; N: calls; B: largest batch."""
 
@@ -134,30 +163,17 @@ class Board(NamedTuple):
     prefills: Array  # PREFILL (I,)
     decodes: Array  # DECODE (J,)
     batch_seconds: Array  # g_j(B) (J, B + 1)
-    latency: Array  # lambda_ij (I, J), seconds
-    per_token: Array  # kappa / omega_ij (I, J), seconds a token
+    links: Array  # LINK (I, J)
     pairs: Array  # (k, 2): one (i, j) of each kind of pair
-    released: Array  # calls released since the last decision, ascending
-    prefilled: Array  # calls whose prefill ended since the last decision, ascending
-    members: Array  # (J, B): calls admitted on j, in no order
-    ready: Array  # central list of calls ready for prefill
-    waiting: Array  # central list of calls ready for admission
-    queue_root: Array  # (I + J,): first entry of the local queue of each instance, prefill instances first
-    queue_key: Array  # (2 N,): priority of an entry, and the links of the heaps; entry c + N is c's wait for admission
-    queue_child: Array
-    queue_next: Array
-    promotion_root: Array  # the same for the time at which an entry counts as starved
-    promotion_key: Array
-    promotion_child: Array
-    promotion_next: Array
+    kind_first: Array  # for each kind of prefill instance the one that is free first
+    lists: Array  # LISTS (N,): each field is a list; how long it is stands in the clock
+    seats: Array  # SEAT (J, B)
+    roots: Array  # QUEUE_ROOT (I + J,), prefill instances first
+    queue: Array  # QUEUE_ENTRY (2 N,): priority heaps of the local queues; entry c + N is c's wait for admission
+    starved: Array  # QUEUE_ENTRY (2 N,): the same by the time at which an entry counts as starved
+    plan: Array  # HEAP_ENTRY (N,): scratch of the planner
     draws: Array  # uniform random numbers for randomised placements
     projections: Array  # PROJECTION (J,)
-    finish_at: Array  # (J, B): members' projected seconds to completion, in finishing order as far as sorted
-    finish_tokens: Array  # (J, B): KV tokens that each of them frees
-    plan_key: Array  # scratch of the planner: a heap of calls
-    plan_item: Array
-    plan_wait: Array  # (I,): projected seconds until each prefill instance is free
-    kind_first: Array  # the prefill instance of each kind that is free first
 
 
 # --- the truth -------------------------------------------------------------------------------------------------------
@@ -204,6 +220,9 @@ PROGRESS = np.dtype(
 )
 
 
+KIND = np.dtype([("tokens", "f8"), ("count", "i8")], align=True)  # output tokens of completed calls of a kind
+
+
 class State(NamedTuple):
     """The board and the truth behind it."""
 
@@ -214,10 +233,7 @@ class State(NamedTuple):
     child_list: Array
     root_list: Array
     arrival_order: Array  # workflows by (arrival, number)
-    event_at: Array  # heap of releases after a delay and ends of transfers
-    event: Array  # 2 call + (0 release, 1 end of transfer)
+    events: Array  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
     next_completion: Array  # (J,) seconds, inf when the batch is empty
-    target: Array  # (J, B): heap of the batch by the iteration (fixed: the time) at which each call completes
-    target_call: Array
-    kind_sum: Array  # output tokens of completed calls by kind (the last entry: all kinds), and their number
-    kind_count: Array
+    targets: Array  # HEAP_ENTRY (J, B): each batch by the iteration (fixed: the time) at which a call completes
+    kinds: Array  # KIND (kinds + 1,), the last one for all kinds together

@@ -96,7 +96,7 @@ def build_state(
     """
     calls, workflows = len(workload.n), len(workload.arrival)
     board = build_board(instance, calls, workflows, promotes, seed)
-    truth = np.zeros(calls, st.CALL_TRUTH).view(np.recarray)
+    truth = _records(calls, st.CALL_TRUTH)
     truth.workflow, truth.n, truth.m, truth.h = workload.workflow, workload.n, workload.m, workload.h
     truth.kind, truth.delay = workload.kind, workload.delay
     truth.estimate = workload.m if estimates is None else estimates
@@ -107,13 +107,13 @@ def build_state(
     truth.children = np.bincount(parent, minlength=calls)
     truth.first_child = np.cumsum(truth.children) - truth.children
     roots = np.flatnonzero(truth.parents == 0)
-    flows = np.zeros(workflows, st.WORKFLOW_TRUTH).view(np.recarray)
+    flows = _records(workflows, st.WORKFLOW_TRUTH)
     flows.arrival = workload.arrival
     flows.roots = np.bincount(workload.workflow[roots], minlength=workflows)
     flows.first_root = np.cumsum(flows.roots) - flows.roots
     kinds = int(workload.kind.max()) + 1
     progress = _record(st.PROGRESS, incomplete=calls, prior=256.0)
-    decodes, batch = len(instance.decode), board.members.shape[1]
+    decodes, batch = board.seats.shape
     return State(
         board=board,
         progress=progress,
@@ -122,33 +122,29 @@ def build_state(
         child_list=np.ascontiguousarray(child),
         root_list=roots,
         arrival_order=np.argsort(workload.arrival, kind="stable"),
-        event_at=np.zeros(calls + 1),
-        event=np.zeros(calls + 1, np.int64),
+        events=_records(calls + 1, st.HEAP_ENTRY),
         next_completion=np.full(decodes, np.inf),
-        target=np.zeros((decodes, batch)),
-        target_call=np.zeros((decodes, batch), np.int64),
-        kind_sum=np.zeros(kinds + 1),
-        kind_count=np.zeros(kinds + 1, np.int64),
+        targets=_records((decodes, batch), st.HEAP_ENTRY),
+        kinds=_records(kinds + 1, st.KIND),
     )
 
 
 def build_board(instance: Instance, calls: int, workflows: int, promotes: bool = False, seed: int = 0) -> Board:
     """A blank board of the instance's cluster with room for that many calls and workflows."""
     prefill_count, decode_count = len(instance.prefill), len(instance.decode)
-    latency = np.zeros((prefill_count, decode_count))
-    per_token = np.zeros((prefill_count, decode_count))
+    links = _records((prefill_count, decode_count), st.LINK)
     prefill_at = {machine.id: i for i, machine in enumerate(instance.prefill)}
     decode_at = {machine.id: j for j, machine in enumerate(instance.decode)}
     for link in instance.links:
         i, j = prefill_at[link.source], decode_at[link.to]
-        latency[i, j] = link.latency
-        per_token[i, j] = instance.kv_bytes_per_token / link.bandwidth
-    prefills = np.zeros(prefill_count, st.PREFILL).view(np.recarray)
+        links[i, j].latency = link.latency
+        links[i, j].per_token = instance.kv_bytes_per_token / link.bandwidth
+    prefills = _records(prefill_count, st.PREFILL)
     for i, machine in enumerate(instance.prefill):
         prefills[i].p0, prefills[i].p1, prefills[i].p2 = machine.prefill_coeffs
     prefills.running = -1
-    prefills.kind = _kinds([(*m.prefill_coeffs, *latency[i], *per_token[i]) for i, m in enumerate(instance.prefill)])
-    decodes = np.zeros(decode_count, st.DECODE).view(np.recarray)
+    prefills.kind = _kinds([(m.prefill_coeffs, links[i].tobytes()) for i, m in enumerate(instance.prefill)])
+    decodes = _records(decode_count, st.DECODE)
     width = min(max(m.max_batch for m in instance.decode), calls)
     batch_seconds = np.zeros((decode_count, width + 1))
     for j, server in enumerate(instance.decode):
@@ -159,49 +155,37 @@ def build_board(instance: Instance, calls: int, workflows: int, promotes: bool =
         batch_seconds[j, 1:] = [server.batch_seconds(b) for b in range(1, width + 1)]
     decode_kinds = _kinds(
         [
-            (m.decode_coeffs, m.batch_curve, m.fixed_iteration_time, m.kv_capacity_tokens, *latency[:, j], *per_token[:, j])
+            (m.decode_coeffs, m.batch_curve, m.fixed_iteration_time, m.kv_capacity_tokens, links[:, j].tobytes())
             for j, m in enumerate(instance.decode)
         ]
     )
     first_prefill = np.unique(prefills.kind, return_index=True)[1]
     first_decode = np.unique(decode_kinds, return_index=True)[1]
     pairs = np.array([(i, j) for i in first_prefill for j in first_decode], np.int64)
-    table = np.zeros(calls, st.CALL).view(np.recarray)
+    table = _records(calls, st.CALL)
     table.prefill_instance = table.decode_instance = table.planned = -1
-    projections = np.zeros(decode_count, st.PROJECTION).view(np.recarray)
+    projections = _records(decode_count, st.PROJECTION)
     projections.epoch = -1
-    machines, entries, starving = prefill_count + decode_count, 2 * calls, 2 * calls if promotes else 1
+    roots = _records(prefill_count + decode_count, st.QUEUE_ROOT)
+    roots.queue = roots.starved = -1
     return Board(
         clock=_record(st.CLOCK, fixed=int(instance.decode_model == "fixed")),
         calls=table,
-        workflows=np.zeros(workflows, st.WORKFLOW).view(np.recarray),
+        workflows=_records(workflows, st.WORKFLOW),
         prefills=prefills,
         decodes=decodes,
         batch_seconds=batch_seconds,
-        latency=latency,
-        per_token=per_token,
+        links=links,
         pairs=pairs,
-        released=np.zeros(calls, np.int64),
-        prefilled=np.zeros(prefill_count, np.int64),
-        members=np.zeros((decode_count, width), np.int64),
-        ready=np.zeros(calls, np.int64),
-        waiting=np.zeros(calls, np.int64),
-        queue_root=np.full(machines, -1, np.int64),
-        queue_key=np.zeros(entries),
-        queue_child=np.zeros(entries, np.int64),
-        queue_next=np.zeros(entries, np.int64),
-        promotion_root=np.full(machines, -1, np.int64),
-        promotion_key=np.zeros(starving),
-        promotion_child=np.zeros(starving, np.int64),
-        promotion_next=np.zeros(starving, np.int64),
+        kind_first=np.zeros(len(first_prefill), np.int64),
+        lists=_records(calls, st.LISTS),
+        seats=_records((decode_count, width), st.SEAT),
+        roots=roots,
+        queue=_records(2 * calls, st.QUEUE_ENTRY),
+        starved=_records(2 * calls if promotes else 1, st.QUEUE_ENTRY),
+        plan=_records(calls, st.HEAP_ENTRY),
         draws=np.random.Generator(np.random.PCG64(seed)).random(4 * calls),
         projections=projections,
-        finish_at=np.zeros((decode_count, width)),
-        finish_tokens=np.zeros((decode_count, width)),
-        plan_key=np.zeros(calls),
-        plan_item=np.zeros(calls, np.int64),
-        plan_wait=np.zeros(prefill_count),
-        kind_first=np.zeros(len(first_prefill), np.int64),
     )
 
 
@@ -211,8 +195,12 @@ def _kinds(descriptions: list[Any]) -> list[int]:
     return [numbers.setdefault(d, len(numbers)) for d in descriptions]
 
 
+def _records(shape: int | tuple[int, int], dtype: np.dtype[Any]) -> Array:
+    return np.zeros(shape, dtype).view(np.recarray)
+
+
 def _record(dtype: np.dtype[Any], **values: float) -> Array:
-    record = np.zeros(1, dtype).view(np.recarray)
+    record = _records(1, dtype)
     for name, value in values.items():
         record[name] = value
     return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import msgspec
@@ -91,7 +92,7 @@ class DecodeInstance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError(f"batch_curve must reach max_batch ({self.max_batch}), it ends at {curve[-1][0]}")
         for _, seconds in curve:
             check_number("batch_curve seconds", seconds)
-        for (b0, s0), (b1, s1) in zip(curve, curve[1:], strict=False):
+        for (b0, s0), (b1, s1) in itertools.pairwise(curve):
             if b1 <= b0:
                 raise ValueError(f"batch_curve batches must increase, {b1} follows {b0}")
             if s1 < s0:

@@ -49,7 +49,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         if not self.workflows:
             raise ValueError("there are no workflows; at least one is needed")
         names: set[str] = set()
-        for machine in (*self.prefill, *self.decode):
+        for machine in self.machines:
             if machine.id in names:
                 raise ValueError(f"duplicate instance id {machine.id!r}")
             names.add(machine.id)
@@ -82,6 +82,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                     raise ValueError(f"missing link from {prefill.id!r} to {decode.id!r}")
 
     @property
+    def machines(self) -> tuple[PrefillInstance | DecodeInstance, ...]:
+        """Both pools, prefill first."""
+        return (*self.prefill, *self.decode)
+
+    @property
     def call_count(self) -> int:
         """Number of calls over all workflows."""
         return sum(len(w.calls) for w in self.workflows)
@@ -96,7 +101,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return decode_json(data, Instance, where)
 
     def _repr_html_(self) -> str:
-        gpus = ", ".join(f"{m.id} ({m.gpu})" for m in (*self.prefill, *self.decode))
+        gpus = ", ".join(f"{m.id} ({m.gpu})" for m in self.machines)
         return (
             f"<b>Instance</b>: {len(self.workflows)} workflows, {self.call_count} calls, "
             f"{len(self.prefill)} prefill + {len(self.decode)} decode, {self.decode_model}<br><small>{gpus}</small>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hexsched.engine.kernel import kernel
+from hexsched.engine.kernel import entry, kernel
 from hexsched.engine.loop import advance
 from hexsched.engine.wallclock import nanoseconds, record
 from hexsched.policies.dispatch import dispatch
@@ -20,7 +20,7 @@ def decide(state, settings):  # type: ignore[no-untyped-def]
         dispatch(state, settings)
 
 
-@kernel
+@entry
 def run_epochs(state, settings, epochs, latency, buffer):  # type: ignore[no-untyped-def]
     """Run at most ``epochs`` decision epochs; False when nothing is left to happen.
 
@@ -35,7 +35,7 @@ def run_epochs(state, settings, epochs, latency, buffer):  # type: ignore[no-unt
     return True
 
 
-@kernel
+@entry
 def replay_epochs(state, orders, epochs):  # type: ignore[no-untyped-def]
     """As ``run_epochs``, for given decisions."""
     for _ in range(epochs):

@@ -26,10 +26,10 @@ def dispatch(state, settings):  # type: ignore[no-untyped-def]
     board = state.board
     clock = board.clock[0]
     for k in range(clock.released):
-        c = board.released[k]
+        c = board.lists[k].released
         enqueue_prefill(board, settings, c, place_prefill(board, settings, c))
     for k in range(clock.prefilled):
-        c = board.prefilled[k]
+        c = board.lists[k].prefilled
         j = place_decode(board, settings, c)
         plan_on(board, c, j)
         enqueue_decode(board, settings, c, j)
@@ -40,7 +40,7 @@ def dispatch(state, settings):  # type: ignore[no-untyped-def]
             start_prefill(state, c, i)
     for j in range(board.decodes.shape[0]):
         queue = board.prefills.shape[0] + j
-        while board.queue_root[queue] >= 0:
+        while board.roots[queue].queue >= 0:
             c = head(board, settings, queue, DECODE)
             if c < 0 or not has_room(state, c, j):
                 break

@@ -36,9 +36,9 @@ def plan(state, settings):  # type: ignore[no-untyped-def]
     if clock.waiting + clock.prefilled > 0 and (clock.prefilled > 0 or clock.completed > 0):
         admit_waiting(state, settings)
     for k in range(clock.released):
-        c = board.released[k]
+        c = board.lists[k].released
         board.calls[c].entered = clock.now
-        board.ready[clock.ready] = c
+        board.lists[clock.ready].ready = c
         clock.ready += 1
     if clock.ready > 0:
         start_ready(state, settings)
@@ -54,23 +54,23 @@ def start_ready(state, settings):  # type: ignore[no-untyped-def]
         prefill = board.prefills[i]
         if prefill.running < 0:
             idle += 1
-            board.plan_wait[i] = 0.0
+            prefill.wait = 0.0
         else:
-            board.plan_wait[i] = prefill.busy_until - clock.now
+            prefill.wait = prefill.busy_until - clock.now
     if idle == 0:
         return
     find_first_of_each_kind(board)
     size = 0
     for k in range(clock.ready):
-        c = board.ready[k]
+        c = board.lists[k].ready
         if settings.needs_delta == 1:
             _, _, delta = best_pair(board, settings, c)
             board.calls[c].delta = delta
-        heap_push(board.plan_key, board.plan_item, size, order_key(board, settings, c, PREFILL), c)
+        heap_push(board.plan, size, order_key(board, settings, c, PREFILL), c)
         size += 1
     planned_ahead = False
     while idle > 0 and size > 0:
-        c = heap_pop(board.plan_key, board.plan_item, size)
+        c = heap_pop(board.plan, size)
         size -= 1
         call = board.calls[c]
         i, j, _ = choose_pair(board, settings, c)
@@ -81,15 +81,15 @@ def start_ready(state, settings):  # type: ignore[no-untyped-def]
         else:
             count_on(board, c, j)
             planned_ahead = True
-        board.plan_wait[i] += prefill_seconds(board.prefills[i], call.n, call.h)
+        board.prefills[i].wait += prefill_seconds(board.prefills[i], call.n, call.h)
         find_first_of_each_kind(board)
     if planned_ahead:  # those were only plans
         forget_projections(board)
     kept = 0
     for k in range(clock.ready):
-        c = board.ready[k]
+        c = board.lists[k].ready
         if board.calls[c].prefill_instance < 0:
-            board.ready[kept] = c
+            board.lists[kept].ready = c
             kept += 1
     clock.ready = kept
 
@@ -102,7 +102,7 @@ def choose_pair(board, settings, c):  # type: ignore[no-untyped-def]
         return i, j, delta
     i = 0
     for k in range(board.prefills.shape[0]):
-        if board.plan_wait[k] < board.plan_wait[i]:
+        if board.prefills[k].wait < board.prefills[i].wait:
             i = k
     j = -1
     for k in range(board.decodes.shape[0]):
@@ -120,17 +120,17 @@ def admit_waiting(state, settings):  # type: ignore[no-untyped-def]
     clock = board.clock[0]
     left_over = clock.waiting
     for k in range(clock.prefilled):
-        c = board.prefilled[k]
+        c = board.lists[k].prefilled
         board.calls[c].entered = clock.now
-        board.waiting[clock.waiting] = c
+        board.lists[clock.waiting].waiting = c
         clock.waiting += 1
     admit_in_order(state, settings, 0, left_over)
     admit_in_order(state, settings, left_over, clock.waiting)
     kept = 0
     for k in range(clock.waiting):
-        c = board.waiting[k]
+        c = board.lists[k].waiting
         if board.calls[c].decode_instance < 0:
-            board.waiting[kept] = c
+            board.lists[kept].waiting = c
             kept += 1
     clock.waiting = kept
 
@@ -141,15 +141,15 @@ def admit_in_order(state, settings, first, last):  # type: ignore[no-untyped-def
     board = state.board
     size = 0
     for k in range(first, last):
-        c = board.waiting[k]
+        c = board.lists[k].waiting
         unplan(board, c)
         j, delta = best_decode(board, settings, c)
         plan_on(board, c, j)
         board.calls[c].delta = delta
-        heap_push(board.plan_key, board.plan_item, size, order_key(board, settings, c, DECODE), c)
+        heap_push(board.plan, size, order_key(board, settings, c, DECODE), c)
         size += 1
     while size > 0:
-        c = heap_pop(board.plan_key, board.plan_item, size)
+        c = heap_pop(board.plan, size)
         size -= 1
         planned = board.calls[c].planned
         unplan(board, c)

@@ -75,8 +75,8 @@ def room_wait(board, settings, c, j):  # type: ignore[no-untyped-def]
     for k in range(decode.admitted):
         if k == row.sorted:
             _sort_one_more(board, j)
-        wait = board.finish_at[j, k]
-        free += board.finish_tokens[j, k]
+        wait = board.seats[j, k].finish_at
+        free += board.seats[j, k].finish_tokens
         slots += 1
         if free >= need and slots > 0:
             return wait
@@ -97,19 +97,19 @@ def _sort_one_more(board, j):  # type: ignore[no-untyped-def]
     if k == 0:  # first: everyone's projection, in no order
         tau = iteration_seconds(board, j, max(decode.batch, 1), row.held)
         for s in range(decode.admitted):
-            call = board.calls[board.members[j, s]]
-            board.finish_at[j, s] = _seconds_left(board, j, board.members[j, s], tau)
-            board.finish_tokens[j, s] = call.n + call.estimate
+            call = board.calls[board.seats[j, s].member]
+            board.seats[j, s].finish_at = _seconds_left(board, j, board.seats[j, s].member, tau)
+            board.seats[j, s].finish_tokens = call.n + call.estimate
     best = k
     for s in range(k + 1, decode.admitted):
-        if board.finish_at[j, s] < board.finish_at[j, best]:
+        if board.seats[j, s].finish_at < board.seats[j, best].finish_at:
             best = s
-    seconds = board.finish_at[j, best]
-    tokens = board.finish_tokens[j, best]
-    board.finish_at[j, best] = board.finish_at[j, k]
-    board.finish_tokens[j, best] = board.finish_tokens[j, k]
-    board.finish_at[j, k] = seconds
-    board.finish_tokens[j, k] = tokens
+    seconds = board.seats[j, best].finish_at
+    tokens = board.seats[j, best].finish_tokens
+    board.seats[j, best].finish_at = board.seats[j, k].finish_at
+    board.seats[j, best].finish_tokens = board.seats[j, k].finish_tokens
+    board.seats[j, k].finish_at = seconds
+    board.seats[j, k].finish_tokens = tokens
     row.sorted = k + 1
 
 
@@ -162,7 +162,7 @@ def find_first_of_each_kind(board):  # type: ignore[no-untyped-def]
     for i in range(board.prefills.shape[0]):
         kind = board.prefills[i].kind
         first = board.kind_first[kind]
-        if first < 0 or board.plan_wait[i] < board.plan_wait[first]:
+        if first < 0 or board.prefills[i].wait < board.prefills[first].wait:
             board.kind_first[kind] = i
 
 
@@ -175,12 +175,11 @@ def kv_load(board, j):  # type: ignore[no-untyped-def]
 
 @kernel
 def best_pair(board, settings, c):  # type: ignore[no-untyped-def]
-    """For ready call ``c``: the (i, j) of least Delta under the waits ``board.plan_wait``, and Delta.
+    """For ready call ``c``: the (i, j) of least Delta under the projected waits of the prefill instances, and Delta.
 
     Prefill instances of one kind differ only in their wait, so ``board.kind_first`` names the only ones to look at.
     """
     call = board.calls[c]
-    waits = board.plan_wait
     best_i = -1
     best_j = -1
     least = math.inf
@@ -191,7 +190,7 @@ def best_pair(board, settings, c):  # type: ignore[no-untyped-def]
         seconds = decode_seconds(board, c, j)
         for kind in range(board.kind_first.shape[0]):
             i = board.kind_first[kind]
-            prefilled_at = waits[i] + prefill_seconds(board.prefills[i], call.n, call.h)
+            prefilled_at = board.prefills[i].wait + prefill_seconds(board.prefills[i], call.n, call.h)
             delta = max(prefilled_at, room_at) + transfer(board, settings, i, j, call.n) + seconds
             if delta < least or (delta == least and (i < best_i or (i == best_i and j < best_j))):
                 best_i = i

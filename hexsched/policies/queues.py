@@ -37,25 +37,23 @@ def enqueue_decode(board, settings, c, j):  # type: ignore[no-untyped-def]
 def head(board, settings, queue, stage):  # type: ignore[no-untyped-def]
     """The call that is next in ``queue``, -1 when it is empty."""
     offset = stage * board.calls.shape[0]
+    root = board.roots[queue]
     if settings.promotes == 1:
-        _drop_gone(board, board.promotion_root, board.promotion_key, board.promotion_child, board.promotion_next, queue)
-        entry = board.promotion_root[queue]
-        if entry >= 0 and board.promotion_key[entry] <= board.clock[0].now:
-            return entry - offset
+        root.starved = _drop_gone(board, board.starved, root.starved)
+        if root.starved >= 0 and board.starved[root.starved].key <= board.clock[0].now:
+            return root.starved - offset
     while True:
-        _drop_gone(board, board.queue_root, board.queue_key, board.queue_child, board.queue_next, queue)
-        entry = board.queue_root[queue]
+        root.queue = _drop_gone(board, board.queue, root.queue)
+        entry = root.queue
         if entry < 0:
             return -1
         key = order_key(board, settings, entry - offset, stage)
-        if key <= board.queue_key[entry]:
+        if key <= board.queue[entry].key:
             return entry - offset
         # its priority has fallen since it was queued (its workflow was served, its horizon grew)
-        board.queue_root[queue] = pairing_pop(board.queue_key, board.queue_child, board.queue_next, entry)
-        board.queue_key[entry] = key
-        board.queue_root[queue] = pairing_push(
-            board.queue_key, board.queue_child, board.queue_next, board.queue_root[queue], entry
-        )
+        root.queue = pairing_pop(board.queue, entry)
+        board.queue[entry].key = key
+        root.queue = pairing_push(board.queue, root.queue, entry)
 
 
 @kernel
@@ -80,36 +78,33 @@ def leave_decode_queue(board, settings, c):  # type: ignore[no-untyped-def]
 @kernel
 def _insert(board, settings, queue, c, stage):  # type: ignore[no-untyped-def]
     entry = c + stage * board.calls.shape[0]
-    board.queue_key[entry] = order_key(board, settings, c, stage)
-    board.queue_root[queue] = pairing_push(
-        board.queue_key, board.queue_child, board.queue_next, board.queue_root[queue], entry
-    )
+    root = board.roots[queue]
+    board.queue[entry].key = order_key(board, settings, c, stage)
+    root.queue = pairing_push(board.queue, root.queue, entry)
     if settings.promotes == 1:
-        board.promotion_key[entry] = promotion_time(board, settings, c)
-        board.promotion_root[queue] = pairing_push(
-            board.promotion_key, board.promotion_child, board.promotion_next, board.promotion_root[queue], entry
-        )
+        board.starved[entry].key = promotion_time(board, settings, c)
+        root.starved = pairing_push(board.starved, root.starved, entry)
 
 
 @kernel
 def _note_promotion(board, settings, c, entry):  # type: ignore[no-untyped-def]
     """A call that is served because it starved gives its workflow a clean slate (Autellix, anti-starvation)."""
-    if settings.promotes == 1 and board.promotion_key[entry] <= board.clock[0].now:
+    if settings.promotes == 1 and board.starved[entry].key <= board.clock[0].now:
         workflow = board.workflows[board.calls[c].workflow]
         workflow.starved_service = 0.0
         workflow.starved_wait = 0.0
 
 
 @kernel
-def _drop_gone(board, root, key, child, sibling, queue):  # type: ignore[no-untyped-def]
-    """Drop entries from the top of a heap whose calls are no longer waiting."""
+def _drop_gone(board, heap, root):  # type: ignore[no-untyped-def]
+    """Drop entries from the top of a heap whose calls are no longer waiting; the new root."""
     calls = board.calls.shape[0]
-    while root[queue] >= 0:
-        entry = root[queue]
-        if entry < calls:
-            gone = board.calls[entry].prefill_instance >= 0
+    while root >= 0:
+        if root < calls:
+            gone = board.calls[root].prefill_instance >= 0
         else:
-            gone = board.calls[entry - calls].decode_instance >= 0
+            gone = board.calls[root - calls].decode_instance >= 0
         if not gone:
-            return
-        root[queue] = pairing_pop(key, child, sibling, entry)
+            break
+        root = pairing_pop(heap, root)
+    return root

@@ -30,9 +30,9 @@ def replay(state, orders):  # type: ignore[no-untyped-def]
     board = state.board
     clock = board.clock[0]
     for k in range(clock.released):
-        board.calls[board.released[k]].entered = 1.0
+        board.calls[board.lists[k].released].entered = 1.0
     for k in range(clock.prefilled):
-        board.calls[board.prefilled[k]].entered = 2.0
+        board.calls[board.lists[k].prefilled].entered = 2.0
     for i in range(board.prefills.shape[0]):
         k = orders.prefill_next[i]
         if board.prefills[i].running < 0 and k < orders.prefill_from[i + 1]:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
-from hexsched.engine.loop import admit, advance, has_room, start_prefill
 from hexsched.engine.state import Array, State
 from hexsched.engine.tables import Places, build_state, workload_columns
-from hexsched.engine.wallclock import mean_seconds, nanoseconds, new_histogram, quantile_seconds, record
+from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds, record
 from hexsched.errors import InputError
 from hexsched.metrics import Metrics, summarise
 from hexsched.model import Instance, Schedule, ScheduledCall
 from hexsched.policies import Policy
 from hexsched.policies import policy as read_policy
-from hexsched.policies.decide import decide, run_epochs
+from hexsched.policies.decide import run_epochs
 from hexsched.simulator.estimators import estimator as read_estimator
+from hexsched.simulator.steps import admit_step, advance_step, decide_step, start_step
 from hexsched.simulator.view import CallView, DecodeView, PrefillView, View
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ def _run_in_python(
     progress: Progress | None,
 ) -> None:
     """The loop of ``run_epochs`` with the policy, or its order alone, in plain Python."""
-    step = advance if compiled else interpreted(advance)
+    step = advance_step if compiled else interpreted(advance_step)
+    note = interpreted(record)
     clock = state.board.clock
     seen = CallViews(state, instance, places)
     settings = chosen.settings()
@@ -211,11 +213,10 @@ def _run_in_python(
         decision = _python_decider(state, chosen, instance, seen, compiled)
     else:
         decision = _python_order(state, chosen, settings, seen, compiled)
-    buffer = np.zeros(2, np.int64)
     while step(state):
-        start = nanoseconds(buffer)
+        start = time.perf_counter_ns()
         decision()
-        record(latency, nanoseconds(buffer) - start)
+        note(latency, time.perf_counter_ns() - start)
         if progress is not None and clock[0].epoch % 1000 == 0:
             progress(instance.call_count - int(state.progress[0].incomplete), instance.call_count)
 
@@ -242,48 +243,35 @@ def _python_order(
 ) -> Callable[[], None]:
     board = state.board
     key = chosen.order_function
-    choose = decide if compiled else interpreted(decide)
+    choose = decide_step if compiled else interpreted(decide_step)
     assert key is not None
 
     def decision() -> None:
         clock = board.clock[0]
         now = float(clock.now)
-        for calls, count in ((board.released, clock.released), (board.prefilled, clock.prefilled)):
+        for calls, count in ((board.lists.released, clock.released), (board.lists.prefilled, clock.prefilled)):
             for c in calls[:count]:
                 priority = float(key(seen[int(c)], now))
                 if not np.isfinite(priority):
                     raise InputError(f"policy {chosen.name!r} gave {seen[int(c)]!r} the priority {priority}")
                 board.calls[c].python_key = priority
-        choose_one(choose, state, settings)
+        choose(state, settings)
 
     return decision
-
-
-def choose_one(choose: Callable[..., Any], state: State, settings: Array) -> None:
-    """One epoch of a compiled or interpreted ``decide``."""
-    choose(state, settings[0])
 
 
 def _python_decider(
     state: State, chosen: Policy, instance: Instance, seen: CallViews, compiled: bool
 ) -> Callable[[], None]:
     board = state.board
-    start = start_prefill if compiled else interpreted(start_prefill)
-    fits = has_room if compiled else interpreted(has_room)
-    let_in = admit if compiled else interpreted(admit)
-
-    def try_admit(c: int, j: int) -> bool:
-        if not fits(state, c, j):
-            return False
-        let_in(state, c, j)
-        return True
-
+    start = start_step if compiled else interpreted(start_step)
+    admit = admit_step if compiled else interpreted(admit_step)
     view = View(
         board,
         [PrefillView(board, i, machine.id) for i, machine in enumerate(instance.prefill)],
         [DecodeView(board, j, machine.id) for j, machine in enumerate(instance.decode)],
         lambda c, i: start(state, c, i),
-        try_admit,
+        lambda c, j: bool(admit(state, c, j)),
     )
     assert chosen.decider is not None
     policy = chosen.decider()
@@ -293,8 +281,8 @@ def _python_decider(
 
     def decision() -> None:
         clock = board.clock[0]
-        view.ready.extend(seen[int(c)] for c in board.released[: clock.released])
-        view.prefilled.extend(seen[int(c)] for c in board.prefilled[: clock.prefilled])
+        view.ready.extend(seen[int(c)] for c in board.lists.released[: clock.released])
+        view.prefilled.extend(seen[int(c)] for c in board.lists.prefilled[: clock.prefilled])
         view.ready.sort(key=by_ids)
         view.prefilled.sort(key=by_ids)
         policy.decide(view)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hexsched.engine.physics import iteration_seconds, prefill_seconds, transfer_seconds
+from hexsched.engine import physics
+from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Board
 from hexsched.errors import InputError
+
+iteration_seconds = interpreted(physics.iteration_seconds)
+prefill_seconds = interpreted(physics.prefill_seconds)
+transfer_seconds = interpreted(physics.transfer_seconds)
 
 
 class CallView:

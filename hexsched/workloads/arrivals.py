@@ -163,7 +163,8 @@ class TraceArrivals(ArrivalProcess):
     @classmethod
     def from_text(cls, text: str) -> TraceArrivals:
         # Only known keys at the very end are parameters, since a path may hold commas and equals signs.
-        path, found = text, {}
+        path = text
+        found: dict[str, str] = {}
         while match := re.fullmatch(r"(.*),(rate|format)=([^,]*)", path, flags=re.DOTALL):
             path = match[1]
             found.setdefault(match[2], match[3])
@@ -206,7 +207,8 @@ def apply_arrivals(workflows: Sequence[Workflow], process: ArrivalProcess, seed:
     InputError
         When the process cannot give that many, or such late, times.
     """
-    times = process.times(len(workflows), np.random.default_rng(seed))
+    with np.errstate(over="ignore"):
+        times = process.times(len(workflows), np.random.default_rng(seed))
     if not np.all(np.isfinite(times)):
         raise InputError("the rate is too low: arrival times overflow", f"arrivals {process.name}")
     return tuple(

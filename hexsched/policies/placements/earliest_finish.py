@@ -13,9 +13,9 @@ def earliest_finish_prefill(board, settings, c):  # type: ignore[no-untyped-def]
     now = board.clock[0].now
     for i in range(board.prefills.shape[0]):
         prefill = board.prefills[i]
-        board.plan_wait[i] = prefill.queued_seconds
+        prefill.wait = prefill.queued_seconds
         if prefill.running >= 0:
-            board.plan_wait[i] += prefill.busy_until - now
+            prefill.wait += prefill.busy_until - now
     find_first_of_each_kind(board)
     i, j, delta = best_pair(board, settings, c)
     plan_on(board, c, j)

@@ -205,11 +205,11 @@ def end_of(search: Mapping[str, Call]) -> str:
     if not children:
         return AT_ONCE
     last = max(int(number) for number, _ in children)
-    reflections = [sum(i.startswith(f"i{r}.reflect") for i in search) for r in range(1, last)]
     full = CHILDREN * (CHILDREN + 1) // 2
-    quiet = [r for r, count in enumerate(reflections, start=1) if count < full]
-    if quiet:
-        return f"stalled.{quiet[0]}"
+    reflections = (sum(i.startswith(f"i{r}.reflect") for i in search) for r in range(1, last))
+    quiet = next((r for r, count in enumerate(reflections, start=1) if count < full), None)
+    if quiet is not None and last == ROUNDS:
+        return f"stalled.{quiet}"
     return f"{last}.{max(int(child) for number, child in children if int(number) == last)}"
 
 

@@ -16,7 +16,7 @@ Grid = Literal["coarse", "fine"]
 Label = TypeVar("Label", int, str)
 
 LEVELS: Mapping[Grid, tuple[float, ...]] = {
-    "coarse": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
+    "coarse": (0.0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99, 1.0),
     "fine": (0.0, 0.01, 0.02, 0.05, *(k / 20 for k in range(2, 20)), 0.95, 0.98, 0.99, 0.995, 0.998, 1.0),
 }
 FINE_FROM = 150  # observations; fewer get the coarse grid, so that no table is the sorted sample itself

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.model.cluster import check_number
 from hexsched.workloads.importers.base import Importer, ImportOptions, Timed, is_empty, single_call
 from hexsched.workloads.importers.graph import Draft, build_workflow, causal_order
 from hexsched.workloads.importers.head import Head
@@ -38,10 +39,13 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
     """
 
     conversations: bool = True
-    service_seconds_per_token: Duration = 0.0
+    service_seconds_per_token: float = 0.0
     orphans: Literal["error", "root"] = "error"
     prefix_cache: bool = True
     block_tokens: BlockTokens = 16
+
+    def __post_init__(self) -> None:
+        check_number("service_seconds_per_token", self.service_seconds_per_token)
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ class BurstGptOptions(ImportOptions, frozen=True, kw_only=True):
 
 
 class _Row(NamedTuple):
-    index: int
+    row: int
     where: str
     at: float
     prompt: int
@@ -64,9 +64,9 @@ class BurstGptImporter(Importer[BurstGptOptions]):
                 continue
             in_session = options.sessions and row.session not in _ABSENT
             if in_session or held:
-                held.setdefault(f"s{row.session}" if in_session else f"r{row.index}", []).append(row)
+                held.setdefault(f"s{row.session}" if in_session else f"r{row.row}", []).append(row)
             else:
-                yield _chain(f"r{row.index}", [row])
+                yield _chain(f"r{row.row}", [row])
         for workflow_id, rows in held.items():
             yield _chain(workflow_id, rows)
 
@@ -75,7 +75,7 @@ def _rows(path: Path) -> Iterator[_Row]:
     for index, (where, values) in enumerate(csv_rows(path, COLUMNS, OPTIONAL_COLUMNS)):
         time, prompt, output, session, elapsed, kind = values
         yield _Row(
-            index=index,
+            row=index,
             where=where,
             at=number(time, "Timestamp", where),
             prompt=whole_number(prompt, "Request tokens", where),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from hexsched.model.cluster import check_number
 from hexsched.workloads.importers.base import Importer, ImportOptions, Timed, is_empty, single_call
 from hexsched.workloads.importers.head import Head
 from hexsched.workloads.importers.prefix import PrefixStore
@@ -36,9 +37,12 @@ class MooncakeOptions(ImportOptions, frozen=True, kw_only=True):
     """
 
     spread: bool = True
-    grid_seconds: Duration = GRID_SECONDS
+    grid_seconds: float = GRID_SECONDS
     prefix_cache: bool = True
     block_tokens: BlockTokens = BLOCK_TOKENS
+
+    def __post_init__(self) -> None:
+        check_number("grid_seconds", self.grid_seconds)
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,6 +68,8 @@ def whole_number(text: str, column: str, where: str) -> int:
 def number(text: str, column: str, where: str) -> float:
     """A finite number >= 0 of a CSV cell."""
     try:
+        if "_" in text:  # float() would read 1_0 as 10
+            raise ValueError
         value = float(text)
     except ValueError:
         raise InputError(f"{column}: expected a number, got {text.strip()[:40]!r}", where) from None

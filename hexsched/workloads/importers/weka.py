@@ -106,7 +106,7 @@ class WekaImporter(Importer[WekaOptions]):
     options_type = WekaOptions
 
     def sniff(self, head: Head) -> bool:
-        return head.text.startswith("{") and all(f'"{key}"' in head.text for key in ("requests", "block_size", "in"))
+        return head.text.startswith("{") and all(f'"{key}"' in head.text for key in ("requests", "t", "in", "out"))
 
     def timed_workflows(self, path: Path, options: WekaOptions, dropped: Counter[str]) -> Iterator[Timed]:
         shared: PrefixStore | None = None
