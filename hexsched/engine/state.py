@@ -30,6 +30,7 @@ CALL = np.dtype(
         ("attained", "f8"),  # ATLAS: longest service of any chain of calls that leads here
         # while it waits
         ("entered", "f8"),  # when it entered the queue it is in
+        ("starves_at", "f8"),  # when it counts as starved there (orders with anti-starvation)
         ("slot", "i8"),  # its place in the list that holds it
         ("delta", "f8"),  # projected seconds from now to its completion, set by the last placement
         ("python_key", "f8"),  # priority set by an order in plain Python

@@ -33,7 +33,7 @@ register(
         "least laxity: deadline a_w + s H_w(t), less the call's standalone time",
         "arXiv 2605.16637",
         order="workflow-llf",
-        options={"slo_scale": 1.0},
+        options={"slo_scale": 4.0},
     )
 )
 register(
@@ -42,7 +42,7 @@ register(
         "earliest deadline a_w + s H_w(t)",
         "Liu and Layland 1973",
         order="edf",
-        options={"slo_scale": 1.0},
+        options={"slo_scale": 4.0},
     )
 )
 register(Policy("sjf", "shortest standalone time left of the call", "Smith 1956", order="sjf"))
@@ -52,6 +52,7 @@ register(
         "least attained service of the workflow, in discretised queues",
         AUTELLIX,
         order="plas",
+        placement="earliest-finish",
         options={"quantum": 1.0, "levels": 8, "beta": 4.0},
     )
 )
@@ -61,6 +62,7 @@ register(
         "least attained service of the call's longest chain, in discretised queues",
         AUTELLIX,
         order="atlas",
+        placement="earliest-finish",
         options={"quantum": 1.0, "levels": 8, "beta": 4.0},
     )
 )

@@ -14,6 +14,7 @@ from hexsched.engine.kernel import kernel
 from hexsched.engine.loop import admit, has_room, start_prefill
 from hexsched.engine.physics import prefill_seconds
 from hexsched.policies.orders import order_key
+from hexsched.policies.orders.plas import note_entry, note_service
 from hexsched.policies.planned import plan_on, unplan
 from hexsched.policies.projection import (
     best_decode,
@@ -37,7 +38,7 @@ def plan(state, settings):  # type: ignore[no-untyped-def]
         admit_waiting(state, settings)
     for k in range(clock.released):
         c = board.lists[k].released
-        board.calls[c].entered = clock.now
+        note_entry(board, settings, c)
         board.lists[clock.ready].ready = c
         clock.ready += 1
     if clock.ready > 0:
@@ -75,6 +76,7 @@ def start_ready(state, settings):  # type: ignore[no-untyped-def]
         call = board.calls[c]
         i, j, _ = choose_pair(board, settings, c)
         if board.prefills[i].running < 0:
+            note_service(board, settings, c)
             plan_on(board, c, j)
             start_prefill(state, c, i)
             idle -= 1
@@ -121,7 +123,7 @@ def admit_waiting(state, settings):  # type: ignore[no-untyped-def]
     left_over = clock.waiting
     for k in range(clock.prefilled):
         c = board.lists[k].prefilled
-        board.calls[c].entered = clock.now
+        note_entry(board, settings, c)
         board.lists[clock.waiting].waiting = c
         clock.waiting += 1
     admit_in_order(state, settings, 0, left_over)
@@ -157,6 +159,7 @@ def admit_in_order(state, settings, first, last):  # type: ignore[no-untyped-def
         if j < 0:
             plan_on(board, c, planned)
         else:
+            note_service(board, settings, c)
             admit(state, c, j)
             board.projections[j].epoch = -1
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from hexsched.engine.kernel import kernel
 from hexsched.engine.pairing_heap import pairing_pop, pairing_push
 from hexsched.engine.physics import prefill_seconds
-from hexsched.policies.orders import order_key, promotion_time
+from hexsched.policies.orders import order_key
+from hexsched.policies.orders.plas import note_entry, note_service
 from hexsched.policies.settings import DECODE, PREFILL
 
 
@@ -22,14 +23,14 @@ def enqueue_prefill(board, settings, c, i):  # type: ignore[no-untyped-def]
     prefill.queued += 1
     prefill.queued_tokens += call.n - call.h
     prefill.queued_seconds += prefill_seconds(prefill, call.n, call.h)
-    call.entered = board.clock[0].now
+    note_entry(board, settings, c)
     _insert(board, settings, i, c, PREFILL)
 
 
 @kernel
 def enqueue_decode(board, settings, c, j):  # type: ignore[no-untyped-def]
     """Put prefilled call ``c`` into the queue of decode instance ``j``."""
-    board.calls[c].entered = board.clock[0].now
+    note_entry(board, settings, c)
     _insert(board, settings, board.prefills.shape[0] + j, c, DECODE)
 
 
@@ -66,13 +67,13 @@ def leave_prefill_queue(board, settings, c, i):  # type: ignore[no-untyped-def]
     prefill.queued_seconds -= prefill_seconds(prefill, call.n, call.h)
     if prefill.queued == 0:
         prefill.queued_seconds = 0.0
-    _note_promotion(board, settings, c, c)
+    note_service(board, settings, c)
 
 
 @kernel
 def leave_decode_queue(board, settings, c):  # type: ignore[no-untyped-def]
     """Call ``c``, the head of its queue, is about to be admitted."""
-    _note_promotion(board, settings, c, c + board.calls.shape[0])
+    note_service(board, settings, c)
 
 
 @kernel
@@ -82,17 +83,8 @@ def _insert(board, settings, queue, c, stage):  # type: ignore[no-untyped-def]
     board.queue[entry].key = order_key(board, settings, c, stage)
     root.queue = pairing_push(board.queue, root.queue, entry)
     if settings.promotes == 1:
-        board.starved[entry].key = promotion_time(board, settings, c)
+        board.starved[entry].key = board.calls[c].starves_at
         root.starved = pairing_push(board.starved, root.starved, entry)
-
-
-@kernel
-def _note_promotion(board, settings, c, entry):  # type: ignore[no-untyped-def]
-    """A call that is served because it starved gives its workflow a clean slate (Autellix, anti-starvation)."""
-    if settings.promotes == 1 and board.starved[entry].key <= board.clock[0].now:
-        workflow = board.workflows[board.calls[c].workflow]
-        workflow.starved_service = 0.0
-        workflow.starved_wait = 0.0
 
 
 @kernel

@@ -75,7 +75,7 @@ class Policy:
     @property
     def promotes(self) -> bool:
         """Whether its queues have anti-starvation."""
-        return self.order in ("plas", "atlas") and self.placement != "plan"
+        return self.order in ("plas", "atlas")
 
     @property
     def oracle_horizon(self) -> bool:

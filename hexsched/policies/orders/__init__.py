@@ -11,7 +11,7 @@ from hexsched.policies.orders.atlas import atlas_key
 from hexsched.policies.orders.critical_path import critical_path_key
 from hexsched.policies.orders.edf import edf_key
 from hexsched.policies.orders.fcfs import fcfs_key
-from hexsched.policies.orders.plas import plas_key, starvation_time
+from hexsched.policies.orders.plas import plas_key
 from hexsched.policies.orders.risk import risk_key
 from hexsched.policies.orders.sjf import sjf_key
 from hexsched.policies.orders.workflow_fcfs import workflow_fcfs_key
@@ -43,9 +43,3 @@ def order_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
     if order == RISK:
         return risk_key(board, settings, c, stage)
     return board.calls[c].python_key  # PYTHON: set by a plain Python order before the decision
-
-
-@kernel
-def promotion_time(board, settings, c):  # type: ignore[no-untyped-def]
-    """When call ``c``, queued now, counts as starved; only orders with anti-starvation are asked."""
-    return starvation_time(board, settings, c)

@@ -7,11 +7,11 @@ a branch is not held back by its siblings.
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
-from hexsched.policies.orders.plas import LEVEL_APART, level
+from hexsched.policies.orders.plas import queue_key
 
 
 @kernel
 def atlas_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
     """The queue of the call's chain first, arrival in it second."""
     call = board.calls[c]
-    return level(settings, call.attained) * LEVEL_APART + call.entered
+    return queue_key(board, settings, call, call.attained)

@@ -17,7 +17,15 @@ LEVEL_APART = 1e7  # seconds: above any time within a queue, and small enough to
 def plas_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
     """The workflow's queue first, arrival in it second."""
     call = board.calls[c]
-    return level(settings, board.workflows[call.workflow].attained) * LEVEL_APART + call.entered
+    return queue_key(board, settings, call, board.workflows[call.workflow].attained)
+
+
+@kernel
+def queue_key(board, settings, call, service):  # type: ignore[no-untyped-def]
+    """Starved calls first, then by the queue that ``service`` seconds belong to, then by arrival in it."""
+    if call.starves_at <= board.clock[0].now:
+        return call.entered - LEVEL_APART
+    return level(settings, service) * LEVEL_APART + call.entered
 
 
 @kernel
@@ -32,9 +40,21 @@ def level(settings, service):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def starvation_time(board, settings, c):  # type: ignore[no-untyped-def]
-    """When the waiting of a call queued now reaches ``beta`` times the service of its workflow."""
+def note_entry(board, settings, c):  # type: ignore[no-untyped-def]
+    """Call ``c`` starts to wait now, and starves when that makes ``beta`` times the service of its workflow."""
     call = board.calls[c]
-    workflow = board.workflows[call.workflow]
-    waited = workflow.starved_wait
-    return call.entered + max(settings.beta * max(workflow.starved_service, settings.quantum) - waited, 0.0)
+    call.entered = board.clock[0].now
+    if settings.promotes == 1:
+        workflow = board.workflows[call.workflow]
+        service = max(workflow.starved_service, settings.quantum)
+        call.starves_at = call.entered + max(settings.beta * service - workflow.starved_wait, 0.0)
+
+
+@kernel
+def note_service(board, settings, c):  # type: ignore[no-untyped-def]
+    """Call ``c`` is served: if it had starved, its workflow starts with a clean slate."""
+    call = board.calls[c]
+    if settings.promotes == 1 and call.starves_at <= board.clock[0].now:
+        workflow = board.workflows[call.workflow]
+        workflow.starved_service = 0.0
+        workflow.starved_wait = 0.0
