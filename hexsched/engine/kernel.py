@@ -25,7 +25,7 @@ def kernel(function: F) -> F:
     interpreted runs agree to the last bit. Python reaches a kernel through an ``entry``, or ``interpreted``.
     """
     # the wrappers that Python would call it through take longer to compile than the function itself
-    return numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore
+    return numba.njit(error_model="numpy", _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore
 
 
 def entry(function: F) -> F:
@@ -33,7 +33,7 @@ def entry(function: F) -> F:
     saved = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _cache_directory()  # read when caching is switched on, so only our kernels go there
     try:
-        return numba.njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
+        return numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
     finally:
         numba.config.CACHE_DIR = saved
 

@@ -79,6 +79,7 @@ DECODE = np.dtype(
     [
         ("d2", "f8"),
         ("theta", "f8"),
+        ("kind", "i8"),  # identical instances, links included, share a kind
         ("kv_capacity", "i8"),
         ("max_batch", "i8"),
         ("admitted", "i8"),  # calls with a reservation, in transfer or in the batch
@@ -120,6 +121,7 @@ PROJECTION = np.dtype(
         ("batch", "i8"),  # calls admitted or planned
         ("kv", "f8"),  # KV tokens that they hold now or bring
         ("held", "f8"),  # KV tokens in the batch now
+        ("pace", "f8"),  # seconds an iteration with one more call, before its own tokens
         ("iterations", "f8"),  # iterations done by now
         ("sorted", "i8"),  # how many of its members stand in finishing order so far
     ],
@@ -166,7 +168,8 @@ class Board(NamedTuple):
     batch_seconds: Array  # g_j(B) (J, B + 1)
     links: Array  # LINK (I, J)
     pairs: Array  # (k, 2): one (i, j) of each kind of pair
-    kind_first: Array  # for each kind of prefill instance the one that is free first
+    prefill_first: Array  # for each kind of prefill instance the one that is free first
+    decode_first: Array  # for each kind of decode instance the one that would decode one more call fastest
     lists: Array  # LISTS (N,): each field is a list; how long it is stands in the clock
     seats: Array  # SEAT (J, B)
     roots: Array  # QUEUE_ROOT (I + J,), prefill instances first

@@ -153,14 +153,14 @@ def build_board(instance: Instance, calls: int, workflows: int, promotes: bool =
         decodes[j].kv_capacity = server.kv_capacity_tokens
         decodes[j].max_batch = server.max_batch
         batch_seconds[j, 1:] = [server.batch_seconds(b) for b in range(1, width + 1)]
-    decode_kinds = _kinds(
+    decodes.kind = _kinds(
         [
             (m.decode_coeffs, m.batch_curve, m.fixed_iteration_time, m.kv_capacity_tokens, links[:, j].tobytes())
             for j, m in enumerate(instance.decode)
         ]
     )
     first_prefill = np.unique(prefills.kind, return_index=True)[1]
-    first_decode = np.unique(decode_kinds, return_index=True)[1]
+    first_decode = np.unique(decodes.kind, return_index=True)[1]
     pairs = np.array([(i, j) for i in first_prefill for j in first_decode], np.int64)
     table = _records(calls, st.CALL)
     table.prefill_instance = table.decode_instance = table.planned = -1
@@ -177,7 +177,8 @@ def build_board(instance: Instance, calls: int, workflows: int, promotes: bool =
         batch_seconds=batch_seconds,
         links=links,
         pairs=pairs,
-        kind_first=np.zeros(len(first_prefill), np.int64),
+        prefill_first=np.zeros(len(first_prefill), np.int64),
+        decode_first=np.zeros(len(first_decode), np.int64),
         lists=_records(calls, st.LISTS),
         seats=_records((decode_count, width), st.SEAT),
         roots=roots,

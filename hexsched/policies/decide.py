@@ -13,7 +13,10 @@ from hexsched.policies.settings import PLAN
 
 @kernel
 def decide(state, settings):  # type: ignore[no-untyped-def]
-    """Make the decisions of one epoch."""
+    """Make the decisions of one epoch; the end of a transfer alone is none (model.md section 5)."""
+    clock = state.board.clock[0]
+    if clock.released + clock.prefilled + clock.completed == 0:
+        return
     if settings.mode == PLAN:
         plan(state, settings)
     else:

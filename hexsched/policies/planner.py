@@ -21,7 +21,11 @@ from hexsched.policies.projection import (
     best_pair,
     count_on,
     decode_seconds,
-    find_first_of_each_kind,
+    find_first_decode,
+    find_first_decodes,
+    find_first_prefill,
+    find_first_prefills,
+    find_pace,
     forget_projections,
     kv_load,
     transfer,
@@ -60,7 +64,8 @@ def start_ready(state, settings):  # type: ignore[no-untyped-def]
             prefill.wait = prefill.busy_until - clock.now
     if idle == 0:
         return
-    find_first_of_each_kind(board)
+    find_first_prefills(board)
+    find_first_decodes(board)
     size = 0
     for k in range(clock.ready):
         c = board.lists[k].ready
@@ -84,7 +89,9 @@ def start_ready(state, settings):  # type: ignore[no-untyped-def]
             count_on(board, c, j)
             planned_ahead = True
         board.prefills[i].wait += prefill_seconds(board.prefills[i], call.n, call.h)
-        find_first_of_each_kind(board)
+        find_first_prefill(board, board.prefills[i].kind)
+        find_pace(board, j)
+        find_first_decode(board, board.decodes[j].kind)
     if planned_ahead:  # those were only plans
         forget_projections(board)
     kept = 0

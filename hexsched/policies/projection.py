@@ -155,15 +155,21 @@ def best_decode(board, settings, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_first_of_each_kind(board):  # type: ignore[no-untyped-def]
+def find_first_prefills(board):  # type: ignore[no-untyped-def]
     """Of identical prefill instances only the one that is free first need be looked at."""
-    for kind in range(board.kind_first.shape[0]):
-        board.kind_first[kind] = -1
+    for kind in range(board.prefill_first.shape[0]):
+        find_first_prefill(board, kind)
+
+
+@kernel
+def find_first_prefill(board, kind):  # type: ignore[no-untyped-def]
+    """The same for one kind, after the wait of one of its instances changed."""
+    first = -1
     for i in range(board.prefills.shape[0]):
-        kind = board.prefills[i].kind
-        first = board.kind_first[kind]
-        if first < 0 or board.prefills[i].wait < board.prefills[first].wait:
-            board.kind_first[kind] = i
+        prefill = board.prefills[i]
+        if prefill.kind == kind and (first < 0 or prefill.wait < board.prefills[first].wait):
+            first = i
+    board.prefill_first[kind] = first
 
 
 @kernel
@@ -174,26 +180,78 @@ def kv_load(board, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def find_first_decodes(board):  # type: ignore[no-untyped-def]
+    """Of identical decode instances with room, the one with the fastest iterations beats the others for every call."""
+    for j in range(board.decodes.shape[0]):
+        find_pace(board, j)
+    for kind in range(board.decode_first.shape[0]):
+        find_first_decode(board, kind)
+
+
+@kernel
+def find_pace(board, j):  # type: ignore[no-untyped-def]
+    """Work out what an iteration would take with one more call on ``j``."""
+    row = project(board, j)
+    row.pace = iteration_seconds(board, j, row.batch + 1, row.kv)
+
+
+@kernel
+def find_first_decode(board, kind):  # type: ignore[no-untyped-def]
+    """The first of one kind, after the pace of one of its instances changed."""
+    first = -1
+    for j in range(board.decodes.shape[0]):
+        if board.decodes[j].kind == kind and (first < 0 or board.projections[j].pace < board.projections[first].pace):
+            first = j
+    board.decode_first[kind] = first
+
+
+@kernel
 def best_pair(board, settings, c):  # type: ignore[no-untyped-def]
     """For ready call ``c``: the (i, j) of least Delta under the projected waits of the prefill instances, and Delta.
 
-    Prefill instances of one kind differ only in their wait, so ``board.kind_first`` names the only ones to look at.
+    ``find_first_prefills`` and ``find_first_decodes`` must have been called since anything changed: of instances of
+    one kind only the first need be looked at, unless the call would wait for room there.
     """
     call = board.calls[c]
+    need = call.n + call.estimate
     best_i = -1
     best_j = -1
     least = math.inf
-    for j in range(board.decodes.shape[0]):
-        if board.decodes[j].kv_capacity < call.needs_capacity:
+    for kind in range(board.decode_first.shape[0]):
+        first = board.decode_first[kind]
+        if board.decodes[first].kv_capacity < call.needs_capacity:
             continue
-        room_at = room_wait(board, settings, c, j)
-        seconds = decode_seconds(board, c, j)
-        for kind in range(board.kind_first.shape[0]):
-            i = board.kind_first[kind]
-            prefilled_at = board.prefills[i].wait + prefill_seconds(board.prefills[i], call.n, call.h)
-            delta = max(prefilled_at, room_at) + transfer(board, settings, i, j, call.n) + seconds
-            if delta < least or (delta == least and (i < best_i or (i == best_i and j < best_j))):
+        row = board.projections[first]
+        if settings.kv_term == 0 or (row.free >= need and row.slots > 0):
+            i, delta = best_prefill_for(board, settings, c, first)
+            if delta < least:
                 best_i = i
-                best_j = j
+                best_j = first
                 least = delta
+            continue
+        for j in range(board.decodes.shape[0]):
+            if board.decodes[j].kind == kind:
+                i, delta = best_prefill_for(board, settings, c, j)
+                if delta < least:
+                    best_i = i
+                    best_j = j
+                    least = delta
     return best_i, best_j, least
+
+
+@kernel
+def best_prefill_for(board, settings, c, j):  # type: ignore[no-untyped-def]
+    """The prefill instance from which call ``c`` would complete first on decode instance ``j``, and Delta."""
+    call = board.calls[c]
+    room_at = room_wait(board, settings, c, j)
+    seconds = decode_seconds(board, c, j)
+    best = -1
+    least = math.inf
+    for kind in range(board.prefill_first.shape[0]):
+        i = board.prefill_first[kind]
+        prefilled_at = board.prefills[i].wait + prefill_seconds(board.prefills[i], call.n, call.h)
+        delta = max(prefilled_at, room_at) + transfer(board, settings, i, j, call.n) + seconds
+        if delta < least:
+            best = i
+            least = delta
+    return best, least

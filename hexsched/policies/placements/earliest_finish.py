@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
 from hexsched.policies.planned import plan_on, unplan
-from hexsched.policies.projection import best_decode, best_pair, find_first_of_each_kind
+from hexsched.policies.projection import best_decode, best_pair, find_first_decodes, find_first_prefills
 
 
 @kernel
@@ -16,7 +16,8 @@ def earliest_finish_prefill(board, settings, c):  # type: ignore[no-untyped-def]
         prefill.wait = prefill.queued_seconds
         if prefill.running >= 0:
             prefill.wait += prefill.busy_until - now
-    find_first_of_each_kind(board)
+    find_first_prefills(board)
+    find_first_decodes(board)
     i, j, delta = best_pair(board, settings, c)
     plan_on(board, c, j)
     board.calls[c].delta = delta

@@ -1,0 +1,39 @@
+"""The command line ``hexsched``: arguments in, one of a few exit codes out."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+OK = 0
+CHECK_FAILED = 1
+BAD_INPUT = 2
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a bug, which must not read as a failed check
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process when left out.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 1 a check failed, 2 bad input or usage (a line on standard error says what), 130 interrupted.
+    """
+    try:
+        # Imported here so that Ctrl-C while modules load ends like Ctrl-C at any other time.
+        from experiments.cli.app import run
+
+        return run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("hexsched: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return INTERNAL_ERROR

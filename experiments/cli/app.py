@@ -1,0 +1,99 @@
+"""The commands put together, and what their exceptions mean to the shell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+
+from experiments.cli import BAD_INPUT, OK
+from experiments.cli.output import discard_stdout, note
+from hexsched import __version__
+from hexsched.errors import InputError
+
+# Modules of ``experiments.cli.commands``; each has ``add(app)``. This is also their order in --help.
+COMMANDS = (
+    "compile",
+    "simulate",
+    "compare",
+    "verify",
+    "retime",
+    "calibrate",
+    "workload",
+    "policies",
+    "hardware",
+    "sources",
+)
+
+# Packages above this one in the import order add commands here: callables that take the typer app.
+ENTRY_POINTS = "hexsched.commands"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; the exit code. Errors of the user are printed here, interrupts and bugs go up."""
+    command = typer.main.get_command(build_app())
+    try:
+        # not command.main(): it would turn a closed pipe into exit code 1, which here means a failed check
+        with command.make_context("hexsched", list(argv)) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except InputError as error:
+        return _complain(str(error))
+    except typer.TyperException as error:
+        return _complain(_usage_message(error))
+    except BrokenPipeError:
+        discard_stdout()
+    except OSError as error:
+        file = f": {error.filename}" if error.filename else ""
+        discard_stdout()  # where what is left of a write to a full disk would fail once more
+        return _complain(f"{error.strerror or error}{file}")
+    return OK
+
+
+def build_app() -> typer.Typer:
+    """The typer app with the commands of this package and those that other packages register."""
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,  # plain help: half the start-up time, and it can be grepped
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(hexsched)
+    for name in COMMANDS:
+        import_module(f"experiments.cli.commands.{name}").add(app)
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            point.load()(app)
+        except Exception as error:  # somebody else's package; the other commands are to work all the same
+            note(f"the commands of {point.value!r} are not available: {type(error).__name__}: {error}")
+    return app
+
+
+def hexsched(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Schedule agentic LLM workflows on prefill-decode disaggregated clusters, and check what a schedule costs.
+
+    Every command takes --help; most take --json, which prints one JSON object on standard output.
+    Exit codes: 0, 1 a check failed, 2 bad input or usage, 130 interrupted.
+    """
+    if version:
+        typer.echo(f"hexsched {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _complain(message: str) -> int:
+    print(f"hexsched: error: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _usage_message(error: typer.TyperException) -> str:
+    message = error.format_message().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return message if context is None else f"{message}; see {context.command_path} --help"

@@ -1,0 +1,185 @@
+"""``hexsched compare``: many policies on the same instances, every schedule verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli import CHECK_FAILED
+from experiments.cli.destination import check_writable
+from experiments.cli.metric_columns import DECISION_HEADING, HEADINGS, run_values
+from experiments.cli.options import Estimator, Json, Plugins, Seed
+from experiments.cli.output import Table, emit, note
+from experiments.cli.plugins import load_plugins
+from experiments.cli.policy_list import ALL, read_policies
+from experiments.cli.running import run_policy
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from hexsched.simulator import Run
+
+SORT_KEYS = (*HEADINGS, "decision_latency")
+WORKFLOWS_CSV = "workflows.csv"
+SUMMARY_CSV = "summary.csv"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A policy on an instance.
+
+    Attributes
+    ----------
+    values : dict
+        Metrics and decision latency.
+    violations : dict of str to int, or None
+        Violations of each broken rule; None where nothing was verified.
+    """
+
+    instance: Path
+    run: Run
+    values: dict[str, int | float]
+    violations: dict[str, int] | None
+
+    @property
+    def verified(self) -> bool | None:
+        """Whether the schedule passed; None where nothing was verified."""
+        return None if self.violations is None else not self.violations
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    epilog = "Example: hexsched compare instance.json --policies hexagent,fcfs@jsq,workflow-llf --sort req95 -o results"
+    app.command("compare", epilog=epilog)(compare_command)
+
+
+def compare_command(
+    instances: Annotated[list[Path], typer.Argument(metavar="INSTANCE", help="Instance files.")],
+    policies: Annotated[
+        str, typer.Option(metavar="LIST", help="Policies with commas between them, or all; see 'hexsched policies'.")
+    ] = ALL,
+    estimator: Estimator = "exact",
+    seed: Seed = 0,
+    sort: Annotated[
+        str | None, typer.Option(metavar="KEY", help=f"Least first by one of {', '.join(SORT_KEYS)}.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help=f"Write {WORKFLOWS_CSV} and {SUMMARY_CSV} to this directory."
+        ),
+    ] = None,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not verify the schedules.")] = False,
+    plugin: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Run many policies and set their metrics side by side.
+
+    Every schedule goes through the independent verifier; the exit code is 1 when one breaks a rule of the model.
+    """
+    if sort is not None and sort not in SORT_KEYS:
+        raise InputError(f"cannot sort by {sort!r}; expected one of {', '.join(SORT_KEYS)}", "--sort")
+    if output is not None:
+        _check_directory(output, [*instances, *(plugin or ())])
+    plugins = load_plugins(plugin)
+    from hexsched.model import read_instance
+
+    chosen = read_policies(policies)
+    problems = {path: read_instance(path) for path in instances}
+    rows: list[Row] = []
+    for path, problem in problems.items():
+        for policy in chosen:
+            label = f"{path.name}, {policy.name} ({len(rows) + 1} of {len(problems) * len(chosen)})"
+            run = run_policy(problem, policy, estimator=estimator, seed=seed, plugins=plugins, label=label)
+            rows.append(Row(path, run, run_values(run), None if no_verify else _violations(run)))
+    if sort is not None:
+        rows.sort(key=lambda row: row.values[sort])  # stable; grouped by instance below
+    if output is not None:
+        _write_csv(output, rows)
+    groups = {path: [row for row in rows if row.instance == path] for path in problems}
+    record = {
+        "estimator": estimator,
+        "seed": seed,
+        "instances": [
+            {"instance": str(path), "policies": {row.run.policy: _record(row) for row in group}}
+            for path, group in groups.items()
+        ],
+    }
+    emit(record, [_table(path, group) for path, group in groups.items()], as_json)
+    broken = [row for row in rows if row.violations]
+    for row in broken:
+        rules = ", ".join(f"{rule} ({count})" for rule, count in (row.violations or {}).items())
+        note(f"check failed: {row.instance}: the schedule of {row.run.policy} breaks {rules}")
+    if broken:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _check_directory(output: Path, inputs: list[Path]) -> None:
+    if output.exists() and not output.is_dir():
+        raise InputError("expected a directory to write to, this is a file", output)
+    for name in (WORKFLOWS_CSV, SUMMARY_CSV):
+        check_writable(output / name, inputs)
+
+
+def _violations(run: Run) -> dict[str, int]:
+    from hexsched.verifier import verify
+
+    return verify(run.instance, run.schedule).counts()
+
+
+def _record(row: Row) -> dict[str, object]:
+    broken = {"violations": row.violations} if row.violations else {}
+    return {**row.values, "verified": row.verified, **broken}
+
+
+def _table(path: Path, rows: list[Row]) -> Table:
+    first = rows[0].values
+    return Table(
+        columns=("policy", *HEADINGS.values(), DECISION_HEADING, "verified"),
+        rows=[
+            (
+                row.run.policy,
+                *(row.values[key] for key in HEADINGS),
+                row.values["decision_latency"] * 1e3,
+                _verdict(row),
+            )
+            for row in rows
+        ],
+        title=f"{path}: {first['workflows']:,} workflows, {first['calls']:,} calls",
+    )
+
+
+def _verdict(row: Row) -> str:
+    if row.violations is None:
+        return "not checked"
+    return f"no: {', '.join(row.violations)}" if row.violations else "yes"
+
+
+def _write_csv(folder: Path, rows: list[Row]) -> None:
+    from hexsched.model.files import write_bytes
+
+    keys = list(rows[0].values)
+    summary: list[tuple[object, ...]] = [("instance", "policy", *keys, "verified")]
+    summary += [(row.instance, row.run.policy, *(row.values[key] for key in keys), _verdict(row)) for row in rows]
+    write_bytes(folder / SUMMARY_CSV, _csv_bytes(summary))
+    workflows: list[tuple[object, ...]] = [
+        ("instance", "policy", "workflow_id", "arrival", "latency", "horizon", "ratio")
+    ]
+    for row in rows:
+        run = row.run
+        columns = (run.arrival, run.completed - run.arrival, run.horizon, run.ratio)
+        for workflow, *numbers in zip(run.instance.workflows, *(column.tolist() for column in columns), strict=True):
+            workflows.append((row.instance, run.policy, workflow.workflow_id, *numbers))
+    write_bytes(folder / WORKFLOWS_CSV, _csv_bytes(workflows))
+
+
+def _csv_bytes(rows: list[tuple[object, ...]]) -> bytes:
+    """Floats with all their digits, as ``repr`` writes them."""
+    import csv
+    import io
+
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

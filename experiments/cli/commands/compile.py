@@ -1,0 +1,94 @@
+"""``hexsched compile``: a cluster and a workload become the explicit instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli.destination import STDOUT, check_destination, deliver
+from experiments.cli.options import Arrivals, Format, Json, Seed
+from experiments.cli.output import facts
+from experiments.cli.workload_source import read_workflows, set_arrivals
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from hexsched.model import Instance, Workflow
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    epilog = "Example: hexsched compile demo workload.jsonl --arrivals poisson:2.0 -o instance.json"
+    app.command("compile", epilog=epilog)(compile_command)
+
+
+def compile_command(
+    cluster: Annotated[
+        str, typer.Argument(metavar="CLUSTER", help="Cluster YAML file, or a name of 'hexsched clusters'.")
+    ],
+    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="INSTANCE", help="File to write; - is standard output.")
+    ] = STDOUT,
+    arrivals: Arrivals = None,
+    workflows: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take the first N workflows of the file; all by default.")
+    ] = None,
+    decode_model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="fluid or fixed, in place of what the cluster says.")
+    ] = None,
+    seed: Seed = 0,
+    format: Format = None,
+    as_json: Json = False,
+) -> None:
+    """Make an instance of a cluster and a workload.
+
+    Every number in it is explicit, so that it can be simulated, solved and verified.
+
+    Arrival times are those of the workload (0 where it has none) unless --arrivals gives new ones.
+    """
+    from hexsched.clusters import read_cluster
+
+    check_destination(output, [cluster, workload], as_json)
+    spec = read_cluster(cluster)
+    imported = read_workflows(workload, format, limit=workflows)
+    if workflows is not None and len(imported.workflows) < workflows:
+        raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
+    timed = set_arrivals(imported.workflows, arrivals, seed)
+    instance = _compile(spec, timed, decode_model, workload)
+    record = {
+        "output": output,
+        "cluster": spec.name,
+        "workload": str(workload),
+        "format": imported.format,
+        "dropped": imported.dropped,
+        "decode_model": instance.decode_model,
+        "workflows": len(instance.workflows),
+        "calls": instance.call_count,
+        "last_arrival": max(workflow.arrival for workflow in instance.workflows),
+        "prefill_instances": len(instance.prefill),
+        "decode_instances": len(instance.decode),
+        "kv_capacity_tokens": sum(machine.kv_capacity_tokens for machine in instance.decode),
+    }
+    table = facts(
+        ("cluster", f"{spec.name}: {len(instance.prefill)} prefill + {len(instance.decode)} decode instances"),
+        ("KV cache", f"{record['kv_capacity_tokens']:,} tokens"),
+        ("decode model", instance.decode_model),
+        ("workload", f"{len(instance.workflows):,} workflows, {instance.call_count:,} calls"),
+        ("arrivals", f"from 0 to {record['last_arrival']:.6g} s"),
+        ("written to", output),
+    )
+    deliver(output, instance.to_bytes, record, [table], as_json)
+
+
+def _compile(spec: object, workflows: Sequence[Workflow], decode_model: str | None, workload: Path) -> Instance:
+    from hexsched.clusters import ClusterSpec, compile_instance
+
+    assert isinstance(spec, ClusterSpec)
+    try:
+        return compile_instance(spec, workflows, decode_model)
+    except InputError as error:
+        # The cluster was found good when it was read: what does not fit on it is the workload's.
+        raise error if error.where is None else InputError(str(error), workload) from None

@@ -1,0 +1,64 @@
+"""``hexsched policies``: what can be named after --policy, and the estimators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from experiments.cli.options import Json, Plugins
+from experiments.cli.output import Table, emit
+from experiments.cli.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from hexsched.policies import Policy
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    epilog = "Example: hexsched policies --plugin my_policy.py"
+    app.command("policies", epilog=epilog)(policies_command)
+
+
+def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
+    """List policies, placements and estimators.
+
+    A policy is written NAME, NAME@PLACEMENT or NAME(option=value,...)@PLACEMENT.
+    """
+    load_plugins(plugin)
+    from hexsched.policies import PLACEMENTS, policies
+    from hexsched.simulator.estimators import ESTIMATORS
+
+    found = [_record(policy) for policy in policies()]
+    placements = [{"name": name, "summary": summary} for name, (_, summary) in PLACEMENTS.items()]
+    estimators = [{"name": name, "summary": summary} for name, summary in ESTIMATORS.items()]
+    tables = [
+        Table(
+            ("policy", "order", "placement", "options", "source", "summary"),
+            [
+                (row["name"], row["order"], row["placement"], _options(row["options"]), row["source"], row["summary"])
+                for row in found
+            ],
+        ),
+        Table(("placement", "summary"), [tuple(row.values()) for row in placements]),
+        Table(("estimator", "summary"), [tuple(row.values()) for row in estimators]),
+    ]
+    emit({"policies": found, "placements": placements, "estimators": estimators}, tables, as_json)
+
+
+def _record(policy: Policy) -> dict[str, object]:
+    own = policy.decider is not None  # a whole policy in plain Python orders and places by itself
+    order = policy.name if policy.order_function else policy.order
+    return {
+        "name": policy.name,
+        "order": None if own else order,
+        "placement": None if own else policy.placement,
+        "options": policy.options,
+        "source": policy.source,
+        "summary": policy.summary,
+    }
+
+
+def _options(options: object) -> str:
+    assert isinstance(options, dict)
+    return ", ".join(f"{name}={value}" for name, value in options.items())

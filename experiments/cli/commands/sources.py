@@ -1,0 +1,46 @@
+"""``hexsched families`` and ``formats``: where workloads come from."""
+
+from __future__ import annotations
+
+import typer
+
+from experiments.cli.options import Json
+from experiments.cli.output import Table, emit
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command("families", epilog="Example: hexsched families --json")(families_command)
+    app.command("formats", epilog="Example: hexsched formats --json")(formats_command)
+
+
+def families_command(as_json: Json = False) -> None:
+    """List the workload families that can be generated."""
+    from hexsched.workloads.families import families
+
+    found = [{"name": family.name, "summary": family.summary, "source": family.source} for family in families()]
+    table = Table(("family", "summary", "source"), [tuple(row.values()) for row in found])
+    emit({"families": found}, [table], as_json)
+
+
+def formats_command(as_json: Json = False) -> None:
+    """List the trace formats that can be imported.
+
+    With the options of each and their defaults."""
+    import msgspec
+
+    from hexsched.workloads.importers import importers
+
+    found = [
+        {
+            "name": importer.name,
+            "summary": importer.summary,
+            "options": msgspec.to_builtins(importer.options_type()),
+        }
+        for importer in importers()
+    ]
+    rows = [
+        (row["name"], ", ".join(f"{key}={value}" for key, value in row["options"].items()), row["summary"])
+        for row in found
+    ]
+    emit({"formats": found}, [Table(("format", "options", "summary"), rows)], as_json)

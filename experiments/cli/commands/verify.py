@@ -1,0 +1,52 @@
+"""``hexsched verify``: is a schedule possible, and what does it cost?"""
+
+from __future__ import annotations
+
+import typer
+
+from experiments.cli import CHECK_FAILED
+from experiments.cli.metric_columns import metric_rows, metric_values
+from experiments.cli.options import InstanceFile, Json, ScheduleFile
+from experiments.cli.output import Table, emit, facts
+
+SHOWN = 50  # violations in the table; JSON has all
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    epilog = "Example: hexsched verify instance.json schedule.json"
+    app.command("verify", epilog=epilog)(verify_command)
+
+
+def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json = False) -> None:
+    """Check a schedule against every rule of the model.
+
+    The metrics of a valid schedule are printed. For any other the exit code is 1, and the violated rules are listed.
+    The check shares no code with the simulator or the solvers.
+    """
+    from hexsched.model import read_instance, read_schedule
+    from hexsched.verifier import verify
+
+    report = verify(read_instance(instance), read_schedule(schedule))
+    values = None if report.metrics is None else metric_values(report.metrics)
+    record = {
+        "ok": report.ok,
+        "instance": str(instance),
+        "schedule": str(schedule),
+        "policy": report.policy,
+        "violations": report.violations,
+        "metrics": values,
+    }
+    tables = [facts(("verdict", "valid"), ("policy", report.policy), *metric_rows(values))] if values else []
+    if not report.ok:
+        counts = ", ".join(f"{rule} ({count})" for rule, count in report.counts().items())
+        more = f"; the first {SHOWN} are" if len(report.violations) > SHOWN else ""
+        rows = [
+            (found.rule, f"{found.workflow_id}/{found.call_id}", found.instance or None, found.message)
+            for found in report.violations[:SHOWN]
+        ]
+        title = f"not valid, {len(report.violations)} violations: {counts}{more}"
+        tables = [Table(("rule", "call", "instance", "message"), rows, title)]
+    emit(record, tables, as_json)
+    if not report.ok:
+        raise typer.Exit(CHECK_FAILED)

@@ -1,0 +1,35 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+InstanceFile = Annotated[Path, typer.Argument(metavar="INSTANCE", help="Instance file, made by 'hexsched compile'.")]
+ScheduleFile = Annotated[Path, typer.Argument(metavar="SCHEDULE", help="Schedule file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of tables.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of everything random.")]
+Estimator = Annotated[
+    str,
+    typer.Option(metavar="E", help="How policies know output lengths: exact, noise(SIGMA) or class_mean."),
+]
+Arrivals = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="New arrival times: fixed:RATE, poisson:RATE, gamma:RATE,cv=CV or file:TRACE[,rate=RATE], in workflows a "
+        "second.",
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(metavar="FORMAT", help="One of 'hexsched formats'; by default told from the file."),
+]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin", metavar="FILE.py", help="Python file that registers policies of your own; may be given repeatedly."
+    ),
+]

@@ -1,0 +1,130 @@
+"""What commands print: a table for people or one JSON object on standard output, notes on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNBOUNDED = 10_000  # columns; lines are folded for terminals only
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows for people to read.
+
+    Attributes
+    ----------
+    columns : sequence of str
+        Headings; all empty for a table without a heading line.
+    rows : sequence of sequences
+        Text as it is; numbers are rounded and aligned; None reads "-".
+    title : str
+        A line above it.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    title: str = ""
+
+
+def facts(*rows: tuple[str, object], title: str = "") -> Table:
+    """A table of one thing: a name and a value a row."""
+    return Table(("", ""), rows, title)
+
+
+def percent(fraction: float) -> str:
+    """A fraction as people read it."""
+    return f"{100 * fraction:.2f} %"
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """A data frame as JSON can hold it: what is NaN becomes None."""
+    return [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in frame.to_dict(orient="records")
+    ]
+
+
+def emit(record: object, tables: Sequence[Table], as_json: bool) -> None:
+    """Print ``record`` as one JSON object, or else ``tables``.
+
+    Parameters
+    ----------
+    record : dict or msgspec struct
+        Floats are written at full precision, NaN and infinities as null.
+    tables : sequence of Table
+        Empty ones are left out.
+    as_json : bool
+    """
+    if as_json:
+        import msgspec
+
+        write_stdout(msgspec.json.encode(record) + b"\n")
+    else:
+        text = "\n".join(_rendered(table) for table in tables if table.rows)
+        write_stdout(text.encode(sys.stdout.encoding or "utf-8", errors="backslashreplace"))
+
+
+def write_stdout(data: bytes) -> None:
+    """Write to standard output; a reader that has left (``| head``) ends the output quietly, not the command."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        discard_stdout()
+
+
+def discard_stdout() -> None:
+    """Send what is still buffered, and all that follows, to nowhere: the interpreter flushes once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def note(text: str) -> None:
+    """One line on standard error."""
+    print(f"hexsched: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _rendered(table: Table) -> str:
+    import io
+
+    from rich import table as rich_table
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else UNBOUNDED
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=width, markup=False, emoji=False, highlight=False)
+    grid = rich_table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(table.columns))
+    for position, name in enumerate(table.columns):
+        numeric = all(isinstance(row[position], (int, float)) or row[position] is None for row in table.rows)
+        grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in table.rows:
+        grid.add_row(*map(_cell, row))
+    if table.title:
+        console.print(table.title)
+    console.print(grid)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) or (isinstance(value, float) and abs(value) >= 1e4):
+        return f"{value:,.0f}"
+    if isinstance(value, float):
+        return f"{value:#,.4g}".rstrip(".")
+    return str(value)

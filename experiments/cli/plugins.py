@@ -1,0 +1,67 @@
+"""Policies of the user's own: Python files that register them, and whose mistakes are told in a line."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from hexsched.errors import InputError
+
+
+def load_plugins(paths: Sequence[Path] | None) -> list[Path]:
+    """Run each file, so that its ``@register_order`` and ``@register_policy`` take effect.
+
+    Returns
+    -------
+    list of Path
+        The files, for ``plugin_errors``.
+
+    Raises
+    ------
+    InputError
+        Naming file, line and exception; also when a file registers nothing.
+    """
+    for path in paths or ():
+        _load(path)
+    return list(paths or ())
+
+
+@contextlib.contextmanager
+def plugin_errors(paths: Sequence[Path]) -> Iterator[None]:
+    """Turn an exception raised in one of the files into an ``InputError``; any other passes."""
+    files = {str(path) for path in paths}
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # SystemExit too: a plugin does not end the program
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        if not lines:
+            raise
+        message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        raise InputError(message, f"{lines[-1].filename}:{lines[-1].lineno}") from None
+
+
+def _load(path: Path) -> None:
+    from hexsched.model.files import read_bytes
+    from hexsched.policies import policies
+
+    source = read_bytes(path)
+    try:
+        code = compile(source, str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise InputError(f"{type(error).__name__}: {error.msg}", f"{path}:{error.lineno}") from None
+    except ValueError as error:
+        raise InputError(f"not Python: {error}", path) from None
+    module = ModuleType(f"hexsched_plugin_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses and pickle look a class up
+    before = len(policies())
+    with plugin_errors([path]):
+        exec(code, module.__dict__)
+    if len(policies()) == before:
+        raise InputError("registers no policy; use @register_order or @register_policy of hexsched.policies", path)

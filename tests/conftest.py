@@ -1,0 +1,40 @@
+"""What all tests share: seeded hypothesis runs, a registry left as it was found, and the list of policies under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from hexsched.policies import PLACEMENTS, policies, unregister
+
+settings.register_profile("hexsched", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("hexsched")
+
+ORACLE = "hexagent(horizon=oracle)"
+ABLATIONS = [f"hexagent({part}=off)" for part in ("risk", "joint", "kv", "transfer", "replan")]
+
+
+def policy_names() -> list[str]:
+    """Every registered policy as it is, on every placement, and with each ablation."""
+    plain = [policy.name for policy in policies()]
+    return [*plain, *(f"{name}@{placement}" for name in plain for placement in PLACEMENTS), *ABLATIONS, ORACLE]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes ``policy_name`` over every policy, one with ``online_policy_name`` over those that are."""
+    if "policy_name" in metafunc.fixturenames:
+        metafunc.parametrize("policy_name", policy_names())
+    if "online_policy_name" in metafunc.fixturenames:
+        metafunc.parametrize("online_policy_name", [name for name in policy_names() if name != ORACLE])
+
+
+@pytest.fixture(autouse=True)
+def registry_as_found() -> Iterator[None]:
+    """Take out again what a test registers."""
+    before = {policy.name for policy in policies()}
+    yield
+    for policy in policies():
+        if policy.name not in before:
+            unregister(policy.name)

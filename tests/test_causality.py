@@ -1,0 +1,274 @@
+"""Nothing that a policy does before the future is revealed depends on that future."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ORACLE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instances import corner_instance, corner_instances, named_calls, releases
+from msgspec.structs import replace
+
+from hexsched.engine.tables import build_board
+from hexsched.model import Call, Instance, Workflow
+from hexsched.policies import register_policy
+from hexsched.simulator import Run, simulate
+
+Names = set[tuple[str, str]]
+
+
+def decisions(run: Run, until: float) -> set[tuple[object, ...]]:
+    """Starts of prefills and admissions at or before ``until``: what, which call, where, when."""
+    made: set[tuple[object, ...]] = set()
+    for row in run.schedule.calls:
+        name = (row.workflow_id, row.call_id)
+        made.add(("start", *name, row.prefill_instance, row.prefill_start))
+        made.add(("admit", *name, row.decode_instance, row.admitted))
+    return {decision for decision in made if decision[-1] <= until}
+
+
+def pick_moment(rng: np.random.Generator, run: Run) -> float:
+    """A time at which something was decided, not too late in the run."""
+    times = sorted(row.prefill_start for row in run.schedule.calls)
+    return times[rng.integers(max(len(times) * 2 // 3, 1))]
+
+
+def other_future(rng: np.random.Generator, instance: Instance, run: Run, moment: float) -> Instance:
+    """An instance that no one can tell from this one until after ``moment``.
+
+    Calls released later get other sizes, delays and kinds, or vanish together with what depends on them; new calls
+    and a new workflow appear.
+    """
+    room = max(machine.kv_capacity_tokens for machine in instance.decode)
+    released = releases(instance, run.schedule)
+    flows = []
+    for flow in instance.workflows:
+        calls: dict[str, Call] = {}
+        for one in (flow.calls[k] for k in flow.topological_order()):
+            if released[flow.workflow_id, one.call_id] <= moment:
+                calls[one.call_id] = one
+            elif all(parent in calls for parent in one.parents) and rng.random() < 0.7:
+                calls[one.call_id] = _resized(rng, replace(one, delay=moment + rng.uniform(0.1, 2), kind="other"), room)
+        parents = tuple(calls)[: rng.integers(3)]
+        new = Call(call_id="b-new", prompt_tokens=1, output_tokens=1, parents=parents, delay=moment + 0.1)
+        calls["b-new"] = _resized(rng, new, room)
+        arrival = flow.arrival if flow.arrival <= moment else moment + rng.uniform(0.1, 5)
+        flows.append(replace(flow, arrival=float(arrival), calls=tuple(calls.values())))
+    late = Call(call_id="c0", prompt_tokens=1, output_tokens=1)
+    flows.append(Workflow(workflow_id="v-new", arrival=moment + 0.1, calls=(_resized(rng, late, room),)))
+    return replace(instance, workflows=tuple(flows))
+
+
+def _resized(rng: np.random.Generator, one: Call, room: int) -> Call:
+    n = int(rng.integers(1, room))
+    return replace(
+        one,
+        prompt_tokens=n,
+        output_tokens=int(rng.integers(1, room - n, endpoint=True)),
+        cached_tokens=int(rng.integers(n)),
+    )
+
+
+def longer(instance: Instance, chosen: Names) -> Instance:
+    """The same calls, but some of them have twice the output."""
+    return replace(
+        instance,
+        workflows=tuple(
+            replace(
+                flow,
+                calls=tuple(
+                    replace(one, output_tokens=2 * one.output_tokens)
+                    if (flow.workflow_id, one.call_id) in chosen
+                    else one
+                    for one in flow.calls
+                ),
+            )
+            for flow in instance.workflows
+        ),
+    )
+
+
+@settings(max_examples=15)
+@given(
+    instance=corner_instances(workflows=(3, 6), calls=(2, 5)),
+    estimator=st.sampled_from(["exact", "noise(0.3)", "class_mean"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_what_is_not_revealed_changes_nothing(online_policy_name, instance, estimator, seed):
+    rng = np.random.default_rng(seed)
+    run = simulate(instance, online_policy_name, estimator=estimator, seed=5)
+    moment = pick_moment(rng, run)
+    other = simulate(other_future(rng, instance, run, moment), online_policy_name, estimator=estimator, seed=5)
+    assert decisions(run, moment) == decisions(other, moment)
+
+
+@settings(max_examples=15)
+@given(instance=corner_instances(workflows=(3, 6), calls=(2, 5), room="loose"), seed=st.integers(0, 2**32 - 1))
+def test_a_true_length_is_not_known_before_completion(online_policy_name, instance, seed):
+    """With room for everything, so that admission, which knows the truth, gives nothing away."""
+    rng = np.random.default_rng(seed)
+    run = simulate(instance, online_policy_name, estimator="class_mean")
+    moment = pick_moment(rng, run)
+    running = {(row.workflow_id, row.call_id) for row in run.schedule.calls if row.decode_end > moment}
+    other = simulate(longer(instance, running), online_policy_name, estimator="class_mean")
+    assert decisions(run, moment) == decisions(other, moment)
+
+
+@settings(max_examples=10)
+@given(instance=corner_instances(workflows=(3, 6), calls=(2, 5)), seed=st.integers(0, 2**32 - 1))
+def test_a_true_length_is_not_known_before_admission(online_policy_name, instance, seed):
+    """Whatever the room, as long as the same decode instances can hold the call: that is known of it from release."""
+    rng = np.random.default_rng(seed)
+    run = simulate(instance, online_policy_name, estimator="class_mean")
+    moment = pick_moment(rng, run)
+    rooms = [machine.kv_capacity_tokens for machine in instance.decode]
+    prefilled = {(row.workflow_id, row.call_id): row.prefill_end for row in run.schedule.calls}
+    waiting = {
+        name
+        for name, _, one in named_calls(instance)
+        if prefilled[name] > moment
+        and not any(0 < room - one.prompt_tokens - one.output_tokens < one.output_tokens for room in rooms)
+        and one.prompt_tokens + 2 * one.output_tokens <= max(rooms)
+    }
+    other = simulate(longer(instance, waiting), online_policy_name, estimator="class_mean")
+    assert decisions(run, moment) == decisions(other, moment)
+
+
+def test_the_oracle_ablation_does_know_the_future():
+    # so these tests can fail
+    def knows(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        instance = corner_instance(rng, workflows=(6, 6), calls=(4, 5), arrivals="together")
+        run = simulate(instance, ORACLE)
+        moment = pick_moment(rng, run)
+        other = simulate(other_future(rng, instance, run, moment), ORACLE)
+        return decisions(run, moment) != decisions(other, moment)
+
+    assert any(knows(seed) for seed in range(20))
+
+
+# --- what a policy in plain Python can look at -------------------------------------------------------------------------
+
+PROBES = (1, 2, 3, 8, 64)  # batches
+
+
+def everything_public(view: Any) -> dict[str, object]:
+    """All that a view says, attributes and answers of its methods, by where it says it."""
+    said: dict[str, object] = {"now": view.now}
+    for stage in ("ready", "prefilled"):
+        for call in getattr(view, stage):
+            said |= {f"{stage} {call!r} {name}": value for name, value in _attributes(call)}
+            for prefill in view.prefill:
+                said[f"{call!r} {prefill.id} seconds"] = prefill.seconds(call)
+                for decode in view.decode:
+                    said[f"{call!r} {prefill.id} {decode.id} transfer"] = prefill.transfer_seconds(call, decode)
+            for decode in view.decode:
+                said[f"{call!r} {decode.id} can hold"] = decode.can_hold(call)
+    for machine in (*view.prefill, *view.decode):
+        said |= {f"{machine.id} {name}": value for name, value in _attributes(machine)}
+    for decode in view.decode:
+        said |= {f"{decode.id} iteration {b}": decode.iteration_seconds(b, 100.0) for b in PROBES}
+    return said
+
+
+def _attributes(thing: object) -> Iterator[tuple[str, object]]:
+    for name in dir(thing):
+        value = getattr(thing, name)
+        if not name.startswith("_") and not callable(value):
+            yield name, value
+
+
+class Recorder:
+    """First come, first served on the first instance that will do, writing down all there is to see."""
+
+    seen: list[dict[str, object]]
+
+    def decide(self, view: Any) -> None:
+        self.seen.append(everything_public(view))
+        for call in list(view.ready):
+            for prefill in view.prefill:
+                if prefill.idle:
+                    view.start(call, prefill)
+                    break
+        for call in list(view.prefilled):
+            any(view.admit(call, decode) for decode in view.decode)
+
+
+def recorded(instance: Instance, estimator: str) -> tuple[Run, list[dict[str, object]]]:
+    """A run of the recorder and what it saw."""
+    Recorder.seen = []
+    return simulate(instance, "recorder", estimator=estimator), Recorder.seen
+
+
+def given_away(seen: list[dict[str, object]], other: list[dict[str, object]], moment: float) -> dict[str, object]:
+    """The first differences between what was seen in two runs at or before ``moment``."""
+    assert seen != other  # the futures do differ, and in the end it shows
+    for one, two in zip_longest(seen, other, fillvalue={"now": np.inf}):
+        if min(one["now"], two["now"]) > moment:
+            break
+        if one != two:
+            return {name: (one.get(name), two.get(name)) for name in one | two if one.get(name) != two.get(name)}
+    return {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("room", ["barely", "loose"])
+@pytest.mark.parametrize("estimator", ["exact", "class_mean"])
+def test_a_view_says_nothing_of_what_is_not_released(seed, room, estimator):
+    register_policy("recorder", "sees")(Recorder)
+    rng = np.random.default_rng(seed)
+    instance = corner_instance(rng, workflows=(3, 6), calls=(2, 5), decode_model="fluid", room=room)
+    run, seen = recorded(instance, estimator)
+    moment = pick_moment(rng, run)
+    _, other = recorded(other_future(rng, instance, run, moment), estimator)
+    assert given_away(seen, other, moment) == {}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_view_says_nothing_of_true_lengths(seed):
+    register_policy("recorder", "sees")(Recorder)
+    rng = np.random.default_rng(seed)
+    instance = corner_instance(rng, workflows=(3, 6), calls=(2, 5), room="loose")
+    run, seen = recorded(instance, "class_mean")
+    moment = pick_moment(rng, run)
+    running = {(row.workflow_id, row.call_id) for row in run.schedule.calls if row.decode_end > moment}
+    _, other = recorded(longer(instance, running), "class_mean")
+    assert given_away(seen, other, moment) == {}
+
+
+@pytest.mark.parametrize("estimator", ["exact", "noise(0.3)", "class_mean"])
+def test_rows_on_the_board_are_blank_before_release(estimator):
+    """Of calls and of workflows; compiled policies are handed the board itself."""
+    instance = corner_instance(np.random.default_rng(3), workflows=(5, 5), calls=(3, 5))
+    numbers = {name: k for k, name in enumerate(sorted(name for name, _, _ in named_calls(instance)))}
+    flows = sorted(flow.workflow_id for flow in instance.workflows)
+    blank = build_board(instance, len(numbers), len(flows))
+    checked = 0
+
+    class Looker(Recorder):
+        released: Names = set()
+
+        def decide(self, view: Any) -> None:
+            nonlocal checked
+            Looker.released |= {(call.workflow_id, call.call_id) for call in view.ready}
+            for name, k in numbers.items():
+                if name not in Looker.released:
+                    assert view._board.calls[k].tobytes() == blank.calls[k].tobytes()
+                    checked += 1
+            for k, flow in enumerate(flows):
+                if flow not in {workflow for workflow, _ in Looker.released}:
+                    assert view._board.workflows[k].tobytes() == blank.workflows[k].tobytes()
+                    checked += 1
+            super().decide(view)
+
+    Recorder.seen = []
+    register_policy("looker", "looks")(Looker)
+    run = simulate(instance, "looker", estimator=estimator)
+    released = releases(instance, run.schedule)
+    assert checked > len(numbers)
+    assert {name: k for name, k in released.items() if name in Looker.released} == released
