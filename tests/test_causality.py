@@ -42,7 +42,7 @@ def other_future(rng: np.random.Generator, instance: Instance, run: Run, moment:
     """An instance that no one can tell from this one until after ``moment``.
 
     Calls released later get other sizes, delays and kinds, or vanish together with what depends on them; new calls
-    and a new workflow appear.
+    and new workflows appear, one of them with an arrival before ``moment``.
     """
     room = max(machine.kv_capacity_tokens for machine in instance.decode)
     released = releases(instance, run.schedule)
@@ -59,8 +59,10 @@ def other_future(rng: np.random.Generator, instance: Instance, run: Run, moment:
         calls["b-new"] = _resized(rng, new, room)
         arrival = flow.arrival if flow.arrival <= moment else moment + rng.uniform(0.1, 5)
         flows.append(replace(flow, arrival=float(arrival), calls=tuple(calls.values())))
-    late = Call(call_id="c0", prompt_tokens=1, output_tokens=1)
-    flows.append(Workflow(workflow_id="v-new", arrival=moment + 0.1, calls=(_resized(rng, late, room),)))
+    late = _resized(rng, Call(call_id="c0", prompt_tokens=1, output_tokens=1), room)
+    flows.append(Workflow(workflow_id="v-new", arrival=moment + 0.1, calls=(late,)))
+    waits = replace(late, delay=moment + 0.1)
+    flows.append(Workflow(workflow_id="x-new", arrival=float(rng.uniform(0, moment)), calls=(waits,)))
     return replace(instance, workflows=tuple(flows))
 
 

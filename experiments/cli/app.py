@@ -27,6 +27,8 @@ COMMANDS = (
     "policies",
     "hardware",
     "sources",
+    "demo",
+    "bench",
 )
 
 # Packages above this one in the import order add commands here: callables that take the typer app.
@@ -49,9 +51,9 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         discard_stdout()
     except OSError as error:
-        file = f": {error.filename}" if error.filename else ""
-        discard_stdout()  # where what is left of a write to a full disk would fail once more
-        return _complain(f"{error.strerror or error}{file}")
+        if error.filename is None:  # a stream, so --help on a full disk; what it still holds would fail once more
+            discard_stdout()
+        return _complain(f"{error.strerror or error}{'' if error.filename is None else f': {error.filename}'}")
     return OK
 
 

@@ -18,7 +18,8 @@ HEADINGS = {
     "makespan": "makespan s",
 }
 
-DECISION_HEADING = "decision ms"
+DECISION_HEADING = "decision us"
+MICROSECONDS = 1e6
 
 
 class Figures(Protocol):

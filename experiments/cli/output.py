@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hexsched.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -70,17 +72,29 @@ def emit(record: object, tables: Sequence[Table], as_json: bool) -> None:
         write_stdout(msgspec.json.encode(record) + b"\n")
     else:
         text = "\n".join(_rendered(table) for table in tables if table.rows)
-        write_stdout(text.encode(sys.stdout.encoding or "utf-8", errors="backslashreplace"))
+        encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
+        write_stdout(text.encode(encoding, errors="backslashreplace"))
 
 
 def write_stdout(data: bytes) -> None:
-    """Write to standard output; a reader that has left (``| head``) ends the output quietly, not the command."""
+    """Write to standard output; a reader that has left (``| head``) ends the output quietly, not the command.
+
+    Raises
+    ------
+    InputError
+        When standard output is closed or its disk is full.
+    """
+    if sys.stdout is None:  # closed by the shell, with >&-
+        raise InputError("cannot write to standard output: it is closed")
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         discard_stdout()
+    except OSError as error:
+        discard_stdout()
+        raise InputError(f"cannot write to standard output: {error.strerror or error}") from None
 
 
 def discard_stdout() -> None:

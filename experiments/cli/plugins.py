@@ -8,8 +8,12 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from hexsched.policies import Policy
 
 
 def load_plugins(paths: Sequence[Path] | None) -> list[Path]:
@@ -31,19 +35,31 @@ def load_plugins(paths: Sequence[Path] | None) -> list[Path]:
 
 
 @contextlib.contextmanager
-def plugin_errors(paths: Sequence[Path]) -> Iterator[None]:
-    """Turn an exception raised in one of the files into an ``InputError``; any other passes."""
+def plugin_errors(paths: Sequence[Path], policy: Policy | None = None) -> Iterator[None]:
+    """Turn an exception raised in one of the files into an ``InputError``; any other passes.
+
+    Where ``policy`` comes from one of the files, so does any exception while it runs: it may have returned nonsense.
+    """
     files = {str(path) for path in paths}
     try:
         yield
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # SystemExit too: a plugin does not end the program
-        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-        if not lines:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else _definition(policy, files)
+        if where is None:
             raise
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        raise InputError(message, f"{lines[-1].filename}:{lines[-1].lineno}") from None
+        raise InputError(message, where) from None
+
+
+def _definition(policy: Policy | None, files: set[str]) -> str | None:
+    """``"file:line"`` where one of the files defines the policy's code."""
+    if policy is None:
+        return None
+    code = getattr(policy.order_function or getattr(policy.decider, "decide", None), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None and code.co_filename in files else None
 
 
 def _load(path: Path) -> None:

@@ -15,7 +15,7 @@ class Progress:
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._shown = sys.stderr.isatty()
+        self._shown = sys.stderr is not None and sys.stderr.isatty()
         self._next = 0.0
 
     def __enter__(self) -> Progress:

@@ -21,5 +21,5 @@ def run_policy(
     """Simulate with progress on the terminal; mistakes in ``plugins`` raise ``InputError``."""
     from hexsched.simulator import simulate
 
-    with Progress(label) as progress, plugin_errors(plugins):
+    with Progress(label) as progress, plugin_errors(plugins, policy):
         return simulate(instance, policy, estimator=estimator, seed=seed, progress=progress)

@@ -113,6 +113,18 @@ def has_room(state, c, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def largest_room(state):  # type: ignore[no-untyped-def]
+    """The most KV tokens that any decode instance with a free place in its batch could reserve now; -1 without one."""
+    board = state.board
+    room = -1
+    for j in range(board.decodes.shape[0]):
+        decode = board.decodes[j]
+        if decode.admitted < decode.max_batch:
+            room = max(room, decode.kv_capacity - decode.reserved)
+    return room
+
+
+@kernel
 def admit(state, c, j):  # type: ignore[no-untyped-def]
     """Admit prefilled call ``c`` to decode instance ``j``, which has room, and start its transfer."""
     board = state.board

@@ -11,7 +11,7 @@ import math
 
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
-from hexsched.engine.loop import admit, has_room, start_prefill
+from hexsched.engine.loop import admit, has_room, largest_room, start_prefill
 from hexsched.engine.physics import prefill_seconds
 from hexsched.policies.orders import order_key
 from hexsched.policies.orders.plas import note_entry, note_service
@@ -148,18 +148,28 @@ def admit_waiting(state, settings):  # type: ignore[no-untyped-def]
 def admit_in_order(state, settings, first, last):  # type: ignore[no-untyped-def]
     """Admit what fits of ``waiting[first:last]``, in order; what does not stays, counted where it would finish first."""
     board = state.board
+    room = largest_room(state)
+    smallest = room + 1
     size = 0
     for k in range(first, last):
         c = board.lists[k].waiting
-        unplan(board, c)
-        j, delta = best_decode(board, settings, c)
-        plan_on(board, c, j)
-        board.calls[c].delta = delta
-        heap_push(board.plan, size, order_key(board, settings, c, DECODE), c)
-        size += 1
-    while size > 0:
+        call = board.calls[c]
+        fresh = call.entered == board.clock[0].now
+        need = state.calls[c].n + state.calls[c].m
+        if fresh or (need <= room and settings.needs_delta == 1):
+            unplan(board, c)
+            j, delta = best_decode(board, settings, c)
+            call.delta = delta
+            plan_on(board, c, j)
+        if need <= room:
+            heap_push(board.plan, size, order_key(board, settings, c, DECODE), c)
+            size += 1
+            smallest = min(smallest, need)
+    while size > 0 and smallest <= room:
         c = heap_pop(board.plan, size)
         size -= 1
+        if state.calls[c].n + state.calls[c].m > room:
+            continue
         planned = board.calls[c].planned
         unplan(board, c)
         j = best_decode_with_room(state, settings, c)
@@ -169,6 +179,7 @@ def admit_in_order(state, settings, first, last):  # type: ignore[no-untyped-def
             note_service(board, settings, c)
             admit(state, c, j)
             board.projections[j].epoch = -1
+            room = largest_room(state)
 
 
 @kernel

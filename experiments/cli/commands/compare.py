@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_writable
-from experiments.cli.metric_columns import DECISION_HEADING, HEADINGS, run_values
+from experiments.cli.metric_columns import DECISION_HEADING, HEADINGS, MICROSECONDS, run_values
 from experiments.cli.options import Estimator, Json, Plugins, Seed
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
@@ -79,13 +79,13 @@ def compare_command(
 
     Every schedule goes through the independent verifier; the exit code is 1 when one breaks a rule of the model.
     """
+    from hexsched.model import read_instance
+
     if sort is not None and sort not in SORT_KEYS:
         raise InputError(f"cannot sort by {sort!r}; expected one of {', '.join(SORT_KEYS)}", "--sort")
     if output is not None:
         _check_directory(output, [*instances, *(plugin or ())])
     plugins = load_plugins(plugin)
-    from hexsched.model import read_instance
-
     chosen = read_policies(policies)
     problems = {path: read_instance(path) for path in instances}
     rows: list[Row] = []
@@ -142,7 +142,7 @@ def _table(path: Path, rows: list[Row]) -> Table:
             (
                 row.run.policy,
                 *(row.values[key] for key in HEADINGS),
-                row.values["decision_latency"] * 1e3,
+                row.values["decision_latency"] * MICROSECONDS,
                 _verdict(row),
             )
             for row in rows

@@ -15,6 +15,7 @@ from experiments.cli.workload_source import read_workflows, set_arrivals
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
+    from hexsched.clusters import ClusterSpec
     from hexsched.model import Instance, Workflow
 
 
@@ -77,18 +78,17 @@ def compile_command(
         ("KV cache", f"{record['kv_capacity_tokens']:,} tokens"),
         ("decode model", instance.decode_model),
         ("workload", f"{len(instance.workflows):,} workflows, {instance.call_count:,} calls"),
-        ("arrivals", f"from 0 to {record['last_arrival']:.6g} s"),
+        ("last arrival s", record["last_arrival"]),
         ("written to", output),
     )
     deliver(output, instance.to_bytes, record, [table], as_json)
 
 
-def _compile(spec: object, workflows: Sequence[Workflow], decode_model: str | None, workload: Path) -> Instance:
-    from hexsched.clusters import ClusterSpec, compile_instance
+def _compile(cluster: ClusterSpec, workflows: Sequence[Workflow], decode_model: str | None, workload: Path) -> Instance:
+    from hexsched.clusters import compile_instance
 
-    assert isinstance(spec, ClusterSpec)
     try:
-        return compile_instance(spec, workflows, decode_model)
+        return compile_instance(cluster, workflows, decode_model)
     except InputError as error:
         # The cluster was found good when it was read: what does not fit on it is the workload's.
         raise error if error.where is None else InputError(str(error), workload) from None

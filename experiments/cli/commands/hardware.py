@@ -30,7 +30,7 @@ def gpus_command(as_json: Json = False) -> None:
         (
             gpu.name,
             gpu.flops / 1e12,
-            gpu.hbm_bytes / 1e9,
+            gpu.hbm_bytes / 2**30,
             gpu.hbm_bandwidth / 1e12,
             gpu.nvlink_bandwidth / 1e9,
             gpu.nic_bandwidth / 1e9,
@@ -38,7 +38,7 @@ def gpus_command(as_json: Json = False) -> None:
         )
         for gpu in gpus
     ]
-    columns = ("GPU", "bf16 TFLOP/s", "HBM GB", "HBM TB/s", "NVLink GB/s one way", "NIC GB/s one way", "aliases")
+    columns = ("GPU", "bf16 TFLOP/s", "HBM GiB", "HBM TB/s", "NVLink GB/s one way", "NIC GB/s one way", "aliases")
     emit({"gpus": gpus}, [Table(columns, rows)], as_json)
 
 

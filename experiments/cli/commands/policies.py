@@ -25,10 +25,10 @@ def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
 
     A policy is written NAME, NAME@PLACEMENT or NAME(option=value,...)@PLACEMENT.
     """
-    load_plugins(plugin)
     from hexsched.policies import PLACEMENTS, policies
     from hexsched.simulator.estimators import ESTIMATORS
 
+    load_plugins(plugin)
     found = [_record(policy) for policy in policies()]
     placements = [{"name": name, "summary": summary} for name, (_, summary) in PLACEMENTS.items()]
     estimators = [{"name": name, "summary": summary} for name, summary in ESTIMATORS.items()]
@@ -36,8 +36,8 @@ def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
         Table(
             ("policy", "order", "placement", "options", "source", "summary"),
             [
-                (row["name"], row["order"], row["placement"], _options(row["options"]), row["source"], row["summary"])
-                for row in found
+                tuple({**row, "options": _as_typed(policy)}.values())
+                for row, policy in zip(found, policies(), strict=True)
             ],
         ),
         Table(("placement", "summary"), [tuple(row.values()) for row in placements]),
@@ -59,6 +59,5 @@ def _record(policy: Policy) -> dict[str, object]:
     }
 
 
-def _options(options: object) -> str:
-    assert isinstance(options, dict)
-    return ", ".join(f"{name}={value}" for name, value in options.items())
+def _as_typed(policy: Policy) -> str:
+    return ",".join(f"{name}={value}" for name, value in policy.options.items())

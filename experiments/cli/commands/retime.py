@@ -36,10 +36,10 @@ def retime_command(
 
     Decisions are the placement of every call and, on each instance, the order of prefills and of admissions.
     """
-    check_destination(output, [instance, schedule], as_json)
     from hexsched.model import read_instance, read_schedule
     from hexsched.simulator import replay_run
 
+    check_destination(output, [instance, schedule], as_json)
     problem, decisions = read_instance(instance), read_schedule(schedule)
     try:
         run = replay_run(problem, decisions)

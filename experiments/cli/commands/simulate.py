@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from experiments.cli.destination import check_destination, deliver
-from experiments.cli.metric_columns import DECISION_HEADING, metric_rows, run_values
+from experiments.cli.metric_columns import DECISION_HEADING, MICROSECONDS, metric_rows, run_values
 from experiments.cli.options import Estimator, InstanceFile, Json, Plugins, Seed
 from experiments.cli.output import facts
 from experiments.cli.plugins import load_plugins
@@ -44,11 +44,11 @@ def simulate_command(
     Ratios are a workflow's latency over its standalone horizon; Req95 is the SLO scale that 95 % of the workflows
     meet. The first run after an installation compiles the engine, which takes about half a minute.
     """
-    check_destination(output, [instance, *(plugin or ())], as_json)
-    plugins = load_plugins(plugin)
     from hexsched.model import read_instance
     from hexsched.policies import policy as read_policy
 
+    check_destination(output, [instance, *(plugin or ())], as_json)
+    plugins = load_plugins(plugin)
     chosen = read_policy(policy)
     problem = read_instance(instance)
     run = run_policy(problem, chosen, estimator=estimator, seed=seed, plugins=plugins, label=chosen.name)
@@ -64,6 +64,6 @@ def simulate_command(
     table = facts(
         ("policy", run.policy),
         *metric_rows(values),
-        (DECISION_HEADING, f"{run.decision_latency * 1e3:.4g} mean, {run.decision_latency_p99 * 1e3:.4g} at 99 %"),
+        (DECISION_HEADING, run.decision_latency * MICROSECONDS),
     )
     deliver(output, lambda: run.schedule.to_bytes(), record, [table], as_json)

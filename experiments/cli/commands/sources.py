@@ -26,7 +26,8 @@ def families_command(as_json: Json = False) -> None:
 def formats_command(as_json: Json = False) -> None:
     """List the trace formats that can be imported.
 
-    With the options of each and their defaults."""
+    Each is shown with its options and their defaults, for 'hexsched workload import --option'.
+    """
     import msgspec
 
     from hexsched.workloads.importers import importers

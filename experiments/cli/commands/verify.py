@@ -45,7 +45,7 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json
             (found.rule, f"{found.workflow_id}/{found.call_id}", found.instance or None, found.message)
             for found in report.violations[:SHOWN]
         ]
-        title = f"not valid, {len(report.violations)} violations: {counts}{more}"
+        title = f"not valid: {counts}{more}"
         tables = [Table(("rule", "call", "instance", "message"), rows, title)]
     emit(record, tables, as_json)
     if not report.ok:

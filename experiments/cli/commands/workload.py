@@ -119,7 +119,8 @@ def fit_report_command(
 ) -> None:
     """Set a family's workflows beside real ones.
 
-    The real ones are those that the family was fitted to, or others given with --real. Errors are relative to the real quantile; ks is the Kolmogorov-Smirnov distance as far as the quantiles show it.
+    The real ones are those that the family was fitted to, or others given with --real. Errors are relative to the
+    real quantile; ks is the Kolmogorov-Smirnov distance as far as the quantiles show it.
     """
     from hexsched.workloads.fit_report import DEFAULT_WORKFLOWS, fit_report
 
@@ -156,7 +157,7 @@ def _deliver(workflows: Sequence[Workflow], output: str, as_json: bool, origin: 
     table = facts(
         ("workflows", len(workflows)),
         ("calls", calls),
-        ("arrivals", f"from 0 to {last:.6g} s"),
+        ("last arrival s", last),
         ("written to", output),
     )
     deliver(output, lambda: workload_bytes(workflows), record, [table], as_json)

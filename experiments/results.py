@@ -1,0 +1,62 @@
+"""Results of runs as two CSV files that pandas, spreadsheets and the figures read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hexsched.model.files import write_bytes
+
+if TYPE_CHECKING:
+    from hexsched.simulator import Run
+
+WORKFLOWS_CSV = "workflows.csv"
+SUMMARY_CSV = "summary.csv"
+WORKFLOW_COLUMNS = ("instance", "policy", "workflow_id", "arrival", "latency", "horizon", "ratio")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run and what it is filed under.
+
+    Attributes
+    ----------
+    instance : str
+        Name of the instance.
+    run : Run
+    values : dict
+        What stands in the summary: metrics and the like.
+    """
+
+    instance: str
+    run: Run
+    values: dict[str, object]
+
+
+def write_results(folder: str | Path, results: Sequence[Result]) -> None:
+    """Write ``workflows.csv`` (a row a workflow and policy) and ``summary.csv`` (a row a run), atomically."""
+    keys = list(results[0].values)
+    summary = ((r.instance, r.run.policy, *(r.values[key] for key in keys)) for r in results)
+    write_bytes(Path(folder) / SUMMARY_CSV, _csv(("instance", "policy", *keys), summary))
+    rows = (row for result in results for row in _workflow_rows(result))
+    write_bytes(Path(folder) / WORKFLOWS_CSV, _csv(WORKFLOW_COLUMNS, rows))
+
+
+def _workflow_rows(result: Result) -> Iterable[tuple[object, ...]]:
+    run = result.run
+    columns = (run.arrival, run.completed - run.arrival, run.horizon, run.ratio)
+    for workflow, *numbers in zip(run.instance.workflows, *(c.tolist() for c in columns), strict=True):
+        yield (result.instance, run.policy, workflow.workflow_id, *numbers)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """Floats with all their digits, as ``repr`` writes them."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
