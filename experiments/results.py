@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hexsched.model.files import write_bytes
-
 if TYPE_CHECKING:
     from hexsched.simulator import Run
 
@@ -39,6 +37,8 @@ class Result:
 
 def write_results(folder: str | Path, results: Sequence[Result]) -> None:
     """Write ``workflows.csv`` (a row a workflow and policy) and ``summary.csv`` (a row a run), atomically."""
+    from hexsched.model.files import write_bytes
+
     keys = list(results[0].values)
     summary = ((r.instance, r.run.policy, *(r.values[key] for key in keys)) for r in results)
     write_bytes(Path(folder) / SUMMARY_CSV, _csv(("instance", "policy", *keys), summary))

@@ -1,4 +1,4 @@
-"""What all tests share: seeded hypothesis runs, a registry left as it was found, and the list of policies under test."""
+"""What tests share: seeded hypothesis runs, a registry left as it was found, the list of policies under test."""
 
 from __future__ import annotations
 

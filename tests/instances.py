@@ -50,9 +50,7 @@ def corner_instances(
     def make(seed: int, **chosen: str) -> Instance:
         return corner_instance(np.random.default_rng(seed), workflows=workflows, calls=calls, **chosen)
 
-    choices = {
-        name: st.just(corners[name]) if name in corners else st.sampled_from(CORNERS[name]) for name in CORNERS
-    }
+    choices = {name: st.just(corners[name]) if name in corners else st.sampled_from(CORNERS[name]) for name in CORNERS}
     return st.builds(make, st.integers(0, 2**32 - 1), **choices)
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import ORACLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import corner_instance, corner_instances, named_calls, releases
+from instances import call, corner_instance, corner_instances, named_calls, one_pair, releases, workflow
 from msgspec.structs import replace
 
 from hexsched.engine.tables import build_board
@@ -42,7 +42,7 @@ def other_future(rng: np.random.Generator, instance: Instance, run: Run, moment:
     """An instance that no one can tell from this one until after ``moment``.
 
     Calls released later get other sizes, delays and kinds, or vanish together with what depends on them; new calls
-    and new workflows appear, one of them with an arrival before ``moment``.
+    and a new workflow appear.
     """
     room = max(machine.kv_capacity_tokens for machine in instance.decode)
     released = releases(instance, run.schedule)
@@ -61,9 +61,16 @@ def other_future(rng: np.random.Generator, instance: Instance, run: Run, moment:
         flows.append(replace(flow, arrival=float(arrival), calls=tuple(calls.values())))
     late = _resized(rng, Call(call_id="c0", prompt_tokens=1, output_tokens=1), room)
     flows.append(Workflow(workflow_id="v-new", arrival=moment + 0.1, calls=(late,)))
-    waits = replace(late, delay=moment + 0.1)
-    flows.append(Workflow(workflow_id="x-new", arrival=float(rng.uniform(0, moment)), calls=(waits,)))
     return replace(instance, workflows=tuple(flows))
+
+
+def with_hidden_arrivals(rng: np.random.Generator, instance: Instance, moment: float) -> Instance:
+    """The instance and workflows that arrive before ``moment``, but release nothing until after it."""
+    late = Call(call_id="c0", prompt_tokens=1, output_tokens=1, delay=moment + 0.1)
+    hidden = (
+        Workflow(workflow_id=f"a-hidden-{k}", arrival=float(rng.uniform(0, moment)), calls=(late,)) for k in range(4)
+    )
+    return replace(instance, workflows=(*instance.workflows, *hidden))
 
 
 def _resized(rng: np.random.Generator, one: Call, room: int) -> Call:
@@ -105,7 +112,8 @@ def test_what_is_not_revealed_changes_nothing(online_policy_name, instance, esti
     rng = np.random.default_rng(seed)
     run = simulate(instance, online_policy_name, estimator=estimator, seed=5)
     moment = pick_moment(rng, run)
-    other = simulate(other_future(rng, instance, run, moment), online_policy_name, estimator=estimator, seed=5)
+    future = with_hidden_arrivals(rng, other_future(rng, instance, run, moment), moment)
+    other = simulate(future, online_policy_name, estimator=estimator, seed=5)
     assert decisions(run, moment) == decisions(other, moment)
 
 
@@ -154,7 +162,7 @@ def test_the_oracle_ablation_does_know_the_future():
     assert any(knows(seed) for seed in range(20))
 
 
-# --- what a policy in plain Python can look at -------------------------------------------------------------------------
+# --- what a policy in plain Python can look at -----------------------------------------------------------------------
 
 PROBES = (1, 2, 3, 8, 64)  # batches
 
@@ -163,14 +171,14 @@ def everything_public(view: Any) -> dict[str, object]:
     """All that a view says, attributes and answers of its methods, by where it says it."""
     said: dict[str, object] = {"now": view.now}
     for stage in ("ready", "prefilled"):
-        for call in getattr(view, stage):
-            said |= {f"{stage} {call!r} {name}": value for name, value in _attributes(call)}
+        for one in getattr(view, stage):
+            said |= {f"{stage} {one!r} {name}": value for name, value in _attributes(one)}
             for prefill in view.prefill:
-                said[f"{call!r} {prefill.id} seconds"] = prefill.seconds(call)
+                said[f"{one!r} {prefill.id} seconds"] = prefill.seconds(one)
                 for decode in view.decode:
-                    said[f"{call!r} {prefill.id} {decode.id} transfer"] = prefill.transfer_seconds(call, decode)
+                    said[f"{one!r} {prefill.id} {decode.id} transfer"] = prefill.transfer_seconds(one, decode)
             for decode in view.decode:
-                said[f"{call!r} {decode.id} can hold"] = decode.can_hold(call)
+                said[f"{one!r} {decode.id} can hold"] = decode.can_hold(one)
     for machine in (*view.prefill, *view.decode):
         said |= {f"{machine.id} {name}": value for name, value in _attributes(machine)}
     for decode in view.decode:
@@ -192,13 +200,13 @@ class Recorder:
 
     def decide(self, view: Any) -> None:
         self.seen.append(everything_public(view))
-        for call in list(view.ready):
+        for one in list(view.ready):
             for prefill in view.prefill:
                 if prefill.idle:
-                    view.start(call, prefill)
+                    view.start(one, prefill)
                     break
-        for call in list(view.prefilled):
-            any(view.admit(call, decode) for decode in view.decode)
+        for one in list(view.prefilled):
+            any(view.admit(one, decode) for decode in view.decode)
 
 
 def recorded(instance: Instance, estimator: str) -> tuple[Run, list[dict[str, object]]]:
@@ -231,6 +239,12 @@ def test_a_view_says_nothing_of_what_is_not_released(seed, room, estimator):
     assert given_away(seen, other, moment) == {}
 
 
+def test_no_decision_is_asked_for_before_anything_is_released():
+    register_policy("recorder", "sees")(Recorder)
+    _, seen = recorded(one_pair(workflow("w", 1, call("c", 10, 4, delay=2))), "exact")
+    assert seen[0]["now"] == 3
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_view_says_nothing_of_true_lengths(seed):
     register_policy("recorder", "sees")(Recorder)
@@ -252,18 +266,18 @@ def test_rows_on_the_board_are_blank_before_release(estimator):
     blank = build_board(instance, len(numbers), len(flows))
     checked = 0
 
-    class Looker(Recorder):
-        released: Names = set()
+    released: Names = set()
 
+    class Looker(Recorder):
         def decide(self, view: Any) -> None:
             nonlocal checked
-            Looker.released |= {(call.workflow_id, call.call_id) for call in view.ready}
+            released |= {(one.workflow_id, one.call_id) for one in view.ready}
             for name, k in numbers.items():
-                if name not in Looker.released:
+                if name not in released:
                     assert view._board.calls[k].tobytes() == blank.calls[k].tobytes()
                     checked += 1
             for k, flow in enumerate(flows):
-                if flow not in {workflow for workflow, _ in Looker.released}:
+                if flow not in {workflow for workflow, _ in released}:
                     assert view._board.workflows[k].tobytes() == blank.workflows[k].tobytes()
                     checked += 1
             super().decide(view)
@@ -271,6 +285,5 @@ def test_rows_on_the_board_are_blank_before_release(estimator):
     Recorder.seen = []
     register_policy("looker", "looks")(Looker)
     run = simulate(instance, "looker", estimator=estimator)
-    released = releases(instance, run.schedule)
     assert checked > len(numbers)
-    assert {name: k for name, k in released.items() if name in Looker.released} == released
+    assert released == releases(instance, run.schedule).keys()

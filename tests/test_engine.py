@@ -27,7 +27,7 @@ def records(count: int, dtype: np.dtype) -> np.recarray:
     return np.zeros(count, dtype).view(np.recarray)
 
 
-# --- heaps -------------------------------------------------------------------------------------------------------------
+# --- heaps -----------------------------------------------------------------------------------------------------------
 
 
 @given(operations=st.lists(KEYS | st.none(), max_size=60))
@@ -118,13 +118,15 @@ def test_service_times_are_those_of_the_model(instance):
                 assert seconds == pytest.approx(expected, rel=1e-12)
 
 
-# --- standalone horizons -----------------------------------------------------------------------------------------------
+# --- standalone horizons ---------------------------------------------------------------------------------------------
 
 
 def best_time(instance: Instance, one: Call) -> float:
     """best_c over all pairs, with nothing left out."""
     return min(
-        prefill_time(source, one) + transfer_time(instance, source.id, target.id, one) + alone_time(instance, target, one)
+        prefill_time(source, one)
+        + transfer_time(instance, source.id, target.id, one)
+        + alone_time(instance, target, one)
         for source, target in itertools.product(instance.prefill, instance.decode)
         if fits(target, one)
     )
@@ -197,7 +199,7 @@ def test_pairs_that_cannot_hold_a_call_do_not_count():
     assert horizons(roomier) == pytest.approx({"w": 3 + 1.5 + 0.8})
 
 
-# --- the rest ----------------------------------------------------------------------------------------------------------
+# --- the rest --------------------------------------------------------------------------------------------------------
 
 
 def test_columns_are_in_the_order_of_ids():

@@ -14,7 +14,16 @@ from msgspec.structs import replace
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies import PLACEMENTS, Policy, policies, policy, register, register_order, register_policy, unregister
+from hexsched.policies import (
+    PLACEMENTS,
+    Policy,
+    policies,
+    policy,
+    register,
+    register_order,
+    register_policy,
+    unregister,
+)
 from hexsched.simulator import simulate
 from hexsched.simulator.view import CallView, View
 from hexsched.verifier import verify
@@ -56,9 +65,7 @@ def test_sjf_in_python_where_only_prefill_is_contended(seed):
     # what is left of a call after prefill is not on the view; with one roomy decode instance nobody asks
     instance = corner_instance(np.random.default_rng(seed), workflows=(6, 6), arrivals="together", room="loose")
     first = instance.decode[0]
-    instance = replace(
-        instance, decode=(first,), links=tuple(link for link in instance.links if link.to == first.id)
-    )
+    instance = replace(instance, decode=(first,), links=tuple(link for link in instance.links if link.to == first.id))
     register_order("by-best", "shortest first")(lambda call, now: call.best)
     for placement in ("plan", "jsq", "earliest-finish"):
         ours, theirs = (simulate(instance, f"{one}@{placement}").schedule for one in ("by-best", "sjf"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import msgspec
 import numpy as np
@@ -42,7 +43,7 @@ def test_every_call_is_served_once_within_capacity(policy_name, instance, estima
     need = {name: one.prompt_tokens + one.output_tokens for name, _, one in named_calls(instance)}
     for machine in instance.prefill:
         rows = sorted((r for r in schedule.calls if r.prefill_instance == machine.id), key=lambda r: r.prefill_start)
-        assert all(a.prefill_end <= b.prefill_start for a, b in zip(rows, rows[1:], strict=False))
+        assert all(a.prefill_end <= b.prefill_start for a, b in itertools.pairwise(rows))
     for machine in instance.decode:
         rows = [row for row in schedule.calls if row.decode_instance == machine.id]
         for moment in (row.admitted for row in rows):
@@ -100,7 +101,7 @@ def test_a_chain_alone_runs_at_its_horizon_under_hexagent(seed):
     assert run.ratio == pytest.approx([1.0], rel=1e-9)
 
 
-# --- what each order and placement does, on instances small enough to see it ---------------------------------------
+# --- what each order and placement does, on instances small enough to see it -----------------------------------------
 
 
 def prefill_order(schedule: Schedule) -> list[str]:

@@ -95,9 +95,7 @@ class TestByHand:
     def test_children_wait_for_all_parents_and_the_delay(self, name):
         # n = 1: P = 1.11, T = 0.6, alone: (1.5 + 0.01) * 1 + 0.005 = 1.515; 3.225 in all
         one = {"n": 1, "m": 1}
-        flow = workflow(
-            "w", 1, call("a", **one), call("b", 1, 1, "a", delay=2), call("c", 1, 1, "a", "b", delay=0.5)
-        )
+        flow = workflow("w", 1, call("a", **one), call("b", 1, 1, "a", delay=2), call("c", 1, 1, "a", "b", delay=0.5))
         check_times(
             one_pair(flow),
             name,
@@ -254,7 +252,9 @@ def test_class_mean_by_hand():
     assert seen == {"a": 256, "b": 40, "c": 30, "d": 50, "e": 10}
 
 
-@pytest.mark.parametrize("text", ["", "nosie(0.1)", "noise", "noise(x)", "noise(-1)", "noise(nan)", "noise(11)", "mean"])
+@pytest.mark.parametrize(
+    "text", ["", "nosie(0.1)", "noise", "noise(x)", "noise(-1)", "noise(nan)", "noise(11)", "mean"]
+)
 def test_bad_estimators(text):
     with pytest.raises(InputError, match="estimator") as caught:
         simulate(many_calls(1), estimator=text)

@@ -20,7 +20,7 @@ from hexsched.model import Call, Instance, Workflow
 from hexsched.policies import policy as read_policy
 from hexsched.policies.decide import run_epochs
 
-# Prompt and output tokens of the Azure LLM inference trace 2023, conversation (19,366 requests, CC-BY-4.0), by quantile.
+# Prompt and output tokens of the Azure LLM inference trace 2023, conversation (19,366 requests, CC-BY-4.0)
 QUANTILES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 PROMPT_TOKENS = (2, 29, 181, 207, 387, 403, 703, 1020, 1071, 1130, 1315, 2735, 4083, 4142, 6212, 14050)
 OUTPUT_TOKENS = (7, 16, 41, 54, 77, 91, 103, 129, 177, 384, 400, 424, 451, 601, 954, 1000)
@@ -96,7 +96,7 @@ def measure(
         raise InputError(f"--instances must be an even number from 2 on, got {instances}")
     if calls < 1 or calls_per_workflow < 1:
         raise InputError("--calls and --calls-per-workflow must be at least 1")
-    if not 0 < load:
+    if not load > 0:
         raise InputError(f"--load must be above 0, got {load}")
     chosen = read_policy(policy)
     if chosen.decider is not None or chosen.order_function is not None:

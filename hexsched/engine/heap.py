@@ -6,7 +6,7 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def heap_push(heap, size, key, code):  # type: ignore[no-untyped-def]
+def heap_push(heap, size, key, code):
     """Add (key, code) to a heap of ``size`` entries; the caller counts it."""
     k = size
     while k > 0:
@@ -21,7 +21,7 @@ def heap_push(heap, size, key, code):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def heap_pop(heap, size):  # type: ignore[no-untyped-def]
+def heap_pop(heap, size):
     """Remove the least entry of a heap of ``size`` entries and return its code; the caller counts it."""
     least = heap[0].code
     last = size - 1

@@ -38,14 +38,14 @@ def standalone_horizons(instance: Instance, workload: Workload, compiled: bool =
 
 
 @entry
-def best_of_each(board, n, h, m, out):  # type: ignore[no-untyped-def]
+def best_of_each(board, n, h, m, out):
     """best_c of every call."""
     for c in range(n.shape[0]):
         out[c] = best_seconds(board, n[c], h[c], float(m[c]), n[c] + m[c])
 
 
 @entry
-def extend_paths(path, before, stack, delay, missing, first_child, children, child_list):  # type: ignore[no-untyped-def]
+def extend_paths(path, before, stack, delay, missing, first_child, children, child_list):
     """Turn best_c in ``path`` into the longest chain of delay + best that ends with c; ``missing`` is used up.
 
     ``before`` (zeros) and ``stack`` are scratch.

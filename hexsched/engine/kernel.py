@@ -24,18 +24,22 @@ def kernel(function: F) -> F:
     Kernels call only kernels, imported by name, and touch nothing but numbers and arrays. No fast-math: compiled and
     interpreted runs agree to the last bit. Python reaches a kernel through an ``entry``, or ``interpreted``.
     """
-    # the wrappers that Python would call it through take longer to compile than the function itself
-    return numba.njit(error_model="numpy", _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore
+    # Kernels borrow arrays and allocate none, so they need no reference counts (_nrt): counting each access to a field
+    # costs more than the access. The wrappers for Python would take longer to compile than the kernel itself.
+    return numba.njit(
+        error_model="numpy", _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )(function)  # type: ignore
 
 
 def entry(function: F) -> F:
     """A kernel that Python calls. Its machine code is kept on disk for the next process."""
-    saved = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _cache_directory()  # read when caching is switched on, so only our kernels go there
+    config: Any = numba.config
+    saved = config.CACHE_DIR
+    config.CACHE_DIR = _cache_directory()  # read when caching is switched on, so only our kernels go there
     try:
         return numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
     finally:
-        numba.config.CACHE_DIR = saved
+        config.CACHE_DIR = saved
 
 
 @cache

@@ -22,7 +22,7 @@ from hexsched.engine.physics import (
 
 
 @kernel
-def advance(state):  # type: ignore[no-untyped-def]
+def advance(state):
     """Move to the next decision epoch. False when nothing is left to happen.
 
     At one instant completions come first (they free memory), then ends of transfers and of delays, ends of prefills,
@@ -68,7 +68,7 @@ def advance(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def next_time(state):  # type: ignore[no-untyped-def]
+def next_time(state):
     """When the next thing happens; inf when nothing will."""
     board = state.board
     progress = state.progress[0]
@@ -91,7 +91,7 @@ def next_time(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def start_prefill(state, c, i):  # type: ignore[no-untyped-def]
+def start_prefill(state, c, i):
     """Start the prefill of released call ``c`` on idle instance ``i`` now."""
     board = state.board
     call = board.calls[c]
@@ -105,7 +105,7 @@ def start_prefill(state, c, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def has_room(state, c, j):  # type: ignore[no-untyped-def]
+def has_room(state, c, j):
     """Whether decode instance ``j`` may admit ``c`` now: admission knows the true size."""
     decode = state.board.decodes[j]
     truth = state.calls[c]
@@ -113,7 +113,7 @@ def has_room(state, c, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def largest_room(state):  # type: ignore[no-untyped-def]
+def largest_room(state):
     """The most KV tokens that any decode instance with a free place in its batch could reserve now; -1 without one."""
     board = state.board
     room = -1
@@ -125,7 +125,7 @@ def largest_room(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def admit(state, c, j):  # type: ignore[no-untyped-def]
+def admit(state, c, j):
     """Admit prefilled call ``c`` to decode instance ``j``, which has room, and start its transfer."""
     board = state.board
     call = board.calls[c]
@@ -149,7 +149,7 @@ def admit(state, c, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def release_after_delay(state, c):  # type: ignore[no-untyped-def]
+def release_after_delay(state, c):
     """The last parent of ``c`` completed, or its workflow arrived, now."""
     delay = state.calls[c].delay
     if delay == 0.0:
@@ -161,7 +161,7 @@ def release_after_delay(state, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reveal(state, c):  # type: ignore[no-untyped-def]
+def reveal(state, c):
     """Call ``c`` is released: write on the board what a policy may know of it."""
     board = state.board
     clock = board.clock[0]
@@ -187,7 +187,7 @@ def reveal(state, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def estimate(state, truth):  # type: ignore[no-untyped-def]
+def estimate(state, truth):
     """Estimated output tokens of a call at its release (model.md section 7)."""
     progress = state.progress[0]
     if progress.class_mean == 0:
@@ -200,7 +200,7 @@ def estimate(state, truth):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def join(state, c):  # type: ignore[no-untyped-def]
+def join(state, c):
     """The transfer of ``c`` ended: it joins the batch."""
     board = state.board
     call = board.calls[c]
@@ -209,11 +209,8 @@ def join(state, c):  # type: ignore[no-untyped-def]
     settle(board, j)
     call.joined = decode.iterations
     m = state.calls[c].m
-    if board.clock[0].fixed:
-        target = call.decode_start + m * decode.theta
-    else:
-        target = decode.iterations + m
-    heap_push(state.targets[j], decode.batch, target, c)
+    finish = call.decode_start + m * decode.theta if board.clock[0].fixed else decode.iterations + m
+    heap_push(state.targets[j], decode.batch, finish, c)
     decode.batch += 1
     decode.kv += call.n
     decode.in_transfer -= call.n
@@ -221,7 +218,7 @@ def join(state, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def iterations_since_settled(board, j):  # type: ignore[no-untyped-def]
+def iterations_since_settled(board, j):
     """Iterations that ``j`` has done since it was last settled."""
     decode = board.decodes[j]
     seconds = board.clock[0].now - decode.settled_at
@@ -234,7 +231,7 @@ def iterations_since_settled(board, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def settle(board, j):  # type: ignore[no-untyped-def]
+def settle(board, j):
     """Bring the iterations done and the KV held on ``j`` up to now.
 
     Only when its batch changes: what a policy looks at must not move a rounding error.
@@ -247,7 +244,7 @@ def settle(board, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_next_completion(state, j):  # type: ignore[no-untyped-def]
+def find_next_completion(state, j):
     """When the first call of the batch on ``j`` completes if the batch stays as it is."""
     board = state.board
     decode = board.decodes[j]
@@ -262,7 +259,7 @@ def find_next_completion(state, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def complete(state, j):  # type: ignore[no-untyped-def]
+def complete(state, j):
     """The first call of the batch on ``j`` completes now."""
     board = state.board
     clock = board.clock[0]
@@ -301,7 +298,7 @@ def complete(state, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def account(state, c):  # type: ignore[no-untyped-def]
+def account(state, c):
     """What the completion of ``c`` teaches: its true length, the service its workflow has had."""
     board = state.board
     truth = state.calls[c]
@@ -325,13 +322,13 @@ def account(state, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def service_seconds(call):  # type: ignore[no-untyped-def]
+def service_seconds(call):
     """Service that a completed call has had: prefill, transfer and decode, without waiting."""
     return (call.prefill_end - call.prefill_start) + (call.decode_end - call.admitted)
 
 
 @kernel
-def sort_released(board):  # type: ignore[no-untyped-def]
+def sort_released(board):
     """Put the calls just released in the order of their numbers; they nearly always are."""
     count = board.clock[0].released
     for k in range(1, count):
@@ -344,7 +341,7 @@ def sort_released(board):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sort_prefilled(board):  # type: ignore[no-untyped-def]
+def sort_prefilled(board):
     """The same for the calls whose prefill just ended."""
     count = board.clock[0].prefilled
     for k in range(1, count):

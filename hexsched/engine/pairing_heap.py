@@ -9,7 +9,7 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def pairing_meld(heap, a, b):  # type: ignore[no-untyped-def]
+def pairing_meld(heap, a, b):
     """Join two pairing heaps, given by their roots (-1: empty); the root of both."""
     if a < 0:
         return b
@@ -23,7 +23,7 @@ def pairing_meld(heap, a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pairing_push(heap, root, entry):  # type: ignore[no-untyped-def]
+def pairing_push(heap, root, entry):
     """Add ``entry``, whose key is set, to the heap at ``root``; the new root."""
     heap[entry].child = -1
     heap[entry].next = -1
@@ -31,7 +31,7 @@ def pairing_push(heap, root, entry):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pairing_pop(heap, root):  # type: ignore[no-untyped-def]
+def pairing_pop(heap, root):
     """Remove the root of a heap; the new root (two-pass pairing)."""
     pairs = -1
     entry = heap[root].child

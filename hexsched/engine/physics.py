@@ -8,19 +8,19 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def prefill_seconds(prefill, n, h):  # type: ignore[no-untyped-def]
+def prefill_seconds(prefill, n, h):
     """P_i(n, h) = p0 + p1 (n - h) + p2 (n^2 - h^2)."""
     return prefill.p0 + prefill.p1 * (n - h) + prefill.p2 * (n * n - h * h)
 
 
 @kernel
-def transfer_seconds(board, i, j, n):  # type: ignore[no-untyped-def]
+def transfer_seconds(board, i, j, n):
     """T_ij(n) = lambda_ij + n kappa / omega_ij."""
     return board.links[i, j].latency + n * board.links[i, j].per_token
 
 
 @kernel
-def iteration_seconds(board, j, batch, kv):  # type: ignore[no-untyped-def]
+def iteration_seconds(board, j, batch, kv):
     """tau_j(B, K) = g_j(B) + d2 K in ``fluid``, theta_j in ``fixed``; batches past the table cost as its last entry."""
     decode = board.decodes[j]
     if board.clock[0].fixed:
@@ -29,19 +29,19 @@ def iteration_seconds(board, j, batch, kv):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def seconds_for(tau, growth, iterations):  # type: ignore[no-untyped-def]
+def seconds_for(tau, growth, iterations):
     """Seconds that ``iterations`` take when the first costs ``tau`` and each token costs ``growth`` = d2 B more."""
     return tau * iterations + growth * iterations * iterations / 2.0
 
 
 @kernel
-def iterations_in(tau, growth, seconds):  # type: ignore[no-untyped-def]
+def iterations_in(tau, growth, seconds):
     """Inverse of ``seconds_for``, in the form of the quadratic root that does not cancel."""
     return 2.0 * seconds / (tau + math.sqrt(tau * tau + 2.0 * growth * seconds))
 
 
 @kernel
-def alone_seconds(board, j, n, m):  # type: ignore[no-untyped-def]
+def alone_seconds(board, j, n, m):
     """alone_j(c): decode time of ``m`` tokens after ``n`` prompt tokens with nothing else in the batch."""
     decode = board.decodes[j]
     if board.clock[0].fixed:
@@ -50,7 +50,7 @@ def alone_seconds(board, j, n, m):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def best_seconds(board, n, h, m, needs_capacity):  # type: ignore[no-untyped-def]
+def best_seconds(board, n, h, m, needs_capacity):
     """best_c = min over pairs (i, j) that can hold c of P_i + T_ij + alone_j.
 
     ``board.pairs`` holds one (i, j) of each kind of pair: identical instances need no second look.
@@ -70,7 +70,7 @@ def best_seconds(board, n, h, m, needs_capacity):  # type: ignore[no-untyped-def
 
 
 @kernel
-def best_after_prefill(board, i, n, m, needs_capacity):  # type: ignore[no-untyped-def]
+def best_after_prefill(board, i, n, m, needs_capacity):
     """min over decode instances j that can hold the call of T_ij + alone_j: what is left of it once prefilled on i."""
     best = math.inf
     for j in range(board.decodes.shape[0]):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Records = np.recarray[Any, Any]  # an array of records whose fields read as attributes
 
 # --- the board -------------------------------------------------------------------------------------------------------
 
@@ -160,24 +161,24 @@ QUEUE_ROOT = np.dtype([("queue", "i8"), ("starved", "i8")], align=True)  # first
 class Board(NamedTuple):
     """What a policy may see. I, J: prefill and decode instances; N: calls; B: largest batch."""
 
-    clock: Array  # CLOCK (1,)
-    calls: Array  # CALL (N,), blank before release
-    workflows: Array  # WORKFLOW (W,), blank before the first release
-    prefills: Array  # PREFILL (I,)
-    decodes: Array  # DECODE (J,)
+    clock: Records  # CLOCK (1,)
+    calls: Records  # CALL (N,), blank before release
+    workflows: Records  # WORKFLOW (W,), blank before the first release
+    prefills: Records  # PREFILL (I,)
+    decodes: Records  # DECODE (J,)
     batch_seconds: Array  # g_j(B) (J, B + 1)
-    links: Array  # LINK (I, J)
+    links: Records  # LINK (I, J)
     pairs: Array  # (k, 2): one (i, j) of each kind of pair
     prefill_first: Array  # for each kind of prefill instance the one that is free first
     decode_first: Array  # for each kind of decode instance the one that would decode one more call fastest
-    lists: Array  # LISTS (N,): each field is a list; how long it is stands in the clock
-    seats: Array  # SEAT (J, B)
-    roots: Array  # QUEUE_ROOT (I + J,), prefill instances first
-    queue: Array  # QUEUE_ENTRY (2 N,): priority heaps of the local queues; entry c + N is c's wait for admission
-    starved: Array  # QUEUE_ENTRY (2 N,): the same by the time at which an entry counts as starved
-    plan: Array  # HEAP_ENTRY (N,): scratch of the planner
+    lists: Records  # LISTS (N,): each field is a list; how long it is stands in the clock
+    seats: Records  # SEAT (J, B)
+    roots: Records  # QUEUE_ROOT (I + J,), prefill instances first
+    queue: Records  # QUEUE_ENTRY (2 N,): priority heaps of the local queues; entry c + N is c's wait for admission
+    starved: Records  # QUEUE_ENTRY (2 N,): the same by the time at which an entry counts as starved
+    plan: Records  # HEAP_ENTRY (N,): scratch of the planner
     draws: Array  # uniform random numbers for randomised placements
-    projections: Array  # PROJECTION (J,)
+    projections: Records  # PROJECTION (J,)
 
 
 # --- the truth -------------------------------------------------------------------------------------------------------
@@ -231,13 +232,13 @@ class State(NamedTuple):
     """The board and the truth behind it."""
 
     board: Board
-    progress: Array  # PROGRESS (1,)
-    calls: Array  # CALL_TRUTH (N,)
-    workflows: Array  # WORKFLOW_TRUTH (W,)
+    progress: Records  # PROGRESS (1,)
+    calls: Records  # CALL_TRUTH (N,)
+    workflows: Records  # WORKFLOW_TRUTH (W,)
     child_list: Array
     root_list: Array
     arrival_order: Array  # workflows by (arrival, number)
-    events: Array  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
+    events: Records  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
     next_completion: Array  # (J,) seconds, inf when the batch is empty
-    targets: Array  # HEAP_ENTRY (J, B): each batch by the iteration (fixed: the time) at which a call completes
-    kinds: Array  # KIND (kinds + 1,), the last one for all kinds together
+    targets: Records  # HEAP_ENTRY (J, B): each batch by the iteration (fixed: the time) at which a call completes
+    kinds: Records  # KIND (kinds + 1,), the last one for all kinds together

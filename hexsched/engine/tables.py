@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hexsched.engine import state as st
-from hexsched.engine.state import Array, Board, State
+from hexsched.engine.state import Array, Board, Records, State
 from hexsched.model import Instance
 
 
@@ -62,8 +62,8 @@ def workload_columns(instance: Instance) -> tuple[Workload, Places]:
             call = calls[k]
             c = len(rows)
             call_place[first_in_file[position] + k] = c
-            kind = kinds.setdefault(call.kind, len(kinds))
-            rows.append((w, call.prompt_tokens, call.output_tokens, call.cached_tokens, call.delay, kind))
+            number_of_kind = kinds.setdefault(call.kind, len(kinds))
+            rows.append((w, call.prompt_tokens, call.output_tokens, call.cached_tokens, call.delay, number_of_kind))
             edges.extend((number[parent], c) for parent in call.parents)
     workflow, n, m, h, delay, kind = (np.array(column) for column in zip(*rows, strict=True))
     edge_array = np.array(sorted(edges), np.int64).reshape(-1, 2)
@@ -196,11 +196,11 @@ def _kinds(descriptions: list[Any]) -> list[int]:
     return [numbers.setdefault(d, len(numbers)) for d in descriptions]
 
 
-def _records(shape: int | tuple[int, int], dtype: np.dtype[Any]) -> Array:
+def _records(shape: int | tuple[int, int], dtype: np.dtype[Any]) -> Records:
     return np.zeros(shape, dtype).view(np.recarray)
 
 
-def _record(dtype: np.dtype[Any], **values: float) -> Array:
+def _record(dtype: np.dtype[Any], **values: float) -> Records:
     record = _records(1, dtype)
     for name, value in values.items():
         record[name] = value

@@ -13,7 +13,7 @@ from numba.extending import overload
 from hexsched.engine.kernel import kernel
 
 _CLOCK_MONOTONIC = int(getattr(time, "CLOCK_MONOTONIC", 1))
-_clock_gettime = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.voidptr))
+_clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.voidptr))
 
 
 def _nanoseconds(buffer: np.ndarray[Any, Any]) -> int:
@@ -31,7 +31,7 @@ def _nanoseconds_compiled(buffer: Any) -> Any:
 
 
 @kernel
-def nanoseconds(buffer):  # type: ignore[no-untyped-def]
+def nanoseconds(buffer):
     """Nanoseconds of a monotonic clock; ``buffer`` is two int64 of scratch."""
     return _nanoseconds(buffer)
 
@@ -41,7 +41,7 @@ BINS = 40 * BINS_PER_OCTAVE  # up to 2^40 ns, 18 minutes
 
 
 @kernel
-def record(histogram, elapsed):  # type: ignore[no-untyped-def]
+def record(histogram, elapsed):
     """Count ``elapsed`` nanoseconds in a histogram: BINS bins, then the number and the sum."""
     k = int(math.log2(max(elapsed, 1)) * BINS_PER_OCTAVE)
     histogram[min(k, BINS - 1)] += 1

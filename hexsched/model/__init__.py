@@ -1,14 +1,13 @@
 """The shared model: workflows, clusters, instances and schedules as small immutable types."""
 
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
-from hexsched.model.instance import DecodeModel, Instance, read_instance, write_instance
+from hexsched.model.instance import Instance, read_instance, write_instance
 from hexsched.model.schedule import Schedule, ScheduledCall, read_schedule, write_schedule
 from hexsched.model.workload import Call, Workflow, read_workload, workload_bytes, write_workload
 
 __all__ = [
     "Call",
     "DecodeInstance",
-    "DecodeModel",
     "Instance",
     "Link",
     "PrefillInstance",

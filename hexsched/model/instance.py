@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
-
 import msgspec
 
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
 from hexsched.model.files import decode_json, read_bytes, write_bytes
 from hexsched.model.workload import Workflow, check_unique_ids
 
-DecodeModel = Literal["fluid", "fixed"]
+FORMAT = "hexsched-instance/1"
+DECODE_MODELS = ("fluid", "fixed")
 
 
 class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -32,8 +31,8 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     workflows : tuple of Workflow
     """
 
-    format: Literal["hexsched-instance/1"]
-    decode_model: DecodeModel
+    format: str
+    decode_model: str
     kv_bytes_per_token: Number
     prefill: tuple[PrefillInstance, ...]
     decode: tuple[DecodeInstance, ...]
@@ -41,6 +40,10 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     workflows: tuple[Workflow, ...]
 
     def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"format must be {FORMAT!r}, got {self.format!r}")
+        if self.decode_model not in DECODE_MODELS:
+            raise ValueError(f"decode_model must be one of {', '.join(DECODE_MODELS)}, got {self.decode_model!r}")
         check_number("kv_bytes_per_token", self.kv_bytes_per_token)
         if not self.prefill:
             raise ValueError("the prefill pool is empty; it needs at least one instance")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +13,8 @@ from hexsched.model.files import convert, read_bytes, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FORMAT = "hexsched-schedule/1"
 
 
 class ScheduledCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,9 +46,13 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     calls : tuple of ScheduledCall
     """
 
-    format: Literal["hexsched-schedule/1"]
+    format: str
     policy: str
     calls: tuple[ScheduledCall, ...]
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"format must be {FORMAT!r}, got {self.format!r}")
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, one call a line."""

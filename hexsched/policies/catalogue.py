@@ -24,9 +24,7 @@ register(
     )
 )
 register(Policy("fcfs", "per-call first come, first served", "SGLang's default", order="fcfs"))
-register(
-    Policy("workflow-fcfs", "calls of the workflow that arrived first", "arXiv 2605.16637", order="workflow-fcfs")
-)
+register(Policy("workflow-fcfs", "calls of the workflow that arrived first", "arXiv 2605.16637", order="workflow-fcfs"))
 register(
     Policy(
         "workflow-llf",

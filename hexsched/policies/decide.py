@@ -12,7 +12,7 @@ from hexsched.policies.settings import PLAN
 
 
 @kernel
-def decide(state, settings):  # type: ignore[no-untyped-def]
+def decide(state, settings):
     """Make the decisions of one epoch; the end of a transfer alone is none (model.md section 5)."""
     clock = state.board.clock[0]
     if clock.released + clock.prefilled + clock.completed == 0:
@@ -24,7 +24,7 @@ def decide(state, settings):  # type: ignore[no-untyped-def]
 
 
 @entry
-def run_epochs(state, settings, epochs, latency, buffer):  # type: ignore[no-untyped-def]
+def run_epochs(state, settings, epochs, latency, buffer):
     """Run at most ``epochs`` decision epochs; False when nothing is left to happen.
 
     ``latency`` is a histogram of the time each decision took (``hexsched.engine.wallclock``).
@@ -39,7 +39,7 @@ def run_epochs(state, settings, epochs, latency, buffer):  # type: ignore[no-unt
 
 
 @entry
-def replay_epochs(state, orders, epochs):  # type: ignore[no-untyped-def]
+def replay_epochs(state, orders, epochs):
     """As ``run_epochs``, for given decisions."""
     for _ in range(epochs):
         if not advance(state):

@@ -21,7 +21,7 @@ from hexsched.policies.settings import DECODE, PREFILL
 
 
 @kernel
-def dispatch(state, settings):  # type: ignore[no-untyped-def]
+def dispatch(state, settings):
     """One decision epoch."""
     board = state.board
     clock = board.clock[0]

@@ -6,7 +6,7 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def plan_on(board, c, j):  # type: ignore[no-untyped-def]
+def plan_on(board, c, j):
     """Count call ``c`` for decode instance ``j``, and for no other."""
     unplan(board, c)
     call = board.calls[c]
@@ -24,7 +24,7 @@ def plan_on(board, c, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unplan(board, c):  # type: ignore[no-untyped-def]
+def unplan(board, c):
     """Count call ``c`` for no decode instance."""
     call = board.calls[c]
     if call.planned < 0:

@@ -34,7 +34,7 @@ from hexsched.policies.settings import DECODE, PREFILL
 
 
 @kernel
-def plan(state, settings):  # type: ignore[no-untyped-def]
+def plan(state, settings):
     """One decision epoch. Calls already prefilled come first: what they take is not there for new plans."""
     board = state.board
     clock = board.clock[0]
@@ -50,7 +50,7 @@ def plan(state, settings):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def start_ready(state, settings):  # type: ignore[no-untyped-def]
+def start_ready(state, settings):
     """Plan all ready calls and start those that land on an idle prefill instance."""
     board = state.board
     clock = board.clock[0]
@@ -104,7 +104,7 @@ def start_ready(state, settings):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def choose_pair(board, settings, c):  # type: ignore[no-untyped-def]
+def choose_pair(board, settings, c):
     """The pair of least Delta, or (ablation) the least loaded instance of each pool; and Delta."""
     i, j, delta = best_pair(board, settings, c)
     if settings.joint == 1:
@@ -123,7 +123,7 @@ def choose_pair(board, settings, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def admit_waiting(state, settings):  # type: ignore[no-untyped-def]
+def admit_waiting(state, settings):
     """Admit prefilled calls: first those left over from earlier epochs, then the new ones, each in order."""
     board = state.board
     clock = board.clock[0]
@@ -145,8 +145,8 @@ def admit_waiting(state, settings):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def admit_in_order(state, settings, first, last):  # type: ignore[no-untyped-def]
-    """Admit what fits of ``waiting[first:last]``, in order; what does not stays, counted where it would finish first."""
+def admit_in_order(state, settings, first, last):
+    """Admit what fits of ``waiting[first:last]``, in order; the rest stays, counted where it would finish first."""
     board = state.board
     room = largest_room(state)
     smallest = room + 1
@@ -183,7 +183,7 @@ def admit_in_order(state, settings, first, last):  # type: ignore[no-untyped-def
 
 
 @kernel
-def best_decode_with_room(state, settings, c):  # type: ignore[no-untyped-def]
+def best_decode_with_room(state, settings, c):
     """Of the decode instances that can admit ``c`` now, the one of least projected finish; -1 when there is none."""
     board = state.board
     call = board.calls[c]

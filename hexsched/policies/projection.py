@@ -15,7 +15,7 @@ from hexsched.engine.physics import iteration_seconds, prefill_seconds, transfer
 
 
 @kernel
-def project(board, j):  # type: ignore[no-untyped-def]
+def project(board, j):
     """The row of decode instance ``j`` for this epoch."""
     row = board.projections[j]
     if row.epoch != board.clock[0].epoch:
@@ -33,14 +33,14 @@ def project(board, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def forget_projections(board):  # type: ignore[no-untyped-def]
+def forget_projections(board):
     """Work every row out anew when it is next asked for."""
     for j in range(board.projections.shape[0]):
         board.projections[j].epoch = -1
 
 
 @kernel
-def count_on(board, c, j):  # type: ignore[no-untyped-def]
+def count_on(board, c, j):
     """Count call ``c`` for ``j`` in this epoch's projection."""
     row = project(board, j)
     call = board.calls[c]
@@ -51,7 +51,7 @@ def count_on(board, c, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def decode_seconds(board, c, j):  # type: ignore[no-untyped-def]
+def decode_seconds(board, c, j):
     """Estimated output of ``c`` times the iteration time of the batch it would join on ``j``."""
     row = project(board, j)
     call = board.calls[c]
@@ -59,7 +59,7 @@ def decode_seconds(board, c, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def room_wait(board, settings, c, j):  # type: ignore[no-untyped-def]
+def room_wait(board, settings, c, j):
     """Seconds from now until ``j`` has KV room and a place in the batch for ``c``, if calls leave as projected."""
     if settings.kv_term == 0:
         return 0.0
@@ -86,7 +86,7 @@ def room_wait(board, settings, c, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _sort_one_more(board, j):  # type: ignore[no-untyped-def]
+def _sort_one_more(board, j):
     """Find the member of ``j`` that finishes next after those already in finishing order.
 
     A wait rarely looks at more than a few members, so selecting one at a time beats sorting all of them.
@@ -114,7 +114,7 @@ def _sort_one_more(board, j):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _seconds_left(board, j, c, tau):  # type: ignore[no-untyped-def]
+def _seconds_left(board, j, c, tau):
     """Projected seconds to the completion of admitted call ``c``; an overdue one is thought to need one more token."""
     call = board.calls[c]
     now = board.clock[0].now
@@ -128,7 +128,7 @@ def _seconds_left(board, j, c, tau):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def transfer(board, settings, i, j, n):  # type: ignore[no-untyped-def]
+def transfer(board, settings, i, j, n):
     """T_ij as the policy sees it."""
     if settings.transfer_term == 0:
         return 0.0
@@ -136,7 +136,7 @@ def transfer(board, settings, i, j, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def best_decode(board, settings, c):  # type: ignore[no-untyped-def]
+def best_decode(board, settings, c):
     """For prefilled call ``c``: the decode instance of least projected finish, and that in seconds from now."""
     call = board.calls[c]
     best = -1
@@ -155,14 +155,14 @@ def best_decode(board, settings, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_first_prefills(board):  # type: ignore[no-untyped-def]
+def find_first_prefills(board):
     """Of identical prefill instances only the one that is free first need be looked at."""
     for kind in range(board.prefill_first.shape[0]):
         find_first_prefill(board, kind)
 
 
 @kernel
-def find_first_prefill(board, kind):  # type: ignore[no-untyped-def]
+def find_first_prefill(board, kind):
     """The same for one kind, after the wait of one of its instances changed."""
     first = -1
     for i in range(board.prefills.shape[0]):
@@ -173,14 +173,14 @@ def find_first_prefill(board, kind):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def kv_load(board, j):  # type: ignore[no-untyped-def]
+def kv_load(board, j):
     """Share of the KV cache of ``j`` that is reserved or planned."""
     decode = board.decodes[j]
     return (decode.reserved + decode.planned_tokens) / decode.kv_capacity
 
 
 @kernel
-def find_first_decodes(board):  # type: ignore[no-untyped-def]
+def find_first_decodes(board):
     """Of identical decode instances with room, the one with the fastest iterations beats the others for every call."""
     for j in range(board.decodes.shape[0]):
         find_pace(board, j)
@@ -189,14 +189,14 @@ def find_first_decodes(board):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_pace(board, j):  # type: ignore[no-untyped-def]
+def find_pace(board, j):
     """Work out what an iteration would take with one more call on ``j``."""
     row = project(board, j)
     row.pace = iteration_seconds(board, j, row.batch + 1, row.kv)
 
 
 @kernel
-def find_first_decode(board, kind):  # type: ignore[no-untyped-def]
+def find_first_decode(board, kind):
     """The first of one kind, after the pace of one of its instances changed."""
     first = -1
     for j in range(board.decodes.shape[0]):
@@ -206,7 +206,7 @@ def find_first_decode(board, kind):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def best_pair(board, settings, c):  # type: ignore[no-untyped-def]
+def best_pair(board, settings, c):
     """For ready call ``c``: the (i, j) of least Delta under the projected waits of the prefill instances, and Delta.
 
     ``find_first_prefills`` and ``find_first_decodes`` must have been called since anything changed: of instances of
@@ -240,7 +240,7 @@ def best_pair(board, settings, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def best_prefill_for(board, settings, c, j):  # type: ignore[no-untyped-def]
+def best_prefill_for(board, settings, c, j):
     """The prefill instance from which call ``c`` would complete first on decode instance ``j``, and Delta."""
     call = board.calls[c]
     room_at = room_wait(board, settings, c, j)

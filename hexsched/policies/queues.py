@@ -16,7 +16,7 @@ from hexsched.policies.settings import DECODE, PREFILL
 
 
 @kernel
-def enqueue_prefill(board, settings, c, i):  # type: ignore[no-untyped-def]
+def enqueue_prefill(board, settings, c, i):
     """Put released call ``c`` into the queue of prefill instance ``i``."""
     call = board.calls[c]
     prefill = board.prefills[i]
@@ -28,14 +28,14 @@ def enqueue_prefill(board, settings, c, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def enqueue_decode(board, settings, c, j):  # type: ignore[no-untyped-def]
+def enqueue_decode(board, settings, c, j):
     """Put prefilled call ``c`` into the queue of decode instance ``j``."""
     note_entry(board, settings, c)
     _insert(board, settings, board.prefills.shape[0] + j, c, DECODE)
 
 
 @kernel
-def head(board, settings, queue, stage):  # type: ignore[no-untyped-def]
+def head(board, settings, queue, stage):
     """The call that is next in ``queue``, -1 when it is empty."""
     offset = stage * board.calls.shape[0]
     root = board.roots[queue]
@@ -58,7 +58,7 @@ def head(board, settings, queue, stage):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def leave_prefill_queue(board, settings, c, i):  # type: ignore[no-untyped-def]
+def leave_prefill_queue(board, settings, c, i):
     """Call ``c``, the head of its queue, is about to start on ``i``."""
     call = board.calls[c]
     prefill = board.prefills[i]
@@ -71,13 +71,13 @@ def leave_prefill_queue(board, settings, c, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def leave_decode_queue(board, settings, c):  # type: ignore[no-untyped-def]
+def leave_decode_queue(board, settings, c):
     """Call ``c``, the head of its queue, is about to be admitted."""
     note_service(board, settings, c)
 
 
 @kernel
-def _insert(board, settings, queue, c, stage):  # type: ignore[no-untyped-def]
+def _insert(board, settings, queue, c, stage):
     entry = c + stage * board.calls.shape[0]
     root = board.roots[queue]
     board.queue[entry].key = order_key(board, settings, c, stage)
@@ -88,7 +88,7 @@ def _insert(board, settings, queue, c, stage):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _drop_gone(board, heap, root):  # type: ignore[no-untyped-def]
+def _drop_gone(board, heap, root):
     """Drop entries from the top of a heap whose calls are no longer waiting; the new root."""
     calls = board.calls.shape[0]
     while root >= 0:

@@ -25,7 +25,7 @@ class Orders(NamedTuple):
 
 
 @kernel
-def replay(state, orders):  # type: ignore[no-untyped-def]
+def replay(state, orders):
     """One decision epoch. ``entered`` says how far a call has come: 1 released, 2 prefilled."""
     board = state.board
     clock = board.clock[0]

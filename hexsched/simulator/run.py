@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
-from hexsched.engine.state import Array, State
+from hexsched.engine.state import Array, Records, State
 from hexsched.engine.tables import Places, build_state, workload_columns
 from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds, record
 from hexsched.errors import InputError
@@ -50,7 +51,7 @@ class Run:
     policy: str
     horizon: Array
     completed: Array
-    _calls: Array = field(repr=False)
+    _calls: Records = field(repr=False)
     _latency: Array = field(repr=False)
 
     @cached_property
@@ -172,9 +173,7 @@ def simulate(
     return _result(instance, chosen.name, state, places, horizon, latency)
 
 
-def _result(
-    instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array
-) -> Run:
+def _result(instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array) -> Run:
     calls = state.board.calls
     completed = np.zeros(len(horizon))
     np.maximum.at(completed, calls.workflow, calls.decode_end)
@@ -183,7 +182,7 @@ def _result(
         policy=name,
         horizon=horizon[places.workflow],
         completed=completed[places.workflow],
-        _calls=calls[places.call],
+        _calls=calls[places.call].view(np.recarray),
         _latency=latency,
     )
 
@@ -238,9 +237,7 @@ class CallViews:
         return self._views[number]
 
 
-def _python_order(
-    state: State, chosen: Policy, settings: Array, seen: CallViews, compiled: bool
-) -> Callable[[], None]:
+def _python_order(state: State, chosen: Policy, settings: Array, seen: CallViews, compiled: bool) -> Callable[[], None]:
     board = state.board
     key = chosen.order_function
     choose = decide_step if compiled else interpreted(decide_step)
@@ -251,9 +248,11 @@ def _python_order(
         now = float(clock.now)
         for calls, count in ((board.lists.released, clock.released), (board.lists.prefilled, clock.prefilled)):
             for c in calls[:count]:
-                priority = float(key(seen[int(c)], now))
-                if not np.isfinite(priority):
-                    raise InputError(f"policy {chosen.name!r} gave {seen[int(c)]!r} the priority {priority}")
+                priority = key(seen[int(c)], now)
+                if not isinstance(priority, Real) or not np.isfinite(float(priority)):
+                    raise InputError(
+                        f"policy {chosen.name!r} gave {seen[int(c)]!r} the priority {priority!r}; expected a finite number"
+                    )
                 board.calls[c].python_key = priority
         choose(state, settings)
 
@@ -275,6 +274,8 @@ def _python_decider(
     )
     assert chosen.decider is not None
     policy = chosen.decider()
+    if not callable(getattr(policy, "decide", None)):
+        raise InputError(f"policy {chosen.name!r} has no method decide(view)")
 
     def by_ids(call: CallView) -> int:
         return call._number
@@ -290,7 +291,7 @@ def _python_decider(
     return decision
 
 
-def _schedule(instance: Instance, policy: str, calls: Array) -> Schedule:
+def _schedule(instance: Instance, policy: str, calls: Records) -> Schedule:
     prefill = [machine.id for machine in instance.prefill]
     decode = [machine.id for machine in instance.decode]
     ids = ((w.workflow_id, c.call_id) for w in instance.workflows for c in w.calls)

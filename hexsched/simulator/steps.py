@@ -8,25 +8,25 @@ from hexsched.policies.decide import decide
 
 
 @entry
-def advance_step(state):  # type: ignore[no-untyped-def]
+def advance_step(state):
     """Move to the next decision epoch; False when nothing is left to happen."""
     return advance(state)
 
 
 @entry
-def decide_step(state, settings):  # type: ignore[no-untyped-def]
+def decide_step(state, settings):
     """One epoch of an order x placement."""
     decide(state, settings[0])
 
 
 @entry
-def start_step(state, c, i):  # type: ignore[no-untyped-def]
+def start_step(state, c, i):
     """Start the prefill of call ``c`` on instance ``i``."""
     start_prefill(state, c, i)
 
 
 @entry
-def admit_step(state, c, j):  # type: ignore[no-untyped-def]
+def admit_step(state, c, j):
     """Admit call ``c`` to instance ``j`` if it has room; whether it had."""
     if not has_room(state, c, j):
         return False

@@ -16,14 +16,13 @@ from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
 from experiments.cli.policy_list import ALL, read_policies
 from experiments.cli.running import run_policy
+from experiments.results import SUMMARY_CSV, WORKFLOWS_CSV
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
     from hexsched.simulator import Run
 
 SORT_KEYS = (*HEADINGS, "decision_latency")
-WORKFLOWS_CSV = "workflows.csv"
-SUMMARY_CSV = "summary.csv"
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,9 @@ def compare_command(
     if sort is not None:
         rows.sort(key=lambda row: row.values[sort])  # stable; grouped by instance below
     if output is not None:
-        _write_csv(output, rows)
+        from experiments.results import Result, write_results
+
+        write_results(output, [Result(str(r.instance), r.run, {**r.values, "verified": _verdict(r)}) for r in rows])
     groups = {path: [row for row in rows if row.instance == path] for path in problems}
     record = {
         "estimator": estimator,
@@ -155,31 +156,3 @@ def _verdict(row: Row) -> str:
     if row.violations is None:
         return "not checked"
     return f"no: {', '.join(row.violations)}" if row.violations else "yes"
-
-
-def _write_csv(folder: Path, rows: list[Row]) -> None:
-    from hexsched.model.files import write_bytes
-
-    keys = list(rows[0].values)
-    summary: list[tuple[object, ...]] = [("instance", "policy", *keys, "verified")]
-    summary += [(row.instance, row.run.policy, *(row.values[key] for key in keys), _verdict(row)) for row in rows]
-    write_bytes(folder / SUMMARY_CSV, _csv_bytes(summary))
-    workflows: list[tuple[object, ...]] = [
-        ("instance", "policy", "workflow_id", "arrival", "latency", "horizon", "ratio")
-    ]
-    for row in rows:
-        run = row.run
-        columns = (run.arrival, run.completed - run.arrival, run.horizon, run.ratio)
-        for workflow, *numbers in zip(run.instance.workflows, *(column.tolist() for column in columns), strict=True):
-            workflows.append((row.instance, run.policy, workflow.workflow_id, *numbers))
-    write_bytes(folder / WORKFLOWS_CSV, _csv_bytes(workflows))
-
-
-def _csv_bytes(rows: list[tuple[object, ...]]) -> bytes:
-    """Floats with all their digits, as ``repr`` writes them."""
-    import csv
-    import io
-
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()

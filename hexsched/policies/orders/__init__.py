@@ -21,7 +21,7 @@ FCFS, WORKFLOW_FCFS, WORKFLOW_LLF, EDF, SJF, PLAS, ATLAS, CRITICAL_PATH, RISK, P
 
 
 @kernel
-def order_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def order_key(board, settings, c, stage):
     """Priority of call ``c`` in the prefill (``stage`` 0) or decode (1) queue."""
     order = settings.order
     if order == FCFS:

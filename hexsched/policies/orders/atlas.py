@@ -11,7 +11,7 @@ from hexsched.policies.orders.plas import queue_key
 
 
 @kernel
-def atlas_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def atlas_key(board, settings, c, stage):
     """The queue of the call's chain first, arrival in it second."""
     call = board.calls[c]
     return queue_key(board, settings, call, call.attained)

@@ -10,6 +10,6 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def critical_path_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def critical_path_key(board, settings, c, stage):
     """Minus the longest standalone path that ends with the call."""
     return -board.calls[c].path

@@ -6,7 +6,7 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def edf_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def edf_key(board, settings, c, stage):
     """a_w + s H_w(t)."""
     workflow = board.workflows[board.calls[c].workflow]
     return workflow.arrival + settings.slo_scale * workflow.horizon

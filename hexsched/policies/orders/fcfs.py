@@ -6,6 +6,6 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def fcfs_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def fcfs_key(board, settings, c, stage):
     """When the call entered the queue."""
     return board.calls[c].entered

@@ -14,14 +14,14 @@ LEVEL_APART = 1e7  # seconds: above any time within a queue, and small enough to
 
 
 @kernel
-def plas_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def plas_key(board, settings, c, stage):
     """The workflow's queue first, arrival in it second."""
     call = board.calls[c]
     return queue_key(board, settings, call, board.workflows[call.workflow].attained)
 
 
 @kernel
-def queue_key(board, settings, call, service):  # type: ignore[no-untyped-def]
+def queue_key(board, settings, call, service):
     """Starved calls first, then by the queue that ``service`` seconds belong to, then by arrival in it."""
     if call.starves_at <= board.clock[0].now:
         return call.entered - LEVEL_APART
@@ -29,7 +29,7 @@ def queue_key(board, settings, call, service):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def level(settings, service):  # type: ignore[no-untyped-def]
+def level(settings, service):
     """Which of the discretised queues ``service`` seconds belong to; 0 is served first."""
     bound = settings.quantum
     for k in range(settings.levels - 1):
@@ -40,7 +40,7 @@ def level(settings, service):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def note_entry(board, settings, c):  # type: ignore[no-untyped-def]
+def note_entry(board, settings, c):
     """Call ``c`` starts to wait now, and starves when that makes ``beta`` times the service of its workflow."""
     call = board.calls[c]
     call.entered = board.clock[0].now
@@ -51,7 +51,7 @@ def note_entry(board, settings, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def note_service(board, settings, c):  # type: ignore[no-untyped-def]
+def note_service(board, settings, c):
     """Call ``c`` is served: if it had starved, its workflow starts with a clean slate."""
     call = board.calls[c]
     if settings.promotes == 1 and call.starves_at <= board.clock[0].now:

@@ -6,7 +6,7 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def risk_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def risk_key(board, settings, c, stage):
     """-R(c, t), with Delta as last projected by the placement."""
     call = board.calls[c]
     workflow = board.workflows[call.workflow]

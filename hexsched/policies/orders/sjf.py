@@ -8,7 +8,7 @@ from hexsched.policies.settings import PREFILL
 
 
 @kernel
-def sjf_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def sjf_key(board, settings, c, stage):
     """best_c before prefill, the best transfer and decode after it."""
     call = board.calls[c]
     if stage == PREFILL:

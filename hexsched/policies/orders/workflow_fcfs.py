@@ -6,6 +6,6 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def workflow_fcfs_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def workflow_fcfs_key(board, settings, c, stage):
     """a_w."""
     return board.workflows[board.calls[c].workflow].arrival

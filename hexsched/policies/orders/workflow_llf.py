@@ -8,7 +8,7 @@ from hexsched.policies.settings import PREFILL
 
 
 @kernel
-def workflow_llf_key(board, settings, c, stage):  # type: ignore[no-untyped-def]
+def workflow_llf_key(board, settings, c, stage):
     """Slack without the ``- now`` that all waiting calls share."""
     call = board.calls[c]
     workflow = board.workflows[call.workflow]

@@ -17,7 +17,7 @@ ROUND_ROBIN, RANDOM, POWER_OF_TWO, SHORTEST_QUEUE, LEAST_KV, EARLIEST_FINISH = r
 
 
 @kernel
-def place_prefill(board, settings, c):  # type: ignore[no-untyped-def]
+def place_prefill(board, settings, c):
     """The prefill instance for released call ``c``."""
     placement = settings.place_prefill
     if placement == ROUND_ROBIN:
@@ -34,7 +34,7 @@ def place_prefill(board, settings, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def place_decode(board, settings, c):  # type: ignore[no-untyped-def]
+def place_decode(board, settings, c):
     """The decode instance for prefilled call ``c``, one that can ever hold it."""
     placement = settings.place_decode
     if placement == ROUND_ROBIN:

@@ -8,7 +8,7 @@ from hexsched.policies.projection import best_decode, best_pair, find_first_deco
 
 
 @kernel
-def earliest_finish_prefill(board, settings, c):  # type: ignore[no-untyped-def]
+def earliest_finish_prefill(board, settings, c):
     """The prefill side of the best pair; its decode side is planned, and chosen again when the prefill ends."""
     now = board.clock[0].now
     for i in range(board.prefills.shape[0]):
@@ -25,7 +25,7 @@ def earliest_finish_prefill(board, settings, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def earliest_finish_decode(board, settings, c):  # type: ignore[no-untyped-def]
+def earliest_finish_decode(board, settings, c):
     """The decode instance on which prefilled call ``c`` is projected to complete first."""
     unplan(board, c)
     j, delta = best_decode(board, settings, c)

@@ -6,13 +6,13 @@ from hexsched.engine.kernel import kernel
 
 
 @kernel
-def can_hold(board, c, j):  # type: ignore[no-untyped-def]
+def can_hold(board, c, j):
     """Whether call ``c`` fits on an empty ``j``."""
     return board.decodes[j].kv_capacity >= board.calls[c].needs_capacity
 
 
 @kernel
-def count_eligible(board, c):  # type: ignore[no-untyped-def]
+def count_eligible(board, c):
     """How many decode instances can ever hold ``c``."""
     count = 0
     for j in range(board.decodes.shape[0]):
@@ -22,7 +22,7 @@ def count_eligible(board, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def nth_eligible(board, c, nth):  # type: ignore[no-untyped-def]
+def nth_eligible(board, c, nth):
     """The ``nth`` (from 0) decode instance that can ever hold ``c``."""
     for j in range(board.decodes.shape[0]):
         if can_hold(board, c, j):

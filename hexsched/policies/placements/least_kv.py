@@ -8,7 +8,7 @@ from hexsched.policies.projection import kv_load
 
 
 @kernel
-def tokens_on_prefill(board, i):  # type: ignore[no-untyped-def]
+def tokens_on_prefill(board, i):
     """Prompt tokens to compute on ``i``, queued or running."""
     prefill = board.prefills[i]
     tokens = prefill.queued_tokens
@@ -19,7 +19,7 @@ def tokens_on_prefill(board, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def least_kv_prefill(board):  # type: ignore[no-untyped-def]
+def least_kv_prefill(board):
     """The prefill instance with fewest prompt tokens before it."""
     best = 0
     for i in range(1, board.prefills.shape[0]):
@@ -29,7 +29,7 @@ def least_kv_prefill(board):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def least_kv_decode(board, c):  # type: ignore[no-untyped-def]
+def least_kv_decode(board, c):
     """The decode instance with the least KV load, of those that can ever hold ``c``."""
     best = -1
     for j in range(board.decodes.shape[0]):

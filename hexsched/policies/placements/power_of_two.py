@@ -9,7 +9,7 @@ from hexsched.policies.placements.shortest_queue import calls_on_decode, calls_o
 
 
 @kernel
-def power_of_two_prefill(board):  # type: ignore[no-untyped-def]
+def power_of_two_prefill(board):
     """The shorter of two prefill queues; the first drawn wins a tie."""
     count = board.prefills.shape[0]
     first = draw_below(board, count)
@@ -22,7 +22,7 @@ def power_of_two_prefill(board):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def power_of_two_decode(board, c):  # type: ignore[no-untyped-def]
+def power_of_two_decode(board, c):
     """The less occupied of two decode instances that can ever hold ``c``; the first drawn wins a tie."""
     count = count_eligible(board, c)
     nth = draw_below(board, count)

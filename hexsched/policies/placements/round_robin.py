@@ -7,7 +7,7 @@ from hexsched.policies.placements.eligible import can_hold
 
 
 @kernel
-def round_robin_prefill(board):  # type: ignore[no-untyped-def]
+def round_robin_prefill(board):
     """The prefill instance whose turn it is."""
     clock = board.clock[0]
     i = clock.turn_prefill
@@ -16,7 +16,7 @@ def round_robin_prefill(board):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def round_robin_decode(board, c):  # type: ignore[no-untyped-def]
+def round_robin_decode(board, c):
     """The decode instance whose turn it is; one that can never hold ``c`` is passed over."""
     clock = board.clock[0]
     j = clock.turn_decode

@@ -7,20 +7,20 @@ from hexsched.policies.placements.eligible import can_hold
 
 
 @kernel
-def calls_on_prefill(board, i):  # type: ignore[no-untyped-def]
+def calls_on_prefill(board, i):
     """Calls running or queued on prefill instance ``i``."""
     running = 1 if board.prefills[i].running >= 0 else 0
     return board.prefills[i].queued + running
 
 
 @kernel
-def calls_on_decode(board, j):  # type: ignore[no-untyped-def]
+def calls_on_decode(board, j):
     """Calls admitted to or bound for decode instance ``j``."""
     return board.decodes[j].admitted + board.decodes[j].planned
 
 
 @kernel
-def shortest_queue_prefill(board):  # type: ignore[no-untyped-def]
+def shortest_queue_prefill(board):
     """The prefill instance with fewest calls."""
     best = 0
     for i in range(1, board.prefills.shape[0]):
@@ -30,7 +30,7 @@ def shortest_queue_prefill(board):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def shortest_queue_decode(board, c):  # type: ignore[no-untyped-def]
+def shortest_queue_decode(board, c):
     """The decode instance with fewest calls, of those that can ever hold ``c``."""
     best = -1
     for j in range(board.decodes.shape[0]):

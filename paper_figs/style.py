@@ -1,0 +1,71 @@
+"""One look for all figures: legible at the width of a column, and without colour too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+from typing import Any
+
+import matplotlib as mpl
+
+# Okabe and Ito's palette, which the colour-blind tell apart; the policy under study is black
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C")
+DASHES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1)))
+COLUMN_WIDTH = 3.4  # inches
+PAGE_WIDTH = 7.0
+
+NAMES = {
+    "hexagent": "HexAGenT",
+    "fcfs": "FCFS",
+    "workflow-fcfs": "Workflow-FCFS",
+    "workflow-llf": "Workflow-LLF",
+    "atlas": "ATLAS",
+    "plas": "PLAS",
+    "edf": "EDF",
+    "sjf": "SJF",
+    "sharegpt": "ShareGPT",
+    "bfcl": "BFCL-v3",
+    "lats": "LATS",
+    "mixed": "Mixed",
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """The settings of all figures."""
+    with mpl.rc_context(
+        {
+            "font.size": 8,
+            "axes.titlesize": 8,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#E0E0E0",
+            "grid.linewidth": 0.5,
+            "legend.frameon": False,
+            "lines.linewidth": 1.4,
+            "pdf.fonttype": 42,
+            "savefig.dpi": 200,
+            "svg.hashsalt": "hexsched",
+        }
+    ):
+        yield
+
+
+def label(name: str) -> str:
+    """How a policy or workload is written in figures."""
+    return NAMES.get(name, name)
+
+
+def lines(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and dashes of each policy: HexAGenT solid and black, the others in the order given."""
+    styles = cycle(zip(COLOURS, DASHES, strict=True))
+    found: dict[str, dict[str, Any]] = {}
+    for policy in policies:
+        if policy == "hexagent":
+            found[policy] = {"color": "black", "linestyle": "-", "linewidth": 1.8, "zorder": 3}
+        else:
+            colour, dash = next(styles)
+            found[policy] = {"color": colour, "linestyle": dash}
+    return found
