@@ -271,7 +271,7 @@ def test_rows_on_the_board_are_blank_before_release(estimator):
     class Looker(Recorder):
         def decide(self, view: Any) -> None:
             nonlocal checked
-            released |= {(one.workflow_id, one.call_id) for one in view.ready}
+            released.update((one.workflow_id, one.call_id) for one in view.ready)
             for name, k in numbers.items():
                 if name not in released:
                     assert view._board.calls[k].tobytes() == blank.calls[k].tobytes()

@@ -22,6 +22,7 @@ COMMANDS = (
     "compare",
     "verify",
     "retime",
+    "load",
     "calibrate",
     "workload",
     "policies",

@@ -11,10 +11,11 @@ ERASE_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """Context manager; called with (calls done, calls). Silent unless standard error is a terminal."""
+    """Context manager; called with (done, total). Silent unless standard error is a terminal."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, unit: str = "calls") -> None:
         self._label = label
+        self._unit = unit
         self._shown = sys.stderr is not None and sys.stderr.isatty()
         self._next = 0.0
 
@@ -26,7 +27,7 @@ class Progress:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + SECONDS_BETWEEN
-            self._write(f"{self._label}: {done:,} of {total:,} calls")
+            self._write(f"{self._label}: {done:,} of {total:,} {self._unit}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast, get_args
 
 import msgspec
 
 from hexsched.clusters.spec import ClusterSpec, DecodePool, PrefillPool
 from hexsched.errors import InputError
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
-from hexsched.model.instance import DecodeModel, Instance
+from hexsched.model.instance import DECODE_MODELS, Instance
 from hexsched.model.workload import Workflow
 from hexsched.profiles.catalogue import Gpu, Model, find_gpu, find_model
 from hexsched.profiles.laws import Laws
@@ -76,13 +75,13 @@ def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode
         Naming the cluster and its field, or the workflow that does not fit.
     """
     chosen = cluster.decode_model if decode_model is None else decode_model
-    if chosen not in get_args(DecodeModel):
-        raise InputError(f"unknown decode model {chosen!r}; known: {', '.join(get_args(DecodeModel))}")
+    if chosen not in DECODE_MODELS:
+        raise InputError(f"unknown decode model {chosen!r}; known: {', '.join(DECODE_MODELS)}")
     machines = compile_cluster(cluster)
     try:
         return Instance(
             format="hexsched-instance/1",
-            decode_model=cast(DecodeModel, chosen),
+            decode_model=chosen,
             kv_bytes_per_token=machines.kv_bytes_per_token,
             prefill=machines.prefill,
             decode=machines.decode,

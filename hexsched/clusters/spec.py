@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import msgspec
 
 from hexsched.model.cluster import Number, check_number
-from hexsched.model.instance import DecodeModel
+from hexsched.model.instance import DECODE_MODELS
 from hexsched.profiles.catalogue import Gpu, Model
 from hexsched.profiles.service import DEFAULT_KV_MEMORY_FRACTION, DEFAULT_MAX_BATCH, TypicalBatch
 
@@ -144,8 +142,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise ValueError("name must not be empty")
-        if self.decode_model not in get_args(DecodeModel):
-            raise ValueError(f"decode_model must be {' or '.join(get_args(DecodeModel))}, got {self.decode_model!r}")
+        if self.decode_model not in DECODE_MODELS:
+            raise ValueError(f"decode_model must be {' or '.join(DECODE_MODELS)}, got {self.decode_model!r}")
         for phase in ("prefill", "decode"):
             pools = getattr(self, phase)
             if not pools:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 import msgspec
 
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number

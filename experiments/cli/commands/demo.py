@@ -40,7 +40,7 @@ def demo(
 
     comparisons = []
     for name in WORKLOADS:
-        with Progress(f"{name}: searching the load") as progress:
+        with Progress(f"{name}: searching the load", "steps") as progress:
             comparisons.append(compare_on(name, workflows=workflows, target=target, seed=seed, progress=progress))
     results = [result for comparison in comparisons for result in comparison.results]
     if output is not None:

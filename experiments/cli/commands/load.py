@@ -1,0 +1,70 @@
+"""``hexsched load``: the arrival rate that puts a cluster under a stated stress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.cli.options import Format, Json
+from experiments.cli.output import emit, facts
+from experiments.cli.policy_list import read_policies
+from experiments.cli.progress import Progress
+from experiments.cli.workload_source import read_workflows
+
+PAPER_BASELINES = "fcfs,workflow-fcfs,workflow-llf,atlas"
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("load", epilog="Example: hexsched load qwen235b-hetero-1 workload.jsonl --target 5.6")(load_command)
+
+
+def load_command(
+    cluster: Annotated[
+        str, typer.Argument(metavar="CLUSTER", help="Cluster YAML file, or a name of 'hexsched clusters'.")
+    ],
+    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file.")],
+    target: Annotated[
+        float, typer.Option(min=1.0, metavar="R", help="Req95 that the strongest baseline is to need.")
+    ] = 5.6,
+    baselines: Annotated[
+        str, typer.Option(metavar="LIST", help="Policies with commas between them, or all.")
+    ] = PAPER_BASELINES,
+    workflows: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take the first N workflows of the file; all by default.")
+    ] = None,
+    format: Format = None,
+    as_json: Json = False,
+) -> None:
+    """Find the fixed arrival rate at which the strongest baseline needs an SLO scale of R for 95 % attainment.
+
+    The paper states no rates; this is one rule that can stand in for them.
+    """
+    from experiments.load import stress_load
+    from hexsched.clusters import read_cluster
+
+    spec = read_cluster(cluster)
+    chosen = [policy.name for policy in read_policies(baselines)]
+    found = read_workflows(workload, format, limit=workflows).workflows
+    with Progress("searching the load", "steps") as progress:
+        load = stress_load(spec, found, chosen, target, progress)
+    record = {
+        "cluster": spec.name,
+        "workload": str(workload),
+        "workflows": len(found),
+        "target": target,
+        "reached": load.reached,
+        "rate": load.rate,
+        "arrivals": f"fixed:{load.rate:g}",
+        "baseline": load.baseline,
+        "req95": load.req95,
+    }
+    table = facts(
+        ("arrivals", record["arrivals"]),
+        ("strongest baseline", load.baseline),
+        ("its Req95", load.req95),
+        ("target reached", load.reached),
+    )
+    emit(record, [table], as_json)
