@@ -109,7 +109,7 @@ def has_room(state, c, j):
     """Whether decode instance ``j`` may admit ``c`` now: admission knows the true size."""
     decode = state.board.decodes[j]
     truth = state.calls[c]
-    return decode.admitted < decode.max_batch and decode.reserved + truth.n + truth.m <= decode.kv_capacity
+    return decode.admitted < decode.max_batch and state.reserved[j] + truth.n + truth.m <= decode.kv_capacity
 
 
 @kernel
@@ -120,7 +120,7 @@ def largest_room(state):
     for j in range(board.decodes.shape[0]):
         decode = board.decodes[j]
         if decode.admitted < decode.max_batch:
-            room = max(room, decode.kv_capacity - decode.reserved)
+            room = max(room, decode.kv_capacity - state.reserved[j])
     return room
 
 
@@ -136,7 +136,8 @@ def admit(state, c, j):
     call.slot = decode.admitted
     board.seats[j, decode.admitted].member = c
     decode.admitted += 1
-    decode.reserved += truth.n + truth.m
+    decode.reserved += call.n + call.estimate
+    state.reserved[j] += truth.n + truth.m
     decode.in_transfer += call.n
     call.decode_instance = j
     call.admitted = now
@@ -279,7 +280,10 @@ def complete(state, j):
         decode.kv = 0.0
         decode.iterations = 0.0
     decode.admitted -= 1
-    decode.reserved -= truth.n + truth.m
+    decode.reserved -= call.n + call.estimate
+    if decode.admitted == 0:
+        decode.reserved = 0.0
+    state.reserved[j] -= truth.n + truth.m
     last = board.seats[j, decode.admitted].member
     board.seats[j, call.slot].member = last
     board.calls[last].slot = call.slot

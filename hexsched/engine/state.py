@@ -84,7 +84,7 @@ DECODE = np.dtype(
         ("kv_capacity", "i8"),
         ("max_batch", "i8"),
         ("admitted", "i8"),  # calls with a reservation, in transfer or in the batch
-        ("reserved", "i8"),  # KV tokens reserved by them
+        ("reserved", "f8"),  # KV tokens that they are thought to reserve: prompts and estimated outputs
         ("batch", "i8"),  # B
         ("kv", "f8"),  # K when last settled
         ("iterations", "f8"),  # iterations done when last settled; starts anew with an empty batch
@@ -159,14 +159,14 @@ QUEUE_ROOT = np.dtype([("queue", "i8"), ("starved", "i8")], align=True)  # first
 
 
 class Board(NamedTuple):
-    """What a policy may see. I, J: prefill and decode instances; N: calls; B: largest batch."""
+    """What a policy may see. I, J: prefill and decode instances; N: calls; B: largest batch there can be."""
 
     clock: Records  # CLOCK (1,)
     calls: Records  # CALL (N,), blank before release
     workflows: Records  # WORKFLOW (W,), blank before the first release
     prefills: Records  # PREFILL (I,)
     decodes: Records  # DECODE (J,)
-    batch_seconds: Array  # g_j(B) (J, B + 1)
+    batch_seconds: Array  # g_j(B) (J, largest max_batch + 1)
     links: Records  # LINK (I, J)
     pairs: Array  # (k, 2): one (i, j) of each kind of pair
     prefill_first: Array  # for each kind of prefill instance the one that is free first
@@ -239,6 +239,7 @@ class State(NamedTuple):
     root_list: Array
     arrival_order: Array  # workflows by (arrival, number)
     events: Records  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
+    reserved: Array  # (J,) KV tokens truly reserved
     next_completion: Array  # (J,) seconds, inf when the batch is empty
     targets: Records  # HEAP_ENTRY (J, B): each batch by the iteration (fixed: the time) at which a call completes
     kinds: Records  # KIND (kinds + 1,), the last one for all kinds together

@@ -8,7 +8,7 @@ import numpy as np
 
 from hexsched.engine import state as st
 from hexsched.engine.state import Array, Board, Records, State
-from hexsched.model import Instance
+from hexsched.model import DecodeInstance, Instance
 
 
 class Workload(NamedTuple):
@@ -123,6 +123,7 @@ def build_state(
         root_list=roots,
         arrival_order=np.argsort(workload.arrival, kind="stable"),
         events=_records(calls + 1, st.HEAP_ENTRY),
+        reserved=np.zeros(decodes, np.int64),
         next_completion=np.full(decodes, np.inf),
         targets=_records((decodes, batch), st.HEAP_ENTRY),
         kinds=_records(kinds + 1, st.KIND),
@@ -145,14 +146,15 @@ def build_board(instance: Instance, calls: int, workflows: int, promotes: bool =
     prefills.running = -1
     prefills.kind = _kinds([(m.prefill_coeffs, links[i].tobytes()) for i, m in enumerate(instance.prefill)])
     decodes = _records(decode_count, st.DECODE)
-    width = min(max(m.max_batch for m in instance.decode), calls)
-    batch_seconds = np.zeros((decode_count, width + 1))
+    largest = max(m.max_batch for m in instance.decode)
+    width = min(largest, calls)
+    batch_seconds = np.zeros((decode_count, largest + 1))
     for j, server in enumerate(instance.decode):
         decodes[j].d2 = server.decode_coeffs[2]
         decodes[j].theta = server.fixed_iteration_time
         decodes[j].kv_capacity = server.kv_capacity_tokens
         decodes[j].max_batch = server.max_batch
-        batch_seconds[j, 1:] = [server.batch_seconds(b) for b in range(1, width + 1)]
+        batch_seconds[j, 1:] = _batch_seconds(server, largest)
     decodes.kind = _kinds(
         [
             (m.decode_coeffs, m.batch_curve, m.fixed_iteration_time, m.kv_capacity_tokens, links[:, j].tobytes())
@@ -188,6 +190,15 @@ def build_board(instance: Instance, calls: int, workflows: int, promotes: bool =
         draws=np.random.Generator(np.random.PCG64(seed)).random(4 * calls),
         projections=projections,
     )
+
+
+def _batch_seconds(server: DecodeInstance, largest: int) -> Array:
+    """g_j(B) for B = 1 to ``largest``; past the end of a curve its last value."""
+    batches = np.arange(1, largest + 1)
+    if server.batch_curve is None:
+        return np.asarray(server.decode_coeffs[0] + server.decode_coeffs[1] * batches)
+    points, seconds = zip(*server.batch_curve, strict=True)
+    return np.interp(batches, points, seconds)
 
 
 def _kinds(descriptions: list[Any]) -> list[int]:

@@ -20,6 +20,7 @@ def retime(instance: Instance, schedule: Schedule, *, compiled: bool = True) -> 
     """The schedule that makes the same decisions, each as early as its order allows.
 
     Decisions are the placement of every call, and for each instance the order of its prefills and of its admissions.
+    Times do not tell the order of admissions at one instant: those go by the end of prefill, then by ids.
 
     Raises
     ------
@@ -54,9 +55,11 @@ def replay_run(instance: Instance, schedule: Schedule, *, compiled: bool = True)
     decode_at = {machine.id: j for j, machine in enumerate(instance.decode)}
     prefill = _places(schedule, "prefill_instance", prefill_at)
     decode = _places(schedule, "decode_instance", decode_at)
+    for column in ("decode_start", "decode_end"):  # made anew, but not from nonsense
+        _times(schedule, column)
     starts = _times(schedule, "prefill_start")
-    admissions = _times(schedule, "admitted")
     ends = _times(schedule, "prefill_end")
+    admissions = _times(schedule, "admitted")
     for k, row in enumerate(schedule.calls):
         room = instance.decode[decode[k]].kv_capacity_tokens
         c = calls[k]

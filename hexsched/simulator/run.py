@@ -213,6 +213,8 @@ def _run_in_python(
     else:
         decision = _python_order(state, chosen, settings, seen, compiled)
     while step(state):
+        if clock[0].released + clock[0].prefilled + clock[0].completed == 0:
+            continue  # as in ``decide``: the end of a transfer asks for no decision
         start = time.perf_counter_ns()
         decision()
         note(latency, time.perf_counter_ns() - start)

@@ -130,9 +130,9 @@ class DecodeView:
         return int(self._board.decodes[self._number].kv_capacity)
 
     @property
-    def kv_reserved(self) -> int:
-        """KV tokens reserved by admitted calls."""
-        return int(self._board.decodes[self._number].reserved)
+    def kv_reserved(self) -> float:
+        """KV tokens that admitted calls are thought to reserve: prompts and estimated outputs."""
+        return float(self._board.decodes[self._number].reserved)
 
     def iteration_seconds(self, batch: int, kv_tokens: float) -> float:
         """tau_j(B, K)."""
