@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from paper_figs.registry import Figure
+from paper_figs.figure import Figure
 from paper_figs.store import read_workflows
 from paper_figs.style import PAGE_WIDTH, label, lines
 

@@ -30,9 +30,10 @@ def draw_figures(
     as_json: Json = False,
 ) -> None:
     """Draw figures from stored results: PDF, PNG, and the table behind each as CSV."""
-    from paper_figs.registry import figure, figures, write_figure
+    from paper_figs.figure import write_figure
+    from paper_figs.registry import FIGURES, figure
 
-    chosen = [figure(name) for name in names] if names else list(figures().values())
+    chosen = [figure(name) for name in names] if names else list(FIGURES.values())
     written = {each.name: [str(path) for path in write_figure(each, store, output)] for each in chosen}
     rows = [(name, file) for name, files in written.items() for file in files]
     emit({"figures": written}, [Table(("figure", "file"), rows)], as_json)
