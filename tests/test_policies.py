@@ -116,7 +116,7 @@ QUEUE = one_pair(
     workflow("d", 1, call("c", 30, 10)),
     workflow("c", 2, call("c", 10, 80)),
     workflow("b", 3, call("c", 40, 60)),
-    workflow("a", 4, call("c", 10, 10)),
+    workflow("a", 4, call("c", 10, 18)),
 )
 
 
@@ -125,14 +125,14 @@ QUEUE = one_pair(
     ("order", "expected"),
     [
         # P: d 13, c 3, b 21, a 3; T: d 3.5, c 1.5, b 4.5, a 1.5; alone 1.5 m + 0.01 (n m + m^2 / 2): d 18.5, c 160,
-        # b 132, a 16.5; so best_c: d 35, c 164.5, b 157.5, a 21
+        # b 132, a 30.42; so best_c: d 35, c 164.5, b 157.5, a 34.92
         ("fcfs", "0dcba"),
         ("workflow-fcfs", "0dcba"),
         ("sjf", "0adbc"),
         ("critical-path", "0cbda"),
-        ("edf(slo_scale=1)", "0adbc"),  # arrival + horizon: d 36, c 166.5, b 160.5, a 25
+        ("edf(slo_scale=1)", "0dabc"),  # arrival + horizon: d 36, c 166.5, b 160.5, a 38.92
         ("workflow-llf(slo_scale=1)", "0dcba"),  # at scale 1 the slack of a first call is its arrival
-        ("workflow-llf(slo_scale=2)", "0adbc"),  # arrival + H: as edf
+        ("workflow-llf(slo_scale=2)", "0dabc"),  # arrival + H: as edf
         ("plas", "0dcba"),  # nobody has been served yet
         ("atlas", "0dcba"),
     ],
@@ -152,7 +152,7 @@ def test_hexagent_takes_the_highest_risk_first():
         "d": risk(1, 30, 10, 35),
         "c": risk(2, 10, 80, 164.5),
         "b": risk(3, 40, 60, 157.5),
-        "a": risk(4, 10, 10, 21),
+        "a": risk(4, 10, 18, 34.92),
     }
     assert prefill_order(simulate(QUEUE, "hexagent").schedule)[1] == max(risks, key=risks.__getitem__)
 
@@ -179,6 +179,24 @@ def test_a_starved_workflow_is_served_first():
         prefill_order(simulate(instance, f"plas(beta={beta})@jsq").schedule).index("w", 1) for beta in (1000, 0.5)
     )
     assert impatient < patient
+
+
+def test_calls_released_together_are_placed_by_their_ids():
+    # "a" decodes on the second instance and completes together with "b" on the first; its child still goes first.
+    pair = one_pair(
+        workflow("z", 0, call("c0", 10, 50)),
+        workflow("a", 1, call("c0", 10, 4), call("c1", 10, 4, "c0")),
+        workflow("b", 1, call("c0", 10, 4), call("c1", 10, 4, "c0")),
+        decode_model="fixed",
+    )
+    prefill = tuple(replace(pair.prefill[0], id=name) for name in ("p0", "p1", "p2"))
+    decode = tuple(replace(pair.decode[0], id=name) for name in ("d0", "d1"))
+    links = tuple(replace(pair.links[0], source=p.id, to=d.id) for p in prefill for d in decode)
+    schedule = simulate(replace(pair, prefill=prefill, decode=decode, links=links), "fcfs@round-robin").schedule
+    row = {(row.workflow_id, row.call_id): row for row in schedule.calls}
+    assert (row["a", "c0"].decode_instance, row["b", "c0"].decode_instance) == ("d1", "d0")
+    assert row["a", "c1"].prefill_start == row["b", "c1"].prefill_start
+    assert (row["a", "c1"].prefill_instance, row["b", "c1"].prefill_instance) == ("p0", "p1")
 
 
 def test_bad_policy_names():
