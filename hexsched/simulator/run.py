@@ -252,9 +252,8 @@ def _python_order(state: State, chosen: Policy, settings: Array, seen: CallViews
             for c in calls[:count]:
                 priority = key(seen[int(c)], now)
                 if not isinstance(priority, Real) or not np.isfinite(float(priority)):
-                    raise InputError(
-                        f"policy {chosen.name!r} gave {seen[int(c)]!r} the priority {priority!r}; expected a finite number"
-                    )
+                    given = f"gave {seen[int(c)]!r} the priority {priority!r}"
+                    raise InputError(f"policy {chosen.name!r} {given}; expected a finite number")
                 board.calls[c].python_key = priority
         choose(state, settings)
 
