@@ -355,7 +355,7 @@ def test_a_plugin_is_a_policy(cli: Cli, made: Path, tmp_path: Path) -> None:
         ("\n\n1 / 0\n", 3, "ZeroDivisionError"),
         ("raise SystemExit(3)\n", 1, "SystemExit"),
         (ORDER_PLUGIN.replace("-call.prompt_tokens", "call.colour"), 6, "AttributeError"),
-        (ORDER_PLUGIN.replace("-call.prompt_tokens", "None"), 4, "TypeError"),
+        (ORDER_PLUGIN.replace("-call.prompt_tokens", "None"), 4, "priority None"),
         (ORDER_PLUGIN.replace("-call.prompt_tokens", "float('nan')"), 4, "priority nan"),
         (DECIDER_PLUGIN, 6, "5, which is not ready"),
         (ORDER_PLUGIN.replace("biggest-first", "Biggest"), 4, "'Biggest'"),
