@@ -142,7 +142,7 @@ def test_a_true_length_is_not_known_before_admission(online_policy_name, instanc
         name
         for name, _, one in named_calls(instance)
         if prefilled[name] > moment
-        and not any(0 < room - one.prompt_tokens - one.output_tokens < one.output_tokens for room in rooms)
+        and not any(0 <= room - one.prompt_tokens - one.output_tokens < one.output_tokens for room in rooms)
         and one.prompt_tokens + 2 * one.output_tokens <= max(rooms)
     }
     other = simulate(longer(instance, waiting), online_policy_name, estimator="class_mean")

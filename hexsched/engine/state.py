@@ -110,6 +110,8 @@ CLOCK = np.dtype(
         ("turn_prefill", "i8"),  # round-robin counters
         ("turn_decode", "i8"),
         ("draws", "i8"),  # random numbers used up
+        ("python_turn", "i8"),  # 1 while a decision waits for what plain Python has to say
+        ("python_nanoseconds", "i8"),  # how long that took
     ],
     align=True,
 )

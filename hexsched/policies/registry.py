@@ -12,7 +12,7 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.policies import orders, placements
-from hexsched.policies.settings import PLAN, QUEUES, SETTINGS
+from hexsched.policies.settings import DECIDER, PLAN, QUEUES, SETTINGS
 
 # placement name -> (number, what it does)
 PLACEMENTS: dict[str, tuple[int, str]] = {
@@ -91,7 +91,7 @@ class Policy:
             placement = "earliest-finish"
         if self.options.get("risk") == "off":
             order = "fcfs"
-        row.mode = PLAN if placement == "plan" else QUEUES
+        row.mode = DECIDER if self.decider else PLAN if placement == "plan" else QUEUES
         row.order = orders.PYTHON if self.order_function else ORDERS[order]
         row.place_prefill = row.place_decode = PLACEMENTS[placement][0]
         row.promotes = int(self.promotes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 # how decisions are made (hexsched.policies.decide)
-QUEUES, PLAN, REPLAY = range(3)
+QUEUES, PLAN, DECIDER = range(3)
 
 # the two stages in which a call waits
 PREFILL, DECODE = range(2)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +13,7 @@ from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Array, Records, State
 from hexsched.engine.tables import Places, build_state, workload_columns
-from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds, record
+from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds
 from hexsched.errors import InputError
 from hexsched.metrics import Metrics, summarise
 from hexsched.model import Instance, Schedule, ScheduledCall
@@ -23,8 +21,7 @@ from hexsched.policies import Policy
 from hexsched.policies import policy as read_policy
 from hexsched.policies.decide import run_epochs
 from hexsched.simulator.estimators import estimator as read_estimator
-from hexsched.simulator.steps import admit_step, advance_step, decide_step, start_step
-from hexsched.simulator.view import CallView, DecodeView, PrefillView, View
+from hexsched.simulator.python_policy import python_turn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,14 +158,14 @@ def simulate(
     state.progress.oracle_horizon = int(chosen.oracle_horizon)
     state.progress.class_mean = int(estimates.class_mean)
     latency = new_histogram()
-    if chosen.order_function or chosen.decider:
-        _run_in_python(state, chosen, instance, places, latency, compiled, progress)
-    else:
-        run = run_epochs if compiled else interpreted(run_epochs)
-        buffer = np.zeros(2, np.int64)
-        while run(state, chosen.settings(), EPOCHS_AT_A_TIME, latency, buffer):
-            if progress is not None:
-                progress(instance.call_count - int(state.progress[0].incomplete), instance.call_count)
+    run = run_epochs if compiled else interpreted(run_epochs)
+    ask_python = python_turn(state, chosen, instance, places, compiled)
+    settings, buffer = chosen.settings(), np.zeros(2, np.int64)
+    while run(state, settings, EPOCHS_AT_A_TIME, latency, buffer):
+        if state.board.clock[0].python_turn:
+            ask_python()
+        if progress is not None:
+            progress(instance.call_count - int(state.progress[0].incomplete), instance.call_count)
     _check_all_served(state, chosen.name)
     return _result(instance, chosen.name, state, places, horizon, latency)
 
@@ -191,105 +188,6 @@ def _check_all_served(state: State, name: str) -> None:
     left = int(state.progress[0].incomplete)
     if left:
         raise InputError(f"policy {name!r} left {left} of {len(state.calls)} calls unserved")
-
-
-def _run_in_python(
-    state: State,
-    chosen: Policy,
-    instance: Instance,
-    places: Places,
-    latency: Array,
-    compiled: bool,
-    progress: Progress | None,
-) -> None:
-    """The loop of ``run_epochs`` with the policy, or its order alone, in plain Python."""
-    step = advance_step if compiled else interpreted(advance_step)
-    note = interpreted(record)
-    clock = state.board.clock
-    seen = CallViews(state, instance, places)
-    settings = chosen.settings()
-    if chosen.decider is not None:
-        decision = _python_decider(state, chosen, instance, seen, compiled)
-    else:
-        decision = _python_order(state, chosen, settings, seen, compiled)
-    while step(state):
-        if clock[0].released + clock[0].prefilled + clock[0].completed == 0:
-            continue  # as in ``decide``: the end of a transfer asks for no decision
-        start = time.perf_counter_ns()
-        decision()
-        note(latency, time.perf_counter_ns() - start)
-        if progress is not None and clock[0].epoch % 1000 == 0:
-            progress(instance.call_count - int(state.progress[0].incomplete), instance.call_count)
-
-
-class CallViews:
-    """The views of released calls, made when first asked for."""
-
-    def __init__(self, state: State, instance: Instance, places: Places) -> None:
-        self._board = state.board
-        self._names = [("", "", "")] * len(places.call)
-        files = ((w.workflow_id, c.call_id, c.kind) for w in instance.workflows for c in w.calls)
-        for number, names in zip(places.call, files, strict=True):
-            self._names[number] = names
-        self._views: dict[int, CallView] = {}
-
-    def __getitem__(self, number: int) -> CallView:
-        if number not in self._views:
-            self._views[number] = CallView(self._board, number, *self._names[number])
-        return self._views[number]
-
-
-def _python_order(state: State, chosen: Policy, settings: Array, seen: CallViews, compiled: bool) -> Callable[[], None]:
-    board = state.board
-    key = chosen.order_function
-    choose = decide_step if compiled else interpreted(decide_step)
-    assert key is not None
-
-    def decision() -> None:
-        clock = board.clock[0]
-        now = float(clock.now)
-        for calls, count in ((board.lists.released, clock.released), (board.lists.prefilled, clock.prefilled)):
-            for c in calls[:count]:
-                priority = key(seen[int(c)], now)
-                if not isinstance(priority, Real) or not np.isfinite(float(priority)):
-                    given = f"gave {seen[int(c)]!r} the priority {priority!r}"
-                    raise InputError(f"policy {chosen.name!r} {given}; expected a finite number")
-                board.calls[c].python_key = priority
-        choose(state, settings)
-
-    return decision
-
-
-def _python_decider(
-    state: State, chosen: Policy, instance: Instance, seen: CallViews, compiled: bool
-) -> Callable[[], None]:
-    board = state.board
-    start = start_step if compiled else interpreted(start_step)
-    admit = admit_step if compiled else interpreted(admit_step)
-    view = View(
-        board,
-        [PrefillView(board, i, machine.id) for i, machine in enumerate(instance.prefill)],
-        [DecodeView(board, j, machine.id) for j, machine in enumerate(instance.decode)],
-        lambda c, i: start(state, c, i),
-        lambda c, j: bool(admit(state, c, j)),
-    )
-    assert chosen.decider is not None
-    policy = chosen.decider()
-    if not callable(getattr(policy, "decide", None)):
-        raise InputError(f"policy {chosen.name!r} has no method decide(view)")
-
-    def by_ids(call: CallView) -> int:
-        return call._number
-
-    def decision() -> None:
-        clock = board.clock[0]
-        view.ready.extend(seen[int(c)] for c in board.lists.released[: clock.released])
-        view.prefilled.extend(seen[int(c)] for c in board.lists.prefilled[: clock.prefilled])
-        view.ready.sort(key=by_ids)
-        view.prefilled.sort(key=by_ids)
-        policy.decide(view)
-
-    return decision
 
 
 def _schedule(instance: Instance, policy: str, calls: Records) -> Schedule:

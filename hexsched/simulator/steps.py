@@ -1,22 +1,9 @@
-"""The engine's steps one by one, as a policy in plain Python needs them."""
+"""What a policy in plain Python can make the engine do."""
 
 from __future__ import annotations
 
 from hexsched.engine.kernel import entry
-from hexsched.engine.loop import admit, advance, has_room, start_prefill
-from hexsched.policies.decide import decide
-
-
-@entry
-def advance_step(state):
-    """Move to the next decision epoch; False when nothing is left to happen."""
-    return advance(state)
-
-
-@entry
-def decide_step(state, settings):
-    """One epoch of an order x placement."""
-    decide(state, settings[0])
+from hexsched.engine.loop import admit, has_room, start_prefill
 
 
 @entry
