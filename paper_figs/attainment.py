@@ -10,14 +10,15 @@ import pandas as pd
 
 from paper_figs.figure import Figure
 from paper_figs.store import read_workflows
-from paper_figs.style import PAGE_WIDTH, label, lines
+from paper_figs.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
 
 COLUMNS = 4
-PANEL_HEIGHT = 1.9
+PANEL_HEIGHT = 1.9  # inches
+LEGEND_ENTRY = 1.35
 
 
 def attainment_table(store: Path) -> pd.DataFrame:
@@ -79,7 +80,10 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     instances = list(table["instance"].unique())
     columns = min(COLUMNS, len(instances))
     rows = -(-len(instances) // columns)
-    size = (PAGE_WIDTH * max(columns, 2) / COLUMNS, 0.45 + PANEL_HEIGHT * rows)
+    entries = table["policy"].nunique()
+    columns_of_legend = max(1, min(entries, int((PAGE_WIDTH if columns > 2 else COLUMN_WIDTH) / LEGEND_ENTRY)))
+    legend = 0.15 + 0.16 * -(-entries // columns_of_legend)
+    size = (PAGE_WIDTH if columns > 2 else COLUMN_WIDTH, legend + PANEL_HEIGHT * rows)
     fig, panels = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", sharey=True)
     for panel in panels.flat[len(instances) :]:
         panel.set_visible(False)
@@ -89,7 +93,7 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     for panel in panels[:, 1:].flat:
         panel.set_ylabel("")
     handles, labels = panels.flat[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside upper center", ncols=5, handlelength=2.6)
+    fig.legend(handles, labels, loc="outside upper center", ncols=columns_of_legend, handlelength=2.6)
     return fig
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
@@ -54,17 +55,28 @@ def look() -> Iterator[None]:
 
 
 def label(name: str) -> str:
-    """How a policy or workload is written in figures."""
-    return NAMES.get(name, name)
+    """How a policy or workload is written in figures; options and placements are kept as they are."""
+    base = re.match(r"[^(@]*", name)
+    known = base.group() if base else name
+    return NAMES.get(known, known) + name[len(known) :]
+
+
+def pairs() -> Iterator[tuple[Any, str]]:
+    """Dashes and colours that go together: every colour once, then each with the next dashes."""
+    for turn in range(len(DASHES)):
+        for k, colour in enumerate(COLOURS):
+            yield DASHES[(k + turn) % len(DASHES)], colour
 
 
 def lines(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and dashes of each policy: HexAGenT solid and black, the others in the order given."""
-    styles = cycle(zip(COLOURS, DASHES, strict=True))
+    """Colour and dashes of each policy: HexAGenT and its variants black, the others in the order given."""
+    styles = cycle((colour, dash) for dash, colour in pairs())
     found: dict[str, dict[str, Any]] = {}
+    solid = ["-", *DASHES]
     for policy in policies:
-        if policy == "hexagent":
-            found[policy] = {"color": "black", "linestyle": "-", "linewidth": 1.8, "zorder": 3}
+        if policy.startswith("hexagent"):
+            dash = solid[sum(name.startswith("hexagent") for name in found) % len(solid)]
+            found[policy] = {"color": "black", "linestyle": dash, "linewidth": 1.8, "zorder": 3}
         else:
             colour, dash = next(styles)
             found[policy] = {"color": colour, "linestyle": dash}

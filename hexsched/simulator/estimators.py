@@ -53,7 +53,7 @@ def estimator(text: str) -> Estimator:
         return Estimator(name, lambda instance, seed: None)
     if name == "class_mean":
         return Estimator(name, lambda instance, seed: None, class_mean=True)
-    match = re.fullmatch(r"noise\(\s*([0-9.eE+-]+)\s*\)", name)
+    match = re.fullmatch(r"noise\(\s*([^()]*?)\s*\)", name)
     if match:
         try:
             sigma = float(match[1])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from experiments.cli.options import Format, Json
-from experiments.cli.output import emit, facts
+from experiments.cli.output import emit, facts, note
 from experiments.cli.policy_list import read_policies
 from experiments.cli.progress import Progress
 from experiments.cli.workload_source import read_workflows
@@ -67,4 +67,8 @@ def load_command(
         ("its Req95", load.req95),
         ("target reached", load.reached),
     )
+    if not load.reached:
+        note(
+            f"{workload}: target {target:g} is out of reach, all at once these workflows need {load.req95:.4g}"
+        )
     emit(record, [table], as_json)
