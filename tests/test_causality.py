@@ -102,7 +102,7 @@ def longer(instance: Instance, chosen: Names) -> Instance:
     )
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
     instance=corner_instances(workflows=(3, 6), calls=(2, 5)),
     estimator=st.sampled_from(["exact", "noise(0.3)", "class_mean"]),
@@ -117,7 +117,7 @@ def test_what_is_not_revealed_changes_nothing(online_policy_name, instance, esti
     assert decisions(run, moment) == decisions(other, moment)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(instance=corner_instances(workflows=(3, 6), calls=(2, 5), room="loose"), seed=st.integers(0, 2**32 - 1))
 def test_a_true_length_is_not_known_before_completion(online_policy_name, instance, seed):
     """With room for everything, so that admission, which knows the truth, gives nothing away."""

@@ -22,7 +22,7 @@ from hexsched.verifier import verify
 ESTIMATORS = ("exact", "noise(0.3)", "class_mean")
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(instance=corner_instances(), estimator=st.sampled_from(ESTIMATORS), seed=st.integers(0, 3))
 def test_schedules_are_valid_and_metrics_agree(policy_name, instance, estimator, seed):
     run = simulate(instance, policy_name, estimator=estimator, seed=seed)
@@ -35,7 +35,7 @@ def test_schedules_are_valid_and_metrics_agree(policy_name, instance, estimator,
     assert min(ratios) >= 1 - 1e-9
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(instance=corner_instances(room="barely"), estimator=st.sampled_from(ESTIMATORS))
 def test_every_call_is_served_once_within_capacity(policy_name, instance, estimator):
     schedule = simulate(instance, policy_name, estimator=estimator).schedule

@@ -1,0 +1,81 @@
+"""Gaps: a bracket that holds, and each policy against it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from reference import random_instance
+
+from experiments.cli import BAD_INPUT, OK, main
+from hexsched.errors import InputError
+from hexsched.model import Instance, write_instance
+from solvers.bounds import time_indexed_lp
+from solvers.bounds.portfolio import BestBound
+from solvers.certificate import ContradictionError
+from solvers.gap import GapReport, gap
+
+POLICIES = ("hexagent", "fcfs@jsq", "sjf")
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds as fast as they come."""
+    monkeypatch.setattr(time_indexed_lp, "RESOLUTIONS", (8,))
+
+
+def small(seed: int = 0) -> Instance:
+    rng = np.random.default_rng(seed)
+    drawn = random_instance(rng, decode_model="fixed", workflows=(3, 3), calls=(1, 2))
+    return replace(drawn, workflows=tuple(replace(w, arrival=w.arrival / 20) for w in drawn.workflows))
+
+
+def check(report: GapReport) -> None:
+    assert report.lower_bound <= report.upper_bound
+    assert set(report.policies) == set(POLICIES)
+    assert report.upper_bound <= min(found.value for found in report.policies.values())
+    assert report.lower_bound >= max(v for v in report.bounds.values() if v is not None) * (1 - 1e-6)
+    for found in report.policies.values():
+        if found.gap is None:
+            assert report.lower_bound == 0 < found.value
+        else:
+            expected = (found.value - report.lower_bound) / report.lower_bound if report.lower_bound else 0.0
+            assert found.gap == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("objective", ["max_ratio", "req(0.5)", "mean_ratio", "mean_latency", "misses(1.1)"])
+def test_the_bracket_holds(objective: str) -> None:
+    for seed in range(2):
+        check(gap(small(seed), objective, POLICIES, 4.0))
+
+
+def test_a_bound_above_a_schedule_is_a_bug_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solvers.gap.best_bound", lambda *_: BestBound(1e3, "wrong", []))
+    with pytest.raises(ContradictionError, match="wrong"):
+        gap(small(), "max_ratio", POLICIES, 1.0)
+
+
+def test_bad_input() -> None:
+    with pytest.raises(InputError, match="at least one policy"):
+        gap(small(), "max_ratio", (), 1.0)
+    with pytest.raises(InputError, match="fixed"):
+        gap(replace(small(), decode_model="fluid"), "max_ratio", POLICIES, 1.0)
+    with pytest.raises(InputError, match="time limit"):
+        gap(small(), "max_ratio", POLICIES, 0.0)
+
+
+def test_gap_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "i.json"
+    write_instance(file, small())
+    asked = ["gap", str(file), "--objective", "max_ratio", "--policies", ",".join(POLICIES), "--time-limit", "4"]
+    assert main([*asked, "--json"]) == OK
+    record = json.loads(capsys.readouterr().out)
+    assert {"lower_bound", "bound_source", "upper_bound", "upper_source"} <= set(record)
+    assert set(record["policies"]) == set(POLICIES)
+    assert all(found["value"] >= record["lower_bound"] and found["gap"] >= 0 for found in record["policies"].values())
+    assert main(asked) == OK
+    assert "gap to LB" in capsys.readouterr().out
+    assert main(["gap", str(file), "--objective", "max_ratio", "--policies", "no-such"]) == BAD_INPUT
