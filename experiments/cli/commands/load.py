@@ -68,7 +68,5 @@ def load_command(
         ("target reached", load.reached),
     )
     if not load.reached:
-        note(
-            f"{workload}: target {target:g} is out of reach, all at once these workflows need {load.req95:.4g}"
-        )
+        note(f"{workload}: target {target:g} is out of reach, all at once these workflows need {load.req95:.4g}")
     emit(record, [table], as_json)

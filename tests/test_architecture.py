@@ -1,0 +1,53 @@
+"""What may import what: hexsched <- solvers <- experiments <- paper_figs, and a verifier that stands alone."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = ("hexsched", "solvers", "experiments", "paper_figs")
+# within hexsched: each may import those before it and the single modules errors and metrics
+ROOMS = ("model", "verifier", "profiles", "clusters", "workloads", "engine", "policies", "simulator")
+
+
+def imported(file: Path) -> set[str]:
+    """Every module that a file imports, at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_point_one_way(layer):
+    above = LAYERS[LAYERS.index(layer) + 1 :]
+    files = list((ROOT / layer).rglob("*.py"))
+    assert files
+    for file in files:
+        wrong = {name for name in imported(file) if name.split(".")[0] in above}
+        assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_hexsched_import_downwards(room):
+    above = ROOMS[ROOMS.index(room) + 1 :]
+    for file in (ROOT / "hexsched" / room).rglob("*.py"):
+        wrong = {name for name in imported(file) if name.startswith(tuple(f"hexsched.{other}" for other in above))}
+        assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
+
+
+def test_the_verifier_shares_no_code_with_what_it_checks():
+    allowed = ("hexsched.model", "hexsched.verifier", "hexsched.errors")
+    for file in (ROOT / "hexsched" / "verifier").rglob("*.py"):
+        ours = {name for name in imported(file) if name.startswith(LAYERS)}
+        assert all(name.startswith(allowed) for name in ours), file
+    methods = ("prefill_seconds", "transfer_seconds", "alone_seconds", "batch_seconds", "topological_order")
+    for file in (ROOT / "hexsched" / "verifier").rglob("*.py"):
+        used = {node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
+        assert not used & set(methods), file
