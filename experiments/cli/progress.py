@@ -29,6 +29,10 @@ class Progress:
             self._next = now + SECONDS_BETWEEN
             self._write(f"{self._label}: {done:,} of {total:,} {self._unit}")
 
+    def show(self, text: str) -> None:
+        """Say how far it is in other words than a count."""
+        self._write(f"{self._label}: {text}")
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:

@@ -1,0 +1,69 @@
+"""``hexsched bound``: values that no schedule of an instance can beat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli.options import InstanceFile, Json
+from experiments.cli.output import Table, emit
+from experiments.cli.policy_list import ALL
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from solvers.bounds.bound import Bound
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    epilog = "Example: hexsched bound instance.json --objective 'req(0.95)' --time-limit 30"
+    app.command("bound", epilog=epilog)(bound_command)
+
+
+def bound_command(
+    instance: InstanceFile,
+    objective: Annotated[
+        str, typer.Option(metavar="O", help="max_ratio, req(Q), mean_ratio, mean_latency or misses(S).")
+    ],
+    bounds: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="critical-path, load, single-machine, preemptive-lp, time-indexed-lp, with commas between; or all.",
+        ),
+    ] = ALL,
+    time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for all together.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Lower bounds of what any schedule can reach, the best of them marked.
+
+    For instances with decode model fixed. Whatever the time limit, each value is valid.
+    """
+    from hexsched.model import read_instance
+    from solvers.bounds.portfolio import best_bound
+    from solvers.objective import objective as read_objective
+    from solvers.problem import fixed_problem
+
+    aim = read_objective(objective)
+    chosen = _chosen(bounds)
+    best = best_bound(fixed_problem(read_instance(instance)), aim, time_limit, chosen)
+    record = {
+        "instance": str(instance),
+        "objective": str(aim),
+        "lower_bound": best.value,
+        "bound_source": best.source,
+        "bounds": {row.bound: {"value": row.value, "seconds": row.seconds} for row in best.table},
+    }
+    rows = [(row.bound, row.value, row.seconds, "best" if row.bound == best.source else "") for row in best.table]
+    emit(record, [Table(("bound", str(aim), "seconds", ""), rows)], as_json)
+
+
+def _chosen(text: str) -> list[Bound]:
+    from solvers.bounds.registry import BOUNDS, bound
+
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise InputError(f"a name is missing in {text!r}; expected names with a comma between them", "--bounds")
+    found = {b.name: b for name in names for b in (BOUNDS.values() if name == ALL else [bound(name)])}
+    return list(found.values())

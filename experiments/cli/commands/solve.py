@@ -1,0 +1,156 @@
+"""``hexsched solve``: the offline problem of an instance, with a lower bound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli import INTERRUPTED
+from experiments.cli.destination import check_destination, check_writable, deliver
+from experiments.cli.options import InstanceFile, Json, Seed
+from experiments.cli.output import emit, facts, note, percent
+from experiments.cli.progress import Progress
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from solvers.result import OnProgress, SolveResult
+
+ON_OFF = {"on": True, "off": False}
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    epilog = "Example: hexsched solve instance.json --objective 'req(0.95)' --time-limit 120 -o best.json"
+    app.command("solve", epilog=epilog)(solve_command)
+
+
+def solve_command(
+    instance: InstanceFile,
+    formulation: Annotated[
+        str, typer.Option("--formulation", metavar="F", help="One of 'hexsched formulations'.")
+    ] = "cpsat",
+    objective: Annotated[
+        str,
+        typer.Option(
+            "--objective", metavar="O", help="max_ratio, req(Q), mean_ratio, mean_latency or misses(S); minimised."
+        ),
+    ] = "max_ratio",
+    solver: Annotated[
+        str | None, typer.Option("--solver", metavar="S", help="Solver; the formulation's first by default.")
+    ] = None,
+    time_limit: Annotated[float, typer.Option("--time-limit", metavar="SEC", help="Wall-clock seconds.")] = 60.0,
+    workers: Annotated[int, typer.Option("--workers", min=1, metavar="N", help="Threads.")] = 2,
+    warm_start: Annotated[
+        Path | None, typer.Option("--warm-start", metavar="SCHEDULE", help="Schedule of the instance to start from.")
+    ] = None,
+    no_policies: Annotated[
+        bool, typer.Option("--no-policies", help="Do not start from the best schedule of a few quick policies.")
+    ] = False,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option("--switch", metavar="NAME=on|off", help="Switch of the formulation; may be given repeatedly."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="SCHEDULE", help="Write the best schedule to this file; - is standard output."
+        ),
+    ] = None,
+    write_model: Annotated[
+        Path | None,
+        typer.Option("--write-model", metavar="FILE", help="Write the model; the ending (.mps, .lp, .pb) says how."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Find a good schedule, everything known beforehand, and a lower bound that no schedule can beat.
+
+    The instance must be in the fixed decode model. The schedule is re-timed and verified; it is called optimal only
+    when value and bound agree to 1e-4. After Ctrl-C the best so far is given, with exit code 130.
+    """
+    from hexsched.model import read_instance, read_schedule
+    from solvers.result import Options
+    from solvers.solve import START_POLICIES, solve
+
+    inputs = [instance, *([warm_start] if warm_start else [])]
+    check_destination(output, inputs, as_json)
+    if write_model is not None:
+        check_writable(write_model, inputs)
+    problem = read_instance(instance)
+    start = read_schedule(warm_start) if warm_start else None
+    with Progress(f"solving with {formulation}") as progress:
+        options = Options(
+            time_limit=time_limit,
+            workers=workers,
+            seed=seed,
+            solver=solver,
+            warm_start=start,
+            extra=_switches(switch or []),
+            on_progress=_show(progress),
+            write_model=write_model,
+        )
+        result = solve(
+            problem, formulation, objective, options=options, start_policies=() if no_policies else START_POLICIES
+        )
+    _deliver(result, instance, output, as_json)
+
+
+def _deliver(result: SolveResult, instance: Path, output: str | None, as_json: bool) -> None:
+    from solvers.result import INTERRUPTED as INTERRUPTED_MESSAGE
+
+    record = {
+        "instance": str(instance),
+        "formulation": result.formulation,
+        "objective_name": result.objective_name,
+        "status": result.status,
+        "objective": result.objective,
+        "lower_bound": result.lower_bound,
+        "bound_source": result.bound_source,
+        "gap": result.gap,
+        "root_bound": result.root_bound,
+        "seconds": result.seconds,
+        "variables": result.size.variables,
+        "constraints": result.size.constraints,
+        "message": result.message,
+        "schedule": output if result.schedule is not None else None,
+    }
+    table = facts(
+        ("status", result.status),
+        (result.objective_name, result.objective),
+        ("lower bound", result.lower_bound),
+        ("from", result.bound_source),
+        ("gap", None if result.gap is None else percent(result.gap)),
+        ("seconds", result.seconds),
+        ("variables", result.size.variables),
+        ("constraints", result.size.constraints),
+    )
+    if result.message:
+        note(result.message)
+    if result.schedule is None:
+        if output is not None:
+            note("no schedule was found, so none is written")
+        emit(record, [table], as_json)
+    else:
+        deliver(output, result.schedule.to_bytes, record, [table], as_json)
+    if result.message == INTERRUPTED_MESSAGE:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _switches(texts: list[str]) -> dict[str, bool]:
+    found = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not name or value not in ON_OFF:
+            raise InputError(f"--switch {text!r}: expected NAME=on or NAME=off")
+        found[name] = ON_OFF[value]
+    return found
+
+
+def _show(progress: Progress) -> OnProgress:
+    def show(seconds: float, incumbent: float | None, bound: float | None) -> None:
+        known = [f"{name} {value:.6g}" for name, value in (("best", incumbent), ("bound", bound)) if value is not None]
+        progress.show(f"{seconds:.1f} s, {', '.join(known)}")
+
+    return show

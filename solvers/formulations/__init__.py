@@ -1,0 +1,1 @@
+"""Formulations of the offline problem, a module each; ``registry`` lists them."""

@@ -1,0 +1,8 @@
+"""Constraint programming over whole ticks, with CP-SAT.
+
+Read in this order: ``ticked`` (the problem in ticks), ``variables``, ``constraints``, ``objective``, ``search``.
+"""
+
+from solvers.formulations.cpsat.search import FORMULATION
+
+__all__ = ["FORMULATION"]

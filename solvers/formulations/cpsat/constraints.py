@@ -1,0 +1,141 @@
+"""The rules of model.md section 3, a function each, and what is implied by them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from solvers.formulations.cpsat.objective import Tail
+from solvers.formulations.cpsat.ticked import TickedProblem
+from solvers.formulations.cpsat.variables import Variables
+from solvers.identical import identical_decode, identical_prefill
+
+
+def add_rules(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
+    """All that makes a solution a schedule."""
+    one_placement(model, data, variables)
+    release(model, data, variables)
+    admission_after_prefill(model, data, variables)
+    one_prefill_at_a_time(model, data, variables)
+    batch_and_kv(model, data, variables)
+
+
+def one_placement(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
+    """A call is prefilled on one instance and decoded in one mode, which fits where it was prefilled."""
+    for c, modes in enumerate(data.modes):
+        on_prefill = variables.on_prefill[c]
+        model.add_exactly_one(on_prefill)
+        model.add_exactly_one(variables.in_mode[c])
+        for mode, literal in zip(modes, variables.in_mode[c], strict=True):
+            if len(mode.sources) < len(on_prefill):
+                model.add_bool_or([literal.negated(), *(on_prefill[i] for i in mode.sources)])
+
+
+def release(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
+    """Prefill starts no earlier than the completions of the parents and the delay after them."""
+    for c, parents in enumerate(data.problem.parents):
+        for p in parents:
+            model.add(variables.start[c] >= variables.completed[p] + int(data.delay[c]))
+
+
+def admission_after_prefill(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
+    """A decode instance admits a call no earlier than the end of its prefill."""
+    for c in range(data.problem.calls):
+        model.add(variables.admitted[c] >= variables.prefilled[c])
+
+
+def one_prefill_at_a_time(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
+    """A prefill instance runs one call at a time, without preemption."""
+    for i in range(data.prefill.shape[1]):
+        model.add_no_overlap(
+            model.new_optional_fixed_size_interval_var(
+                variables.start[c], int(data.prefill[c, i]), variables.on_prefill[c][i], f"prefill_on_{i}_{c}"
+            )
+            for c in range(data.problem.calls)
+        )
+
+
+def batch_and_kv(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
+    """From admission to completion a call holds n + m KV tokens and one slot of the batch of its decode instance."""
+    problem = data.problem
+    for j in range(len(problem.capacity)):
+        held = [
+            (
+                c,
+                model.new_optional_fixed_size_interval_var(
+                    variables.admitted[c], mode.ticks, variables.in_mode[c][k], f"decode_on_{j}_{c}_{k}"
+                ),
+            )
+            for c, modes in enumerate(data.modes)
+            for k, mode in enumerate(modes)
+            if mode.decode == j
+        ]
+        calls = sorted({c for c, _ in held})
+        tokens = [int(problem.kv[c]) for c, _ in held]
+        intervals = [interval for _, interval in held]
+        if sum(problem.kv[calls]) > problem.capacity[j]:
+            model.add_cumulative(intervals, tokens, int(problem.capacity[j]))
+        if len(calls) > problem.max_batch[j]:
+            model.add_cumulative(intervals, [1] * len(held), int(problem.max_batch[j]))
+
+
+def order_identical_instances(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
+    """Of identical instances the next is used only by calls after the first of the one before (symmetry)."""
+    calls = range(data.problem.calls)
+    for group in identical_prefill(data.problem):
+        uses = [[[variables.on_prefill[c][i]] for c in calls] for i in group]
+        _use_in_turn(model, uses)
+    for group in identical_decode(data.problem):
+        uses = [
+            [
+                [literal for mode, literal in zip(data.modes[c], variables.in_mode[c], strict=True) if mode.decode == j]
+                for c in calls
+            ]
+            for j in group
+        ]
+        _use_in_turn(model, uses)
+
+
+def _use_in_turn(model: cp_model.CpModel, uses: list[list[list[cp_model.IntVar]]]) -> None:
+    """``uses[k][c]``: the literals of which one is true where call c is on the k-th of the identical instances."""
+    for before, this in itertools.pairwise(uses):
+        earlier: list[cp_model.IntVar] = []
+        for c, literals in enumerate(this):
+            for literal in literals:
+                model.add_bool_or([literal.negated(), *earlier])
+            earlier = [*earlier, *before[c]]
+
+
+def energy_within_ratio(model: cp_model.CpModel, data: TickedProblem, variables: Variables, tail: Tail) -> None:
+    """The work on an instance of calls not released before t is done after t, and by what the largest ratio allows.
+
+    For each t that is a head, and each workflow v, over the calls released no earlier whose workflow neither arrived
+    later than v nor has a longer horizon: the last of them to complete gives a ratio of at least
+    (t + work - a_v) / H_v.
+    """
+    problem = data.problem
+    workflow = problem.workflow
+    shortest = data.prefill.min(axis=1)
+    for v in range(problem.workflows):
+        due = (data.arrived[workflow] <= data.arrived[v]) & (problem.horizon[workflow] <= problem.horizon[v])
+        for t in np.unique(data.head[due]):
+            calls = np.flatnonzero(due & (data.head >= t)).tolist()
+            if len(calls) < 2:
+                continue
+            for i in range(data.prefill.shape[1]):
+                literals = [variables.on_prefill[c][i] for c in calls]
+                work = cp_model.LinearExpr.weighted_sum(literals, data.prefill[calls, i].tolist())
+                model.add(tail.weight * tail.ratio >= int(tail.share[v]) * (int(t - data.arrived[v]) + work))
+            for j, capacity in enumerate(problem.capacity.tolist()):
+                modes = [
+                    (int(problem.kv[c]) * mode.ticks // capacity, mode.ticks // int(problem.max_batch[j]), literal)
+                    for c in calls
+                    for mode, literal in zip(data.modes[c], variables.in_mode[c], strict=True)
+                    if mode.decode == j
+                ]
+                begin = int(t + shortest[calls].min() - data.arrived[v])
+                for amounts in ([kv for kv, _, _ in modes], [slot for _, slot, _ in modes]):
+                    work = cp_model.LinearExpr.weighted_sum([literal for _, _, literal in modes], amounts)
+                    model.add(tail.weight * tail.ratio >= int(tail.share[v]) * (begin + work))

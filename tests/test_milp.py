@@ -1,0 +1,304 @@
+"""The MILPs: against exhaustive search and each other, and what solvers and PuLP get wrong if one lets them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pulp
+import pytest
+from instances import corner_instance
+from msgspec import structs
+from reference import exhaustive
+
+from hexsched.errors import InputError
+from hexsched.model import Instance, read_instance
+from solvers.certificate import certified_value, certify
+from solvers.formulations import milp_disjunctive, milp_event, milp_placement, milp_time_indexed
+from solvers.milp import backends, cbc, highs
+from solvers.milp.answer import Answer, Limits
+from solvers.milp.drive import write_model
+from solvers.milp.list_schedule import best_list_schedule
+from solvers.milp.modes import decode_modes
+from solvers.milp.plan import from_schedule, hold_seconds, to_schedule
+from solvers.milp.windows import windows
+from solvers.objective import Objective, objective
+from solvers.problem import Problem, fixed_problem
+from solvers.result import INTERRUPTED, Options, SolveResult
+
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+CONTINUOUS = (milp_disjunctive, milp_event)
+EVERY = (*CONTINUOUS, milp_time_indexed, milp_placement)
+OBJECTIVES = {
+    "max_ratio": exhaustive.largest,
+    "mean_ratio": exhaustive.mean_ratio,
+    "mean_latency": exhaustive.mean_latency,
+    "req(0.5)": exhaustive.required("0.5"),
+    "misses(1.2)": exhaustive.misses(1.2),
+}
+SHORT = Options(time_limit=5.0, workers=1)
+
+
+def crowded(seed: int, calls: int = 4) -> Instance:
+    """That many calls that get in each other's way: all at once, with little room."""
+    rng = np.random.default_rng([calls, seed])
+    while True:
+        drawn = corner_instance(
+            rng, workflows=(2, 3), calls=(1, 3), decode_model="fixed", arrivals="together", room="barely"
+        )
+        if sum(len(flow.calls) for flow in drawn.workflows) == calls and len(drawn.prefill) + len(drawn.decode) < 5:
+            return drawn
+
+
+def on_one_pair(drawn: Instance) -> Instance:
+    """The same calls on the first instance of each pool."""
+    first = {drawn.prefill[0].id, drawn.decode[0].id}
+    links = tuple(link for link in drawn.links if {link.source, link.to} == first)
+    return structs.replace(drawn, prefill=drawn.prefill[:1], decode=drawn.decode[:1], links=links)
+
+
+def certified(module: ModuleType, problem: Problem, goal: Objective, options: Options = SHORT) -> SolveResult:
+    """Solve and certify; a bound above a verified schedule raises here."""
+    raw = module.FORMULATION.solve(problem, goal, options)
+    return certify(module.FORMULATION.name, problem, goal, raw, 0.0, "none")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    """Re-timing is compiled on first use; that is not to come off the time limit of a test."""
+    problem, goal = fixed_problem(crowded(0)), objective("max_ratio")
+    certified_value(problem, goal, to_schedule(problem, best_list_schedule(problem, goal), "list"))
+
+
+@pytest.fixture
+def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List schedules that put everything on one pair, so that finding better is left to the solver."""
+
+    def first_pair(problem: Problem, goal: Objective, placed: object = None) -> object:
+        first = np.zeros(problem.calls, dtype=int)
+        fits = [int(np.flatnonzero(np.isfinite(row))[-1]) for row in problem.decode]
+        return best_list_schedule(problem, goal, (first, np.array(fits)))
+
+    monkeypatch.setattr("solvers.milp.drive.best_list_schedule", first_pair)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.usefixtures("worst_start")
+def test_continuous_formulations_find_and_prove_the_exhaustive_optimum(seed: int) -> None:
+    instance = crowded(seed)
+    problem = fixed_problem(instance)
+    best = exhaustive.optima(instance, OBJECTIVES)
+    for name in OBJECTIVES:
+        modules = CONTINUOUS if seed == 0 else (milp_disjunctive,)
+        for module in modules:
+            result = certified(module, problem, objective(name))
+            assert result.objective == pytest.approx(best[name], rel=1e-6), (module, name)
+            assert result.lower_bound == pytest.approx(best[name], rel=1e-4), (module, name, result)
+            assert result.status == "optimal"
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.usefixtures("worst_start")
+def test_what_the_disjunctive_model_calls_optimal_survives_retiming(seed: int) -> None:
+    """Calls admitted at the same time once counted for each other in a circle, and no one saw them all."""
+    rng = np.random.default_rng([8, seed])
+    drawn = corner_instance(
+        rng, workflows=(3, 4), calls=(2, 2), decode_model="fixed", arrivals="together", delays="none", room="barely"
+    )
+    result = certified(milp_disjunctive, fixed_problem(on_one_pair(drawn)), objective("max_ratio"))
+    assert result.status == "optimal", result
+
+
+@pytest.mark.parametrize("name", ["max_ratio", "mean_ratio", "misses(1.2)"])
+@pytest.mark.usefixtures("worst_start")
+def test_time_indexed_brackets_the_exhaustive_optimum(name: str) -> None:
+    instance = crowded(1)
+    best = exhaustive.optima(instance, {name: OBJECTIVES[name]})[name]
+    result = certified(milp_time_indexed, fixed_problem(instance), objective(name), replace(SHORT, time_limit=1.0))
+    assert result.lower_bound <= best * (1 + 1e-6) <= result.objective * (1 + 2e-6)
+
+
+@pytest.mark.parametrize("name", ["max_ratio", "mean_latency"])
+def test_disaggregated_precedence_cuts_nothing_but_fractions(name: str) -> None:
+    """On one grid, both ways of saying precedence have the same optimum, a bound not far below the real one."""
+    instance, goal = crowded(1), objective(name)
+    problem = fixed_problem(instance)
+    best = exhaustive.optima(instance, {name: OBJECTIVES[name]})[name]
+    known = windows(problem, goal, best)
+    grid = milp_time_indexed.grid(problem, known, 200)
+    bounds = [
+        highs.solve(milp_time_indexed.TimeIndexed(problem, goal, known, grid, said).lp, _limits()).bound
+        for said in (True, False)
+    ]
+    assert bounds[0] == pytest.approx(bounds[1], rel=1e-5)
+    assert 0.8 * best <= bounds[0] <= best * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("module", EVERY)
+def test_tiny_cases_reach_their_published_optima(module: ModuleType) -> None:
+    if not CASES.is_dir():
+        pytest.skip("the shared cases are not here")
+    optima = json.loads((CASES / "optima.json").read_text())
+    names = {"max_ratio": "max_ratio", "mean_ratio": "mean_ratio", "req50": "req(0.5)"}
+    for case in ("tiny-02", "tiny-04"):
+        problem = fixed_problem(read_instance(CASES / f"{case}.json"))
+        for key, name in names.items():
+            result = certified(module, problem, objective(name), replace(SHORT, time_limit=1.0))
+            assert result.lower_bound <= optima[case][key] * (1 + 1e-6)
+            if module.FORMULATION.exact:
+                assert result.objective == pytest.approx(optima[case][key], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("build", [milp_disjunctive.Disjunctive, milp_event.OnOffEvents])
+def test_a_known_schedule_satisfies_every_row(build: type, name: str) -> None:
+    """A start that breaks a row would be thrown away by the solver, silently."""
+    for seed in range(6):
+        problem, goal = fixed_problem(crowded(seed, calls=6)), objective(name)
+        found = certified_value(problem, goal, to_schedule(problem, best_list_schedule(problem, goal), "list"))
+        assert found is not None
+        model = build(problem, goal, windows(problem, goal, found[0]))
+        model.load(from_schedule(problem, found[1]))
+        assert _broken(model.lp) == []
+        assert pulp.value(model.lp.objective) == pytest.approx(found[0], rel=1e-8)
+
+
+def test_a_known_schedule_satisfies_every_row_on_every_grid() -> None:
+    problem, goal = fixed_problem(crowded(3, calls=6)), objective("mean_ratio")
+    found = certified_value(problem, goal, to_schedule(problem, best_list_schedule(problem, goal), "list"))
+    assert found is not None
+    known = windows(problem, goal, found[0])
+    for pulses in (50, 300, 1000):
+        grid = milp_time_indexed.grid(problem, known, pulses)
+        model = milp_time_indexed.TimeIndexed(problem, goal, known, grid)
+        model.load(from_schedule(problem, found[1]))
+        assert _broken(model.lp) == []
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_windows_keep_an_optimal_schedule(name: str) -> None:
+    """However bad the value they come from, the deadlines let the optimum through."""
+    for seed in range(3):
+        instance, goal = crowded(seed, calls=3), objective(name)
+        problem = fixed_problem(instance)
+        best = exhaustive.optima(instance, {name: OBJECTIVES[name]})[name]
+        for value in (best, best * 1.5 + (goal.kind == "misses")):
+            model = milp_disjunctive.Disjunctive(problem, goal, windows(problem, goal, value))
+            answer = highs.solve(model.lp, _limits())
+            assert answer.status == "optimal"
+            assert answer.bound == pytest.approx(best, rel=1e-5, abs=1e-6)
+
+
+def test_cbc_gives_status_and_bound() -> None:
+    if not cbc.available():
+        pytest.skip("no CBC")
+    problem, goal = fixed_problem(crowded(0)), objective("max_ratio")
+    ours = certified(milp_disjunctive, problem, goal, replace(SHORT, solver="CBC"))
+    assert ours.status == "optimal"
+    assert ours.objective == pytest.approx(certified(milp_disjunctive, problem, goal).objective, rel=1e-6)
+
+
+def test_cbc_log_after_a_time_out() -> None:
+    log = (
+        "Continuous objective value is 1.0 - 0.00 seconds\n\nResult - Stopped on time limit\n\n"
+        "Objective value:                3.50000000\nLower bound:                    2.250\nGap: 0.36\n"
+    )
+    assert cbc.read_log(log) == Answer("feasible", 2.25, 1.0)
+    assert cbc.read_log("Result - Optimal solution found\n\nObjective value:   3.5\n") == Answer("optimal", 3.5)
+    assert cbc.read_log("").status == "unknown"
+
+
+@pytest.mark.parametrize("module", EVERY)
+def test_no_time_is_a_valid_bracket_and_not_optimal_by_decree(module: ModuleType) -> None:
+    problem, goal = fixed_problem(crowded(2, calls=8)), objective("mean_latency")
+    result = certified(module, problem, goal, replace(SHORT, time_limit=1e-3))
+    assert result.objective is not None
+    assert result.lower_bound <= certified(milp_disjunctive, problem, goal).objective * (1 + 1e-6)
+    assert (result.status == "optimal") == (result.objective - result.lower_bound <= 1e-4 * result.objective)
+
+
+def test_highs_starts_from_the_values_it_is_given() -> None:
+    lp = pulp.LpProblem("knapsack", pulp.LpMaximize)
+    items = [lp.add_variable(f"item_{k}", 0, 1, pulp.LpInteger) for k in range(30)]
+    lp += pulp.lpSum(x * (7 + 3 * k % 11) for k, x in enumerate(items))
+    lp += pulp.lpSum(x * (5 + 5 * k % 13) for k, x in enumerate(items)) <= 60
+    for k, x in enumerate(items):
+        x.varValue = float(k in (0, 1, 2))
+    start = pulp.value(lp.objective)
+    highs.solve(lp, replace(_limits(), seconds=0.0))
+    assert pulp.value(lp.objective) >= start
+
+
+def test_progress_is_told() -> None:
+    seen: list[tuple[float, float | None, float | None]] = []
+    options = replace(SHORT, on_progress=lambda *row: seen.append(row))
+    result = certified(milp_event, fixed_problem(crowded(0)), objective("max_ratio"), options)
+    bounds = [bound for _, _, bound in seen if bound is not None]
+    assert max(bounds) == pytest.approx(result.objective, rel=1e-5)
+    assert min(value for _, value, _ in seen if value is not None) == pytest.approx(result.objective, rel=1e-5)
+
+
+def test_a_crash_and_an_interrupt_leave_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(lp: pulp.LpProblem, limits: Limits) -> Answer:
+        raise RuntimeError("out of memory")
+
+    problem, goal = fixed_problem(crowded(0)), objective("max_ratio")
+    always = backends.Backend(lambda: True, crash)
+    monkeypatch.setitem(backends.BACKENDS, "HiGHS", always)
+    raw = milp_disjunctive.FORMULATION.solve(problem, goal, SHORT)
+    assert raw.status == "unknown"
+    assert "out of memory" in raw.message
+    assert raw.decisions is not None
+    stopped = replace(always, solve=lambda lp, limits: Answer("unknown", interrupted=True))
+    monkeypatch.setitem(backends.BACKENDS, "HiGHS", stopped)
+    for module in (milp_disjunctive, milp_time_indexed):
+        assert module.FORMULATION.solve(problem, goal, SHORT).message == INTERRUPTED
+
+
+def test_a_missing_solver_is_told_with_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = replace(backends.BACKENDS["Gurobi"], available=lambda: False)
+    monkeypatch.setitem(backends.BACKENDS, "Gurobi", gone)
+    with pytest.raises(InputError, match="Gurobi is not installed; installed: HiGHS"):
+        certified(milp_disjunctive, fixed_problem(crowded(0)), objective("max_ratio"), replace(SHORT, solver="Gurobi"))
+    with pytest.raises(InputError, match="unknown solver 'Gurubi'; known are HiGHS, CBC"):
+        backends.backend("Gurubi")
+
+
+@pytest.mark.parametrize("module", EVERY)
+def test_models_are_written_for_other_solvers(module: ModuleType, tmp_path: Path) -> None:
+    problem, path = fixed_problem(crowded(0)), tmp_path / "model.mps"
+    module.FORMULATION.solve(problem, objective("max_ratio"), replace(SHORT, time_limit=0.5, write_model=path))
+    _, read = pulp.LpProblem.fromMPS(str(path))
+    assert len(read.variables()) > problem.calls
+    with pytest.raises(InputError, match=r"expected \.mps or \.lp"):
+        write_model(read, tmp_path / "model.txt")
+    with pytest.raises(InputError, match="cannot write the file"):
+        write_model(read, tmp_path / "absent" / "model.lp")
+
+
+def test_modes_are_a_partition_of_the_prefill_instances() -> None:
+    hold = np.array([[1.0, 2.0, np.inf], [1.0, 3.0, np.inf]])
+    assert [(mode.decode, mode.sources) for mode in decode_modes(hold)] == [(0, (0, 1)), (1, (0,)), (1, (1,))]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_list_schedules_are_valid_and_no_earlier_than_their_retiming(seed: int) -> None:
+    problem, goal = fixed_problem(crowded(seed, calls=9)), objective("mean_latency")
+    plan = best_list_schedule(problem, goal)
+    claimed = goal.value(problem.arrival, plan.workflow_completed(problem), problem.horizon)
+    found = certified_value(problem, goal, to_schedule(problem, plan, "list"))
+    assert found is not None
+    assert found[0] <= claimed * (1 + 1e-9)
+    assert np.isfinite(hold_seconds(problem)[np.arange(9), plan.prefill, plan.decode]).all()
+
+
+def _limits() -> Limits:
+    return Limits(10.0, 1, 0, lambda incumbent, bound: None)
+
+
+def _broken(lp: pulp.LpProblem) -> list[str]:
+    rows = [row.name or str(row) for row in lp.constraints() if not row.valid(1e-6)]
+    return rows + [v.name for v in lp.variables() if not v.valid(1e-6)]
