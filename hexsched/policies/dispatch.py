@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
 from hexsched.engine.loop import admit, has_room, start_prefill
+from hexsched.policies.commitment import plan_on, unplan
 from hexsched.policies.placements import place_decode, place_prefill
-from hexsched.policies.planned import plan_on, unplan
 from hexsched.policies.queues import (
     enqueue_decode,
     enqueue_prefill,

@@ -13,9 +13,9 @@ from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.loop import admit, has_room, largest_room, start_prefill
 from hexsched.engine.physics import prefill_seconds
+from hexsched.policies.commitment import plan_on, unplan
 from hexsched.policies.orders import order_key
 from hexsched.policies.orders.plas import note_entry, note_service
-from hexsched.policies.planned import plan_on, unplan
 from hexsched.policies.projection import (
     best_decode,
     best_pair,

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -37,10 +37,6 @@ ORDERS: dict[str, int] = {
     "critical-path": orders.CRITICAL_PATH,
     "risk": orders.RISK,
 }
-
-
-class View(Protocol):
-    """What a policy in plain Python is given; see ``hexsched.simulator.view``."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.policies.decide import replay_epochs
 from hexsched.policies.replay import Orders
-from hexsched.simulator.run import EPOCHS_AT_A_TIME, Run, _result
+from hexsched.simulator.run import EPOCHS_AT_A_TIME, Run, collect
 
 
 def retime(instance: Instance, schedule: Schedule, *, compiled: bool = True) -> Schedule:
@@ -87,7 +87,7 @@ def replay_run(instance: Instance, schedule: Schedule, *, compiled: bool = True)
             f"the schedule's orders wait for each other: {int(state.progress[0].incomplete)} calls never complete"
         )
     horizon = standalone_horizons(instance, workload, compiled)
-    return _result(instance, schedule.policy, state, places, horizon, new_histogram())
+    return collect(instance, schedule.policy, state, places, horizon, new_histogram())
 
 
 def _places(schedule: Schedule, column: str, known: dict[str, int]) -> Array:

@@ -167,10 +167,11 @@ def simulate(
         if progress is not None:
             progress(instance.call_count - int(state.progress[0].incomplete), instance.call_count)
     _check_all_served(state, chosen.name)
-    return _result(instance, chosen.name, state, places, horizon, latency)
+    return collect(instance, chosen.name, state, places, horizon, latency)
 
 
-def _result(instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array) -> Run:
+def collect(instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array) -> Run:
+    """The run that a finished state holds, in the order of the instance file."""
     calls = state.board.calls
     completed = np.zeros(len(horizon))
     np.maximum.at(completed, calls.workflow, calls.decode_end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
-from hexsched.policies.planned import plan_on, unplan
+from hexsched.policies.commitment import plan_on, unplan
 from hexsched.policies.projection import best_decode, best_pair, find_first_decodes, find_first_prefills
 
 
