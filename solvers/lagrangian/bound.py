@@ -1,0 +1,151 @@
+"""The priced relaxation as a lower bound of every objective, in either decode model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hexsched.model import Instance
+from hexsched.simulator import simulate
+from solvers.bounds.destructive import ROUND_DOWN
+from solvers.lagrangian.ascent import Market, OnBound, mean_bound, misses_bound, tail_bound
+from solvers.lagrangian.relaxation import Relaxation, relax
+from solvers.objective import Objective
+
+Array = np.ndarray[Any, Any]
+
+INTERVALS = 60  # of prices; more follow the load closer, fewer are steadier and found sooner
+TAIL_CELLS, MEAN_CELLS, FINE_CELLS = 96, 160, 256  # of slack: while looking for prices, and for the proof
+ESCAPE = 1.7  # a workflow later than this times the mean slack of the known schedule uses nothing, in means
+ANY_POLICY = "hexagent"
+
+
+@dataclass(frozen=True)
+class PricedBound:
+    """A lower bound and what it rests on.
+
+    Attributes
+    ----------
+    value : float
+    binding : dict of str to float
+        Share of the proof that each resource carries: "prefill A100", "decode H100", "KV cache H100". They sum to 1.
+    passes : int
+        Passes of price improvement.
+    seconds : float
+    """
+
+    value: float
+    binding: dict[str, float]
+    passes: int
+    seconds: float
+
+
+def priced_bound(
+    instance: Instance,
+    objective: Objective,
+    time_limit: float,
+    *,
+    completed: Array | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    on_bound: OnBound | None = None,
+) -> PricedBound:
+    """A value that no schedule of the instance can beat, by Lagrangian relaxation of all capacities.
+
+    Give every second of every type of machine a price. A schedule that keeps to the capacities pays no more for what it
+    uses than all supply is worth. Freed from capacities, workflows do not meet, and each one's cheapest schedule, with its
+    precedences (a forest of them), delays, places and speeds, is a dynamic program (``kernels``). So for *any* prices:
+
+    - tails: when the cheapest ``needed`` workflows that are in time for scale s cost more than the supply, no schedule
+      has so many workflows in time. ``req(q)`` needs all but floor((1 - q) W) of them, whichever those are;
+    - misses: no more workflows meet s than the cheapest that the supply pays for;
+    - means: cost, with the objective itself in it, less the supply bounds the objective (weak duality).
+
+    What a call uses of a decode instance is the reciprocal of the largest batch at which it could be as fast as it is
+    (``relaxation.relax``). Prices are looked for by block-coordinate descent on a smooth version of the primal
+    (``ascent``); that search proves nothing, and needs to be neither exact nor finished.
+
+    Parameters
+    ----------
+    instance : Instance
+    objective : Objective
+    time_limit : float
+        Seconds; valid however early the time runs out.
+    completed : (W,) float array, optional
+        Completion of each workflow in a known schedule, in file order, to choose grids by; a policy's when absent.
+    workers : int
+        Threads for proofs; the search for prices uses one.
+    seed : int
+        Of the order in which workflows are looked at.
+    on_bound : callable, optional
+        Called with each better bound.
+
+    References
+    ----------
+    Held and Karp, The traveling-salesman problem and minimum spanning trees: part II, 1971. Moehring, Schulz, Stork and
+    Uetz, Solving project scheduling problems by minimum cut computations, Management Science 49, 2003, price resources of
+    projects in the same way. Lacoste-Julien, Jaggi, Schmidt and Pletscher, Block-coordinate Frank-Wolfe, ICML 2013.
+    """
+    began = time.monotonic()
+    stop = began + time_limit
+    if completed is None:
+        completed = simulate(instance, ANY_POLICY).completed
+    x = relax(instance)
+    ceiling = objective.value(x.arrival, completed, x.horizon)
+    kind = objective.kind
+    tell = _within_rounding(objective, on_bound)
+    if kind == "mean_ratio":
+        weight, base = 1.0 / (x.workflows * x.horizon), 1.0
+    elif kind == "mean_latency":
+        weight, base = np.full(x.workflows, 1.0 / x.workflows), float(x.horizon.mean())
+    else:
+        weight, base = np.zeros(x.workflows), 1.0
+    if kind in ("mean_ratio", "mean_latency"):
+        if ceiling <= base * (1 + ROUND_DOWN):
+            return PricedBound(min(base, ceiling), {}, 0, time.monotonic() - began)
+        market = _market(x, float(completed.max()), MEAN_CELLS, workers, seed)
+        slack = (completed - x.arrival - x.horizon) / x.horizon
+        escape = ESCAPE * max(float(slack.mean()), 1e-3) * x.horizon
+        found = mean_bound(
+            market, weight, escape, ceiling - base, stop, None if tell is None else lambda value: tell(base + value)
+        )
+        value = (base + found) * (1 - ROUND_DOWN)
+    elif kind == "misses":
+        scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
+        if objective.parameter < 1 - ROUND_DOWN:
+            return PricedBound(float(x.workflows), {}, 0, time.monotonic() - began)
+        market = _market(x, float((x.arrival + scale * x.horizon).max()), TAIL_CELLS, workers, seed)
+        value = float(misses_bound(market, scale, 0, stop, tell))
+    else:
+        if ceiling <= 1 + ROUND_DOWN:
+            return PricedBound(1.0 - ROUND_DOWN, {}, 0, time.monotonic() - began)
+        market = _market(x, float((x.arrival + ceiling * x.horizon).max()), TAIL_CELLS, workers, seed)
+        needed = x.workflows - objective.dropped(x.workflows)
+        value = tail_bound(market, needed, 1.0, ceiling, stop, tell) * (1 - ROUND_DOWN)
+    return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
+
+
+def _market(x: Relaxation, end: float, cells: int, workers: int, seed: int) -> Market:
+    return Market(x, end, cells=cells, fine_cells=FINE_CELLS, intervals=INTERVALS, workers=workers, seed=seed)
+
+
+def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:
+    if on_bound is None or objective.kind == "misses":
+        return on_bound
+    return lambda value: on_bound(value * (1 - ROUND_DOWN))
+
+
+def _binding(x: Relaxation, market: Market) -> dict[str, float]:
+    """Value of each resource's supply at the best prices, as a share of all."""
+    value = (market.rate * market.supply).sum(axis=1)
+    if value.sum() <= 0:
+        return {}
+    names = [f"prefill {gpu}" for gpu in x.prefill_gpus]
+    names += [f"decode {gpu}" for gpu in x.decode_gpus] + [f"KV cache {gpu}" for gpu in x.decode_gpus]
+    shares: dict[str, float] = {}
+    for name, share in zip(names, (value / value.sum()).tolist(), strict=True):
+        shares[name] = shares.get(name, 0.0) + share  # types may differ in links alone
+    return shares

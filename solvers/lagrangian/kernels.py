@@ -1,0 +1,616 @@
+"""The cheapest schedule of one workflow at given prices, by dynamic programming over slack.
+
+All times of a call are told from the earliest that they can be: slack. A schedule's slacks, rounded down to cells after
+adding one offset common to the workflow and uniform in a cell, keep their order, stay within one cell more than the
+largest slack, and are *on average* exact. Costs that are convex or interpolated between cells from below are therefore on
+average no more on the grid than in the schedule, so the cheapest path on the grid costs no more than any schedule:
+rounding costs one cell a workflow, not one a stage.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hexsched.engine.kernel import entry, kernel
+
+Array = np.ndarray[Any, Any]
+
+
+class Tables(NamedTuple):
+    """The arrays of a ``Relaxation`` that the kernels read."""
+
+    first_call: Array
+    head: Array
+    best: Array
+    first_child: Array
+    child: Array
+    is_last: Array
+    prefill: Array
+    before: Array
+    detour: Array
+    late: Array
+    transfer: Array
+    alone: Array
+    kv_share: Array
+    slot_share: Array
+    first_chunk: Array
+    chunk_alone: Array
+    chunk_slowest: Array
+    hull_first: Array
+    hull_extra: Array
+    hull_cost: Array
+
+
+class Prices(NamedTuple):
+    """Prices of the resources, constant in each of T intervals of ``width`` seconds from time 0, and 0 afterwards.
+
+    Resources are the prefill types, the decode types (use: of the batch), and the decode types again (KV cache).
+
+    Attributes
+    ----------
+    rate : (K + 2 L, T) float array
+        Price of one second of one instance.
+    paid : (K + 2 L, T + 1) float array
+        Price of one instance from time 0 to the end of each interval.
+    width : float
+    """
+
+    rate: Array
+    paid: Array
+    width: float
+
+
+class Scratch(NamedTuple):
+    """Room for one workflow: values and choices by call and cell, by chunk and cell."""
+
+    value: Array  # (calls, cells)
+    prefill_on: Array  # (calls, cells)
+    decode_on: Array
+    start: Array
+    after: Array  # (1, cells)
+    chunk: Array  # (chunks + 1, cells)
+    chunk_end: Array  # (L, chunks, cells) of a workflow
+    enter: Array  # (L, cells)
+    enter_last: Array  # (L,): the last cell from which decode can be in time
+    enter_at: Array  # (L, calls, cells)
+    reach: Array  # (L, calls): enter_last of each call
+    last: Array  # (calls,): last cell of completion
+    speed: Array  # (cells + 1,)
+
+
+class Shares(NamedTuple):
+    """A fractional schedule: every workflow a mixture of schedules of its own.
+
+    Attributes
+    ----------
+    use : (W, K + 2 L, T) float array
+        Seconds of instances that each workflow uses.
+    load, supply : (K + 2 L, T) float arrays
+        Sum of ``use`` as a share of ``supply``, which is 0 where a resource is left out.
+    kept, ends, cost : (W,) float arrays
+        Share of each workflow that is not dropped, its slack at the end, its cost when it was its turn.
+    fresh, fresh_end : (1, K + 2 L, T), (1,) float arrays
+        Scratch.
+    """
+
+    use: Array
+    load: Array
+    supply: Array
+    kept: Array
+    ends: Array
+    cost: Array
+    fresh: Array
+    fresh_end: Array
+
+
+ROUNDING = 1e-9  # of a cell: a limit this close above a cell is that cell
+
+STEEPEST = 30.0  # largest exponent of a price
+
+
+@kernel
+def paid_until(prices, r, t):
+    """Price of one instance of resource r from time 0 to t."""
+    x = t / prices.width
+    intervals = prices.rate.shape[1]
+    if x <= 0.0:
+        return 0.0
+    if x >= intervals:
+        return prices.paid[r, intervals]
+    k = int(x)
+    return prices.paid[r, k] + (x - k) * prices.width * prices.rate[r, k]
+
+
+@kernel
+def price_of(prices, r, begin, length):
+    """Price of ``length`` seconds of one instance of resource r from ``begin``."""
+    return paid_until(prices, r, begin + length) - paid_until(prices, r, begin)
+
+
+@kernel
+def chord_excess(prices, r, begin, length, cell):
+    """By how much the chord of ``price_of`` from ``begin`` to a cell later lies above it at most."""
+    left = price_of(prices, r, begin, length)
+    right = price_of(prices, r, begin + cell, length)
+    most = 0.0
+    for side in range(2):  # the price changes slope where the start, or the end, enters another interval
+        shift = side * length
+        k = int(math.ceil((begin + shift) / prices.width))
+        while k * prices.width < begin + cell + shift:
+            part = (k * prices.width - shift - begin) / cell
+            chord = left * (1.0 - part) + right * part
+            most = max(most, chord - price_of(prices, r, k * prices.width - shift, length))
+            k += 1
+    return most
+
+
+@kernel
+def cell_price(prices, r, begin, length, cell):
+    """Price of ``length`` seconds from a cell on; interpolated between cells it never exceeds the price in between."""
+    over = max(chord_excess(prices, r, begin - cell, length, cell), chord_excess(prices, r, begin, length, cell))
+    return price_of(prices, r, begin, length) - over
+
+
+@kernel
+def later(values, row, a, shift, last):
+    """``values[row]`` at ``a + shift`` cells, rounded down; inf after ``last``."""
+    k = a + int(math.floor(shift))
+    return values[row, k] if k <= last else math.inf
+
+
+@kernel
+def least_rate(prices, r, begin, end, known):
+    """min(known, the lowest price of resource r from begin to end)."""
+    intervals = prices.rate.shape[1]
+    first = max(int(math.floor(begin / prices.width)), 0)
+    last = int(math.ceil(end / prices.width)) - 1
+    if last >= intervals:
+        last = intervals - 1
+        known = min(known, 0.0)
+    for k in range(first, max(last, first) + 1):
+        known = min(known, prices.rate[r, k] if k < intervals else 0.0)
+    return known
+
+
+@kernel
+def speed_costs(tables, scratch, row, cell, cells):
+    """Use of a chunk that takes e cells longer than alone, e = 0 to cells: interpolated, never above the hull.
+
+    Between cells the chord of a convex function lies above it; where it does, both its ends are lowered by the most it
+    does. When that would go below 0 the function is shifted by a cell instead.
+    """
+    first, last = tables.hull_first[row], tables.hull_first[row + 1] - 1
+    speed = scratch.speed
+    corner = first
+    for e in range(cells + 1):
+        x = e * cell
+        while corner < last and tables.hull_extra[corner + 1] <= x:
+            corner += 1
+        if corner == last:
+            speed[e] = tables.hull_cost[last]
+        else:
+            part = (x - tables.hull_extra[corner]) / (tables.hull_extra[corner + 1] - tables.hull_extra[corner])
+            speed[e] = tables.hull_cost[corner] * (1.0 - part) + tables.hull_cost[corner + 1] * part
+    least = speed[cells]
+    corner = first
+    over_before = 0.0
+    negative = False
+    beyond = speed[cells]
+    at = speed[0]
+    for e in range(cells):
+        following = speed[e + 1]
+        over = 0.0
+        while corner <= last and tables.hull_extra[corner] < (e + 1) * cell:
+            part = tables.hull_extra[corner] / cell - e
+            if part > 0.0:
+                over = max(over, at * (1.0 - part) + following * part - tables.hull_cost[corner])
+            corner += 1
+        speed[e] = at - max(over, over_before)
+        negative = negative or speed[e] < 0.0
+        over_before = over
+        at = following
+    speed[cells] = beyond - over_before
+    if negative or speed[cells] < 0.0:
+        for e in range(cells):
+            speed[e] = _hull_at(tables, row, (e + 1) * cell)
+        speed[cells] = tables.hull_cost[last]
+    return least
+
+
+@kernel
+def _hull_at(tables, row, x):
+    first, last = tables.hull_first[row], tables.hull_first[row + 1] - 1
+    k = first
+    while k < last and tables.hull_extra[k + 1] <= x:
+        k += 1
+    if k == last:
+        return tables.hull_cost[last]
+    part = (x - tables.hull_extra[k]) / (tables.hull_extra[k + 1] - tables.hull_extra[k])
+    return tables.hull_cost[k] * (1.0 - part) + tables.hull_cost[k + 1] * part
+
+
+@kernel
+def decode_in_batch(tables, prices, scratch, c, x, chunk_row, cell, cells, last_cell, limit):
+    """Cost from the start of decode of c on type x to the end, for every cell of the start, in ``scratch.chunk[0]``."""
+    kinds, others = tables.prefill.shape[1], tables.before.shape[1]
+    first, stop = tables.first_chunk[c], tables.first_chunk[c + 1]
+    chunks = stop - first
+    for a in range(cells):
+        scratch.chunk[chunks, a] = later(scratch.after, 0, a, tables.late[c, x] / cell, last_cell)
+    end = tables.head[c] + tables.before[c, x]
+    for q in range(first, stop):
+        end += tables.chunk_alone[q, x]
+    share = tables.kv_share[c, x]
+    most = max(limit - tables.late[c, x], 0.0)  # slack at the end of any chunk
+    for q in range(stop - 1, first - 1, -1):
+        k = q - first
+        alone = tables.chunk_alone[q, x]
+        begin = end - alone
+        slowest = min(int(math.ceil(tables.chunk_slowest[q, x] / cell)), cells)
+        speed_costs(tables, scratch, q * others + x, cell, slowest)
+        for a in range(cells):
+            # the times of cell a are within a cell of it, and within the window
+            since, until = begin + max(a - 1, 0) * cell, end + min(a * cell, most)
+            rate = least_rate(prices, kinds + x, since, until, math.inf)
+            kv = least_rate(prices, kinds + others + x, since, until, math.inf)
+            best, at = math.inf, -1
+            for b in range(a, min(cells, a + slowest + 1)):
+                following = scratch.chunk[k + 1, b]
+                since, until = end + min(b * cell, most), end + min((b + 1) * cell, most)
+                rate = least_rate(prices, kinds + x, since, until, rate)
+                kv = least_rate(prices, kinds + others + x, since, until, kv)
+                if following == math.inf:
+                    break
+                cost = rate * scratch.speed[b - a] + kv * share * (alone + (b - a) * cell) + following
+                if cost < best:
+                    best, at = cost, b
+            scratch.chunk[k, a] = best
+            scratch.chunk_end[x, chunk_row + k, a] = at
+        end = begin
+
+
+@kernel
+def decode_fixed(tables, prices, scratch, c, x, cell, cells, last_cell):
+    """As ``decode_in_batch``, where decode times are fixed: slots and KV cache are held from admission on."""
+    kinds, others = tables.prefill.shape[1], tables.before.shape[1]
+    stay = tables.transfer[c, x] + tables.alone[c, x]
+    begin = tables.head[c] + tables.before[c, x] - tables.transfer[c, x]
+    for a in range(cells):
+        cost = later(scratch.after, 0, a, tables.late[c, x] / cell, last_cell)
+        if cost < math.inf:
+            cost += tables.slot_share[x] * cell_price(prices, kinds + x, begin + a * cell, stay, cell)
+            cost += tables.kv_share[c, x] * cell_price(prices, kinds + others + x, begin + a * cell, stay, cell)
+        scratch.chunk[0, a] = cost
+
+
+@kernel
+def plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last_cell, limit, end_cost):
+    """Cost of c and of all calls under it, by the cell of its release."""
+    kinds, others = tables.prefill.shape[1], tables.before.shape[1]
+    row = c - tables.first_call[w]
+    base = tables.first_call[w]
+    scratch.last[row] = last_cell
+    for a in range(cells):
+        after = 0.0 if a <= last_cell else math.inf
+        if tables.is_last[c]:
+            after += end_cost * a * cell
+        for k in range(tables.first_child[c], tables.first_child[c + 1]):
+            after += scratch.value[tables.child[k] - base, a]
+        scratch.after[0, a] = after
+    for x in range(others):
+        if tables.late[c, x] == math.inf:
+            for a in range(cells):
+                scratch.enter[x, a] = math.inf
+            scratch.enter_last[x] = -1
+            continue
+        if fixed:
+            decode_fixed(tables, prices, scratch, c, x, cell, cells, last_cell)
+        else:
+            decode_in_batch(tables, prices, scratch, c, x, chunk_row, cell, cells, last_cell, limit)
+        best, at = math.inf, -1
+        scratch.enter_last[x] = -1
+        for a in range(cells - 1, -1, -1):  # it may wait to be admitted
+            if scratch.enter_last[x] < 0 and scratch.chunk[0, a] < math.inf:
+                scratch.enter_last[x] = a
+            if scratch.chunk[0, a] < best:
+                best, at = scratch.chunk[0, a], a
+            scratch.enter[x, a] = best
+            scratch.enter_at[x, row, a] = at
+        scratch.reach[x, row] = scratch.enter_last[x]
+    best, on, to, at = math.inf, -1, -1, -1
+    for a in range(cells - 1, -1, -1):  # it may wait for its prefill
+        for k in range(kinds):
+            paid = math.inf
+            for x in range(others):
+                if tables.detour[c, k, x] == math.inf:
+                    continue
+                then = later(scratch.enter, x, a, tables.detour[c, k, x] / cell, scratch.enter_last[x])
+                if then == math.inf:
+                    continue
+                if paid == math.inf:
+                    paid = cell_price(prices, k, tables.head[c] + a * cell, tables.prefill[c, k], cell)
+                if paid + then < best:
+                    best, on, to, at = paid + then, k, x, a
+        scratch.value[row, a] = best
+        scratch.prefill_on[row, a] = on
+        scratch.decode_on[row, a] = to
+        scratch.start[row, a] = at
+
+
+@kernel
+def add_use(prices, use, w, r, begin, end, share):
+    """Add what an instance is used between begin and end to ``use[w, r]``."""
+    intervals = prices.rate.shape[1]
+    k = max(int(math.floor(begin / prices.width)), 0)
+    while k < intervals and k * prices.width < end:
+        inside = min(end, (k + 1) * prices.width) - max(begin, k * prices.width)
+        if inside > 0.0:
+            use[w, r, k] += share * inside
+        k += 1
+
+
+@kernel
+def add_use_at_least(prices, use, w, r, begin, end, seconds):
+    """Add ``seconds`` of use where the price is lowest between begin and end."""
+    intervals = prices.rate.shape[1]
+    first = max(int(math.floor(begin / prices.width)), 0)
+    last = max(int(math.ceil(end / prices.width)) - 1, first)
+    if last >= intervals:
+        return
+    at = first
+    for k in range(first, last + 1):
+        if prices.rate[r, k] < prices.rate[r, at]:
+            at = k
+    # spread over all intervals at that price: any choice is a subgradient, this one is steadier
+    alike = 0
+    for k in range(first, last + 1):
+        alike += prices.rate[r, k] == prices.rate[r, at]
+    for k in range(first, last + 1):
+        if prices.rate[r, k] == prices.rate[r, at]:
+            use[w, r, k] += seconds / alike
+
+
+@kernel
+def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends, released):
+    """Follow the choices from the roots and add up what they use; the slack at the end of the critical path."""
+    kinds, others = tables.prefill.shape[1], tables.before.shape[1]
+    base = tables.first_call[w]
+    first_chunk = tables.first_chunk[base]
+    for c in range(base, tables.first_call[w + 1]):
+        place = c - base
+        a = released[c]
+        k, x, a = scratch.prefill_on[place, a], scratch.decode_on[place, a], scratch.start[place, a]
+        begin = tables.head[c] + a * cell
+        add_use(prices, use, row, k, begin, begin + tables.prefill[c, k], 1.0)
+        a = scratch.enter_at[
+            x, place, min(a + int(math.floor(tables.detour[c, k, x] / cell + 0.5)), scratch.reach[x, place])
+        ]
+        begin = tables.head[c] + tables.before[c, x]
+        if fixed:
+            admitted = begin + a * cell - tables.transfer[c, x]
+            end = begin + a * cell + tables.alone[c, x]
+            add_use(prices, use, row, kinds + x, admitted, end, tables.slot_share[x])
+            add_use(prices, use, row, kinds + others + x, admitted, end, tables.kv_share[c, x])
+        else:
+            for q in range(tables.first_chunk[c], tables.first_chunk[c + 1]):
+                b = scratch.chunk_end[x, q - first_chunk, a]
+                end = begin + tables.chunk_alone[q, x]
+                seconds = _hull_at(tables, q * others + x, (b - a) * cell)
+                most = max(limit[c] - tables.late[c, x], 0.0)
+                since, until = begin + max(a - 1, 0) * cell, end + min((b + 1) * cell, most)
+                add_use_at_least(prices, use, row, kinds + x, since, until, seconds)
+                add_use(prices, use, row, kinds + others + x, begin + a * cell, end + b * cell, tables.kv_share[c, x])
+                begin, a = end, b
+        a = min(a + int(math.floor(tables.late[c, x] / cell + 0.5)), scratch.last[place])
+        if tables.is_last[c]:
+            ends[row] = a * cell
+        for y in range(tables.first_child[c], tables.first_child[c + 1]):
+            released[tables.child[y]] = a
+
+
+@kernel
+def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, end_cost, escape, use, row, ends, released):
+    """Cheapest cost of workflow w; what that schedule uses, in ``use[row]``, and its slack at the end, in ``ends[row]``.
+
+    A workflow may also use nothing and end ``escape`` seconds late; inf when that is ruled out and it cannot be in time.
+    """
+    base, end = tables.first_call[w], tables.first_call[w + 1]
+    for r in range(use.shape[1]):
+        for k in range(use.shape[2]):
+            use[row, r, k] = 0.0
+    ends[row] = escape if escape < math.inf else 0.0
+    otherwise = end_cost * escape if escape < math.inf else math.inf
+    cells = 0
+    for c in range(base, end):
+        if limit[c] < 0.0:
+            return otherwise
+        cells = max(cells, int(math.ceil(limit[c] / cell - ROUNDING)) + 1)
+    cells = min(cells, scratch.value.shape[1])
+    first_chunk = tables.first_chunk[base]
+    for c in range(end - 1, base - 1, -1):
+        last_cell = min(int(math.ceil(limit[c] / cell - ROUNDING)), cells - 1)
+        chunk_row = tables.first_chunk[c] - first_chunk
+        plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last_cell, limit[c], end_cost)
+    for c in range(base, end):
+        released[c] = -1
+    for c in range(base, end):
+        for y in range(tables.first_child[c], tables.first_child[c + 1]):
+            released[tables.child[y]] = 0
+    total = 0.0
+    for c in range(base, end):
+        if released[c] < 0:
+            total += scratch.value[c - base, 0]
+        released[c] = 0
+    if total >= otherwise:
+        return otherwise
+    trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends, released)
+    return total
+
+
+@entry
+def plan_workflows(
+    tables, prices, scratch, fixed, first, stop, limit, cell, end_cost, escape, cost, use, ends, released
+):
+    """Cheapest cost of workflows first to stop - 1, and what their cheapest schedules use.
+
+    Parameters
+    ----------
+    limit : (N,) float array
+        Largest slack of the completion of each call, seconds; below 0 when it cannot be in time.
+    cell : (W,) float array
+        Seconds of a cell.
+    end_cost : (W,) float array
+        Cost of a second of slack at the end of the critical path.
+    escape : (W,) float array
+        Slack at which a workflow uses nothing; inf when it must be in time.
+    cost : (W,) float array, written
+        inf when a workflow cannot be in time.
+    use : (W, K + 2 L, T) float array, written
+    ends : (W,) float array, written
+        Slack at the end of the critical path.
+    released : (N,) int array, written
+        Cell of each release.
+    """
+    for w in range(first, stop):
+        cost[w] = plan_workflow(
+            tables, prices, scratch, fixed, w, limit, cell[w], end_cost[w], escape[w], use, w, ends, released
+        )
+
+
+@kernel
+def set_prices(prices, load, supply, level, sharpness):
+    """Prices proportional to exp(sharpness load): of total value 1 when ``level`` is 0, else ``level`` where the load is 1."""
+    highest = 1.0 if level > 0.0 else -math.inf
+    if level == 0.0:
+        for r in range(load.shape[0]):
+            for k in range(load.shape[1]):
+                highest = max(highest, load[r, k])
+    total = 0.0
+    for r in range(load.shape[0]):
+        for k in range(load.shape[1]):
+            weight = 0.0
+            if supply[r, k] > 0.0:
+                weight = math.exp(min(sharpness * (load[r, k] - highest), STEEPEST))
+            prices.rate[r, k] = weight
+            total += weight
+    scale = level if level > 0.0 else 1.0 / total
+    for r in range(load.shape[0]):
+        paid = 0.0
+        for k in range(load.shape[1]):
+            if supply[r, k] > 0.0:
+                prices.rate[r, k] *= scale / supply[r, k]
+            prices.paid[r, k] = paid
+            paid += prices.rate[r, k] * prices.width
+        prices.paid[r, load.shape[1]] = paid
+
+
+@kernel
+def best_step(load, supply, old, new, w, kept, level, end_change, sharpness):
+    """Where on the way from ``old[w]`` to ``kept new[0]`` the potential is least, 0 to 1.
+
+    The potential is log sum exp(sharpness load), or with a ``level`` the sum of weighted slacks plus
+    level / sharpness sum exp(sharpness (load - 1)).
+    """
+    low, high = 0.0, 1.0
+    step = 1.0
+    for _ in range(8):
+        highest = 1.0 if level > 0.0 else -math.inf
+        if level == 0.0:
+            for r in range(load.shape[0]):
+                for k in range(load.shape[1]):
+                    if supply[r, k] > 0.0:
+                        change = (kept * new[0, r, k] - old[w, r, k]) / supply[r, k]
+                        highest = max(highest, load[r, k] + step * change)
+        slope = 0.0
+        for r in range(load.shape[0]):
+            for k in range(load.shape[1]):
+                if supply[r, k] > 0.0:
+                    change = (kept * new[0, r, k] - old[w, r, k]) / supply[r, k]
+                    if change != 0.0:
+                        slope += change * math.exp(min(sharpness * (load[r, k] + step * change - highest), STEEPEST))
+        if level > 0.0:
+            slope = level * slope + end_change
+        if slope > 0.0:
+            high = step
+        else:
+            low = step
+        if low == 1.0:
+            return 1.0
+        step = (low + high) / 2.0
+    return step
+
+
+@entry
+def rebalance(
+    tables,
+    prices,
+    scratch,
+    fixed,
+    order,
+    limit,
+    cell,
+    end_weight,
+    escape,
+    drop_cost,
+    change_step,
+    sharpness,
+    level,
+    state,
+    released,
+):
+    """Let one workflow after another move some of its work to where it is cheap; prices follow at once.
+
+    Block-coordinate Frank-Wolfe on the soft maximum of all loads (Lacoste-Julien et al., 2013).
+
+    Parameters
+    ----------
+    order : (W,) int array
+        Who moves when.
+    end_weight : (W,) float array
+        Cost of a second of slack at the end.
+    drop_cost : float
+        A workflow that costs more than this is dropped.
+    change_step : float
+        How far a workflow goes when it is dropped or taken up again.
+    level : float
+        0 to balance loads alone; else what a resource costs at load 1, in the unit of weighted slack.
+    state : Shares
+        Changed.
+    """
+    use, fresh, load, supply = state.use, state.fresh, state.load, state.supply
+    for position in range(order.shape[0]):
+        w = order[position]
+        set_prices(prices, load, supply, level, sharpness)
+        state.cost[w] = plan_workflow(
+            tables,
+            prices,
+            scratch,
+            fixed,
+            w,
+            limit,
+            cell[w],
+            end_weight[w],
+            escape[w],
+            fresh,
+            0,
+            state.fresh_end,
+            released,
+        )
+        keep = 1.0 if state.cost[w] <= drop_cost else 0.0
+        end_change = (state.fresh_end[0] - state.ends[w]) * end_weight[w]
+        if keep != state.kept[w]:
+            step = 1.0 if keep == 0.0 and state.kept[w] < 0.01 else change_step
+        else:
+            step = best_step(load, supply, use, fresh, w, keep, level, end_change, sharpness)
+        state.kept[w] += step * (keep - state.kept[w])
+        state.ends[w] += step * (state.fresh_end[0] - state.ends[w])
+        for r in range(load.shape[0]):
+            for k in range(load.shape[1]):
+                change = step * (keep * fresh[0, r, k] - use[w, r, k])
+                if change != 0.0:
+                    use[w, r, k] += change
+                    if supply[r, k] > 0.0:
+                        load[r, k] += change / supply[r, k]

@@ -1,0 +1,120 @@
+"""All workflows at given prices, on several threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from solvers.lagrangian.kernels import Prices, Scratch, Tables, plan_workflows
+from solvers.lagrangian.relaxation import Relaxation
+
+Array = np.ndarray[Any, Any]
+
+BLOCKS_PER_WORKER = 4  # workflows differ in size, so each worker takes several blocks
+EPSILON = 1e-9  # relative to the latest time: windows are wider by this, so that rounding closes none
+
+
+class Planner:
+    """Evaluates prices.
+
+    Parameters
+    ----------
+    relaxation : Relaxation
+    cells : int
+        Cells of slack of each workflow.
+    intervals : int
+        Price intervals.
+    workers : int
+        Threads; the result does not depend on them.
+    """
+
+    def __init__(self, relaxation: Relaxation, cells: int, intervals: int, workers: int) -> None:
+        self.relaxation, self.cells, self.intervals = relaxation, cells, intervals
+        x = relaxation
+        self.tables = Tables(
+            *(getattr(x, name) for name in Tables._fields if not name.startswith("hull_")),
+            hull_first=x.hulls.first,
+            hull_extra=x.hulls.extra,
+            hull_cost=x.hulls.cost,
+        )
+        self.resources = len(x.prefill_count) + 2 * len(x.decode_count)
+        self._workers = workers
+        self._cost, self._ends = np.zeros(x.workflows), np.zeros(x.workflows)
+        self._use = np.zeros((x.workflows, self.resources, intervals))
+        self._released = np.zeros(len(x.head), np.int64)
+        share = np.cumsum(np.diff(x.first_call)) / len(x.head)
+        cuts = np.searchsorted(share, np.linspace(0, 1, BLOCKS_PER_WORKER * workers + 1)[1:-1])
+        self._blocks = np.unique(np.concatenate([[0], cuts, [x.workflows]]))
+        self._free = [self.scratch() for _ in range(workers)]
+
+    def scratch(self) -> Scratch:
+        """Room for the dynamic program of one workflow."""
+        x, wide = self.relaxation, self.cells + 2
+        calls = int(np.diff(x.first_call).max())
+        kinds = len(x.decode_count)
+        return Scratch(
+            value=np.zeros((calls, wide)),
+            prefill_on=np.zeros((calls, wide), np.int64),
+            decode_on=np.zeros((calls, wide), np.int64),
+            start=np.zeros((calls, wide), np.int64),
+            after=np.zeros((1, wide)),
+            chunk=np.zeros((int(np.diff(x.first_chunk).max()) + 1, wide)),
+            chunk_end=np.zeros((kinds, int(np.diff(x.first_chunk[x.first_call]).max()), wide), np.int64),
+            enter=np.zeros((kinds, wide)),
+            enter_last=np.zeros(kinds, np.int64),
+            enter_at=np.zeros((kinds, calls, wide), np.int64),
+            reach=np.zeros((kinds, calls), np.int64),
+            last=np.zeros(calls, np.int64),
+            speed=np.zeros(wide + 1),
+        )
+
+    def prices(self, rate: Array, width: float) -> Prices:
+        """Prices from the rates, (K + 2 L, T), of intervals of ``width`` seconds."""
+        paid = np.concatenate([np.zeros((len(rate), 1)), np.cumsum(rate * width, axis=1)], axis=1)
+        return Prices(np.ascontiguousarray(rate), paid, float(width))
+
+    def windows(self, latest: Array) -> tuple[Array, Array]:
+        """Largest slack of each call, (N,), and the length of a cell of each workflow, (W,), from latest completions."""
+        x = self.relaxation
+        limit = latest[x.workflow] - x.tail - x.head - x.best + EPSILON * max(float(latest.max()), 1.0)
+        most = np.maximum.reduceat(limit, x.first_call[:-1])
+        # the slack of the critical path in whole cells: it is that of most calls, and then nothing is rounded
+        path = np.minimum.reduceat(limit, x.first_call[:-1])
+        whole = np.floor(self.cells * path / np.maximum(most, EPSILON))
+        cell = np.where(whole >= 1, path / np.maximum(whole, 1), most / self.cells)
+        return limit, np.maximum(cell, EPSILON)
+
+    def plan(self, prices: Prices, latest: Array, end_cost: Array, escape: Array) -> tuple[Array, Array]:
+        """Cheapest cost of each workflow, (W,), and its use, (W, K + 2 L, T); valid until the next call.
+
+        Parameters
+        ----------
+        prices : Prices
+        latest : (W,) float array
+            Latest completion of each workflow.
+        end_cost : (W,) float array
+            Cost of each second after the earliest end.
+        escape : (W,) float array
+            Seconds late at which a workflow uses nothing; inf when it must be in time.
+        """
+        limit, cell = self.windows(latest)
+        ends = zip(self._blocks[:-1], self._blocks[1:], strict=True)
+
+        def block(first: int, stop: int) -> None:
+            scratch = self._free.pop()
+            plan_workflows(
+                self.tables, prices, scratch, self.relaxation.fixed, first, stop, limit, cell, end_cost, escape,
+                self._cost, self._use, self._ends, self._released,
+            )  # fmt: skip
+            self._free.append(scratch)
+
+        if self._workers == 1:
+            for first, stop in ends:
+                block(first, stop)
+        else:
+            with ThreadPoolExecutor(self._workers) as pool:
+                for done in [pool.submit(block, first, stop) for first, stop in ends]:
+                    done.result()
+        return self._cost, self._use

@@ -1,0 +1,183 @@
+"""The priced relaxation: never above any schedule, and close where it should be."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instances import call, corner_instances, one_pair, workflow
+from msgspec.structs import replace
+
+from hexsched.engine.horizon import horizons
+from hexsched.simulator import simulate
+from solvers.lagrangian import priced_bound
+from solvers.lagrangian.kernels import STEEPEST
+from solvers.lagrangian.planner import Planner
+from solvers.lagrangian.relaxation import _lower_hull, relax
+from solvers.objective import objective
+
+OBJECTIVES = ("max_ratio", "req(0.5)", "req(0.8)", "mean_ratio", "mean_latency", "misses(1.3)", "misses(2)")
+POLICIES = ("hexagent", "workflow-llf", "sjf", "fcfs@random", "critical-path")
+SECONDS = 0.3
+
+
+def value_of(instance, run, name):
+    return objective(name).value(run.arrival, run.completed, run.horizon)
+
+
+@settings(max_examples=40, deadline=None)
+@given(corner_instances(workflows=(1, 7), calls=(1, 6)), st.sampled_from(OBJECTIVES), st.integers(0, 99))
+def test_no_policy_beats_it(instance, name, seed):
+    found = priced_bound(instance, objective(name), SECONDS, seed=seed)
+    for policy in POLICIES:
+        value = value_of(instance, simulate(instance, policy, seed=seed), name)
+        assert found.value <= value * (1 + 1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(corner_instances(workflows=(2, 6), calls=(1, 5)), st.integers(0, 2**32 - 1), st.floats(1.0, 1.6))
+def test_a_schedule_pays_at_least_what_the_programs_say_at_any_prices(instance, seed, spread):
+    """The heart of the proof: at any prices at all, what a real schedule uses costs no less than the cheapest plan."""
+    rng = np.random.default_rng(seed)
+    x = relax(instance)
+    run = simulate(instance, str(rng.choice(POLICIES)), seed=seed % 1000)
+    latest = run.completed * spread
+    intervals = int(rng.integers(1, 12))
+    planner = Planner(x, int(rng.integers(1, 40)), intervals, 1)
+    width = float(latest.max()) / intervals
+    rate = rng.exponential(size=(planner.resources, intervals)) * rng.integers(
+        0, 2, size=(planner.resources, intervals)
+    )
+    none = np.zeros(x.workflows)
+    cost, _ = planner.plan(planner.prices(rate, width), latest, none, np.full_like(none, np.inf))
+    assert float(cost.sum()) <= paid(instance, x, run, rate, width) * (1 + 1e-9) + 1e-12
+
+
+def paid(instance, x, run, rate, width):
+    """What the supply costs in the intervals in which the schedule uses all of it, and its share elsewhere: from the schedule alone.
+
+    Decode use is bounded from above by the time that an instance has anything in its batch.
+    """
+    prefill_types, decode_types = type_of(instance)
+    kinds, others = len(x.prefill_count), len(x.decode_count)
+    calls = {(w.workflow_id, c.call_id): c for w in instance.workflows for c in w.calls}
+    total = 0.0
+    batches = {}
+    for row in run.schedule.calls:
+        one = calls[row.workflow_id, row.call_id]
+        k, j = prefill_types[row.prefill_instance], decode_types[row.decode_instance]
+        server = next(d for d in instance.decode if d.id == row.decode_instance)
+        total += integral(rate[k], width, row.prefill_start, row.prefill_end)
+        held = (one.prompt_tokens + one.output_tokens) / server.kv_capacity_tokens
+        total += held * integral(rate[kinds + others + j], width, row.admitted, row.decode_end)
+        if instance.decode_model == "fixed":
+            total += integral(rate[kinds + j], width, row.admitted, row.decode_end) / server.max_batch
+        else:
+            batches.setdefault(row.decode_instance, []).append((row.decode_start, row.decode_end))
+    for name, spans in batches.items():
+        for start, end in union(spans):
+            total += integral(rate[kinds + decode_types[name]], width, start, end)
+    return total
+
+
+def type_of(instance):
+    links = {(x.source, x.to): (x.latency, x.bandwidth) for x in instance.links}
+    prefill, decode = {}, {}
+    first, second = {}, {}
+    for i in instance.prefill:
+        key = (i.prefill_coeffs, *(links[i.id, j.id] for j in instance.decode))
+        prefill[i.id] = first.setdefault(key, len(first))
+    for j in instance.decode:
+        own = (j.decode_coeffs, j.batch_curve, j.fixed_iteration_time, j.kv_capacity_tokens, j.max_batch)
+        key = (own, *(links[i.id, j.id] for i in instance.prefill))
+        decode[j.id] = second.setdefault(key, len(second))
+    return prefill, decode
+
+
+def integral(rate, width, start, end):
+    edges = np.arange(len(rate) + 1) * width
+    return float(rate @ np.maximum(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0.0))
+
+
+def union(spans):
+    joined = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], end)
+        else:
+            joined.append([start, end])
+    return joined
+
+
+@pytest.mark.parametrize("decode_model", ["fluid", "fixed"])
+def test_work_that_cannot_be_done_side_by_side_is_noticed(decode_model):
+    """Two equal calls at once on one prefill instance: the second waits for all of the first's prefill."""
+    instance = one_pair(
+        workflow("a", 0.0, call("x", 50, 1)), workflow("b", 0.0, call("x", 50, 1)), decode_model=decode_model
+    )
+    (h,) = set(horizons(instance).values())
+    prefill = instance.prefill[0].prefill_seconds(50, 0)
+    exact = 1 + prefill / h
+    found = priced_bound(instance, objective("max_ratio"), 5.0)
+    assert 1 + 0.6 * (exact - 1) <= found.value <= exact * (1 + 1e-9)
+    mean = priced_bound(instance, objective("mean_ratio"), 5.0)
+    assert 1 + 0.3 * (exact - 1) / 2 <= mean.value <= 1 + (exact - 1) / 2 * (1 + 1e-9)
+
+
+def test_a_batch_is_slower_for_all_of_it():
+    """Long decodes together in the only batch: speed, not prefill, decides."""
+    flows = [workflow(f"w{k}", 0.0, call("x", 1, 100)) for k in range(6)]
+    instance = one_pair(*flows, decode_coeffs=(0.1, 1.0, 0.0), max_batch=6)
+    found = priced_bound(instance, objective("max_ratio"), 5.0)
+    value = simulate(instance, "hexagent").metrics.max_ratio
+    assert 0.6 * value <= found.value <= value
+    assert max(found.binding, key=found.binding.get) == "decode X"
+
+
+def test_what_binds_adds_up():
+    instance = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)))
+    found = priced_bound(instance, objective("max_ratio"), 2.0)
+    assert sum(found.binding.values()) == pytest.approx(1.0)
+    assert max(found.binding, key=found.binding.get) == "prefill X"
+
+
+def test_threads_change_nothing(monkeypatch):
+    instance = one_pair(*(workflow(f"w{k}", float(k), call("x", 40 + k, 5), call("y", 30, 3, "x")) for k in range(9)))
+    x = relax(instance)
+    rate = np.random.default_rng(0).exponential(size=(3, 7))
+    none = np.zeros(x.workflows)
+    latest = x.arrival + 2 * x.horizon
+    results = []
+    for workers in (1, 3):
+        planner = Planner(x, 30, 7, workers)
+        cost, use = planner.plan(planner.prices(rate, 5.0), latest, none, np.full_like(none, np.inf))
+        results.append((cost.copy(), use.copy()))
+    assert np.array_equal(results[0][0], results[1][0])
+    assert np.array_equal(results[0][1], results[1][1])
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 9)), min_size=1, max_size=30))
+def test_the_hull_is_below_every_point(points):
+    xs = np.sort(np.array([0.0] + [p[0] for p in points]))
+    ys = np.array([9.0] + [p[1] for p in points])
+    hx, hy = _lower_hull(xs, ys)
+    assert hx[0] == 0.0
+    assert np.all(np.diff(hx) > 0)
+    assert np.all(np.diff(hy) < 0)
+    assert np.all(np.interp(xs, hx, hy) <= ys + 1e-9)
+
+
+def test_a_useless_workflow_is_dropped():
+    """req(q) may leave out the one workflow that cannot be in time beside the others."""
+    small = [workflow(f"w{k}", 20.0 * k, call("x", 10, 2)) for k in range(4)]
+    instance = one_pair(*small, workflow("big", 0.0, call("x", 10, 2)))
+    assert priced_bound(instance, objective("req(0.8)"), 1.0).value == pytest.approx(1.0, abs=1e-5)
+    assert priced_bound(instance, objective("max_ratio"), 1.0).value > 1.02
+
+
+def test_late_arrivals_and_no_time():
+    instance = one_pair(workflow("a", 3.0, call("x", 5, 5)), workflow("b", 3.0, call("x", 5, 5)))
+    early = priced_bound(instance, objective("max_ratio"), 1e-6)
+    assert 1 - 1e-5 <= early.value <= simulate(instance, "hexagent").metrics.max_ratio
+    shifted = replace(instance, workflows=tuple(replace(w, arrival=w.arrival + 1000.0) for w in instance.workflows))
+    assert priced_bound(shifted, objective("misses(0.5)"), 1.0).value == 2.0
+    assert STEEPEST < 700  # exp of it is finite
