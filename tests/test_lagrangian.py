@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from hexsched.engine.horizon import horizons
 from hexsched.simulator import simulate
 from solvers.lagrangian import priced_bound
-from solvers.lagrangian.kernels import STEEPEST
+from solvers.lagrangian.kernels import STEEPEST, speed_hulls
 from solvers.lagrangian.planner import Planner
-from solvers.lagrangian.relaxation import _lower_hull, relax
+from solvers.lagrangian.relaxation import relax
 from solvers.objective import objective
 
 OBJECTIVES = ("max_ratio", "req(0.5)", "req(0.8)", "mean_ratio", "mean_latency", "misses(1.3)", "misses(2)")
@@ -53,9 +53,9 @@ def test_a_schedule_pays_at_least_what_the_programs_say_at_any_prices(instance, 
 
 
 def paid(instance, x, run, rate, width):
-    """What the supply costs in the intervals in which the schedule uses all of it, and its share elsewhere: from the schedule alone.
+    """What the schedule pays at most, from its times alone.
 
-    Decode use is bounded from above by the time that an instance has anything in its batch.
+    For the use of a batch, all the time that an instance has anything in it.
     """
     prefill_types, decode_types = type_of(instance)
     kinds, others = len(x.prefill_count), len(x.decode_count)
@@ -155,15 +155,19 @@ def test_threads_change_nothing(monkeypatch):
     assert np.array_equal(results[0][1], results[1][1])
 
 
-@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 9)), min_size=1, max_size=30))
-def test_the_hull_is_below_every_point(points):
-    xs = np.sort(np.array([0.0] + [p[0] for p in points]))
-    ys = np.array([9.0] + [p[1] for p in points])
-    hx, hy = _lower_hull(xs, ys)
-    assert hx[0] == 0.0
-    assert np.all(np.diff(hx) > 0)
-    assert np.all(np.diff(hy) < 0)
-    assert np.all(np.interp(xs, hx, hy) <= ys + 1e-9)
+@given(st.lists(st.floats(0, 5), min_size=1, max_size=30), st.floats(0, 3), st.floats(1, 200))
+def test_the_hull_is_below_every_speed(steps, least, tokens):
+    seconds = 0.01 + np.cumsum([0.0, *steps])[None, :]
+    width = seconds.shape[1]
+    corners, extra, cost = np.zeros((1, 1), np.int64), np.zeros((1, 1, width)), np.zeros((1, 1, width))
+    speed_hulls(seconds, np.array([[width]]), 1e-12, np.array([tokens]), np.array([[least]]), corners, extra, cost)
+    x, y = extra[0, 0, : corners[0, 0]], cost[0, 0, : corners[0, 0]]
+    assert x[0] == 0.0
+    assert np.all(np.diff(x) > 0)
+    assert np.all(np.diff(y) < 0)
+    points = tokens * (seconds[0] - seconds[0, 0])
+    use = tokens * (seconds[0] + least) / np.arange(1, width + 1)
+    assert np.all(np.interp(points, x, y) <= use * (1 + 1e-9))
 
 
 def test_a_useless_workflow_is_dropped():

@@ -92,8 +92,8 @@ class Market:
         change_step = max(2.0 / (self.passes + 2), 0.1)
         order = self._random.permutation(workflows)
         rebalance(
-            self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, end_weight, escape,
-            self._drop_cost, change_step, sharpness, level, shares, self._released,
+            self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, end_weight,
+            escape, self._drop_cost, change_step, sharpness, level, shares, self._released,
         )  # fmt: skip
         shares.load[:] = shares.use.sum(axis=0) / self.supply  # without the rounding of many small changes
         if needed < workflows:
@@ -124,7 +124,8 @@ def tail_bound(
     """A scale that no schedule with ``needed`` workflows in time can go below.
 
     Prices are improved at a scale that is just beyond what has been proved; then the largest scale is looked for that
-    they refute. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``stop`` on the monotonic clock.
+    they refute. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``stop`` a time of the
+    monotonic clock.
     """
     x = market.relaxation
     best, best_rate = start, market.rate
@@ -204,8 +205,8 @@ def mean_bound(
 ) -> float:
     """The least that sum_w weight_w slack_w, the slack at the end of each critical path, can be.
 
-    ``ceiling`` is a value that a schedule has. At prices whose supply costs p, no schedule has less than sum_w cost_w - p
-    (weak duality).
+    ``ceiling`` is a value that a schedule has. At prices whose supply costs p, no schedule has less than
+    sum_w cost_w - p (weak duality).
 
     Parameters
     ----------

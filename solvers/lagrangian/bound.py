@@ -56,8 +56,8 @@ def priced_bound(
     """A value that no schedule of the instance can beat, by Lagrangian relaxation of all capacities.
 
     Give every second of every type of machine a price. A schedule that keeps to the capacities pays no more for what it
-    uses than all supply is worth. Freed from capacities, workflows do not meet, and each one's cheapest schedule, with its
-    precedences (a forest of them), delays, places and speeds, is a dynamic program (``kernels``). So for *any* prices:
+    uses than all supply is worth. Freed from capacities, workflows do not meet, and the cheapest schedule of each, with
+    its precedences (a forest of them), delays, places and speeds, is a dynamic program (``kernels``). For *any* prices:
 
     - tails: when the cheapest ``needed`` workflows that are in time for scale s cost more than the supply, no schedule
       has so many workflows in time. ``req(q)`` needs all but floor((1 - q) W) of them, whichever those are;
@@ -86,8 +86,8 @@ def priced_bound(
     References
     ----------
     Held and Karp, The traveling-salesman problem and minimum spanning trees: part II, 1971. Moehring, Schulz, Stork and
-    Uetz, Solving project scheduling problems by minimum cut computations, Management Science 49, 2003, price resources of
-    projects in the same way. Lacoste-Julien, Jaggi, Schmidt and Pletscher, Block-coordinate Frank-Wolfe, ICML 2013.
+    Uetz, Solving project scheduling problems by minimum cut computations, 2003, price the resources of projects in the
+    same way. Lacoste-Julien, Jaggi, Schmidt and Pletscher, Block-coordinate Frank-Wolfe optimization, 2013.
     """
     began = time.monotonic()
     stop = began + time_limit

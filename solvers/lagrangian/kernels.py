@@ -1,10 +1,10 @@
 """The cheapest schedule of one workflow at given prices, by dynamic programming over slack.
 
-All times of a call are told from the earliest that they can be: slack. A schedule's slacks, rounded down to cells after
-adding one offset common to the workflow and uniform in a cell, keep their order, stay within one cell more than the
-largest slack, and are *on average* exact. Costs that are convex or interpolated between cells from below are therefore on
-average no more on the grid than in the schedule, so the cheapest path on the grid costs no more than any schedule:
-rounding costs one cell a workflow, not one a stage.
+All times of a call are told from the earliest that they can be: slack. Take a schedule, and round its slacks down to
+cells after adding an offset that is common to the workflow and uniform in a cell. They keep their order, stay within one
+cell more than the largest slack, and are *on average* exact. The kernels charge costs whose interpolation between cells is
+nowhere above the true cost, so on average over the offset the rounded schedule pays no more than the true one, and the
+cheapest path on the grid pays no more than that. Rounding costs at most a cell a workflow, not one a stage.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def chord_excess(prices, r, begin, length, cell):
     most = 0.0
     for side in range(2):  # the price changes slope where the start, or the end, enters another interval
         shift = side * length
-        k = int(math.ceil((begin + shift) / prices.width))
+        k = math.ceil((begin + shift) / prices.width)
         while k * prices.width < begin + cell + shift:
             part = (k * prices.width - shift - begin) / cell
             chord = left * (1.0 - part) + right * part
@@ -157,7 +157,7 @@ def cell_price(prices, r, begin, length, cell):
 @kernel
 def later(values, row, a, shift, last):
     """``values[row]`` at ``a + shift`` cells, rounded down; inf after ``last``."""
-    k = a + int(math.floor(shift))
+    k = a + math.floor(shift)
     return values[row, k] if k <= last else math.inf
 
 
@@ -165,8 +165,8 @@ def later(values, row, a, shift, last):
 def least_rate(prices, r, begin, end, known):
     """min(known, the lowest price of resource r from begin to end)."""
     intervals = prices.rate.shape[1]
-    first = max(int(math.floor(begin / prices.width)), 0)
-    last = int(math.ceil(end / prices.width)) - 1
+    first = max(math.floor(begin / prices.width), 0)
+    last = math.ceil(end / prices.width) - 1
     if last >= intervals:
         last = intervals - 1
         known = min(known, 0.0)
@@ -249,7 +249,7 @@ def decode_in_batch(tables, prices, scratch, c, x, chunk_row, cell, cells, last_
         k = q - first
         alone = tables.chunk_alone[q, x]
         begin = end - alone
-        slowest = min(int(math.ceil(tables.chunk_slowest[q, x] / cell)), cells)
+        slowest = min(math.ceil(tables.chunk_slowest[q, x] / cell), cells)
         speed_costs(tables, scratch, q * others + x, cell, slowest)
         for a in range(cells):
             # the times of cell a are within a cell of it, and within the window
@@ -344,7 +344,7 @@ def plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last
 def add_use(prices, use, w, r, begin, end, share):
     """Add what an instance is used between begin and end to ``use[w, r]``."""
     intervals = prices.rate.shape[1]
-    k = max(int(math.floor(begin / prices.width)), 0)
+    k = max(math.floor(begin / prices.width), 0)
     while k < intervals and k * prices.width < end:
         inside = min(end, (k + 1) * prices.width) - max(begin, k * prices.width)
         if inside > 0.0:
@@ -356,8 +356,8 @@ def add_use(prices, use, w, r, begin, end, share):
 def add_use_at_least(prices, use, w, r, begin, end, seconds):
     """Add ``seconds`` of use where the price is lowest between begin and end."""
     intervals = prices.rate.shape[1]
-    first = max(int(math.floor(begin / prices.width)), 0)
-    last = max(int(math.ceil(end / prices.width)) - 1, first)
+    first = max(math.floor(begin / prices.width), 0)
+    last = max(math.ceil(end / prices.width) - 1, first)
     if last >= intervals:
         return
     at = first
@@ -386,7 +386,7 @@ def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends,
         begin = tables.head[c] + a * cell
         add_use(prices, use, row, k, begin, begin + tables.prefill[c, k], 1.0)
         a = scratch.enter_at[
-            x, place, min(a + int(math.floor(tables.detour[c, k, x] / cell + 0.5)), scratch.reach[x, place])
+            x, place, min(a + math.floor(tables.detour[c, k, x] / cell + 0.5), scratch.reach[x, place])
         ]
         begin = tables.head[c] + tables.before[c, x]
         if fixed:
@@ -404,7 +404,7 @@ def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends,
                 add_use_at_least(prices, use, row, kinds + x, since, until, seconds)
                 add_use(prices, use, row, kinds + others + x, begin + a * cell, end + b * cell, tables.kv_share[c, x])
                 begin, a = end, b
-        a = min(a + int(math.floor(tables.late[c, x] / cell + 0.5)), scratch.last[place])
+        a = min(a + math.floor(tables.late[c, x] / cell + 0.5), scratch.last[place])
         if tables.is_last[c]:
             ends[row] = a * cell
         for y in range(tables.first_child[c], tables.first_child[c + 1]):
@@ -413,9 +413,9 @@ def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends,
 
 @kernel
 def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, end_cost, escape, use, row, ends, released):
-    """Cheapest cost of workflow w; what that schedule uses, in ``use[row]``, and its slack at the end, in ``ends[row]``.
+    """Cheapest cost of workflow w; what that schedule uses goes to ``use[row]``, its slack at the end to ``ends[row]``.
 
-    A workflow may also use nothing and end ``escape`` seconds late; inf when that is ruled out and it cannot be in time.
+    A workflow may also use nothing and end ``escape`` seconds late; inf if that is ruled out and it cannot be in time.
     """
     base, end = tables.first_call[w], tables.first_call[w + 1]
     for r in range(use.shape[1]):
@@ -427,11 +427,11 @@ def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, end_cost, esca
     for c in range(base, end):
         if limit[c] < 0.0:
             return otherwise
-        cells = max(cells, int(math.ceil(limit[c] / cell - ROUNDING)) + 1)
+        cells = max(cells, math.ceil(limit[c] / cell - ROUNDING) + 1)
     cells = min(cells, scratch.value.shape[1])
     first_chunk = tables.first_chunk[base]
     for c in range(end - 1, base - 1, -1):
-        last_cell = min(int(math.ceil(limit[c] / cell - ROUNDING)), cells - 1)
+        last_cell = min(math.ceil(limit[c] / cell - ROUNDING), cells - 1)
         chunk_row = tables.first_chunk[c] - first_chunk
         plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last_cell, limit[c], end_cost)
     for c in range(base, end):
@@ -482,7 +482,10 @@ def plan_workflows(
 
 @kernel
 def set_prices(prices, load, supply, level, sharpness):
-    """Prices proportional to exp(sharpness load): of total value 1 when ``level`` is 0, else ``level`` where the load is 1."""
+    """Prices proportional to exp(sharpness load).
+
+    All supply is worth 1 when ``level`` is 0; otherwise that of one interval is worth ``level`` where the load is 1.
+    """
     highest = 1.0 if level > 0.0 else -math.inf
     if level == 0.0:
         for r in range(load.shape[0]):
@@ -614,3 +617,44 @@ def rebalance(
                     use[w, r, k] += change
                     if supply[r, k] > 0.0:
                         load[r, k] += change / supply[r, k]
+
+
+@entry
+def speed_hulls(batch_seconds, most, alike, tokens, least, corners, extra, cost):
+    """Corners of the decreasing lower convex hull of what each speed of a chunk costs; see ``relaxation.relax``.
+
+    Parameters
+    ----------
+    batch_seconds : (L, B) float array
+        Seconds of a token in a batch of 1 to B, beside what the call's own KV adds.
+    most : (Q, L) int array
+        Largest batch.
+    alike : float
+        Relative difference of seconds below which two batches are as fast.
+    tokens : (Q,) float array
+    least : (Q, L) float array
+        Seconds a token that the call's own KV adds at least.
+    corners : (Q, L) int array, written
+        How many there are.
+    extra, cost : (Q, L, B) float arrays, written
+    """
+    for q in range(tokens.shape[0]):
+        for x in range(batch_seconds.shape[0]):
+            size = 0
+            for k in range(most[q, x]):
+                at = tokens[q] * (batch_seconds[x, k] - batch_seconds[x, 0])
+                use = tokens[q] * (batch_seconds[x, k] + least[q, x]) / (k + 1)
+                if size > 0 and use >= cost[q, x, size - 1]:
+                    continue
+                if size > 0 and at <= extra[q, x, size - 1] + alike * tokens[q] * batch_seconds[x, 0]:
+                    at = extra[q, x, size - 1]
+                    size -= 1
+                while size > 1:
+                    slope = (cost[q, x, size - 1] - cost[q, x, size - 2]) * (at - extra[q, x, size - 2])
+                    if slope < (use - cost[q, x, size - 2]) * (extra[q, x, size - 1] - extra[q, x, size - 2]):
+                        break
+                    size -= 1
+                extra[q, x, size] = at
+                cost[q, x, size] = use
+                size += 1
+            corners[q, x] = size

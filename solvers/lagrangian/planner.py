@@ -33,12 +33,8 @@ class Planner:
     def __init__(self, relaxation: Relaxation, cells: int, intervals: int, workers: int) -> None:
         self.relaxation, self.cells, self.intervals = relaxation, cells, intervals
         x = relaxation
-        self.tables = Tables(
-            *(getattr(x, name) for name in Tables._fields if not name.startswith("hull_")),
-            hull_first=x.hulls.first,
-            hull_extra=x.hulls.extra,
-            hull_cost=x.hulls.cost,
-        )
+        own = {name: getattr(x, name) for name in Tables._fields[: -len(x.hulls)]}
+        self.tables = Tables._make([*own.values(), *x.hulls])
         self.resources = len(x.prefill_count) + 2 * len(x.decode_count)
         self._workers = workers
         self._cost, self._ends = np.zeros(x.workflows), np.zeros(x.workflows)
@@ -76,7 +72,7 @@ class Planner:
         return Prices(np.ascontiguousarray(rate), paid, float(width))
 
     def windows(self, latest: Array) -> tuple[Array, Array]:
-        """Largest slack of each call, (N,), and the length of a cell of each workflow, (W,), from latest completions."""
+        """Largest slack of each call, (N,), and the length of a cell of each workflow, (W,)."""
         x = self.relaxation
         limit = latest[x.workflow] - x.tail - x.head - x.best + EPSILON * max(float(latest.max()), 1.0)
         most = np.maximum.reduceat(limit, x.first_call[:-1])

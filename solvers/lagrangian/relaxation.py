@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hexsched.model import DecodeInstance, Instance
+from solvers.lagrangian.kernels import speed_hulls
 
 Array = np.ndarray[Any, Any]
 
@@ -16,6 +17,7 @@ Array = np.ndarray[Any, Any]
 CHUNKS = 8000  # in all, about
 CHUNK_TOKENS = (8, 96)
 MOST_CHUNKS = 8  # of a call
+ALIKE = 1e-12  # relative: speeds closer than this are one
 
 
 class Hulls(NamedTuple):
@@ -122,13 +124,14 @@ class Relaxation:
 def relax(instance: Instance) -> Relaxation:
     """Build the arrays.
 
-    Decode speed. In ``fluid`` all calls of a batch of B holding K tokens advance at 1 / (g(B) + d2 K). Take call c at the
-    token number x. K is at least n_c + x + (B - 1) n_min, n_min the shortest prompt of all, so a token of c takes at least
-    t_c(B, x) = g(B) + d2 (n_c + x + (B - 1) n_min) seconds while the batch has B calls. Say that c then *uses* 1 / B of the
-    instance: all calls of a batch use 1 together, so an instance gives no more than one second of use a second. A chunk
-    of tokens that takes d seconds uses at least the lower convex hull, at d, of the points (sum_x t_c(B, x), sum_x t_c(B, x0) / B)
-    over B, x0 its first token: that is what ``Hulls`` holds. A price on use is a price on speed. B goes up to Bmax and to
-    what fits in the KV cache beside c. (A chunk slower than all these points uses no less than the last: B is no larger.)
+    Decode speed. In ``fluid`` all calls of a batch of B holding K tokens advance at 1 / (g(B) + d2 K). Take call c at
+    token number x. K is at least n_c + x + (B - 1) n_min, n_min the shortest prompt of all, so a token of c takes at
+    least t_c(B, x) = g(B) + d2 (n_c + x + (B - 1) n_min) seconds while the batch has B calls. Say that c then *uses*
+    1 / B of the instance: all calls of a batch use 1 together, so an instance gives at most one second of use a second. A
+    chunk of tokens that takes d seconds uses at least the lower convex hull, at d, of the points (sum_x t_c(B, x),
+    sum_x t_c(B, x0) / B) over B, x0 its first token; ``Hulls`` holds it. A price on use is a price on speed. B goes up to
+    Bmax and to what fits in the KV cache beside c. (A chunk slower than all these points uses no less than the last: its
+    batches are no larger.)
     """
     flows = [(w.arrival, w.calls, w.topological_order()) for w in instance.workflows]
     calls = [flow[k] for _, flow, order in flows for k in order]
@@ -253,30 +256,26 @@ def _chunks(m: Array) -> Array:
 def _speeds(decodes: list[DecodeInstance], n: Array, m: Array, chunks: Array) -> tuple[Array, Array, Hulls]:
     owner = np.repeat(np.arange(len(n)), chunks)
     position = np.arange(len(owner)) - np.repeat(np.cumsum(chunks) - chunks, chunks)
-    edge = np.stack([position, position + 1]) * m[owner] / chunks[owner]
-    start, tokens = edge[0], edge[1] - edge[0]
-    least_room, least_prompt = int((n + m).min()), int(n.min())
-    alone, slowest = np.empty((2, len(owner), len(decodes)))
-    first, extra, cost = [0], [], []
-    curves = []
-    for server in decodes:
-        seconds = batch_seconds(server, server.max_batch)
-        others = np.arange(server.max_batch)
-        curves.append(seconds + server.decode_coeffs[2] * others * least_prompt)
-    for q, c in enumerate(owner):
-        for x, server in enumerate(decodes):
-            d2 = server.decode_coeffs[2]
-            beside = (server.kv_capacity_tokens - int(n[c] + m[c])) // least_room + 1
-            step = curves[x][: max(min(server.max_batch, beside), 1)]
-            least, mean = d2 * (n[c] + start[q]), d2 * (n[c] + start[q] + tokens[q] / 2)
-            alone[q, x] = tokens[q] * (step[0] + mean)
-            # at most a full batch, and a full cache
-            slowest[q, x] = tokens[q] * (curves[x][-1] + d2 * server.kv_capacity_tokens - step[0])
-            e, use = _lower_hull(tokens[q] * (step - step[0]), tokens[q] * (step + least) / np.arange(1, len(step) + 1))
-            extra.append(e)
-            cost.append(use)
-            first.append(first[-1] + len(e))
-    return alone, slowest, Hulls(np.array(first), np.concatenate(extra), np.concatenate(cost))
+    start, end = np.stack([position, position + 1]) * m[owner] / chunks[owner]
+    tokens = end - start
+    d2 = np.array([j.decode_coeffs[2] for j in decodes])
+    room = np.array([j.kv_capacity_tokens for j in decodes])
+    widest = max(j.max_batch for j in decodes)
+    # where a batch ends early, its last value: never looked at
+    seconds = np.array([np.pad(batch_seconds(j, j.max_batch), (0, widest - j.max_batch), "edge") for j in decodes])
+    seconds = seconds + d2[:, None] * np.arange(widest) * n.min()
+    beside = (room - (n + m)[owner][:, None]) // (n + m).min() + 1
+    most = np.maximum(np.minimum(beside, [j.max_batch for j in decodes]), 1)
+    least = d2 * (n[owner] + start)[:, None]
+    mean = d2 * (n[owner] + (start + end) / 2)[:, None]
+    alone = tokens[:, None] * (seconds[:, 0] + mean)
+    last = np.array([seconds[x, j.max_batch - 1] for x, j in enumerate(decodes)])
+    slowest = tokens[:, None] * (last + d2 * room - seconds[:, 0])  # at most a full batch, and a full cache
+    corners = np.zeros(most.shape, np.int64)
+    extra, cost = np.zeros((2, *most.shape, widest))
+    speed_hulls(seconds, most, ALIKE, tokens, least, corners, extra, cost)
+    kept = np.arange(widest) < corners[:, :, None]
+    return alone, slowest, Hulls(np.concatenate([[0], np.cumsum(corners)]), extra[kept], cost[kept])
 
 
 def batch_seconds(server: DecodeInstance, largest: int) -> Array:
@@ -286,21 +285,3 @@ def batch_seconds(server: DecodeInstance, largest: int) -> Array:
         return np.asarray(server.decode_coeffs[0] + server.decode_coeffs[1] * batches)
     points, seconds = zip(*server.batch_curve, strict=True)
     return np.interp(batches, points, seconds)
-
-
-def _lower_hull(x: Array, y: Array) -> tuple[Array, Array]:
-    """The decreasing part of the lower convex hull of points with x not descending from 0; its corners."""
-    hull: list[int] = []
-    for k in range(len(x)):
-        if hull and y[k] >= y[hull[-1]]:
-            continue
-        if hull and x[k] <= x[hull[-1]]:
-            hull.pop()
-        while len(hull) > 1:
-            a, b = hull[-2], hull[-1]
-            if (y[b] - y[a]) * (x[k] - x[a]) >= (y[k] - y[a]) * (x[b] - x[a]):
-                hull.pop()
-            else:
-                break
-        hull.append(k)
-    return x[hull], y[hull]
