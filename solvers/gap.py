@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -12,17 +14,30 @@ from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.policies import Policy
 from hexsched.policies import policy as read_policy
-from hexsched.simulator import simulate
+from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds.portfolio import best_bound
-from solvers.certificate import CONTRADICTION, ContradictionError
+from solvers.bounds.registry import BOUNDS, bound
+from solvers.certificate import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
 from solvers.objective import Objective
 from solvers.objective import objective as read_objective
-from solvers.problem import Problem, fixed_problem
-from solvers.result import Options, SolveResult
+from solvers.result import INTERRUPTED
 
-SHARE_OF_BOUNDS = 0.5  # of the time limit; the solver gets what is left
+if TYPE_CHECKING:
+    from solvers.fluid.problem import FluidProblem
+
+Array = np.ndarray[Any, Any]
+
+EXACT_CALLS = 100  # up to so many the exact formulation is tried, and the LPs over time windows
+CHEAP_BOUNDS = ("critical-path", "load", "single-machine")
+SHARE_OF_SOLVER, SHARE_OF_LPS = 0.4, 0.3  # of the time that is left when it is their turn
+SHARE_OF_PRICES = 0.4  # of the time, where one thread does both prices and search
 SOLVER = "cpsat"
+NO_SCHEDULE = Schedule(format="hexsched-schedule/1", policy="", calls=())
+PRICES, WINDOWS = "capacity-prices", "window-lp"
+
+# called with (seconds, lower bound, upper bound) whenever one of them got better
+OnBracket = Callable[[float, float, float], None]
 
 
 class PolicyGap(msgspec.Struct, frozen=True):
@@ -54,9 +69,15 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
         Which bound, and whose schedule.
     policies : dict of str to PolicyGap
     bounds : dict of str to (float or None)
-        What each bound came to; None where it does not apply.
+        What each bound came to; None where it does not apply or was not needed.
+    binding : dict of str to float
+        Share of the proof that each resource carries, where the bound is made of prices: what is scarce.
+    series : tuple of (seconds, lower bound, upper bound)
+        Whenever one of them got better.
     solver_status : str
-        Of the solver: ``optimal``, ``feasible`` or ``unknown``; its message when it could not run.
+        Of the exact solver: ``optimal``, ``feasible``, ``unknown``, with its message; empty when it was not asked.
+    message : str
+        ``interrupted`` after Ctrl-C.
     seconds : float
     """
 
@@ -67,82 +88,268 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     upper_source: str
     policies: dict[str, PolicyGap]
     bounds: dict[str, float | None]
+    binding: dict[str, float]
+    series: tuple[tuple[float, float, float], ...]
     solver_status: str
+    message: str
     seconds: float
 
 
 def gap(
-    instance: Instance, objective: str, policies: Sequence[str | Policy], time_limit: float = 60.0, seed: int = 0
+    instance: Instance,
+    objective: str,
+    policies: Sequence[str | Policy],
+    time_limit: float = 60.0,
+    seed: int = 0,
+    *,
+    workers: int = 2,
+    on_progress: OnBracket | None = None,
 ) -> GapReport:
-    """Bracket the optimum from both sides, and say how far each policy is.
+    """Bracket the optimum from both sides, and say how far each policy is; see ``bracket``."""
+    return bracket(instance, objective, policies, time_limit, seed, workers=workers, on_progress=on_progress)[0]
+
+
+def bracket(
+    instance: Instance,
+    objective: str,
+    policies: Sequence[str | Policy],
+    time_limit: float = 60.0,
+    seed: int = 0,
+    *,
+    workers: int = 2,
+    on_progress: OnBracket | None = None,
+) -> tuple[GapReport, Schedule]:
+    """As ``gap``, with the schedule that has the upper bound.
+
+    What is done depends on the instance. Bounds that take no time come first. Up to ``EXACT_CALLS`` calls follow the
+    exact formulation, in the ``fixed`` model, and linear programs over time windows. Whatever is still open then is
+    closed in from both sides at once: prices of capacities from below, clairvoyant search from above.
 
     Parameters
     ----------
     instance : Instance
-        In the ``fixed`` decode model.
     objective : str
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
     policies : sequence of str or Policy
-        At least one. Their schedules are verified, and the best is where the solver starts.
+        At least one. Their schedules are verified, and the best is where solver and search start.
     time_limit : float
-        Seconds for bounds and solver together.
+        Seconds for everything together; policies and the cheap bounds are always run.
     seed : int
-        Of random placements and of the solver.
+        Of random placements, solver and search.
+    workers : int
+        Threads. With two or more, prices and search run side by side.
+    on_progress : callable, optional
 
     Raises
     ------
     InputError
-        For a ``fluid`` instance, an unknown name, no policies, and a policy whose schedule breaks a rule of the model.
+        For an unknown name, no policies, and a policy whose schedule breaks a rule of the model.
     ContradictionError
         When a bound lies above a verified schedule: a bug, never the input's fault.
     """
-    began = time.monotonic()
-    problem, aim = fixed_problem(instance), read_objective(objective)
+    if not time_limit > 0:
+        raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
+    aim = read_objective(objective)
     chosen = [read_policy(name) if isinstance(name, str) else name for name in policies]
     if not chosen:
         raise InputError("a gap needs at least one policy")
-    values: dict[str, float] = {}
-    upper, upper_source, schedule = np.inf, "", None
+    inside = _Bracket(aim, time_limit, on_progress)
+    values = {}
     for policy in chosen:
-        values[policy.name], found = _run(problem, aim, policy, seed)
-        if values[policy.name] < upper:
-            upper, upper_source, schedule = values[policy.name], policy.name, found
-    lower = best_bound(problem, aim, time_limit * SHARE_OF_BOUNDS)
-    bound, bound_source = lower.value, lower.source
-    left = max(time_limit - (time.monotonic() - began), 1e-3)
-    solved = _solve(instance, aim, Options(time_limit=left, seed=seed, warm_start=schedule))
-    if solved.lower_bound > bound:
-        bound, bound_source = solved.lower_bound, solved.bound_source
-    if solved.objective is not None and solved.objective < upper:
-        upper, upper_source = solved.objective, SOLVER
-    if bound > upper * (1 + CONTRADICTION) + 1e-12:
-        raise ContradictionError(f"{bound_source} claims {aim} >= {bound!r}, but {upper_source} has {upper!r}")
-    bound = min(bound, upper)  # beyond it by rounding alone
-    return GapReport(
+        run = _run(instance, policy, seed)
+        values[policy.name] = aim.value(run.arrival, run.completed, run.horizon)
+        inside.found(values[policy.name], policy.name, run.schedule)
+    status, message = "", ""
+    try:
+        status = _close_in(instance, aim, inside, seed, workers)
+    except KeyboardInterrupt:
+        message = INTERRUPTED
+    lower, bound_source = inside.lower
+    upper, upper_source, schedule = inside.upper
+    report = GapReport(
         objective=str(aim),
-        lower_bound=bound,
+        lower_bound=lower,
         bound_source=bound_source,
         upper_bound=upper,
         upper_source=upper_source,
-        policies={name: PolicyGap(v, _relative(v, bound), _relative(v, upper)) for name, v in values.items()},
-        bounds={row.bound: row.value for row in lower.table},
-        solver_status=": ".join(filter(None, (solved.status, solved.message))),
-        seconds=time.monotonic() - began,
+        policies={name: PolicyGap(v, _relative(v, lower), _relative(v, upper)) for name, v in values.items()},
+        bounds=inside.bounds,
+        binding=inside.binding,
+        series=tuple(inside.series),
+        solver_status=status,
+        message=message,
+        seconds=inside.seconds,
     )
+    return report, schedule
 
 
-def _run(problem: Problem, aim: Objective, policy: Policy, seed: int) -> tuple[float, Schedule]:
-    run = simulate(problem.instance, policy, seed=seed)
-    report = verify(problem.instance, run.schedule)
+class _Bracket:
+    """The best bound and the best schedule so far, from whatever thread."""
+
+    def __init__(self, aim: Objective, time_limit: float, on_progress: OnBracket | None) -> None:
+        self.aim = aim
+        self.began = time.monotonic()
+        self.stop = self.began + time_limit
+        self.lower: tuple[float, str] = (0.0, "")
+        self.upper: tuple[float, str, Schedule] = (float("inf"), "", NO_SCHEDULE)
+        self.bounds: dict[str, float | None] = {}
+        self.binding: dict[str, float] = {}
+        self.series: list[tuple[float, float, float]] = []
+        self._seen = float("inf")
+        self._on_progress = on_progress
+        self._lock = threading.Lock()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, never quite none."""
+        return max(self.stop - time.monotonic(), 1e-3)
+
+    @property
+    def is_closed(self) -> bool:
+        return self.upper[0] <= self.lower[0] * (1 + OPTIMALITY_TOLERANCE)
+
+    def found(self, value: float, source: str, schedule: Schedule) -> None:
+        """A verified schedule."""
+        with self._lock:
+            if value < self.upper[0]:
+                self.upper = (value, source, schedule)
+                self._note()
+
+    def seen(self, value: float) -> None:
+        """A schedule that is not verified yet: it is shown, and counts for nothing else."""
+        with self._lock:
+            if value < self._seen:
+                self._seen = value
+                self._note()
+
+    def proved(self, value: float | None, source: str) -> None:
+        """A bound; above the best schedule by rounding alone it is that schedule's value."""
+        with self._lock:
+            self.bounds[source] = value if value is None else max(value, self.bounds.get(source) or value)
+            if value is None or value <= self.lower[0]:
+                if not self.lower[1] and value is not None:
+                    self.lower = (self.lower[0], source)
+                return
+            self.lower = (value, source)
+            self._note()
+
+    def _note(self) -> None:
+        (lower, source), (upper, schedule, _) = self.lower, self.upper
+        if lower > upper * (1 + CONTRADICTION) + 1e-12:
+            raise ContradictionError(f"{source} claims {self.aim} >= {lower!r}, but {schedule} has {upper!r}")
+        self.lower = (min(lower, upper), source)
+        self.series.append((self.seconds, self.lower[0], min(upper, self._seen)))
+        if self._on_progress is not None:
+            self._on_progress(*self.series[-1])
+
+
+def _close_in(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> str:
+    """Work on both ends until they meet or the time is out; the exact solver's status."""
+    from solvers.fluid.problem import fluid_problem
+
+    exact = instance.call_count <= EXACT_CALLS
+    problem = fluid_problem(instance)
+    status = ""
+    for name in CHEAP_BOUNDS if exact else CHEAP_BOUNDS[:1]:
+        able = aim.kind in bound(name).objectives
+        # in either decode model no call is faster than alone
+        inside.proved(bound(name).compute(problem.alone, aim, inside.left) if able else None, name)
+    if exact and not inside.is_closed and not problem.fluid:
+        status = _solve(instance, aim, inside, seed, workers)
+    if exact and not inside.is_closed:
+        _linear_programs(problem, aim, inside)
+    if not inside.is_closed:
+        _prices_and_search(instance, aim, inside, seed, workers)
+    return status
+
+
+def _solve(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> str:
+    from solvers.result import Options
+    from solvers.solve import solve
+
+    options = Options(time_limit=inside.left * SHARE_OF_SOLVER, workers=workers, seed=seed, warm_start=inside.upper[2])
+    solved = solve(instance, SOLVER, str(aim), options=options, start_policies=())
+    if solved.objective is not None and solved.schedule is not None:
+        inside.found(solved.objective, SOLVER, solved.schedule)
+    inside.proved(solved.lower_bound, SOLVER)
+    if solved.message == INTERRUPTED:
+        raise KeyboardInterrupt
+    return ": ".join(filter(None, (solved.status, solved.message)))
+
+
+def _linear_programs(problem: FluidProblem, aim: Objective, inside: _Bracket) -> None:
+    """The bounds that solve LPs over time windows."""
+    from solvers.fluid.window_bound import window_lp_bound
+
+    seconds = inside.left * SHARE_OF_LPS
+    if problem.fluid:
+        inside.proved(window_lp_bound(problem, aim, seconds), WINDOWS)
+        return
+    programs = [x for name, x in BOUNDS.items() if name not in CHEAP_BOUNDS and aim.kind in x.objectives]
+    for row in best_bound(problem.alone, aim, seconds, programs).table:
+        inside.proved(row.value, row.bound)
+
+
+def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> None:
+    """Lower bounds and schedules for any size, side by side where there are two threads."""
+    completed = _completed(instance, inside.upper[2])
+    failures: list[BaseException] = []
+
+    def price(seconds: float) -> None:
+        from solvers.lagrangian import priced_bound
+
+        try:
+            found = priced_bound(
+                instance, aim, seconds, completed=completed, seed=seed, on_bound=lambda v: inside.proved(v, PRICES)
+            )
+            inside.proved(found.value, PRICES)
+            inside.binding = found.binding
+        except Exception as error:  # it is raised again where somebody listens
+            failures.append(error)
+
+    if workers > 1:
+        # a daemon: after Ctrl-C what it has told so far counts, and nobody waits for it
+        thread = threading.Thread(target=price, args=(inside.left,), daemon=True)
+        thread.start()
+        _search(instance, aim, inside, seed, workers - 1)
+        thread.join()
+    else:
+        price(inside.left * SHARE_OF_PRICES)
+        if not inside.is_closed:
+            _search(instance, aim, inside, seed, 1)
+    if failures:
+        raise failures[0]
+
+
+def _search(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> None:
+    from solvers.search import search
+
+    found = search(instance, str(aim), start=[inside.upper[2]], time_limit=inside.left, workers=workers, seed=seed)
+    inside.found(found.value, "search", found.schedule)
+    if found.message == INTERRUPTED:
+        raise KeyboardInterrupt
+
+
+def _completed(instance: Instance, schedule: Schedule) -> Array:
+    """Completion of each workflow, (W,) seconds in file order."""
+    number = {w.workflow_id: k for k, w in enumerate(instance.workflows)}
+    completed = np.zeros(len(number))
+    for row in schedule.calls:
+        k = number[row.workflow_id]
+        completed[k] = max(completed[k], row.decode_end)
+    return completed
+
+
+def _run(instance: Instance, policy: Policy, seed: int) -> Run:
+    run = simulate(instance, policy, seed=seed)
+    report = verify(instance, run.schedule)
     if not report.ok:
         raise InputError(f"the schedule of policy {policy.name!r} breaks {', '.join(report.counts())}")
-    return aim.value(problem.arrival, run.completed, problem.horizon), run.schedule
-
-
-def _solve(instance: Instance, aim: Objective, options: Options) -> SolveResult:
-    from solvers.solve import solve  # it knows the solvers, whose imports take seconds
-
-    return solve(instance, SOLVER, str(aim), options=options, start_policies=())
+    return run
 
 
 def _relative(value: float, base: float) -> float | None:

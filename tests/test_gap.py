@@ -13,10 +13,11 @@ from reference import random_instance
 from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from hexsched.model import Instance, write_instance
+from hexsched.verifier import verify
 from solvers.bounds import time_indexed_lp
-from solvers.bounds.portfolio import BestBound
 from solvers.certificate import ContradictionError
-from solvers.gap import GapReport, gap
+from solvers.gap import GapReport, bracket, gap
+from solvers.lagrangian import PricedBound
 
 POLICIES = ("hexagent", "fcfs@jsq", "sjf")
 
@@ -52,17 +53,36 @@ def test_the_bracket_holds(objective: str) -> None:
         check(gap(small(seed), objective, POLICIES, 4.0))
 
 
-def test_a_bound_above_a_schedule_is_a_bug_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("solvers.gap.best_bound", lambda *_: BestBound(1e3, "wrong", []))
-    with pytest.raises(ContradictionError, match="wrong"):
-        gap(small(), "max_ratio", POLICIES, 1.0)
+@pytest.mark.parametrize("decode_model", ["fixed", "fluid"])
+@pytest.mark.parametrize("objective", ["max_ratio", "req(0.5)", "mean_latency"])
+def test_the_schedule_has_the_upper_bound(decode_model: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("solvers.gap.EXACT_CALLS", 0)  # as for an instance of any size
+    instance = replace(small(), decode_model=decode_model)
+    report, schedule = bracket(instance, objective, POLICIES, 1.5)
+    check(report)
+    found = verify(instance, schedule)
+    assert found.ok
+    name = {"max_ratio": "max_ratio", "req(0.5)": "req50", "mean_latency": "mean_latency"}[objective]
+    assert getattr(found.metrics, name) == pytest.approx(report.upper_bound, rel=1e-9)
+    assert sum(report.binding.values()) == pytest.approx(1.0) or not report.binding
+    seconds, lower, upper = zip(*report.series, strict=True)
+    assert list(seconds) == sorted(seconds)
+    assert list(lower) == sorted(lower)
+    assert list(upper) == sorted(upper, reverse=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bound_above_a_schedule_is_a_bug_and_says_so(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = PricedBound(1e3, {}, 0, 0.0)
+    monkeypatch.setattr("solvers.lagrangian.priced_bound", lambda *_, **__: wrong)
+    monkeypatch.setattr("solvers.gap.EXACT_CALLS", 0)
+    with pytest.raises(ContradictionError, match="capacity-prices"):
+        gap(small(), "max_ratio", POLICIES, 1.0, workers=workers)
 
 
 def test_bad_input() -> None:
     with pytest.raises(InputError, match="at least one policy"):
         gap(small(), "max_ratio", (), 1.0)
-    with pytest.raises(InputError, match="fixed"):
-        gap(replace(small(), decode_model="fluid"), "max_ratio", POLICIES, 1.0)
     with pytest.raises(InputError, match="time limit"):
         gap(small(), "max_ratio", POLICIES, 0.0)
 

@@ -1,10 +1,10 @@
 """The cheapest schedule of one workflow at given prices, by dynamic programming over slack.
 
 All times of a call are told from the earliest that they can be: slack. Take a schedule, and round its slacks down to
-cells after adding an offset that is common to the workflow and uniform in a cell. They keep their order, stay within one
-cell more than the largest slack, and are *on average* exact. The kernels charge costs whose interpolation between cells is
-nowhere above the true cost, so on average over the offset the rounded schedule pays no more than the true one, and the
-cheapest path on the grid pays no more than that. Rounding costs at most a cell a workflow, not one a stage.
+cells after adding an offset that is common to the workflow and uniform in a cell. They keep their order, stay within
+one cell more than the largest slack, and are *on average* exact. The kernels charge costs whose interpolation between
+cells is nowhere above the true cost, so on average over the offset the rounded schedule pays no more than the true one,
+and the cheapest path on the grid pays no more than that. Rounding costs at most a cell a workflow, not one a stage.
 """
 
 from __future__ import annotations

@@ -127,11 +127,11 @@ def relax(instance: Instance) -> Relaxation:
     Decode speed. In ``fluid`` all calls of a batch of B holding K tokens advance at 1 / (g(B) + d2 K). Take call c at
     token number x. K is at least n_c + x + (B - 1) n_min, n_min the shortest prompt of all, so a token of c takes at
     least t_c(B, x) = g(B) + d2 (n_c + x + (B - 1) n_min) seconds while the batch has B calls. Say that c then *uses*
-    1 / B of the instance: all calls of a batch use 1 together, so an instance gives at most one second of use a second. A
-    chunk of tokens that takes d seconds uses at least the lower convex hull, at d, of the points (sum_x t_c(B, x),
-    sum_x t_c(B, x0) / B) over B, x0 its first token; ``Hulls`` holds it. A price on use is a price on speed. B goes up to
-    Bmax and to what fits in the KV cache beside c. (A chunk slower than all these points uses no less than the last: its
-    batches are no larger.)
+    1 / B of the instance: all calls of a batch use 1 together, so an instance gives at most one second of use a second.
+    A chunk of tokens that takes d seconds uses at least the lower convex hull, at d, of the points (sum_x t_c(B, x),
+    sum_x t_c(B, x0) / B) over B, x0 its first token; ``Hulls`` holds it. A price on use is a price on speed. B goes up
+    to Bmax and to what fits in the KV cache beside c. (A chunk slower than all these points uses no less than the last:
+    its batches are no larger.)
     """
     flows = [(w.arrival, w.calls, w.topological_order()) for w in instance.workflows]
     calls = [flow[k] for _, flow, order in flows for k in order]

@@ -6,10 +6,15 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli import INTERRUPTED
+from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import InstanceFile, Json, Plugins, Seed
-from experiments.cli.output import Table, emit, facts, percent
+from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins
 from experiments.cli.policy_list import read_policies
+from experiments.cli.progress import Progress
+
+SCARCE, NOTABLE = 4, 0.01  # resources that are named, and the least share that is worth a name
 
 
 def add(app: typer.Typer) -> None:
@@ -26,39 +31,70 @@ def gap_command(
     policies: Annotated[
         str, typer.Option(metavar="LIST", help="Policies with commas between them, or all; see 'hexsched policies'.")
     ],
-    time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for bounds and solver together.")] = 60.0,
+    time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for both ends of the bracket.")] = 60.0,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads.")] = 2,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="SCHEDULE", help="Write the schedule that has the upper bound."),
+    ] = None,
     seed: Seed = 0,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """The gap (value - LB) / LB of policies, with the bracket [LB, UB] that certainly holds the optimum.
 
-    LB is the best of all lower bounds and of what the solver proved, UB the best verified schedule of policies and
-    solver. For instances with decode model fixed.
+    LB is the best of all lower bounds, UB the best verified schedule. Small instances in the fixed decode model are
+    solved exactly; at any size, and in the fluid model, priced capacities give LB and clairvoyant search gives UB.
+    After Ctrl-C the bracket so far is given, with exit code 130.
     """
     import msgspec
 
     from hexsched.model import read_instance
-    from solvers.gap import gap
+    from solvers.gap import bracket
+    from solvers.result import INTERRUPTED as INTERRUPTED_MESSAGE
 
     load_plugins(plugin)
+    check_destination(output, [instance], as_json)
     chosen = read_policies(policies)
-    report = gap(read_instance(instance), objective, chosen, time_limit, seed)
-    record = {"instance": str(instance), **msgspec.to_builtins(report)}
-    bracket = facts(
+    problem = read_instance(instance)
+    with Progress(f"bracketing {objective}") as progress:
+        report, schedule = bracket(
+            problem,
+            objective,
+            chosen,
+            time_limit,
+            seed,
+            workers=workers,
+            on_progress=lambda seconds, lower, upper: progress.show(
+                f"{seconds:.1f} of {time_limit:g} s, {lower:.6g} <= optimum <= {upper:.6g}"
+            ),
+        )
+    record = {"instance": str(instance), **msgspec.to_builtins(report), "schedule": output}
+    outcome = facts(
         ("objective", report.objective),
         ("lower bound", report.lower_bound),
         ("from", report.bound_source),
         ("upper bound", report.upper_bound),
         ("from", report.upper_source),
-        ("solver", report.solver_status),
+        ("solver", report.solver_status or None),
+        ("scarce", _scarce(report.binding)),
     )
     rows = [
         (name, found.value, _percent(found.gap), _percent(found.gap_to_upper))
         for name, found in report.policies.items()
     ]
     table = Table(("policy", report.objective, "gap to LB", "gap to UB"), rows)
-    emit(record, [bracket, table], as_json)
+    if report.message:
+        note(report.message)
+    deliver(output, schedule.to_bytes, record, [outcome, table], as_json)
+    if report.message == INTERRUPTED_MESSAGE:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _scarce(binding: dict[str, float]) -> str | None:
+    """The resources that carry most of the proof."""
+    most = sorted(binding.items(), key=lambda item: -item[1])[:SCARCE]
+    return ", ".join(f"{name} {percent(share)}" for name, share in most if share >= NOTABLE) or None
 
 
 def _percent(fraction: float | None) -> str | None:
