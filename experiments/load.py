@@ -48,9 +48,19 @@ def stress_load(
 
     Bisection; Req95 need not grow everywhere with the rate, so this is one crossing, always the same.
     """
+    return find_stress(lambda rate: at_rate(cluster, workflows, rate), baselines, target, progress)
+
+
+def find_stress(
+    instance_at: Callable[[float], Instance],
+    baselines: Sequence[str],
+    target: float,
+    progress: Callable[[int, int], None] | None = None,
+) -> Load:
+    """As ``stress_load``, given what makes the instance of a rate."""
 
     def at(rate: float) -> tuple[float, str]:
-        instance = at_rate(cluster, workflows, rate)
+        instance = instance_at(rate)
         return min((simulate(instance, name).metrics.req95, name) for name in baselines)
 
     strongest, name = at(FASTEST)

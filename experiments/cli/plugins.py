@@ -64,9 +64,14 @@ def _definition(policy: Policy | None, files: set[str]) -> str | None:
 
 def _load(path: Path) -> None:
     from hexsched.model.files import read_bytes
+
+    load_source(read_bytes(path), path)
+
+
+def load_source(source: bytes, path: Path) -> None:
+    """Run the source of a plugin as if it were read from ``path``; raises as ``load_plugins``."""
     from hexsched.policies import policies
 
-    source = read_bytes(path)
     try:
         code = compile(source, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:

@@ -1,0 +1,320 @@
+"""``hexsched grid``: many experiments from one file, kept in a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli import CHECK_FAILED
+from experiments.cli.destination import check_destination, deliver
+from experiments.cli.options import Json
+from experiments.cli.output import Table, emit, facts, note
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.grid.plan import Plan, Progress
+    from experiments.store import Store
+
+MOST_ERRORS = 10  # told one by one; the table ``errors`` has them all
+
+GridFile = Annotated[str, typer.Argument(metavar="GRID", help="Grid file, or a name of 'hexsched grid list'.")]
+StoreFolder = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
+DEFAULT_STORE = Path("out")  # where the figures look, too
+Only = Annotated[str | None, typer.Option("--only", metavar="NAME", help="Of a file with named grids, this one.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, max=1024, metavar="N", help="Processes.")]
+Schedules = Annotated[bool, typer.Option("--schedules", help="Store the schedule of every run.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the group."""
+    group = typer.Typer(rich_markup_mode=None)
+    group.callback(invoke_without_command=True)(grid)
+    example = "Example: hexsched grid "
+    group.command("list", epilog=f"{example}list")(list_command)
+    group.command("plan", epilog=f"{example}plan paper --store results")(plan_command)
+    group.command("run", epilog=f"{example}run smoke --store results --workers 2")(run_command)
+    group.command("status", epilog=f"{example}status paper --store results")(status_command)
+    group.command("export", epilog=f"{example}export paper --store results -o runs.csv")(export_command)
+    group.command("prune", epilog=f"{example}prune paper ablation --store results --yes")(prune_command)
+    app.add_typer(group, name="grid")
+
+
+def grid(context: typer.Context) -> None:
+    """Run grids of experiments, and keep every finished cell of them in a store."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def list_command(as_json: Json = False) -> None:
+    """List the grids that come with hexsched."""
+    from experiments.grid.plan import make_plan
+    from experiments.grid.spec import list_grids, read_grid
+
+    rows = []
+    for name in list_grids():
+        read = read_grid(name)
+        rows.append(
+            (name, len(make_plan(read).cells), ", ".join(s.name for s in read.sections if s.name), read.description)
+        )
+    records = [dict(zip(("name", "cells", "grids", "description"), row, strict=True)) for row in rows]
+    emit({"grids": records}, [Table(("name", "cells", "named grids", "what it shows"), rows)], as_json)
+
+
+def plan_command(
+    grid: GridFile,
+    store: StoreFolder = DEFAULT_STORE,
+    only: Only = None,
+    workers: Workers = 2,
+    schedules: Schedules = False,
+    as_json: Json = False,
+) -> None:
+    """Say how many cells a grid has, how many are done, and how long the others should take."""
+    from experiments.grid.display import duration
+    from experiments.grid.estimate import estimate_seconds
+    from experiments.store import Store
+    from experiments.store.store import STORE_JSON
+
+    plan = _plan(grid, only, schedules)
+    # what is there instead of a store, if anything, is for 'run' to complain of
+    opened = Store.open(store) if (store / STORE_JSON).exists() else None
+    progress = plan.progress(opened)
+    seconds, basis = estimate_seconds((plan.cells[key] for key in progress.to_do), opened, workers)
+    record = {
+        "grid": grid,
+        "kinds": _by_kind(plan, progress),
+        **_counts(progress),
+        "workers": workers,
+        "estimated_seconds": seconds,
+        "basis": basis,
+    }
+    left = facts(
+        ("time left", f"about {duration(seconds)} with {workers} workers" if progress.to_do else "none"),
+        ("from", basis or "nothing to do"),
+    )
+    emit(record, [_kinds_table(plan, progress), left], as_json)
+
+
+def run_command(
+    grid: GridFile,
+    store: StoreFolder = DEFAULT_STORE,
+    workers: Workers = 2,
+    dask: Annotated[
+        str | None,
+        typer.Option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler (address or scheduler file)."),
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try cells again that have failed.")] = False,
+    only: Only = None,
+    schedules: Schedules = False,
+    as_json: Json = False,
+) -> None:
+    """Compute what the store does not have yet; may be interrupted at any moment and run again.
+
+    Results do not depend on the number of processes. The exit code is 1 when a cell failed: it is a row of the table
+    errors, the others are not affected.
+    """
+    from experiments.grid.backend import Backend
+    from experiments.grid.dask import DaskBackend
+    from experiments.grid.display import display
+    from experiments.grid.local import LocalBackend
+    from experiments.grid.run import Outcome, run_plan
+    from experiments.store import Store
+
+    plan = _plan(grid, only, schedules)
+    with Store.writing(store) as opened:
+        progress = plan.progress(opened)
+        others = _other_versions(opened)
+        if others:
+            note(f"{others:,} cells here are of another version of the code; 'hexsched grid prune' removes them")
+        outcome = Outcome(skipped=len(progress.failed))
+        if progress.to_do or (retry_failed and progress.failed):
+            backend: Backend
+            if dask is None:
+                backend = LocalBackend(workers)
+            else:
+                cluster = backend = DaskBackend(dask)
+                if cluster.threads() == 0:
+                    note("the Dask cluster has no workers yet; the grid waits for them")
+            with display(grid) as show:
+                outcome = run_plan(plan, opened, backend, retry_failed=retry_failed, on_progress=show)
+    record = {
+        "grid": grid,
+        "store": str(store),
+        "cells": len(plan.cells),
+        "computed": outcome.done,
+        "already_done": len(progress.done),
+        "failed": outcome.failed,
+        "failed_before": outcome.skipped,
+        "errors": [{"cell": cell, "error": error} for cell, error in outcome.errors],
+        "faults": [{"cell": cell, "fault": fault} for cell, fault in outcome.faults],
+    }
+    table = facts(
+        ("cells", len(plan.cells)),
+        ("computed", outcome.done),
+        ("done before", len(progress.done)),
+        ("failed", outcome.failed),
+        ("failed before", outcome.skipped),
+    )
+    emit(record, [table], as_json)
+    _tell(outcome.errors, "failed")
+    _tell(outcome.faults, "is stored, but")
+    if outcome.failed or outcome.skipped:
+        note("check failed: not every cell is done; --retry-failed tries those again that failed")
+    if outcome.failed or outcome.skipped or outcome.faults:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def status_command(
+    grid: Annotated[str | None, typer.Argument(metavar="[GRID]", help="Only the cells of this grid.")] = None,
+    store: StoreFolder = DEFAULT_STORE,
+    only: Only = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a store has: cells by kind, what has failed and why, what is of another version of the code."""
+    from experiments.store import Store, read_table
+
+    opened = Store.open(store)
+    failures = read_table(store, "errors")
+    if grid is None:
+        tables = {table: len(opened.keys(table)) for table in ("loads", "runs", "gaps", "solves", "schedules")}
+        record: dict[str, object] = {"store": str(store), "tables": tables}
+        shown = [Table(("table", "cells"), list(tables.items()))]
+    else:
+        plan = _plan(grid, only, schedules=False)
+        progress = plan.progress(opened)
+        failures = failures[failures["key"].isin(progress.failed)]
+        record = {"store": str(store), "grid": grid, "kinds": _by_kind(plan, progress), **_counts(progress)}
+        shown = [_kinds_table(plan, progress)]
+    others = _other_versions(opened)
+    shown.append(facts(("of another version of the code", others)))
+    columns = ("description", "error", "attempts")
+    errors = [tuple(row) for row in failures[list(columns)].itertuples(index=False)]
+    shown.append(Table(("failed", "why", "attempts"), errors[:MOST_ERRORS]))
+    if len(errors) > MOST_ERRORS:
+        shown.append(facts(("and", f"{len(errors) - MOST_ERRORS} more that failed")))
+    record |= {"other_versions": others, "errors": [dict(zip(columns, row, strict=True)) for row in errors]}
+    emit(record, shown, as_json)
+
+
+def export_command(
+    grid: GridFile,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="CSV file; - is standard output.")],
+    store: StoreFolder = DEFAULT_STORE,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Table of the store; by default what the grid is about."),
+    ] = None,
+    only: Only = None,
+    as_json: Json = False,
+) -> None:
+    """Write the rows that a grid has in a store as CSV, in the order of the grid."""
+    from experiments.store import TABLES, Store
+
+    check_destination(output, [], as_json)
+    plan = _plan(grid, only, schedules=False)
+    opened = Store.open(store)
+    chosen = _main_table(plan) if table is None else table
+    if chosen not in TABLES:
+        raise InputError(f"a store has no table {chosen!r}; its tables are {', '.join(TABLES)}", "--table")
+    present = opened.keys(chosen)
+    keys = [key for key in plan.cells if key in present]
+    if not keys:
+        raise InputError(f"no cell of this grid has rows in table {chosen} yet", store)
+    frame = _rows(opened, chosen, keys)
+    progress = plan.progress(opened)
+    if progress.to_do or progress.failed:
+        note(f"not in {output}: {len(progress.to_do):,} cells that are to do, {len(progress.failed):,} that failed")
+    record = {"grid": grid, "table": chosen, "rows": len(frame), "output": output, **_counts(progress)}
+    summary = facts(("table", chosen), ("rows", len(frame)), ("cells", len(keys)))
+    deliver(output, lambda: frame.to_csv(index=False, lineterminator="\n").encode(), record, [summary], as_json)
+
+
+def prune_command(
+    grids: Annotated[list[str] | None, typer.Argument(metavar="[GRID]...", help="Grids whose cells are kept.")] = None,
+    store: StoreFolder = DEFAULT_STORE,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only say what would be.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove the cells that none of the grids has; without grids, those of another version of the code."""
+    from experiments.store import TABLES, Store
+
+    kept = {key for name in grids or () for key in _plan(name, None, schedules=False).cells}
+
+    def doomed(opened: Store) -> list[str]:
+        present = {key for table in TABLES for key in opened.keys(table)}
+        return sorted(present - kept if grids else _other_keys(opened))
+
+    if yes:
+        with Store.writing(store, create=False) as opened:
+            keys = doomed(opened)
+            opened.remove(keys)
+    else:
+        keys = doomed(Store.open(store))
+        if keys:
+            note("nothing is removed yet; say --yes to remove them")
+    emit({"cells": len(keys), "removed": yes, "keys": keys}, [facts(("cells to remove", len(keys)))], as_json)
+
+
+def _plan(grid: str, only: str | None, schedules: bool) -> Plan:
+    from experiments.grid.plan import make_plan
+    from experiments.grid.spec import read_grid
+
+    return make_plan(read_grid(grid, only), schedules)
+
+
+def _counts(progress: Progress) -> dict[str, int]:
+    return {"done": len(progress.done), "to_do": len(progress.to_do), "failed": len(progress.failed)}
+
+
+def _by_kind(plan: Plan, progress: Progress) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for key, cell in plan.cells.items():
+        counts = found.setdefault(cell.kind, {"cells": 0, "done": 0, "to_do": 0, "failed": 0})
+        state = "done" if key in progress.done else "failed" if key in progress.failed else "to_do"
+        counts["cells"] += 1
+        counts[state] += 1
+    return found
+
+
+def _kinds_table(plan: Plan, progress: Progress) -> Table:
+    rows = [(kind, *counts.values()) for kind, counts in _by_kind(plan, progress).items()]
+    return Table(("kind", "cells", "done", "to do", "failed"), rows)
+
+
+def _other_keys(opened: Store) -> set[str]:
+    """Keys of finished cells of another version of the code, and of failed ones that no present cell can have."""
+    from experiments.grid.code import SOURCES, code_version
+    from experiments.store import TABLES
+    from experiments.store.store import code_version as version_of
+
+    present = {code_version(kind) for kind in SOURCES}
+    return {key for table in TABLES for key in opened.keys(table) if version_of(key) not in present}
+
+
+def _other_versions(opened: Store) -> int:
+    return len(_other_keys(opened))
+
+
+def _main_table(plan: Plan) -> str:
+    """The table of the cells that the grid is about; load searches only serve them."""
+    tables = {cell.marker: None for cell in plan.cells.values() if cell.kind != "load"}
+    if len(tables) > 1:
+        raise InputError(f"the grid has cells in the tables {', '.join(tables)}; choose one", "--table")
+    return next(iter(tables))
+
+
+def _rows(opened: Store, table: str, keys: list[str]) -> pd.DataFrame:
+    from experiments.store.reading import read_cells
+
+    frame: pd.DataFrame = read_cells(opened, table, keys).to_pandas()
+    return frame
+
+
+def _tell(cells: list[tuple[str, str]], what: str) -> None:
+    for cell, why in cells[:MOST_ERRORS]:
+        note(f"{cell} {what}: {why}")
+    if len(cells) > MOST_ERRORS:
+        note(f"and {len(cells) - MOST_ERRORS} more")

@@ -1,0 +1,254 @@
+"""``hexsched library``: the instance library and its best known bounds and schedules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli import CHECK_FAILED, INTERRUPTED
+from experiments.cli.destination import check_writable
+from experiments.cli.options import Json, Seed
+from experiments.cli.output import Table, emit, note, percent
+from experiments.cli.progress import Progress
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from experiments.library.archive import Entry, Key
+
+NAMES_HELP = "FAMILY-CALLS-SEED, or FAMILY for its archived instances."
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help=NAMES_HELP)]
+OptionalNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help=f"{NAMES_HELP} All archived ones when none is given.")
+]
+Archive = Annotated[
+    Path | None, typer.Option("--archive", metavar="CSV", help="Archive in place of the one in the package.")
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    library = typer.Typer(
+        help="The instance library of the offline problem, with the best bounds known.", no_args_is_help=True
+    )
+    library.command("list", epilog="Example: hexsched library list contended-dag")(list_command)
+    library.command("write", epilog="Example: hexsched library write contended-dag-20-0 -o instances")(write_command)
+    library.command("check", epilog="Example: hexsched library check")(check_command)
+    library.command("improve", epilog="Example: hexsched library improve contended-dag --time-limit 30")(
+        improve_command
+    )
+    app.add_typer(library, name="library")
+
+
+def list_command(names: OptionalNames = None, archive: Archive = None, as_json: Json = False) -> None:
+    """List instances and the best bounds known: * marks what is solved to proven optimality."""
+    from experiments.library.archive import OBJECTIVES
+    from experiments.library.families import FAMILIES
+    from experiments.library.improve import is_closed
+    from experiments.library.names import family_of, instance
+
+    entries = _read(archive)
+    rows, listed = [], []
+    for name in _chosen(names):
+        made = instance(name)
+        known = {objective: entries.get((name, objective)) for objective in OBJECTIVES}
+        rows.append(
+            (name, made.call_count, len(made.workflows), *(_bracket(entry) for entry in known.values())),
+        )
+        listed.append(
+            {
+                "instance": name,
+                "family": family_of(name),
+                "calls": made.call_count,
+                "workflows": len(made.workflows),
+                "best_known": {
+                    objective: {**_bounds(entry), "optimal": is_closed(entry)}
+                    for objective, entry in known.items()
+                    if entry is not None
+                },
+            }
+        )
+    families = [
+        (f.name, f.summary, f"{len(f.prefill)} + {len(f.decode)}", f.max_batch, f"{f.room:g}")
+        for f in FAMILIES.values()
+    ]
+    tables = [
+        Table(("family", "summary", "prefill + decode", "slots", "KV room, largest calls"), families),
+        Table(("instance", "calls", "workflows", *OBJECTIVES), rows),
+    ]
+    emit({"families": {f.name: f.summary for f in FAMILIES.values()}, "instances": listed}, tables, as_json)
+
+
+def write_command(
+    names: Names,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the instance files go.")],
+    as_json: Json = False,
+) -> None:
+    """Write instances as files, NAME.json each."""
+    from experiments.library.names import expand, instance
+    from hexsched.model import write_instance
+
+    written = {}
+    for name in expand(names):
+        path = output / f"{name}.json"
+        check_writable(path, [])
+        write_instance(path, instance(name))
+        written[name] = str(path)
+    emit({"instances": written}, [Table(("instance", "file"), list(written.items()))], as_json)
+
+
+def check_command(names: OptionalNames = None, archive: Archive = None, as_json: Json = False) -> None:
+    """Check the archive: complete, the same instances, LB <= UB, and every schedule verified anew.
+
+    The exit code is 1 when something is wrong.
+    """
+    from experiments.library.archive import OBJECTIVES
+    from experiments.library.check import check
+    from experiments.library.improve import is_closed
+    from experiments.library.names import expand
+
+    entries = _read(archive)
+    keys = [(name, objective) for name in expand(names) for objective in OBJECTIVES] if names else None
+    with Progress("checking", "entries") as progress:
+        wrong = check(entries, keys, progress)
+    checked = [entries[key] for key in (entries if keys is None else keys) if key in entries]
+    uppers, lowers = Counter(entry.upper_source for entry in checked), Counter(entry.lower_source for entry in checked)
+    closed = sum(map(is_closed, checked))
+    record = {
+        "ok": not wrong,
+        "entries": len(checked),
+        "proven_optimal": closed,
+        "upper_sources": uppers,
+        "lower_sources": lowers,
+        "problems": wrong,
+    }
+    tables = [
+        Table(
+            ("entries", "proven optimal", "problems"),
+            [(len(checked), closed, len(wrong))],
+        ),
+        Table(("upper bounds are schedules by", "entries"), uppers.most_common()),
+        Table(("lower bounds come from", "entries"), lowers.most_common()),
+    ]
+    emit(record, tables, as_json)
+    for line in wrong:
+        note(f"check failed: {line}")
+    if wrong:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def improve_command(
+    names: OptionalNames = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(metavar="SEC", help="Seconds for the solver, and as many for bounds where it leaves a gap."),
+    ] = 5.0,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of the solver.")] = 2,
+    formulation: Annotated[str, typer.Option(metavar="F", help="One of 'hexsched formulations'.")] = "cpsat",
+    objective: Annotated[
+        str | None, typer.Option(metavar="O,O", help="Objectives with commas between them; all archived by default.")
+    ] = None,
+    archive: Archive = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Solve and bound what is not yet proven optimal, and file what is better.
+
+    The archive is written after every gain, so that Ctrl-C keeps what was found. A lower bound above a verified
+    schedule ends the run with exit code 1.
+    """
+    from experiments.library.archive import OBJECTIVES, PACKAGED, expected_keys, write_archive
+    from experiments.library.improve import Effort, improve, is_closed
+    from solvers.certificate import ContradictionError
+
+    path = PACKAGED if archive is None else archive
+    entries = _read(archive)
+    check_writable(path, [])
+    aims = [text.strip() for text in objective.split(",")] if objective else list(OBJECTIVES)
+    for aim in aims:
+        if aim not in OBJECTIVES:
+            raise InputError(f"objective {aim!r} is not archived; those are {', '.join(OBJECTIVES)}", "--objective")
+    archived = {name for name, _ in expected_keys()}
+    for name in (chosen := _chosen(names)):
+        if name not in archived:
+            raise InputError(f"instance {name!r} is not archived; see 'hexsched library list'")
+    keys = [(name, aim) for name in chosen for aim in aims]
+    todo = [key for key in keys if key not in entries or not is_closed(entries[key])]
+
+    def keep(entry: Entry) -> None:
+        entries[entry.key] = entry
+        write_archive(entries, path)
+
+    gains: list[tuple[str, str, str | None, str]] = []
+    interrupted = False
+    with Progress("improving", "entries") as progress:
+        for position, key in enumerate(todo):
+            progress.show(f"{key[0]}, {key[1]} ({position + 1} of {len(todo)})")
+            before = entries.get(key)
+            try:
+                outcome = improve(key, before, Effort(time_limit, workers, seed, formulation), keep)
+            except KeyboardInterrupt:
+                interrupted = True
+            except ContradictionError as error:
+                note(f"check failed: {error}")
+                raise typer.Exit(CHECK_FAILED) from None
+            else:
+                interrupted = outcome.interrupted
+                if outcome.message and not interrupted:
+                    note(f"{key[0]}, {key[1]}: {outcome.message}")
+            after = entries.get(key)
+            if after is not None and after != before:
+                gains.append((*key, _bracket(before), str(_bracket(after))))
+            if interrupted:
+                break
+    closed = sum(is_closed(entries[key]) for key in keys if key in entries)
+    record = {
+        "archive": str(path),
+        "tried": len(todo),
+        "improved": len(gains),
+        "proven_optimal": closed,
+        "entries": len(keys),
+        "interrupted": interrupted,
+    }
+    tables = [Table(("instance", "objective", "before", "now"), gains), Table(tuple(record), [tuple(record.values())])]
+    emit(record, tables, as_json)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _read(archive: Path | None) -> dict[Key, Entry]:
+    """The archive; an empty one where the file is yet to be made."""
+    from experiments.library.archive import PACKAGED, read_archive
+
+    path = PACKAGED if archive is None else archive
+    return read_archive(path) if path.exists() else {}
+
+
+def _chosen(texts: list[str] | None) -> list[str]:
+    from experiments.library.names import expand, names
+
+    return expand(texts) if texts else list(names())
+
+
+def _bounds(entry: Entry) -> dict[str, object]:
+    return {
+        "lower_bound": entry.lower_bound,
+        "lower_source": entry.lower_source,
+        "upper_bound": entry.upper_bound,
+        "upper_source": entry.upper_source,
+    }
+
+
+def _bracket(entry: Entry | None) -> str | None:
+    from experiments.library.improve import is_closed
+
+    if entry is None:
+        return None
+    if is_closed(entry):
+        return f"{entry.upper_bound:.4g} *"
+    width = (entry.upper_bound - entry.lower_bound) / entry.lower_bound if entry.lower_bound > 0 else None
+    gap = "" if width is None else f" ({percent(width)})"
+    return f"{entry.lower_bound:.4g} .. {entry.upper_bound:.4g}{gap}"

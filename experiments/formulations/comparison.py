@@ -1,0 +1,103 @@
+"""Which solves a comparison has, and going through those that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.formulations.child import solve_apart
+from experiments.formulations.rows import Row, Task, write_rows
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from hexsched.model import Instance
+
+
+def plan(
+    problems: Mapping[str, Instance],
+    objectives: Sequence[str],
+    formulations: Sequence[str],
+    *,
+    time_limit: float,
+    workers: int = 1,
+    seed: int = 0,
+) -> list[Task]:
+    """All solves: small instances first, and formulations in turn on each, so that a slow hour hits them all alike.
+
+    A formulation that cannot minimise an objective is left out there.
+
+    Parameters
+    ----------
+    problems : dict of str to Instance
+        By name.
+    objectives, formulations : sequence of str
+
+    Raises
+    ------
+    InputError
+        For an unknown objective or formulation, a ``fluid`` instance, and where nothing is left to solve.
+    """
+    from experiments.library.names import digest
+    from solvers.formulations.registry import formulation
+    from solvers.objective import objective
+    from solvers.problem import fixed_problem
+
+    aims = list(dict.fromkeys(objective(text) for text in objectives))
+    chosen = list(dict.fromkeys(formulation(name).name for name in formulations))
+    for name, problem in problems.items():
+        try:
+            fixed_problem(problem)
+        except InputError as error:
+            raise InputError(str(error), name) from None
+    tasks = [
+        Task(name, digest(problem), problem.call_count, method, str(aim), time_limit, workers, seed)
+        for name, problem in sorted(problems.items(), key=lambda item: item[1].call_count)
+        for aim in aims
+        for method in chosen
+        if aim.kind in formulation(method).objectives
+    ]
+    if not tasks:
+        raise InputError("there is nothing to solve: none of the formulations can minimise any of the objectives")
+    return tasks
+
+
+def missing(tasks: Iterable[Task], rows: Iterable[Row]) -> list[Task]:
+    """Tasks that have no row yet."""
+    done = {row.task for row in rows}
+    return [task for task in tasks if task not in done]
+
+
+def run(
+    tasks: Sequence[Task],
+    problems: Mapping[str, Instance],
+    rows: Sequence[Row] = (),
+    folder: Path | None = None,
+    on_start: Callable[[Task, int, int], None] = lambda task, done, total: None,
+) -> list[Row]:
+    """Solve what is missing, one after another, and write the table after each.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    problems : dict of str to Instance
+    rows : sequence of Row
+        What is already known; kept, of other tasks too.
+    folder : Path, optional
+        Where ``formulations.csv`` is written.
+    on_start : callable
+        Called with the task, its position and how many there are.
+
+    Returns
+    -------
+    list of Row
+        Known and new.
+    """
+    found = list(rows)
+    todo = missing(tasks, found)
+    for position, task in enumerate(todo):
+        on_start(task, position, len(todo))
+        found.append(solve_apart(task, problems[task.instance]))
+        if folder is not None:
+            write_rows(folder, found)
+    return found

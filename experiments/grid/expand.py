@@ -1,0 +1,86 @@
+"""From the axes of a grid to its points: the product, changed by overrides, thinned by filters."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from experiments.grid.axes import AXES, Value
+from experiments.grid.spec import Filter, Section
+from hexsched.errors import InputError
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of each axis, by plural name, and settings."""
+
+    values: tuple[tuple[str, Value], ...]
+    settings: tuple[tuple[str, Any], ...]
+
+    def __getitem__(self, axis: str) -> Any:
+        return dict(self.values)[axis]
+
+
+def points(section: Section) -> list[Point]:
+    """The points of one named grid, in the order of its axes and each once.
+
+    Raises
+    ------
+    InputError
+        When a filter speaks of a value that no axis has: it would do nothing.
+    """
+    optional = {axis: values or (None,) for axis, values in section.axes.items()}
+    found = [dict(zip(optional, combination, strict=True)) for combination in itertools.product(*optional.values())]
+    cells = [(values, dict(section.settings)) for values in found]
+    for change in section.overrides:
+        _check_known(change.match, (values for values, _ in cells), section)
+        changed: dict[Point, tuple[dict[str, Any], dict[str, Any]]] = {}
+        for values, settings in cells:
+            if not matches(values, change.match):
+                changed.setdefault(_point(values, settings), (values, settings))
+                continue
+            for combination in itertools.product(*change.axes.values()):
+                new = {**values, **dict(zip(change.axes, combination, strict=True))}
+                merged = {**settings, **change.settings}
+                changed.setdefault(_point(new, merged), (new, merged))
+        cells = list(changed.values())
+    for filter_ in (*section.exclude, *itertools.chain(*section.only)):
+        _check_known(filter_, (values for values, _ in cells), section)
+    for group in section.only:
+        cells = [cell for cell in cells if any(matches(cell[0], filter_) for filter_ in group)]
+    cells = [cell for cell in cells if not any(matches(cell[0], filter_) for filter_ in section.exclude)]
+    return [_point(values, settings) for values, settings in cells]
+
+
+def matches(values: dict[str, Any], filter_: Filter) -> bool:
+    """Whether a cell has, on every axis of the filter, one of the values wanted."""
+    return all(any(_equal(values[axis], pattern) for pattern in wanted) for axis, wanted in filter_.wanted.items())
+
+
+def _equal(value: object, pattern: str | int) -> bool:
+    return value == pattern if isinstance(pattern, int) else fnmatchcase(str(value), pattern)
+
+
+def _point(values: dict[str, Any], settings: dict[str, Any]) -> Point:
+    return Point(tuple(values.items()), tuple(settings.items()))
+
+
+def _check_known(filter_: Filter, cells: Iterable[dict[str, Any]], section: Section) -> None:
+    if filter_.inherited:  # meant for other grids of the file, perhaps
+        return
+    listed = list(cells)
+    for axis, wanted in filter_.wanted.items():
+        present = {**dict.fromkeys(section.axes[axis]), **dict.fromkeys(values[axis] for values in listed)}
+        for pattern in wanted:
+            if not any(_equal(value, pattern) for value in present):
+                names = [str(value) for value in present]
+                close = difflib.get_close_matches(str(pattern), names, n=1)
+                hint = f"did you mean {close[0]}? " if close else ""
+                raise InputError(
+                    f"{AXES[axis].singular}: no cell has {pattern!r}; {hint}there are {', '.join(names)}",
+                    filter_.where,
+                )

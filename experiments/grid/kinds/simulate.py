@@ -1,0 +1,206 @@
+"""Runs: a policy on a scene, verified."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+import numpy as np
+
+from experiments.grid.cell import Cell, Computed
+from experiments.grid.expand import Point
+from experiments.grid.kinds.load import LoadCell, load_search
+from experiments.grid.scene import Scene, prepared
+from experiments.grid.sources import Json, Plugin
+
+if TYPE_CHECKING:
+    from hexsched.model import Instance, Schedule
+    from hexsched.simulator import Run
+
+MICROSECONDS = 1e6
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class RunCell(Cell):
+    """One run.
+
+    Attributes
+    ----------
+    scene : Scene
+    policy, estimator : str
+        In canonical form.
+    loaded : tuple of Plugin
+        Where the policy is registered, if it does not come with hexsched.
+    stored : bool
+        Whether the schedule is stored.
+    """
+
+    scene: Scene
+    policy: str
+    estimator: str
+    loaded: tuple[Plugin, ...] = ()
+    stored: bool = False
+    kind: ClassVar[str] = "simulate"
+    marker: ClassVar[str] = "runs"
+
+    @property
+    def inputs(self) -> Json:
+        plugins = {"plugins": [plugin.sha256 for plugin in self.loaded]} if self.loaded else {}
+        return {**self.scene.inputs, "policy": self.policy, "estimator": self.estimator, **plugins}
+
+    @property
+    def description(self) -> str:
+        return f"{self.policy} on {self.scene}, estimator {self.estimator}"
+
+    @property
+    def needs(self) -> LoadCell | None:
+        return load_search(self.scene)
+
+    @property
+    def group(self) -> object:
+        return self.scene
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        return self.loaded
+
+    @property
+    def wants_schedule(self) -> bool:
+        return self.stored
+
+    def compute(self, rate: float | None) -> Computed:
+        from hexsched.simulator import simulate
+        from hexsched.verifier import verify
+
+        instance, digest = prepared(self.scene, rate)
+        run = simulate(instance, self.policy, estimator=self.estimator, seed=self.scene.seed)
+        report = verify(instance, run.schedule)
+        head = {
+            **self.scene.case,
+            "load": self.scene.load,
+            "policy": self.policy,
+            "estimator": self.estimator,
+            "seed": self.scene.seed,
+        }
+        row = {
+            **head,
+            "model": self.scene.cluster.model,
+            "pool": self.scene.cluster.pool,
+            "prefill_instances": len(instance.prefill),
+            "decode_instances": len(instance.decode),
+            "rate": rate if self.scene.rule.searched else self.scene.rule.rate,
+            "instance_sha256": digest,
+            **msgspec.structs.asdict(run.metrics),
+            "verified": report.ok,
+            **utilisation(instance, run.schedule),
+        }
+        return Computed(
+            {self.marker: [row], "workflows": [{**head, **workflow} for workflow in _workflow_rows(run)]},
+            timing={
+                "decisions": run.decisions,
+                "decision_mean_us": run.decision_latency * MICROSECONDS,
+                "decision_p99_us": run.decision_latency_p99 * MICROSECONDS,
+            },
+            # no name and no time in the header: the same schedule makes the same bytes
+            schedule=gzip.compress(run.schedule.to_bytes(), mtime=0) if self.stored else None,
+            fault="" if report.ok else f"the schedule breaks {', '.join(report.counts())}",
+        )
+
+
+def cells(points: Sequence[Point], plugins: dict[str, Plugin]) -> list[Cell]:
+    """A cell a point."""
+    return [
+        RunCell(
+            Scene(point["clusters"], point["workloads"], point["workflows"], point["seeds"], point["loads"]),
+            point["policies"],
+            point["estimators"],
+            needed_plugins([point["policies"]], plugins),
+            dict(point.settings)["schedules"],
+        )
+        for point in points
+    ]
+
+
+def needed_plugins(policies: Sequence[str], plugins: dict[str, Plugin]) -> tuple[Plugin, ...]:
+    """The plugins that register any of the policies."""
+    names = [re.split(r"[(@]", policy)[0] for policy in policies]
+    return tuple(dict.fromkeys(plugins[name] for name in names if name in plugins))
+
+
+def utilisation(instance: Instance, schedule: Schedule) -> dict[str, float]:
+    """How busy the instances are until the last completion.
+
+    Returns
+    -------
+    dict
+        ``prefill_utilisation`` and ``decode_utilisation``: the share of the time from 0 on in which an instance runs a
+        prefill, or has a batch; the mean over instances. ``kv_peak``: the largest share of a KV cache reserved.
+    """
+    last = max(row.decode_end for row in schedule.calls)
+    prefill = sum(row.prefill_end - row.prefill_start for row in schedule.calls)
+    tokens = {
+        (workflow.workflow_id, call.call_id): call.prompt_tokens + call.output_tokens
+        for workflow in instance.workflows
+        for call in workflow.calls
+    }
+    busy, peak = 0.0, 0.0
+    for machine in instance.decode:
+        rows = [row for row in schedule.calls if row.decode_instance == machine.id]
+        start, end = np.array([r.decode_start for r in rows]), np.array([r.decode_end for r in rows])
+        admitted = np.array([r.admitted for r in rows])
+        reserved = np.array([tokens[r.workflow_id, r.call_id] for r in rows], dtype=np.int64)
+        busy += _covered(start, end)
+        peak = max(peak, _peak(admitted, end, reserved) / machine.kv_capacity_tokens)
+    return {
+        "prefill_utilisation": prefill / (len(instance.prefill) * last),
+        "decode_utilisation": busy / (len(instance.decode) * last),
+        "kv_peak": peak,
+    }
+
+
+def _covered(start: Array, end: Array) -> float:
+    """Length of the union of intervals, all (N,) seconds."""
+    if not len(start):
+        return 0.0
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], end[order]
+    before = np.concatenate(([-np.inf], np.maximum.accumulate(end)[:-1]))
+    return float(np.maximum(end - np.maximum(start, before), 0.0).sum())
+
+
+def _peak(begin: Array, end: Array, amount: Array) -> int:
+    """The largest sum of amounts held at a time; what ends when another begins is given back first."""
+    if not len(begin):
+        return 0
+    time = np.concatenate((end, begin))
+    change = np.concatenate((-amount, amount))
+    return int(np.cumsum(change[np.argsort(time, kind="stable")]).max())
+
+
+def _workflow_rows(run: Run) -> list[Json]:
+    latency = run.completed - run.arrival
+    columns = zip(
+        run.instance.workflows,
+        run.arrival.tolist(),
+        latency.tolist(),
+        run.horizon.tolist(),
+        run.ratio.tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "workflow_id": workflow.workflow_id,
+            "calls": len(workflow.calls),
+            "arrival": arrival,
+            "latency": seconds,
+            "horizon": horizon,
+            "ratio": ratio,
+        }
+        for workflow, arrival, seconds, horizon, ratio in columns
+    ]

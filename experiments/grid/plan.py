@@ -1,0 +1,86 @@
+"""The plan: every cell of a grid, what each needs, and how far a store has got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiments.grid.cell import Cell
+from experiments.grid.expand import points
+from experiments.grid.kinds import KINDS
+from experiments.grid.kinds.load import LoadCell
+from experiments.grid.spec import Grid
+from experiments.store.schema import ERRORS, SCHEDULES, TABLES
+from experiments.store.store import Store
+from hexsched.errors import InputError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a grid, each once.
+
+    Attributes
+    ----------
+    cells : dict of str to Cell
+        By key, in the order of the file; load searches stand before what needs them.
+    """
+
+    cells: dict[str, Cell]
+
+    def progress(self, store: Store | None) -> Progress:
+        """What a store has of it; nothing where there is no store."""
+        if store is None:
+            return Progress(set(), set(), set(self.cells))
+        marked = {table: store.keys(table) for table, schema in TABLES.items() if schema.marks}
+        schedules = store.keys(SCHEDULES)
+        done = {
+            key
+            for key, cell in self.cells.items()
+            if key in marked[cell.marker] and (key in schedules or not cell.wants_schedule)
+        }
+        failed = (store.keys(ERRORS) & self.cells.keys()) - done
+        return Progress(done, failed, self.cells.keys() - done - failed)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Keys of the cells that are done, have failed, and are to do."""
+
+    done: set[str]
+    failed: set[str]
+    to_do: set[str]
+
+
+def make_plan(grid: Grid, schedules: bool = False) -> Plan:
+    """The plan of a grid.
+
+    Parameters
+    ----------
+    grid : Grid
+    schedules : bool
+        Store the schedule of every run.
+
+    Raises
+    ------
+    InputError
+        When a filter leaves nothing, or speaks of what there is not.
+    """
+    found: dict[str, Cell] = {}
+    searches: dict[object, LoadCell] = {}
+    for section in grid.sections:
+        thinned = points(section)
+        if schedules:
+            thinned = [type(point)(point.values, _with_schedules(point.settings)) for point in thinned]
+        for cell in KINDS[section.kind](thinned, grid.plugins):
+            needed = cell.needs
+            if needed is not None:
+                needed = searches.setdefault(needed.scene, needed)
+                found.setdefault(needed.key, needed)
+            if cell.key not in found or cell.wants_schedule:
+                found[cell.key] = cell
+    if not found:
+        raise InputError("no cell is left: the filters drop them all", grid.name)
+    return Plan(found)
+
+
+def _with_schedules(settings: tuple[tuple[str, object], ...]) -> tuple[tuple[str, object], ...]:
+    return tuple((name, True if name == "schedules" else value) for name, value in settings)

@@ -1,0 +1,131 @@
+"""The scene of a cell: what makes its instance, given the rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from experiments.grid.axes import BASELINES
+from experiments.grid.loads import LoadRule, load_rule
+from experiments.grid.sources import Cluster, Json, Workload
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from hexsched.model import Instance, Workflow
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Workflows on a cluster under a load.
+
+    Attributes
+    ----------
+    cluster : Cluster
+    workload : Workload
+    workflows : int
+    seed : int
+    load : str
+        A load rule.
+    """
+
+    cluster: Cluster
+    workload: Workload
+    workflows: int
+    seed: int
+    load: str
+
+    @property
+    def rule(self) -> LoadRule:
+        """The load rule, read."""
+        return load_rule(self.load)
+
+    @property
+    def inputs(self) -> Json:
+        """As ``Cell.inputs``."""
+        baselines = {"baselines": BASELINES} if self.rule.name == "stress" else {}
+        return {
+            "cluster": {"name": self.cluster.name, "sha256": self.cluster.sha256},
+            "workload": self.workload.identity,
+            "workflows": self.workflows,
+            "seed": self.seed,
+            "load": self.load,
+            **baselines,
+        }
+
+    @property
+    def case(self) -> Json:
+        """The columns that its rows begin with."""
+        return {"cluster": self.cluster.name, "workload": self.workload.name, "workflows": self.workflows}
+
+    def __str__(self) -> str:
+        return f"{self.cluster}, {self.workflows} {self.workload}, {self.load}, seed {self.seed}"
+
+
+def at_any_rate(scene: Scene) -> Callable[[float], Instance]:
+    """From a rate to the instance in which the workflows arrive at fixed distances."""
+    from hexsched.workloads.arrivals import FixedArrivals, apply_arrivals
+
+    workflows = _workflows(scene.workload, scene.workflows, scene.seed)
+    return lambda rate: _instance(scene.cluster, apply_arrivals(workflows, FixedArrivals(rate), 0))
+
+
+def instance_of(scene: Scene, rate: float | None) -> Instance:
+    """The instance of a scene.
+
+    Parameters
+    ----------
+    scene : Scene
+    rate : float or None
+        What the load search found, where the scene's rule needs one.
+
+    Raises
+    ------
+    InputError
+        When a call fits nowhere on the cluster.
+    """
+    rule = scene.rule
+    if rule.name == "recorded" and scene.workload.data is None:
+        raise InputError(f"family {scene.workload.name} has no recorded arrivals; 'recorded' is for workload files")
+    chosen = rate if rule.searched else rule.rate
+    if chosen is not None:
+        return at_any_rate(scene)(chosen)
+    workflows = _workflows(scene.workload, scene.workflows, scene.seed)
+    if rule.name == "at-once":
+        workflows = tuple(msgspec.structs.replace(workflow, arrival=0.0) for workflow in workflows)
+    return _instance(scene.cluster, workflows)
+
+
+@lru_cache(maxsize=2)  # cells of one scene come one after another
+def prepared(scene: Scene, rate: float | None) -> tuple[Instance, str]:
+    """The instance and the SHA-256 of its file."""
+    from experiments.grid.sources import sha256
+
+    made = instance_of(scene, rate)
+    return made, sha256(made.to_bytes())
+
+
+@lru_cache(maxsize=2)
+def _workflows(workload: Workload, workflows: int, seed: int) -> tuple[Workflow, ...]:
+    return workload.take(workflows, seed)
+
+
+def _instance(cluster: Cluster, workflows: tuple[Workflow, ...]) -> Instance:
+    from hexsched.model import Instance
+    from hexsched.model.instance import FORMAT
+
+    try:
+        return Instance(
+            format=FORMAT,
+            decode_model=cluster.decode_model,
+            kv_bytes_per_token=cluster.kv_bytes_per_token,
+            prefill=cluster.prefill,
+            decode=cluster.decode,
+            links=cluster.links,
+            workflows=workflows,
+        )
+    except ValueError as error:
+        raise InputError(str(error), f"cluster {cluster.name}") from None

@@ -1,0 +1,173 @@
+"""What a cell is computed from, as content: nothing here needs a file once it is read, so cells can travel."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hexsched.errors import InputError
+from hexsched.model import DecodeInstance, Link, PrefillInstance
+
+if TYPE_CHECKING:
+    from hexsched.model import Workflow
+
+Json = dict[str, object]
+
+_registered: dict[str, tuple[str, ...]] = {}  # the policies of each plugin, by the hash of its source
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A compiled cluster: its numbers, whatever file, catalogue or profile they came from.
+
+    Attributes
+    ----------
+    name : str
+    model : str
+        The model's name.
+    pool : str
+        The cluster's name without what stands before its first hyphen: "hetero-1" of "qwen235b-hetero-1".
+    decode_model, kv_bytes_per_token, prefill, decode, links
+        As in ``Instance``.
+    """
+
+    name: str
+    model: str
+    pool: str
+    decode_model: str
+    kv_bytes_per_token: int
+    prefill: tuple[PrefillInstance, ...]
+    decode: tuple[DecodeInstance, ...]
+    links: tuple[Link, ...]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of everything above."""
+        return sha256(msgspec.json.encode([getattr(self, name) for name in self.__dataclass_fields__]))
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # all the numbers would take long, and few clusters share a name
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Where workflows come from.
+
+    Attributes
+    ----------
+    name : str
+        A family, or the name of a file without its ending.
+    data : bytes or None
+        The file's workflows as hexsched JSON Lines; None for a family.
+    """
+
+    name: str
+    data: bytes | None = None
+
+    @cached_property
+    def identity(self) -> Json:
+        """What the workflows depend on; a family's generator is part of the code version."""
+        return {"family": self.name} if self.data is None else {"file": self.name, "sha256": sha256(self.data)}
+
+    def take(self, workflows: int, seed: int) -> tuple[Workflow, ...]:
+        """Workflows drawn with the seed, or the file's first.
+
+        Raises
+        ------
+        InputError
+            When the file has fewer.
+        """
+        if self.data is None:
+            from hexsched.workloads.families import generate
+
+            return generate(self.name, workflows, seed)
+        lines = self.data.splitlines()
+        if len(lines) < workflows:
+            raise InputError(f"workload {self.name} has {len(lines)} workflows, {workflows} are asked for")
+        from hexsched.model import Workflow
+
+        return tuple(msgspec.json.decode(line, type=Workflow) for line in lines[:workflows])
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A Python file that registers policies.
+
+    Attributes
+    ----------
+    path : str
+        For messages.
+    source : bytes
+    """
+
+    path: str
+    source: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the source."""
+        return sha256(self.source)
+
+    def load(self) -> tuple[str, ...]:
+        """Register its policies, once a process; their names. Raises ``InputError`` for a mistake in it."""
+        from experiments.cli.plugins import load_source
+        from hexsched.policies import policies
+
+        before = {policy.name for policy in policies()}
+        known = _registered.get(self.sha256)
+        if known is None or not before.issuperset(known):
+            load_source(self.source, Path(self.path))
+            known = tuple(policy.name for policy in policies() if policy.name not in before)
+            _registered[self.sha256] = known
+        return known
+
+
+def read_cluster_content(name_or_path: str) -> Cluster:
+    """A cluster by name or YAML file; raises ``InputError`` as ``hexsched.clusters.read_cluster``."""
+    from hexsched.clusters import compile_cluster, read_cluster
+
+    spec = read_cluster(name_or_path)
+    made = compile_cluster(spec)
+    model = spec.model if isinstance(spec.model, str) else spec.model.name
+    first, _, rest = spec.name.partition("-")
+    return Cluster(
+        name=spec.name,
+        model=model,
+        pool=rest or first,
+        decode_model=spec.decode_model,
+        kv_bytes_per_token=made.kv_bytes_per_token,
+        prefill=made.prefill,
+        decode=made.decode,
+        links=made.links,
+    )
+
+
+def read_workload_content(name_or_path: str, folder: Path) -> Workload:
+    """A family by name, or a workload file; raises ``InputError`` when it is neither."""
+    from hexsched.model import read_workload
+    from hexsched.model.workload import workload_bytes
+    from hexsched.workloads.families import family
+
+    path = folder / name_or_path
+    if path.suffix == ".jsonl" or len(Path(name_or_path).parts) > 1:
+        return Workload(path.stem, workload_bytes(read_workload(path)))
+    return Workload(family(name_or_path).name)
+
+
+def sha256(data: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,136 @@
+"""Computing cells, in whatever process that happens: nothing is read from or written to disk."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from experiments.grid.cell import Cell
+from experiments.grid.code import code_version
+from experiments.store.schema import ERRORS, SCHEDULES, encode
+from experiments.store.store import CellFiles
+from hexsched import __version__
+
+ERROR_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells that one process computes one after another.
+
+    Attributes
+    ----------
+    cells : tuple of Cell
+        All of one group and kind.
+    rate : float or None
+        What the load search they need has found.
+    """
+
+    cells: tuple[Cell, ...]
+    rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one cell.
+
+    Attributes
+    ----------
+    key : str
+    files : CellFiles or None
+        None when it failed.
+    error : str
+        One line; why it failed.
+    rate : float or None
+        Of a load search.
+    fault : str
+        As in ``Computed``.
+    """
+
+    key: str
+    files: CellFiles | None
+    error: str = ""
+    rate: float | None = None
+    fault: str = ""
+
+
+class OtherCodeError(Exception):
+    """This process has other code than the one that planned the cell."""
+
+
+def warm_up() -> None:
+    """Have the engine compiled, or its machine code read from the cache, so that no cell pays for it."""
+    from experiments.grid.scene import Scene, prepared
+    from experiments.grid.sources import Workload, read_cluster_content
+    from hexsched.simulator import simulate
+    from hexsched.verifier import verify
+
+    instance, _ = prepared(Scene(read_cluster_content("demo"), Workload("react"), 1, 0, "at-once"), None)
+    verify(instance, simulate(instance, "hexagent").schedule)
+
+
+def run_task(task: Task) -> Iterator[Result]:
+    """Compute the cells of a task; one that fails does not keep the others from it.
+
+    Raises
+    ------
+    OtherCodeError
+        When this process would compute something else than what was planned.
+    """
+    for cell in task.cells:
+        planned = cell.key.partition("-")[0]
+        if code_version(cell.kind) != planned:
+            raise OtherCodeError(f"code version {code_version(cell.kind)} here, {planned} where the grid was planned")
+        yield _compute(cell, task.rate)
+
+
+def _compute(cell: Cell, rate: float | None) -> Result:
+    try:
+        for plugin in cell.plugins:
+            plugin.load()
+        wall, cpu = time.perf_counter(), _cpu_seconds()
+        computed = cell.compute(rate)
+        wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
+        timing = {
+            "kind": cell.kind,
+            "wall_seconds": wall,
+            "cpu_seconds": cpu,
+            "decisions": None,
+            "decision_mean_us": None,
+            "decision_p99_us": None,
+            "solve_seconds": None,
+            "hexsched_version": __version__,
+            "host": platform.node(),
+            **computed.timing,
+        }
+        tables = {**computed.tables, "timings": [timing]}
+        data = {name: encode(name, [{"key": cell.key, **row} for row in rows]) for name, rows in tables.items()}
+        if computed.schedule is not None:
+            data[SCHEDULES] = computed.schedule
+        return Result(cell.key, CellFiles(cell.key, cell.marker, data), "", computed.rate, computed.fault)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # SystemExit too: a plugin does not end the program
+        text = str(error) if type(error).__name__ == "InputError" else f"{type(error).__name__}: {error}"
+        return Result(cell.key, None, " ".join(text.split())[:ERROR_LENGTH])
+
+
+def error_files(cell: Cell, error: str, attempts: int) -> CellFiles:
+    """The row of a cell that failed."""
+    row = {
+        "key": cell.key,
+        "kind": cell.kind,
+        "description": cell.description,
+        "error": error,
+        "attempts": attempts,
+    }
+    return CellFiles(cell.key, ERRORS, {ERRORS: encode(ERRORS, [row])})
+
+
+def _cpu_seconds() -> float:
+    """Of this process, its threads, and its children that have ended: solvers have both."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

@@ -1,0 +1,109 @@
+"""The best bounds and schedules known, in one CSV file: a row an instance and objective."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from experiments.library.names import names
+from hexsched.errors import InputError
+from hexsched.model.files import read_bytes, write_bytes
+
+PACKAGED = Path(__file__).parent / "best_known.csv"
+OBJECTIVES = ("max_ratio", "req(0.75)", "mean_ratio", "mean_latency", "misses(1.5)")
+
+Key = tuple[str, str]  # instance, objective
+
+
+class Entry(NamedTuple):
+    """What is known of an instance and objective; the columns of the file.
+
+    Attributes
+    ----------
+    instance, objective : str
+    sha256 : str
+        Of the instance file, so that a change of the generator does not go unnoticed.
+    lower_bound : float
+    lower_source : str
+        What proved it.
+    upper_bound : float
+    upper_source : str
+        Whose schedule it is.
+    decisions : str
+        That schedule (``experiments.library.decisions``).
+    """
+
+    instance: str
+    objective: str
+    sha256: str
+    lower_bound: float
+    lower_source: str
+    upper_bound: float
+    upper_source: str
+    decisions: str
+
+    @property
+    def key(self) -> Key:
+        """What the entry is filed under."""
+        return self.instance, self.objective
+
+
+def expected_keys() -> list[Key]:
+    """What a complete archive holds, in the file's order."""
+    return [(name, objective) for name in names() for objective in OBJECTIVES]
+
+
+def read_archive(path: str | Path = PACKAGED) -> dict[Key, Entry]:
+    """Read an archive.
+
+    Raises
+    ------
+    InputError
+        Naming file and line: another heading, a wrong number of columns, a bound that is no finite number, a second
+        row of the same instance and objective.
+    """
+    lines = csv.reader(io.StringIO(read_bytes(path).decode(), newline=""))
+    if tuple(next(lines)) != Entry._fields:
+        raise InputError(f"expected the columns {', '.join(Entry._fields)}", path)
+    found: dict[Key, Entry] = {}
+    for row in lines:
+        where = f"{path}:{lines.line_num}"
+        if len(row) != len(Entry._fields):
+            raise InputError(f"expected {len(Entry._fields)} columns, got {len(row)}", where)
+        values: dict[str, str | float] = dict(zip(Entry._fields, row, strict=True))
+        for column in ("lower_bound", "upper_bound"):
+            values[column] = _number(str(values[column]), column, where)
+        entry = Entry(**values)  # type: ignore[arg-type]
+        if entry.key in found:
+            raise InputError(f"a second row of {entry.instance} and {entry.objective}", where)
+        found[entry.key] = entry
+    return found
+
+
+def write_archive(entries: Mapping[Key, Entry], path: str | Path = PACKAGED) -> None:
+    """Write an archive, atomically and in a fixed order."""
+    rank = {key: position for position, key in enumerate(expected_keys())}
+    ordered = sorted(entries.values(), key=lambda entry: (rank.get(entry.key, len(rank)), entry.key))
+    write_bytes(path, _csv(Entry._fields, ordered))
+
+
+def _csv(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _number(text: str, column: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{column} must be a finite number, got {text!r}", where)
+    return value

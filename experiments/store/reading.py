@@ -1,0 +1,104 @@
+"""Reading a store: whole tables as data frames."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.store.schema import SCHEDULES, TABLES, arrow_schema
+from experiments.store.store import Store, fingerprint
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from hexsched.model import Schedule
+
+
+def read_table(store: str | Path, table: str) -> pd.DataFrame:
+    """A table of a store, sorted by key and, within a key, as it was written.
+
+    Parameters
+    ----------
+    store : str or Path
+        The store's folder.
+    table : str
+        One of ``TABLES``.
+
+    Returns
+    -------
+    DataFrame
+        Empty, but with its columns, where no cell has written to the table. Where the same cell is there from several
+        versions of the code, only the newest file counts; the files themselves hold all.
+
+    Raises
+    ------
+    InputError
+        When the folder is no store, there is no such table, or a file cannot be read.
+    """
+    import os
+
+    if table not in TABLES:
+        raise InputError(f"a store has no table {table!r}; its tables are {', '.join(TABLES)}")
+    opened = Store.open(store)
+    stamps = tuple(sorted((name, stat.st_mtime_ns) for name, stat in opened.stats(table)))
+    frame = _frame(os.fspath(opened.path), table, stamps)
+    return frame.copy()
+
+
+def read_schedule_of(store: str | Path, key: str) -> Schedule:
+    """The schedule that was stored with a run.
+
+    Raises
+    ------
+    InputError
+        When there is none: schedules are stored on request only.
+    """
+    from hexsched.model import Schedule
+    from hexsched.model.files import decode_json
+
+    path = Path(store) / SCHEDULES / f"{key}.json.gz"
+    try:
+        data = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError) as error:
+        raise InputError(f"cannot read the schedule: {getattr(error, 'strerror', None) or error}", path) from None
+    return decode_json(data, Schedule, str(path))
+
+
+def read_cells(store: Store, table: str, keys: Iterable[str]) -> pa.Table:
+    """The rows of some cells, in the order of the keys; raises ``InputError`` when a file cannot be read."""
+    import pyarrow as pa
+
+    parts = [_read(store.path / table / f"{key}.parquet", arrow_schema(table)) for key in keys]
+    return pa.concat_tables(parts) if parts else arrow_schema(table).empty_table()
+
+
+@lru_cache(maxsize=16)  # figures read the same tables again and again, and a store has thousands of files
+def _frame(store: str, table: str, stamps: tuple[tuple[str, int], ...]) -> pd.DataFrame:
+    frame: pd.DataFrame = read_cells(Store(store), table, newest(stamps)).to_pandas()
+    return frame
+
+
+def newest(stamps: tuple[tuple[str, int], ...]) -> list[str]:
+    """Keys in order; of those with the same inputs only the one that was written last."""
+    latest: dict[str, tuple[int, str]] = {}
+    for key, time in stamps:
+        inputs = fingerprint(key)
+        latest[inputs] = max(latest.get(inputs, (-1, "")), (time, key))
+    return sorted(key for _, key in latest.values())
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pa.BufferReader(path.read_bytes()) as source:
+            return pq.ParquetFile(source, pre_buffer=False).read(columns=schema.names, use_threads=False).cast(schema)
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+        what = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(f"cannot read the file: {what}; remove it and run the grid again", path) from None

@@ -1,0 +1,265 @@
+"""The instance library: instances stay what they are, and every archived bound can be checked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK, main
+from experiments.library import archive as archive_module
+from experiments.library.archive import OBJECTIVES, Entry, expected_keys, read_archive, write_archive
+from experiments.library.check import check, fault
+from experiments.library.decisions import from_text, to_text
+from experiments.library.families import FAMILIES, SEEDS, SIZES
+from experiments.library.improve import Effort, improve, is_closed
+from experiments.library.names import digest, expand, instance, names
+from hexsched.errors import InputError
+from hexsched.model import read_instance
+from hexsched.simulator import retime, simulate
+from solvers.certificate import ContradictionError
+
+SMALL = "unary-chain-4-0"
+QUICK = Effort(time_limit=2.0, workers=1)
+
+
+@pytest.fixture(scope="module")
+def entries() -> dict[tuple[str, str], Entry]:
+    return read_archive()
+
+
+@pytest.fixture
+def entry(entries) -> Entry:
+    return entries[SMALL, "mean_ratio"]
+
+
+def ignore(_: Entry) -> None:
+    pass
+
+
+def test_the_archive_is_complete_and_of_the_instances_that_are_generated(entries):
+    assert set(entries) == set(expected_keys())
+    assert len(names()) == len(FAMILIES) * len(SIZES) * len(SEEDS)
+    for name in names():
+        assert {entries[name, objective].sha256 for objective in OBJECTIVES} == {digest(instance(name))}
+    assert all(entry.lower_bound <= entry.upper_bound for entry in entries.values())
+    assert all(entry.lower_source and entry.upper_source for entry in entries.values())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_archived_schedules_have_the_values_they_claim(entries, objective):
+    keys = [key for key in entries if key[1] == objective][::5]
+    assert check(entries, keys) == []
+
+
+def test_objectives_of_one_instance_fit_each_other(entries):
+    """No schedule has a smaller largest ratio than a smaller quantile or mean, so neither have the optima."""
+    for name in names():
+        largest = entries[name, "max_ratio"]
+        assert entries[name, "req(0.75)"].lower_bound <= largest.upper_bound * (1 + 1e-9)
+        assert entries[name, "mean_ratio"].lower_bound <= largest.upper_bound * (1 + 1e-9)
+
+
+def test_a_name_makes_the_same_instance_in_another_process():
+    code = f"from experiments.library.names import *; print(digest(instance('{SMALL}')))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == digest(instance(SMALL))
+    assert digest(instance("unary-chain-4-1")) != digest(instance(SMALL))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_are_what_their_table_says(name):
+    family = FAMILIES[name]
+    made = [instance(f"{name}-{size}-0") for size in SIZES]
+    assert [one.call_count for one in made] == list(SIZES)
+    for one in made:
+        assert len(one.workflows) >= 2
+        assert one.decode_model == "fixed"
+        assert {d.max_batch for d in one.decode} == {family.max_batch}
+        assert [p.gpu for p in one.prefill] == list(family.prefill)
+        assert all(len(w.calls) <= family.calls[1] for w in one.workflows)
+    parents = max(len(call.parents) for one in made for w in one.workflows for call in w.calls)
+    children = max(
+        sum(call.call_id in other.parents for other in w.calls)
+        for one in made
+        for w in one.workflows
+        for call in w.calls
+    )
+    assert (parents > 1, children > 1) == ((True, True) if family.shape == "dag" else (False, False))
+    tight = [
+        call.prompt_tokens + call.output_tokens > d.kv_capacity_tokens
+        for one in made
+        for w in one.workflows
+        for call in w.calls
+        for d in one.decode
+    ]
+    assert any(tight) == (name == "kv-tight-dag")
+
+
+@pytest.mark.parametrize("policy", ["hexagent", "fcfs@jsq"])
+def test_decisions_say_a_schedule_in_a_line(policy):
+    for name in ("kv-tight-dag-20-0", "contended-chain-12-0"):
+        made = instance(name)
+        schedule = simulate(made, policy).schedule
+        again = retime(made, from_text(made, to_text(made, schedule), policy))
+        assert again == retime(made, schedule)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("0 1|2 3", "pool"),
+        ("0 1|2 3;0 1 2 3", "1 queues for 3"),
+        ("0 1|2 3;0 1|2 x|", "numbers of calls"),
+        ("0 1|2 2;0 1|2 3|", "each of the 4 calls once"),
+    ],
+)
+def test_decisions_that_are_none_are_told(text, why):
+    with pytest.raises(InputError, match=why):
+        from_text(instance(SMALL), text, "somebody")
+
+
+def test_a_wrong_entry_is_found(entries, entry):
+    def wrong(**changes: object) -> str:
+        return fault(entry._replace(**changes)) or ""
+
+    assert fault(entry) is None
+    assert "another instance" in wrong(sha256="0" * 64)
+    assert "the archive says" in wrong(upper_bound=entry.upper_bound * 1.01)
+    assert "above the upper bound" in wrong(lower_bound=entry.upper_bound * 1.01)
+    assert "calls once" in wrong(decisions=entry.decisions.replace("0", "1"))
+    assert "no instance of the library" in wrong(instance="no-such-4-0")
+    some = {key: value for key, value in entries.items() if key != entry.key}
+    assert check(some, [entry.key]) == [f"{SMALL}, mean_ratio: it is not in the archive"]
+
+
+def test_archives_are_written_as_they_are_read(entries, tmp_path):
+    path = tmp_path / "archive.csv"
+    write_archive(entries, path)
+    assert path.read_bytes() == archive_module.PACKAGED.read_bytes()
+    lines = path.read_text().splitlines()
+    for broken, why in (
+        ("a,b\n", "expected the columns"),
+        ("\n".join([lines[0], "x"]), ":2: expected 8 columns"),
+        ("\n".join([lines[0], lines[1], lines[1]]), ":3: a second row"),
+        ("\n".join([lines[0], f"{SMALL},max_ratio,0,nan,a,1,b,"]), ":2: lower_bound must be a finite number"),
+    ):
+        path.write_text(broken)
+        with pytest.raises(InputError, match=why):
+            read_archive(path)
+
+
+def test_improving_makes_an_entry_and_then_no_worse_one(entry):
+    kept: list[Entry] = []
+    made, interrupted, message = improve(entry.key, None, QUICK, kept.append)
+    assert message == ""
+    assert kept[-1] == made
+    assert not interrupted
+    assert fault(made) is None
+    assert is_closed(made)
+    assert made.upper_bound == pytest.approx(entry.upper_bound, rel=1e-4)
+    kept.clear()
+    again = improve(entry.key, made, QUICK, kept.append).entry
+    assert again == made
+    assert kept == []
+
+
+def test_bounds_are_raised_and_schedules_replaced_only_where_that_is_better(entry):
+    made = instance(SMALL)
+    decisions = to_text(made, simulate(made, "fcfs@round-robin").schedule)
+    poor = entry._replace(decisions=decisions, lower_bound=0.5, lower_source="a guess", upper_source="fcfs@round-robin")
+    # its value, from the message of the check
+    value = float((fault(poor) or "").split("has value ")[1].split(",")[0])
+    poor = poor._replace(upper_bound=value)
+    assert value > entry.upper_bound * 1.01
+    better = improve(entry.key, poor, QUICK, ignore).entry
+    assert better.upper_bound == pytest.approx(entry.upper_bound, rel=1e-4)
+    assert better.upper_source != "fcfs@round-robin"
+    assert better.lower_bound > 0.5
+    assert better.lower_source != "a guess"
+
+
+def test_a_bound_above_a_schedule_is_an_error(entry, monkeypatch):
+    from solvers import solve as solve_module
+
+    real = solve_module.solve
+
+    def too_low(*args, **options):
+        found = real(*args, **options)
+        return type(found)(**{**vars(found), "lower_bound": found.objective * 1.01})
+
+    monkeypatch.setattr(solve_module, "solve", too_low)
+    with pytest.raises(ContradictionError, match=SMALL):
+        improve(entry.key, None, QUICK, ignore)
+
+
+def test_an_archive_of_another_instance_is_not_improved(entry):
+    with pytest.raises(InputError, match="another instance"):
+        improve(entry.key, entry._replace(sha256="0" * 64), QUICK, ignore)
+
+
+def test_names_stand_for_instances_and_families():
+    assert expand(["unary-chain-4-0", "unary-chain-23-7", "unary-chain-4-0"]) == ["unary-chain-4-0", "unary-chain-23-7"]
+    assert expand(["unary-chain"]) == [f"unary-chain-{size}-0" for size in SIZES]
+    assert instance("unary-chain-23-7").call_count == 23
+    for name, why in (
+        ("contended-dg-20-0", "did you mean 'contended-dag'"),
+        ("contended-dag-20", "expected FAMILY or FAMILY-CALLS-SEED"),
+        ("contended-dag-1-0", "from 2 to"),
+        ("contended-dag-1-x", "no instance"),
+    ):
+        with pytest.raises(InputError, match=why):
+            instance(name)
+
+
+def test_the_commands(tmp_path, capsys):
+    assert main(["library", "list", SMALL, "--json"]) == OK
+    told = json.loads(capsys.readouterr().out)
+    assert [row["instance"] for row in told["instances"]] == [SMALL]
+    assert set(told["instances"][0]["best_known"]) == set(OBJECTIVES)
+    assert main(["library", "list", "loose-chain"]) == OK
+    assert "loose-chain-60-0" in capsys.readouterr().out
+    assert main(["library", "write", SMALL, "-o", str(tmp_path)]) == OK
+    assert read_instance(tmp_path / f"{SMALL}.json") == instance(SMALL)
+    capsys.readouterr()
+    assert main(["library", "check", SMALL, "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["entries"] == len(OBJECTIVES)
+    for argv in (["list", "none-4-0"], ["improve", "unary-chain-5-0"], ["improve", "--objective", "makespan"]):
+        assert main(["library", *argv]) == BAD_INPUT
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_check_tells_what_is_wrong_and_fails(entry, tmp_path, capsys):
+    path = tmp_path / "archive.csv"
+    write_archive({entry.key: entry._replace(upper_bound=entry.upper_bound * 1.01)}, path)
+    assert main(["library", "check", SMALL, "--archive", str(path)]) == CHECK_FAILED
+    told = capsys.readouterr().err
+    assert "the archive says" in told
+    assert told.count("not in the archive") == len(OBJECTIVES) - 1
+
+
+def test_interrupting_keeps_what_was_found(tmp_path, capsys, monkeypatch):
+    from experiments.library import improve as improve_module
+
+    real, calls = improve_module.improve, []
+
+    def interrupted_at_second(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(improve_module, "improve", interrupted_at_second)
+    path: Path = tmp_path / "archive.csv"
+    argv = ["library", "improve", SMALL, "--archive", str(path), "--time-limit", "1", "--workers", "1", "--json"]
+    assert main(argv) == INTERRUPTED
+    told = json.loads(capsys.readouterr().out)
+    assert told["interrupted"]
+    assert told["improved"] == 1
+    assert list(read_archive(path)) == [(SMALL, OBJECTIVES[0])]
+    monkeypatch.setattr(improve_module, "improve", real)
+    assert main(argv) == OK
+    assert len(read_archive(path)) == len(OBJECTIVES)
