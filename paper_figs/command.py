@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from experiments.cli.options import Json
-from experiments.cli.output import Table, emit
+from experiments.cli.output import Table, emit, note
+from hexsched.errors import InputError
 
 
 def add(app: typer.Typer) -> None:
@@ -21,7 +22,8 @@ def add(app: typer.Typer) -> None:
 
 def draw_figures(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Figures; all when none is named.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Figures; all that the store has data for when none is named."),
     ] = None,
     store: Annotated[Path, typer.Option(metavar="DIR", help="Where the results are stored.")] = Path("out"),
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the figures go.")] = Path(
@@ -30,10 +32,25 @@ def draw_figures(
     as_json: Json = False,
 ) -> None:
     """Draw figures from stored results: PDF, PNG, and the table behind each as CSV."""
-    from paper_figs.figure import write_figure
+    from paper_figs.figure import NoDataError, write_figure
     from paper_figs.registry import FIGURES, figure
 
     chosen = [figure(name) for name in names] if names else list(FIGURES.values())
-    written = {each.name: [str(path) for path in write_figure(each, store, output)] for each in chosen}
+    written: dict[str, list[str]] = {}
+    left_out: dict[str, str] = {}
+    for each in chosen:
+        try:
+            written[each.name] = [str(path) for path in write_figure(each, store, output)]
+        except NoDataError as error:
+            if names:
+                raise
+            left_out[each.name] = str(error)
+    if not written:
+        raise InputError(
+            f"no results here; 'hexsched grid run smoke --store {store}' or 'hexsched demo -o {store}' makes some",
+            store,
+        )
     rows = [(name, file) for name, files in written.items() for file in files]
-    emit({"figures": written}, [Table(("figure", "file"), rows)], as_json)
+    emit({"figures": written, "left_out": left_out}, [Table(("figure", "file"), rows)], as_json)
+    for name, reason in left_out.items():
+        note(f"left out {name}: {reason}")

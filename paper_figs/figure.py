@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hexsched.errors import InputError
 from hexsched.model.files import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as MatplotlibFigure
+
+
+class NoDataError(InputError):
+    """The store has nothing that this figure could show."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +28,22 @@ class Figure:
     ----------
     name, summary : str
     data : callable
-        From a store's folder to the table behind the figure.
+        From a store's folder to the table behind the figure; ``NoDataError`` when the store has nothing for it.
     draw : callable
-        From that table to the figure.
+        From that table to the figure, or to its pages.
     """
 
     name: str
     summary: str
     data: Callable[[Path], pd.DataFrame]
-    draw: Callable[[pd.DataFrame], MatplotlibFigure]
+    draw: Callable[[pd.DataFrame], MatplotlibFigure | Sequence[MatplotlibFigure]]
 
 
 def write_figure(chosen: Figure, store: Path, folder: Path) -> list[Path]:
-    """Write a figure as PDF and PNG, and the table behind it as CSV; the files written."""
-    import io
+    """Write the table behind a figure as CSV, all its pages as one PDF, and each page as PNG; the files written.
 
+    The PNG of the first page has the name of the figure, the others ``NAME-2.png`` and so on.
+    """
     from matplotlib import pyplot as plt
 
     from paper_figs.style import look
@@ -46,11 +53,31 @@ def write_figure(chosen: Figure, store: Path, folder: Path) -> list[Path]:
     write_bytes(written[0], table.to_csv(index=False).encode())
     with look():
         drawn = chosen.draw(table)
-        for kind in ("pdf", "png"):
-            data = io.BytesIO()
-            # without the date, the same data make the same bytes
-            drawn.savefig(data, format=kind, metadata={"CreationDate": None} if kind == "pdf" else None)
-            written.append(folder / f"{chosen.name}.{kind}")
-            write_bytes(written[-1], data.getvalue())
-        plt.close(drawn)
+        pages = list(drawn) if isinstance(drawn, Sequence) else [drawn]
+        try:
+            written.append(folder / f"{chosen.name}.pdf")
+            write_bytes(written[-1], _pdf(pages))
+            for number, page in enumerate(pages, start=1):
+                written.append(folder / f"{chosen.name}{f'-{number}' if number > 1 else ''}.png")
+                write_bytes(written[-1], _png(page))
+        finally:
+            for page in pages:
+                plt.close(page)
     return written
+
+
+def _pdf(pages: Sequence[MatplotlibFigure]) -> bytes:
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    data = io.BytesIO()
+    # without the date, the same data make the same bytes
+    with PdfPages(data, metadata={"CreationDate": None}) as document:
+        for page in pages:
+            document.savefig(page)
+    return data.getvalue()
+
+
+def _png(page: MatplotlibFigure) -> bytes:
+    data = io.BytesIO()
+    page.savefig(data, format="png")
+    return data.getvalue()

@@ -4,10 +4,43 @@ from __future__ import annotations
 
 from hexsched.errors import InputError
 from hexsched.policies.registry import suggest
-from paper_figs import attainment
+from paper_figs import (
+    ablation,
+    attainment,
+    convergence,
+    estimates,
+    formulations,
+    gantt,
+    gaps,
+    overhead,
+    requirements,
+    summary,
+    sweeps,
+    utilisation,
+)
 from paper_figs.figure import Figure
 
-FIGURES = {figure.name: figure for figure in (attainment.FIGURE,)}
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        attainment.FIGURE,
+        requirements.FIGURE,
+        requirements.REDUCTIONS,
+        summary.FIGURE,
+        ablation.FIGURE,
+        estimates.FIGURE,
+        sweeps.LOAD,
+        sweeps.WORKFLOWS,
+        sweeps.INSTANCES,
+        overhead.FIGURE,
+        gaps.FIGURE,
+        convergence.FIGURE,
+        formulations.PROFILES,
+        formulations.SIZES,
+        gantt.FIGURE,
+        utilisation.FIGURE,
+    )
+}
 
 
 def figure(name: str) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,19 @@ NAMES = {
     "bfcl": "BFCL-v3",
     "lats": "LATS",
     "mixed": "Mixed",
+    "qwen3-235b-a22b": "Qwen3-235B",
+    "llama-3.1-70b": "Llama-3.1-70B",
+    "llama-3.1-8b": "Llama-3.1-8B",
+    "req50": "Req50",
+    "req95": "Req95",
+    "req99": "Req99",
+    "max_ratio": "largest ratio",
+    "mean_ratio": "mean ratio",
 }
+
+# a policy of the paper has the same look in every figure
+PINNED = ("fcfs", "workflow-fcfs", "workflow-llf", "atlas")
+SMALL = 6.5  # points; the least that is still read in print
 
 
 @contextmanager
@@ -48,6 +61,9 @@ def look() -> Iterator[None]:
             "lines.linewidth": 1.4,
             "pdf.fonttype": 42,
             "savefig.dpi": 200,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
+            "legend.fontsize": 7.5,
             "svg.hashsalt": "hexsched",
         }
     ):
@@ -61,6 +77,25 @@ def label(name: str) -> str:
     return NAMES.get(known, known) + name[len(known) :]
 
 
+def pool_label(pool: str) -> str:
+    """``"hetero-1"`` as "Hetero-1"."""
+    return "-".join(
+        part.upper() if part[:1] in "ah" and part[1:].isdigit() else part.capitalize() for part in pool.split("-")
+    )
+
+
+def cluster_label(model: str, pool: str) -> str:
+    """``"Qwen3-235B, Hetero-1"``."""
+    return f"{label(model)}, {pool_label(pool)}"
+
+
+def percent(value: float, low: float = math.nan, high: float = math.nan, digits: int = 0) -> str:
+    """``"18 ± 3 %"``, or without what is not known."""
+    half = "" if math.isnan(low) else f" ± {50 * (high - low):.{digits}f}"
+    mean = round(100 * value, digits) + 0.0  # no minus in front of a 0
+    return f"{mean:.{digits}f}{half} %".replace("-", "−")
+
+
 def pairs() -> Iterator[tuple[Any, str]]:
     """Dashes and colours that go together: every colour once, then each with the next dashes."""
     for turn in range(len(DASHES)):
@@ -69,8 +104,10 @@ def pairs() -> Iterator[tuple[Any, str]]:
 
 
 def lines(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and dashes of each policy: HexAGenT and its variants black, the others in the order given."""
-    styles = cycle((colour, dash) for dash, colour in pairs())
+    """Colour and dashes of each policy: HexAGenT and its variants black, the paper's pinned, the others in turn."""
+    looks = [(colour, dash) for dash, colour in pairs()]
+    pinned = dict(zip(PINNED, looks, strict=False))
+    styles = cycle(looks[len(PINNED) :])
     found: dict[str, dict[str, Any]] = {}
     solid = ["-", *DASHES]
     for policy in policies:
@@ -78,6 +115,6 @@ def lines(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
             dash = solid[sum(name.startswith("hexagent") for name in found) % len(solid)]
             found[policy] = {"color": "black", "linestyle": dash, "linewidth": 1.8, "zorder": 3}
         else:
-            colour, dash = next(styles)
+            colour, dash = pinned[policy] if policy in pinned else next(styles)
             found[policy] = {"color": colour, "linestyle": dash}
     return found

@@ -289,7 +289,8 @@ def _linear_programs(problem: FluidProblem, aim: Objective, inside: _Bracket) ->
     if problem.fluid:
         inside.proved(window_lp_bound(problem, aim, seconds), WINDOWS)
         return
-    programs = [x for name, x in BOUNDS.items() if name not in CHEAP_BOUNDS and aim.kind in x.objectives]
+    others = (*CHEAP_BOUNDS, PRICES)
+    programs = [x for name, x in BOUNDS.items() if name not in others and aim.kind in x.objectives]
     for row in best_bound(problem.alone, aim, seconds, programs).table:
         inside.proved(row.value, row.bound)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
+import math
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,18 +12,49 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from scipy import stats
+from stored import POLICIES, VERSION, write_cell, write_runs
 
 from experiments.cli import main
 from hexsched.errors import InputError
+from paper_figs.ablation import ablation_table, draw_ablation
 from paper_figs.attainment import attainment_table, draw_attainment
-from paper_figs.figure import write_figure
+from paper_figs.claims import (
+    AGREES,
+    DISAGREES,
+    LARGER,
+    NOT_TESTED,
+    SMALLER,
+    UNDECIDED,
+    judge,
+    judge_growth,
+    judge_range,
+)
+from paper_figs.estimates import draw_estimates, estimate_table
+from paper_figs.figure import NoDataError, write_figure
+from paper_figs.gantt import draw_gantt, gantt_table
+from paper_figs.gaps import UPPER, draw_gap, gap_table
+from paper_figs.intervals import Interval, mean_interval, text
+from paper_figs.layout import plain_log_ticks
+from paper_figs.overhead import draw_overhead, overhead_table
+from paper_figs.reductions import main_load, paper_cells, pooled, reductions
 from paper_figs.registry import FIGURES, figure
+from paper_figs.requirements import draw_requirement, requirement_table
+from paper_figs.store import read, read_runs
+from paper_figs.style import PINNED, lines
+from paper_figs.sweeps import draw_reduction, draw_requirements, instance_table, load_table
+from paper_figs.utilisation import draw_measure, occupancy, utilisation_table
 
 mpl.use("Agg")
 
+ELSEWHERE = {"formulation-profiles", "proven-sizes"}  # drawn from solves; tests/test_compare_formulations.py
+HERE = [name for name in FIGURES if name not in ELSEWHERE]
+VARIANTS = ("hexagent(kv=off)", "hexagent(risk=off)")
+
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
+def compared(tmp_path: Path) -> Path:
+    """The folder of a comparison: one CSV, no store."""
     rng = np.random.default_rng(0)
     rows = [
         {
@@ -36,25 +70,80 @@ def store(tmp_path: Path) -> Path:
         for policy in ("fcfs", "hexagent")
         for k, ratio in enumerate(1.0 + rng.exponential(1.0, 40))
     ]
-    folder = tmp_path / "store"
+    folder = tmp_path / "compared"
     folder.mkdir()
     pd.DataFrame(rows).to_csv(folder / "workflows.csv", index=False)
     return folder
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with something for every figure; all of it simulated on the demo cluster."""
+    folder = tmp_path_factory.mktemp("figures") / "store"
+    write_runs(folder, schedules=True)
+    write_runs(folder, policies=VARIANTS)
+    write_runs(folder, policies=("hexagent", "workflow-llf"), estimators=("noise(0.1)", "noise(0.3)", "class_mean"))
+    write_runs(folder, load="rate:4", rate=4.0)
+    write_runs(folder, workflows=24)
+    for size in (8, 16):
+        write_runs(folder, named={"cluster": f"demo-{size}", "prefill_instances": size, "decode_instances": size})
+    gaps_of(folder)
+    return folder
+
+
+def gaps_of(folder: Path) -> None:
+    """Brackets that hold whatever the instance: no ratio is below 1, and no optimum above the best policy."""
+    runs = read_runs(folder)
+    runs = runs[(runs["load"] == "rate:2") & (runs["workflows"] == 12) & (runs["cluster"] == "demo")]
+    runs = runs[runs["policy"].isin(POLICIES) & (runs["estimator"] == "exact")]
+    for objective, metric in (("req(0.95)", "req95"), ("mean_ratio", "mean_ratio")):
+        for seed, group in runs.groupby("seed"):
+            key, best = f"gap-{objective}-{seed}", float(group[metric].min())
+            case = {"key": f"{VERSION}-{key}", "cluster": "demo", "workload": "bfcl", "workflows": 12, "load": "rate:2"}
+            case |= {"decode_model": "fluid", "seed": seed, "objective": objective, "time_limit": 5.0}
+            case |= {"lower_bound": 1.0, "upper_bound": best, "bound_source": "critical_path", "upper_source": "policy"}
+            rows = [{**case, "policy": row["policy"], "value": row[metric]} for row in group.to_dict("records")]
+            series = [
+                {**case, "seconds": at, "upper_bound": best + up} for at, up in ((0.1, 0.2), (1.0, 0.1), (5.0, 0.0))
+            ]
+            write_cell(folder, key, "gaps", {"gaps": rows, "gap_series": series})
+
+
+@pytest.mark.parametrize("name", HERE)
 def test_every_figure_is_written_with_its_data_and_repeats(name, store, tmp_path):
     first = write_figure(figure(name), store, tmp_path / "a")
     again = write_figure(figure(name), store, tmp_path / "b")
-    assert [path.name for path in first] == [f"{name}.csv", f"{name}.pdf", f"{name}.png"]
+    assert [path.name for path in first[:3]] == [f"{name}.csv", f"{name}.pdf", f"{name}.png"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert first[1].read_bytes().startswith(b"%PDF")
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in first[2:])
+    assert first[0].read_text().count("\n") > 1
     assert len(plt.get_fignums()) == 0
 
 
-def test_attainment_is_the_share_of_workflows_that_meet_a_scale(store):
-    stored = pd.read_csv(store / "workflows.csv")
-    table = attainment_table(store)
+def test_figures_of_the_paper_are_as_wide_as_a_column_or_a_page(store, tmp_path):
+    for name in ("summary", "overhead", "utilisation", "ablation"):
+        for page in write_pages(name, store):
+            assert page.get_figwidth() in (3.4, 7.0)
+            plt.close(page)
+
+
+def write_pages(name: str, store: Path) -> list[mpl.figure.Figure]:
+    drawn = figure(name).draw(figure(name).data(store))
+    return list(drawn) if isinstance(drawn, list) else [drawn]
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_store_without_runs_is_told_in_a_line(name, tmp_path):
+    with pytest.raises(NoDataError) as told:
+        figure(name).data(tmp_path)
+    assert "\n" not in str(told.value)
+    assert "hexsched" in str(told.value) or "runs" in str(told.value)
+
+
+def test_attainment_is_the_share_of_workflows_that_meet_a_scale(compared):
+    stored = pd.read_csv(compared / "workflows.csv")
+    table = attainment_table(compared)
     rows = table[(table["instance"] == "lats") & (table["policy"] == "fcfs")]
     ratio = stored[(stored["instance"] == "lats") & (stored["policy"] == "fcfs")]["ratio"]
     for scale, share in zip(rows["scale"], rows["attainment"], strict=True):
@@ -62,23 +151,283 @@ def test_attainment_is_the_share_of_workflows_that_meet_a_scale(store):
     assert rows["attainment"].iloc[-1] == 1.0
 
 
-def test_attainment_draws_on_the_axes_it_is_given(store):
+def test_attainment_of_a_store_is_the_mean_over_seeds(store):
     table = attainment_table(store)
+    rows = table[(table["row"] == "demo") & (table["policy"] == "atlas")]
+    workflows = read(store, "workflows", "paper")
+    mine = workflows[
+        (workflows["cluster"] == "demo") & (workflows["workflows"] == 24) & (workflows["policy"] == "atlas")
+    ]
+    row = rows.iloc[len(rows) // 2]
+    shares = [float((run["ratio"] <= row["scale"]).mean()) for _, run in mine.groupby("seed")]
+    assert len(shares) == 3
+    assert row["attainment"] == pytest.approx(np.mean(shares))
+    low, high = stats.t.interval(0.95, 2, np.mean(shares), stats.sem(shares)) if np.std(shares) else (shares[0],) * 2
+    assert (row["low"], row["high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_functions_draw_on_the_axes_they_are_given(store, compared):
+    attained = attainment_table(compared)
+    needed = requirement_table(store)
+    cell = needed[(needed["cluster"] == "demo") & (needed["load"] == "rate:2") & (needed["workflows"] == 12)]
+    loads = load_table(store)
+    gap = gap_table(store)
+    timeline = gantt_table(store)
+    busy = utilisation_table(store)
+    ablated, estimated = ablation_table(store), estimate_table(store)
+    drawers = [
+        (draw_attainment, attained[attained["instance"] == "lats"]),
+        (draw_requirement, cell),
+        (draw_requirements, loads[loads["metric"] == "req95"]),
+        (draw_reduction, loads),
+        (draw_ablation, ablated[ablated["workload"] == "bfcl"]),
+        (draw_estimates, estimated[estimated["metric"] == "req95"]),
+        (draw_overhead, overhead_table(store)),
+        (draw_gap, gap[gap["objective"] == "req(0.95)"]),
+        (draw_gantt, timeline[timeline["policy"] == "hexagent"]),
+        (draw_measure, busy[busy["measure"] == "batch"]),
+    ]
+    for draw, table in drawers:
+        fig, axes = plt.subplots()
+        assert draw(table, axes) is axes, draw
+        assert axes.get_xlabel() or axes.get_ylabel() or draw is draw_requirements or draw is draw_reduction
+        plt.close(fig)
+
+
+def test_attainment_names_policies_as_people_write_them(compared):
+    table = attainment_table(compared)
     fig, axes = plt.subplots()
-    assert draw_attainment(table[table["instance"] == "lats"], axes) is axes
+    draw_attainment(table[table["instance"] == "lats"], axes)
     assert [line.get_label() for line in axes.get_lines()[:2]] == ["FCFS", "HexAGenT"]
     plt.close(fig)
 
 
-def test_command(store, tmp_path, capsys):
-    assert main(["figures", "attainment", "--store", str(store), "-o", str(tmp_path / "out")]) == 0
-    assert (tmp_path / "out" / "attainment.png").is_file()
-    assert main(["figures", "attainmint", "--store", str(store)]) == 2
-    assert "did you mean 'attainment'" in capsys.readouterr().err
+def test_a_policy_of_the_paper_has_one_look_whoever_is_beside_it():
+    alone = {name: lines([name])[name] for name in PINNED}
+    together = lines([*reversed(PINNED), "edf", "hexagent"])
+    assert all(together[name] == alone[name] for name in PINNED)
+    assert len({str(look) for look in together.values()}) == len(together)
+
+
+@pytest.mark.parametrize(("least", "most"), [(1.0, 1.04), (1.0, 1.6), (2.1, 2.8), (1.0, 12.0), (0.5, 3000.0)])
+def test_logarithmic_ticks_are_few_and_within(least, most):
+    fig, axes = plt.subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(least, most)
+    plain_log_ticks(axes.xaxis, least, most)
+    ticks = [tick for tick in axes.get_xticks() if least <= tick <= most]
+    assert 1 <= len(ticks) <= 6
+    assert [label.get_text() for label in axes.get_xticklabels()] == [f"{tick:g}" for tick in axes.get_xticks()]
+    plt.close(fig)
+
+
+def test_the_interval_is_student_s():
+    values = [0.2, 0.25, 0.31, 0.18]
+    found = mean_interval(values)
+    low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert (found.mean, found.low, found.high, found.n) == (
+        pytest.approx(np.mean(values)),
+        *map(pytest.approx, (low, high)),
+        4,
+    )
+    assert not mean_interval([0.3]).known
+    assert text(mean_interval([0.3]), 100, unit=" %") == "30.0 %"
+    assert text(Interval(-0.0001, -0.0002, 0.1, 2), 100, unit=" %") == "0.0 [0.0, 10.0] %"
+    assert math.isnan(mean_interval([]).mean)
+
+
+def runs_of(*rows: tuple[str, int, str, float]) -> pd.DataFrame:
+    """Runs from (workload, seed, policy, Req95), in one setting else."""
+    fixed = {"cluster": "c", "workflows": 100, "load": "rate:1", "estimator": "exact", "model": "m", "pool": "p"}
+    return pd.DataFrame(
+        [{**fixed, "workload": w, "seed": s, "policy": p, "req95": value, "req99": value} for w, s, p, value in rows]
+    )
+
+
+def test_reductions_are_paired_by_seed_and_the_strongest_is_chosen_once_a_cell():
+    runs = runs_of(
+        ("bfcl", 0, "fcfs", 2.0), ("bfcl", 0, "atlas", 6.0), ("bfcl", 0, "hexagent", 1.5),
+        ("bfcl", 1, "fcfs", 5.0), ("bfcl", 1, "atlas", 4.0), ("bfcl", 1, "hexagent", 4.0),
+        ("bfcl", 2, "fcfs", 5.0), ("bfcl", 2, "hexagent", 1.0),  # atlas is missing: the seed does not count
+        ("lats", 0, "fcfs", 4.0), ("lats", 0, "hexagent", 3.0),  # no atlas at all here
+    )  # fmt: skip
+    found = reductions(runs, ["req95"])
+    bfcl = found[found["workload"] == "bfcl"]
+    assert set(bfcl["seed"]) == {0, 1}
+    strongest = bfcl[bfcl["strongest"]]
+    assert set(strongest["baseline"]) == {"fcfs"}  # 3.5 in the mean against 5, though atlas is better at seed 1
+    assert strongest.sort_values("seed")["reduction"].tolist() == pytest.approx([1 - 1.5 / 2, 1 - 4 / 5])
+    assert found[found["workload"] == "lats"]["reduction"].tolist() == pytest.approx([0.25])
+    assert reductions(runs_of(("bfcl", 0, "fcfs", 2.0)), ["req95"]).empty
+
+
+def test_means_over_cells_are_taken_at_each_seed_first():
+    rows = pd.DataFrame(
+        {
+            "cell": ["a", "a", "a", "b", "b"],
+            "seed": [0, 1, 2, 0, 1],
+            "reduction": [0.1, 0.3, 0.9, 0.5, 0.1],
+        }
+    )
+    found = pooled(rows, by=["cell"])
+    expected = mean_interval([0.3, 0.2])  # seed 2 is not in cell b
+    assert (found.mean, found.low, found.n) == (pytest.approx(expected.mean), pytest.approx(expected.low), 2)
+    apart = pooled(rows[(rows["cell"] == "a") | (rows["seed"] == 5)].assign(seed=[0, 1, 2]), by=["cell"])
+    assert apart.n == 3
+    one = pooled(rows[rows["seed"] == 0], by=["cell"])
+    assert (one.mean, one.known) == (pytest.approx(0.3), False)
+
+
+def test_only_the_paper_s_settings_count_for_its_claims():
+    frame = pd.DataFrame(
+        {
+            "model": ["qwen3-235b-a22b"] * 4 + ["llama-3.1-8b"],
+            "workload": ["bfcl", "react", "bfcl", "bfcl", "bfcl"],
+            "workflows": [100, 100, 50, 400, 100],
+            "prefill_instances": [8, 8, 8, 32, 8],
+            "decode_instances": [8, 8, 8, 32, 8],
+        }
+    )
+    assert paper_cells(frame).index.tolist() == [0]
+
+
+def test_the_load_shown_is_the_one_with_most_settings():
+    frame = pd.DataFrame(
+        {"cluster": list("aabc"), "workload": "w", "workflows": 1, "load": ["rate:1", "rate:2", "rate:2", "rate:1"]}
+    )
+    assert main_load(frame) == "rate:1"  # a tie: by name
+    assert main_load(frame.iloc[1:3]) == "rate:2"
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("low", "high", "verdict"),
+    [
+        (0.1, 0.3, AGREES),
+        (0.25, 0.4, LARGER),
+        (0.05, 0.15, SMALLER),
+        (-0.1, 0.3, UNDECIDED),
+        (-0.1, 0.1, DISAGREES),
+        (-0.4, -0.1, DISAGREES),
+        (math.nan, math.nan, NOT_TESTED),
+    ],
+)
+def test_a_verdict_goes_by_the_interval(low, high, verdict):
+    assert judge(0.2, Interval(0.2, low, high, 3)) == verdict
+
+
+def test_verdicts_on_ranges_and_growth():
+    assert judge_range(7.0, 14.0, Interval(10, 8, 12, 3)) == AGREES
+    assert judge_range(7.0, 14.0, Interval(1, 0.5, 2, 3)) == "below the paper's"
+    assert judge_range(7.0, 14.0, Interval(20, 15, 25, 3)) == "above the paper's"
+    assert judge_range(7.0, 14.0, Interval(8, 6, 10, 3)) == UNDECIDED
+    assert judge_growth(0.25, Interval(0.1, 0.0, 0.2, 3)) == AGREES
+    assert judge_growth(0.25, Interval(0.4, 0.3, 0.5, 3)) == DISAGREES
+    assert judge_growth(0.25, Interval(0.2, 0.1, 0.3, 3)) == UNDECIDED
+
+
+def test_gaps_lie_between_both_bounds(store):
+    table = gap_table(store)
+    stored = read(store, "gaps", "gap")
+    means = table[(table["row"] == "mean") & (table["objective"] == "req(0.95)")].set_index("policy")
+    mine = stored[(stored["objective"] == "req(0.95)") & (stored["policy"] == "fcfs")]
+    assert means.loc["fcfs", "over_lower"] == pytest.approx((mine["value"] / mine["lower_bound"] - 1).mean())
+    assert means.loc["fcfs", "over_upper"] == pytest.approx((mine["value"] / mine["upper_bound"] - 1).mean())
+    assert (means["over_upper"] <= means["over_lower"]).all()
+    assert means.loc[UPPER, "n"] == 3
+
+
+def test_instances_are_swept_where_sizes_differ_much(store, tmp_path):
+    for size in (2, 3):
+        named = {"cluster": f"c-{size}", "prefill_instances": size, "decode_instances": size}
+        write_runs(tmp_path / "s", seeds=(0,), named=named)
+    with pytest.raises(NoDataError, match="different sizes"):
+        instance_table(tmp_path / "s")
+    table = instance_table(store)
+    assert sorted(set(table["x"])) == [4, 16, 32]
+    assert set(table["workflows"]) == {12}
+
+
+def test_occupancy_is_the_mean_over_a_bin():
+    rng = np.random.default_rng(1)
+    start = rng.uniform(0, 8, 30)
+    end = start + rng.exponential(1.0, 30)
+    weight = rng.uniform(1, 3, 30)
+    edges = np.linspace(0.0, 10.0, 12)
+    expected = [
+        np.sum(weight * np.clip(np.minimum(end, b) - np.maximum(start, a), 0, None)) / (b - a)
+        for a, b in itertools.pairwise(edges)
+    ]
+    assert occupancy(start, end, weight, edges) == pytest.approx(np.array(expected))
+
+
+def test_kv_over_time_is_left_out_where_the_instance_is_not_kept(store, tmp_path):
+    assert {"kv", "kv_fullest"} <= set(utilisation_table(store)["measure"])
+    write_runs(tmp_path / "bare", seeds=(0,), schedules=True)
+    for kept in (tmp_path / "bare" / "instances").iterdir():
+        kept.unlink()
+    assert set(utilisation_table(tmp_path / "bare")["measure"]) == {"prefill", "batch"}
+
+
+def test_lanes_of_the_gantt_hold_one_call_at_a_time(store):
+    table = gantt_table(store)
+    assert set(table["policy"]) > {"hexagent"}
+    for _, lane in table.groupby(["policy", "stage", "machine", "lane"]):
+        rows = lane.sort_values("start")
+        assert (rows["end"].to_numpy()[:-1] <= rows["start"].to_numpy()[1:] + 1e-9).all()
+    assert (table["lane"] < table["lanes"]).all()
+
+
+def test_command(compared, tmp_path, capsys):
+    assert main(["figures", "attainment", "--store", str(compared), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "attainment.png").is_file()
+    assert main(["figures", "attainmint", "--store", str(compared)]) == 2
+    assert "did you mean 'attainment'" in capsys.readouterr().err
+
+
+def test_without_names_what_has_data_is_drawn_and_the_rest_is_said(compared, tmp_path, capsys):
+    assert main(["figures", "--store", str(compared), "-o", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert (tmp_path / "out" / "attainment.png").is_file()
+    assert "left out ablation" in told
+    assert "hexsched grid run ablation" in told
+    assert "left out attainment" not in told
+
+
+@pytest.mark.parametrize("name", ["ablation", "gaps", "gantt"])
+def test_a_named_figure_without_data_is_an_error(name, compared, tmp_path, capsys):
+    assert main(["figures", name, "--store", str(compared), "-o", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_store_and_none_at_all(tmp_path, capsys):
+    assert main(["figures", "--store", str(tmp_path)]) == 2
+    assert "no results here" in capsys.readouterr().err
+    assert main(["figures", "--store", str(tmp_path / "absent")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_two_versions_of_a_run_are_told_apart_from_repeats(tmp_path):
+    write_runs(tmp_path / "s", seeds=(0,), policies=("fcfs",))
+    before = len(read_runs(tmp_path / "s"))
+    run = read(tmp_path / "s", "runs", "paper").iloc[0].to_dict()
+    write_cell(tmp_path / "s", "again", "runs", {"runs": [{**run, "key": f"{VERSION}-again"}]})
+    assert len(read_runs(tmp_path / "s")) == before
+    write_cell(tmp_path / "s", "other", "runs", {"runs": [{**run, "key": f"{VERSION}-other", "req95": 99.0}]})
+    with pytest.raises(InputError, match="grid prune"):
+        read_runs(tmp_path / "s")
+
+
+def test_rejected_schedules_are_in_no_figure(tmp_path):
+    write_runs(tmp_path / "s", seeds=(0,), policies=("fcfs", "atlas"))
+    run = read(tmp_path / "s", "runs", "paper").iloc[0].to_dict()
+    write_cell(tmp_path / "s", run["key"].partition("-")[2], "runs", {"runs": [{**run, "verified": False}]})
+    assert len(read_runs(tmp_path / "s")) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
     [
         (None, "no workflows.csv here"),
         ("", "cannot read the table"),
@@ -87,8 +436,16 @@ def test_command(store, tmp_path, capsys):
         ("instance,policy,workflow_id,arrival,latency,horizon,ratio\na,b,c,0,1,1,\n", "empty or has gaps"),
     ],
 )
-def test_a_bad_store_is_told_in_a_line(text, message, tmp_path):
-    if text is not None:
-        (tmp_path / "workflows.csv").write_text(text)
+def test_a_bad_table_is_told_in_a_line(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "workflows.csv").write_text(content)
     with pytest.raises(InputError, match=message):
         attainment_table(tmp_path)
+
+
+def test_the_csv_of_a_figure_can_be_read_by_anything(store, tmp_path):
+    write_figure(figure("reductions"), store, tmp_path)
+    with open(tmp_path / "reductions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {"cluster", "workload", "baseline", "reduction", "low", "high", "n"} <= set(rows[0])
+    assert {row["baseline"] for row in rows} == {"fcfs", "workflow-fcfs", "workflow-llf", "atlas", "strongest"}

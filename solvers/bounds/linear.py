@@ -47,34 +47,44 @@ class Program:
         self._entries.append((rows.ravel(), columns.ravel(), values.ravel()))
 
     def lower_bound(self, time_limit: float, method: Literal["highs-ds", "highs-ipm"] = "highs-ds") -> float | None:
-        """A value that no feasible x goes below; None when the solver found no dual solution in time.
+        """A value that no feasible x goes below; None when the solver found no dual solution in time."""
+        y = self.duals(time_limit, method)
+        return None if y is None else self.proved_by(y)
 
-        Any y >= 0 proves cost x >= -b y + sum_j min(0, (cost + A' y)_j) upper_j (weak duality over the box; Neumaier
-        and Shcherbina, Safe bounds in linear and mixed-integer linear programming, 2004). So the solver's y is only a
-        guess, and its tolerances weaken the bound where they matter but never make it wrong; what is left is the
-        rounding of one sum in double precision.
-        """
+    def duals(self, time_limit: float, method: Literal["highs-ds", "highs-ipm"] = "highs-ds") -> Array | None:
+        """The solver's dual solution, one y >= 0 for each row; None when it found none in time."""
         from scipy.optimize import OptimizeWarning, linprog
-        from scipy.sparse import coo_array
 
         if time_limit <= 0:
             return None
-        row, column, value = (np.concatenate(part) for part in zip(*self._entries, strict=True))
-        matrix: Any = coo_array((value, (row, column)), shape=(self._rows, self._columns)).tocsr()
         cost, upper, rhs = (np.concatenate(part) for part in (self._cost, self._upper, self._rhs))
         box: Any = np.column_stack([np.zeros_like(upper), upper])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OptimizeWarning)
             found = linprog(
                 cost,
-                matrix,
+                self._matrix(),
                 rhs,
                 bounds=box,
                 method=method,
                 options={"time_limit": time_limit},
             )
-        if found.status != 0:
-            return None
-        y = np.maximum(-found.ineqlin.marginals, 0.0)
-        reduced = cost + matrix.T @ y
+        return np.maximum(-found.ineqlin.marginals, 0.0) if found.status == 0 else None
+
+    def proved_by(self, y: Array) -> float:
+        """A value that no feasible x goes below, from any y >= 0, one for each row.
+
+        Any y >= 0 proves cost x >= -b y + sum_j min(0, (cost + A' y)_j) upper_j (weak duality over the box; Neumaier
+        and Shcherbina, Safe bounds in linear and mixed-integer linear programming, 2004). So the solver's y is only a
+        guess, and its tolerances weaken the bound where they matter but never make it wrong; what is left is the
+        rounding of one sum in double precision.
+        """
+        cost, upper, rhs = (np.concatenate(part) for part in (self._cost, self._upper, self._rhs))
+        reduced = cost + self._matrix().T @ y
         return float(-rhs @ y + np.minimum(reduced, 0.0) @ upper)
+
+    def _matrix(self) -> Any:
+        from scipy.sparse import coo_array
+
+        row, column, value = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+        return coo_array((value, (row, column)), shape=(self._rows, self._columns)).tocsr()

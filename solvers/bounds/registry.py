@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hexsched.errors import InputError
 from hexsched.policies.registry import suggest
-from solvers.bounds import critical_path, load, preemptive_lp, single_machine, time_indexed_lp
+from solvers.bounds import capacity_prices, critical_path, load, preemptive_lp, single_machine, time_indexed_lp
 from solvers.bounds.bound import Bound
 
-MODULES = (critical_path, load, single_machine, preemptive_lp, time_indexed_lp)  # cheap ones first
+MODULES = (critical_path, load, single_machine, preemptive_lp, time_indexed_lp, capacity_prices)  # cheap ones first
 BOUNDS: dict[str, Bound] = {module.BOUND.name: module.BOUND for module in MODULES}
 
 

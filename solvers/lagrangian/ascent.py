@@ -23,6 +23,7 @@ PASSES_A_CHECK = 3
 SHARE_OF_PROOF = 0.15  # of the time, for the proof on the fine grid
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 PATIENCE = 12  # checks without news
+SETTLED = 100  # passes after which prices are as sharp as they get
 LEVEL = 0.01  # of the ceiling: what a resource costs in one interval at load 1; loads move until the price is right
 LEAD = 0.015  # relative: how far beyond the bound prices are looked for
 COARSE_PRECISION, FINE_PRECISION = 2e-3, 5e-4  # relative, of the scale that prices refute
@@ -87,7 +88,7 @@ class Market:
         shares, workflows = self.shares, self.relaxation.workflows
         largest = float(shares.load.max()) if level == 0 else 1.0
         first, growth, last = TAIL_SHARPNESS if level == 0 else MEAN_SHARPNESS
-        sharpness = min(first * growth**self.passes, last) / largest if largest > 0 else 1.0
+        sharpness = min(first * growth ** min(self.passes, SETTLED), last) / largest if largest > 0 else 1.0
         limit, cell = self.coarse.windows(latest)
         change_step = max(2.0 / (self.passes + 2), 0.1)
         order = self._random.permutation(workflows)
@@ -235,8 +236,9 @@ def mean_bound(
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE) and idle < PATIENCE:
         for _ in range(PASSES_A_CHECK):
             market.improve(latest, x.workflows, weight, escape, ceiling * LEVEL)
+        news = raise_bound(market.coarse)
         # at first prices are far off, and prove nothing
-        idle = 0 if raise_bound(market.coarse) or best == 0 else idle + 1
+        idle = 0 if news or (best == 0 and market.passes < SETTLED) else idle + 1
     market.rate = best_rate
     raise_bound(market.fine)
     return best

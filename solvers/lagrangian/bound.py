@@ -64,6 +64,8 @@ def priced_bound(
     - misses: no more workflows meet s than the cheapest that the supply pays for;
     - means: cost, with the objective itself in it, less the supply bounds the objective (weak duality).
 
+    It is never below the critical path's bound.
+
     What a call uses of a decode instance is the reciprocal of the largest batch at which it could be as fast as it is
     (``relaxation.relax``). Prices are looked for by block-coordinate descent on a smooth version of the primal
     (``ascent``); that search proves nothing, and needs to be neither exact nor finished.
@@ -105,14 +107,14 @@ def priced_bound(
         weight, base = np.zeros(x.workflows), 1.0
     if kind in ("mean_ratio", "mean_latency"):
         if ceiling <= base * (1 + ROUND_DOWN):
-            return PricedBound(min(base, ceiling), {}, 0, time.monotonic() - began)
+            return PricedBound(base, {}, 0, time.monotonic() - began)
         market = _market(x, float(completed.max()), MEAN_CELLS, workers, seed)
         slack = (completed - x.arrival - x.horizon) / x.horizon
         escape = ESCAPE * max(float(slack.mean()), 1e-3) * x.horizon
         found = mean_bound(
             market, weight, escape, ceiling - base, stop, None if tell is None else lambda value: tell(base + value)
         )
-        value = (base + found) * (1 - ROUND_DOWN)
+        value = max(base, (base + found) * (1 - ROUND_DOWN))
     elif kind == "misses":
         scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
         if objective.parameter < 1 - ROUND_DOWN:
@@ -121,10 +123,10 @@ def priced_bound(
         value = float(misses_bound(market, scale, 0, stop, tell))
     else:
         if ceiling <= 1 + ROUND_DOWN:
-            return PricedBound(1.0 - ROUND_DOWN, {}, 0, time.monotonic() - began)
+            return PricedBound(base, {}, 0, time.monotonic() - began)
         market = _market(x, float((x.arrival + ceiling * x.horizon).max()), TAIL_CELLS, workers, seed)
         needed = x.workflows - objective.dropped(x.workflows)
-        value = tail_bound(market, needed, 1.0, ceiling, stop, tell) * (1 - ROUND_DOWN)
+        value = max(base, tail_bound(market, needed, base, ceiling, stop, tell) * (1 - ROUND_DOWN))
     return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
 
 

@@ -1,0 +1,72 @@
+"""Putting the report together: figures, Markdown, HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hexsched.model.files import write_bytes
+from paper_figs.claims import claim_table
+from paper_figs.figure import NoDataError, write_figure
+from paper_figs.registry import FIGURES
+from paper_figs.report.html import page
+from paper_figs.report.sections import Drawn, sections
+
+FIGURES_FOLDER = "figures"
+TITLE = "HexAGenT, reproduced: report"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written.
+
+    Attributes
+    ----------
+    files : list of Path
+        ``report.md``, ``report.html``, then the figures.
+    claims : DataFrame
+        As ``claim_table`` gives it.
+    left_out : dict of str to str
+        Figures the store has no data for, and why.
+    """
+
+    files: list[Path]
+    claims: pd.DataFrame
+    left_out: dict[str, str]
+
+
+def write_report(store: Path, folder: Path) -> Report:
+    """Draw every figure that the store has data for and write the report around them.
+
+    Parameters
+    ----------
+    store : Path
+        Made by ``hexsched grid run``.
+    folder : Path
+        ``report.md`` and ``report.html`` go here, figures into ``figures/``. The HTML holds its pictures itself.
+
+    Raises
+    ------
+    InputError
+        For a store without runs, and one that cannot be read.
+    """
+    claims = claim_table(store)
+    files: list[Path] = []
+    drawn: list[Drawn] = []
+    left_out: dict[str, str] = {}
+    for name, figure in FIGURES.items():
+        try:
+            made = write_figure(figure, store, folder / FIGURES_FOLDER)
+        except NoDataError as error:
+            left_out[name] = str(error)
+            continue
+        files += made
+        pictures = [f"{FIGURES_FOLDER}/{path.name}" for path in made if path.suffix == ".png"]
+        drawn.append(Drawn(name, figure.summary, pictures))
+    text = "\n\n".join([f"# {TITLE}", *sections(store, claims, drawn, left_out)]) + "\n"
+    written = [folder / "report.md", folder / "report.html"]
+    write_bytes(written[0], text.encode())
+    write_bytes(written[1], page(TITLE, text, folder).encode())
+    return Report(written + files, claims, left_out)

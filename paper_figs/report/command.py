@@ -1,0 +1,45 @@
+"""``hexsched report``: registered through the entry-point group ``hexsched.commands``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.cli.options import Json
+from experiments.cli.output import Table, emit
+
+
+def add(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("report", epilog="Example: hexsched report --store results -o results/report")(report)
+
+
+def report(
+    store: Annotated[Path, typer.Option(metavar="DIR", help="Where 'hexsched grid run' stored the results.")] = Path(
+        "out"
+    ),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the report goes.")] = Path(
+        "report"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Write report.md and report.html: what agrees with the paper, what does not, and what was assumed.
+
+    Reductions come with 95 % intervals over seeds; a claim that rests on a single seed counts as not tested.
+    """
+    from paper_figs.report.build import write_report
+
+    made = write_report(store, output)
+    verdicts = [row for row in made.claims.to_dict("records") if row["main"]]
+    record = {
+        "files": [str(path) for path in made.files],
+        "verdicts": {row["claim"]: row["verdict"] for row in verdicts},
+        "left_out": made.left_out,
+    }
+    tables = [
+        Table(("claim", "verdict"), [(row["text"], row["verdict"]) for row in verdicts]),
+        Table(("file",), [(str(path),) for path in made.files[:2]]),
+    ]
+    emit(record, tables, as_json)

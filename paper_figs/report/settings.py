@@ -1,0 +1,131 @@
+"""The reductions in words and tables: setting by setting, in groups, where there are none, and as the load changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from paper_figs import paper_numbers as paper
+from paper_figs.intervals import mean_interval
+from paper_figs.reductions import HEADLINES, paper_cells, pooled
+from paper_figs.report.tables import number, share, table
+from paper_figs.store import CELL
+from paper_figs.style import cluster_label, label, pool_label
+from paper_figs.summary import ours_text
+
+SETTING = ["cluster", "workload", "workflows", "load"]
+FEW = 5  # settings, below which nothing is said about what goes with what
+
+
+def setting_by_setting(less: pd.DataFrame) -> str:
+    if less.empty:
+        return ""
+    parts = [
+        "## Setting by setting",
+        f"HexAGenT against the strongest baseline, load {less['load'].iloc[0]}; the number of workflows ends "
+        "the name of a "
+        "setting. Every baseline, and every other load: `figures/reductions.csv`.",
+    ]
+    for metric in HEADLINES:
+        rows = []
+        best = less[(less["metric"] == metric) & less["strongest"]]
+        for _, cell in best.groupby(["model", "pool", *CELL], sort=True):
+            row = cell.iloc[0].to_dict()
+            reduction = mean_interval(cell["reduction"].tolist())
+            values = (number(cell["hexagent"].mean()), label(row["baseline"]), number(cell["value"].mean()))
+            rows.append((_named(row), *values, share(reduction), reduction.n))
+        columns = ("setting", "HexAGenT", "strongest", "its", "reduction [95 % interval]", "seeds")
+        parts += [f"### {label(metric)}", table(columns, rows)]
+    return "\n\n".join(parts)
+
+
+def by_group(less: pd.DataFrame) -> str:
+    best = less[less["strongest"]]
+    if best.empty:
+        return ""
+    rows = []
+    for kind in ("model", "pool", "workload", "workflows"):
+        for value, group in best.groupby(kind, sort=True):
+            each = [share(pooled(group[group["metric"] == metric])) for metric in HEADLINES]
+            settings = len(group.drop_duplicates(CELL))
+            rows.append((kind, pool_label(str(value)) if kind == "pool" else label(str(value)), settings, *each))
+    columns = ("by", "", "settings", *(f"{label(metric)}: reduction against the strongest" for metric in HEADLINES))
+    return "\n\n".join(["### By model, pool, workload and number of workflows", table(columns, rows)])
+
+
+def not_better(exact: pd.DataFrame, less: pd.DataFrame) -> str:
+    best = less[less["strongest"]]
+    if best.empty:
+        return ""
+    parts = ["### Where HexAGenT is not better, and what goes with it"]
+    measured = [name for name in ("prefill_utilisation", "decode_utilisation", "kv_peak") if name in exact]
+    mine = exact[exact["policy"] == paper.HEXAGENT]
+    busy = mine.groupby(CELL)[measured].mean().to_dict("index")
+    for metric in HEADLINES:
+        rows, means, needs = [], [], []
+        shown = total = 0
+        for key, cell in best[best["metric"] == metric].groupby(CELL, sort=True):
+            reduction = mean_interval(cell["reduction"].tolist())
+            total += 1
+            shown += reduction.known and reduction.low > 0
+            means.append(reduction.mean)
+            needs.append(cell["value"].mean())
+            if reduction.known and reduction.high < 0:
+                row = cell.iloc[0].to_dict()
+                load = [number(value) for value in busy[key].values()]
+                rows.append((_named(row), label(row["baseline"]), share(reduction), *load))
+        parts.append(
+            f"{label(metric)}: HexAGenT needs less than the strongest baseline in {shown} of {total} settings "
+            "beyond the "
+            f"noise of the seeds, and more in {len(rows)}.{_goes_with(means, needs)}"
+        )
+        if rows:
+            titles = [name.replace("_", " ") for name in measured]
+            parts.append(table(("setting", "strongest", "reduction [95 % interval]", *titles), rows))
+    return "\n\n".join(parts)
+
+
+def _goes_with(means: list[float], needs: list[float]) -> str:
+    """Whether the reduction goes with how contended a setting is (Spearman's rank correlation)."""
+    if len(means) < FEW or len(set(needs)) < 2 or len(set(means)) < 2:
+        return ""
+    from scipy.stats import spearmanr
+
+    rank = float(spearmanr(needs, means).statistic)
+    return (
+        " Over settings, the rank correlation between the strongest baseline's requirement (how contended it "
+        "is) and the "
+        f"reduction is {rank:.2f}."
+    )
+
+
+def by_load(claims: pd.DataFrame, exact: pd.DataFrame) -> str:
+    loads = list(dict.fromkeys(claims["load"]))
+    if len(loads) < 2:
+        return ""
+    settings = {load: len(rows[SETTING].drop_duplicates()) for load, rows in paper_cells(exact).groupby("load")}
+    names = [
+        name
+        for name in dict.fromkeys(claims["claim"])
+        if set(claims.loc[claims["claim"] == name, "load"]) >= set(loads)
+    ]
+    by = {(row["claim"], row["load"]): row for row in claims.to_dict("records")}
+    rows = []
+    for name in names:
+        cells = [f"{ours_text(by[name, load])}: {by[name, load]['verdict']}" for load in loads]
+        rows.append((by[name, loads[0]]["text"], by[name, loads[0]]["paper_text"], *cells))
+    titles = [f"{load} ({settings.get(load, 0)} settings)" for load in loads]
+    return "\n\n".join(
+        [
+            "## How the conclusions move with the load",
+            "Loads may have been run on different settings; only equal ones compare.",
+            table(("claim", "paper", *titles), rows),
+        ]
+    )
+
+
+def _named(row: Mapping[Any, Any]) -> str:
+    place = cluster_label(str(row["model"]), str(row["pool"]))
+    return f"{place}, {label(str(row['workload']))}, {row['workflows']}"

@@ -1,0 +1,118 @@
+"""The studies beside the main comparison: ablation, estimates, cost of decisions, distance from the optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from paper_figs import ablation, estimates, gaps, overhead
+from paper_figs import paper_numbers as paper
+from paper_figs.intervals import Interval
+from paper_figs.reductions import HEADLINES
+from paper_figs.report.tables import number, share, table
+from paper_figs.store import ordered
+from paper_figs.style import label
+
+
+def ingredients(store: Path) -> str:
+    found = ablation.ablation_table(store)
+    found = found[found["workload"] == ablation.EACH]
+    rows = []
+    for variant in ordered(found["variant"], ablation.NAMES):
+        by = found[found["variant"] == variant].set_index("metric").to_dict("index")
+        each = [share(_interval(by[metric])) for metric in HEADLINES]
+        rows.append(
+            (
+                ablation.NAMES.get(variant, variant),
+                f"`{variant}`",
+                by[HEADLINES[0]]["settings"],
+                by[HEADLINES[0]]["n"],
+                *each,
+            )
+        )
+    columns = (
+        "HexAGenT with",
+        "option",
+        "settings",
+        "seeds",
+        *(f"{label(metric)}: more needed" for metric in HEADLINES),
+    )
+    return "\n\n".join(
+        ["## What each ingredient is worth", "All workloads together; by workload in the figure.", table(columns, rows)]
+    )
+
+
+def errors_of_estimates(store: Path) -> str:
+    found = estimates.estimate_table(store)
+    rows = []
+    for policy in ordered(found["policy"], paper.BASELINES):
+        for estimator, group in found[found["policy"] == policy].groupby("estimator", sort=True):
+            by = group.set_index("metric").to_dict("index")
+            rows.append(
+                (label(policy), f"`{estimator}`", by[HEADLINES[0]]["n"], *(share(_interval(by[m])) for m in HEADLINES))
+            )
+    columns = (
+        "policy",
+        "estimator",
+        "seeds",
+        *(f"{label(metric)}: more than with exact lengths" for metric in HEADLINES),
+    )
+    return "\n\n".join(["## When output lengths are not known", table(columns, rows)])
+
+
+def decisions(store: Path) -> str:
+    found = overhead.overhead_table(store)
+    rows = []
+    for policy, group in found.groupby("policy", sort=False):
+        by = group.set_index("kind").to_dict("index")
+        each = [f"{number(float(by[kind]['mean']))} ({number(float(by[kind]['largest']))})" for kind in overhead.KINDS]
+        rows.append((label(str(policy)), by["mean"]["runs"], *each))
+    columns = ("policy", "runs", "mean, µs (largest of a run)", "99 % quantile, µs (largest of a run)")
+    least, most = paper.DECISION_MS
+    text = (
+        f"Wall clock a decision epoch, as measured while the grid ran. The paper gives {least} to {most} ms for "
+        "a Python "
+        "implementation on other hardware; here policies are compiled, so this shows that the rules are cheap, "
+        "not that "
+        "the paper is wrong."
+    )
+    return "\n\n".join(["## What a decision costs", text, table(columns, rows)])
+
+
+def optimum(store: Path) -> str:
+    found = gaps.gap_table(store)
+    means = found[found["row"] == "mean"]
+    each = gaps.gap_rows(store)
+    parts = [
+        "## What the optimum says",
+        "LB ≤ OPT ≤ UB, so a policy's distance from the optimum lies between value/UB − 1 and value/LB − 1. Means over "
+        f"instances, with a 95 % interval over them; time limits of {_range(each['time_limit'])} s an instance "
+        "and objective.",
+    ]
+    rows = []
+    for objective, group in means.groupby("objective", sort=True):
+        by = group.set_index("policy").to_dict("index")
+        for policy in [*ordered((str(name) for name in by if name != gaps.UPPER), paper.BASELINES), gaps.UPPER]:
+            row = by[policy]
+            at_least = "–" if policy == gaps.UPPER else f"{100 * row['over_upper']:.1f} %"
+            rows.append((objective, label(policy), int(row["n"]), at_least, share(_interval(row, "over_lower"))))
+    parts.append(table(("objective", "policy", "instances", "above OPT by at least", "at most [95 % interval]"), rows))
+    width = each.drop_duplicates(["key", "objective"])
+    relative = (width["upper_bound"] / width["lower_bound"].where(width["lower_bound"] > 0) - 1).groupby(
+        width["objective"]
+    )
+    lines = [f"{objective} {100 * value:.1f} %" for objective, value in relative.median().items()]
+    parts.append(f"Median width of the bracket, (UB − LB) / LB: {'; '.join(lines)}.")
+    return "\n\n".join(parts)
+
+
+def _range(values: pd.Series) -> str:
+    least, most = float(values.min()), float(values.max())
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
+
+
+def _interval(row: Mapping[Any, Any], mean: str = "mean") -> Interval:
+    return Interval(float(row[mean]), float(row["low"]), float(row["high"]), int(row["n"]))

@@ -1,0 +1,21 @@
+"""Every second of every machine has a price: Lagrangian relaxation of all capacities, at any size."""
+
+from __future__ import annotations
+
+from solvers.bounds.bound import Bound
+from solvers.lagrangian import priced_bound
+from solvers.objective import Objective
+from solvers.problem import Problem
+
+
+def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
+    """See ``solvers.lagrangian.priced_bound``, which holds in either decode model."""
+    return priced_bound(problem.instance, objective, time_limit).value
+
+
+BOUND = Bound(
+    name="capacity-prices",
+    summary="capacities priced, and every workflow's cheapest schedule by dynamic programming",
+    citation="Moehring, Schulz, Stork and Uetz, Solving project scheduling problems by minimum cut computations, 2003",
+    compute=compute,
+)

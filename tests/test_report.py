@@ -1,0 +1,192 @@
+"""The report: what it says follows from the store, and says so when the store does not carry it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from stored import write_cell, write_runs
+
+from experiments.cli import main
+from hexsched.errors import InputError
+from paper_figs import paper_numbers as paper
+from paper_figs.claims import AGREES, DISAGREES, NOT_TESTED, claim_table
+from paper_figs.registry import FIGURES
+from paper_figs.report.build import write_report
+from paper_figs.report.sections import sections
+from paper_figs.report.tables import table
+from paper_figs.store import read
+
+mpl.use("Agg")
+
+# filed under the paper's names, so that its claims apply; the runs are small
+QWEN = {"cluster": "qwen235b-hetero-1", "model": "qwen3-235b-a22b", "pool": "hetero-1", "workflows": 100}
+QWEN |= {"prefill_instances": 8, "decode_instances": 8}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with two of the paper's settings at three seeds."""
+    folder = tmp_path_factory.mktemp("report") / "store"
+    for workload in ("bfcl", "mixed"):
+        write_runs(folder, workload=workload, named=QWEN)
+    return folder
+
+
+@pytest.fixture
+def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each figure is tested by itself; some will do for what surrounds them."""
+    shown = {name: FIGURES[name] for name in ("reductions", "summary", "ablation", "gantt")}
+    monkeypatch.setattr("paper_figs.report.build.FIGURES", shown)
+
+
+def doctored(store: Path, copy: Path, change: Callable[[dict], dict]) -> Path:
+    """A copy of the store in which every run is what ``change`` makes of it."""
+    shutil.copytree(store, copy)
+    for run in read(copy, "runs", "paper").to_dict("records"):
+        write_cell(copy, run["key"].partition("-")[2], "runs", {"runs": [change(run)]})
+    return copy
+
+
+def verdicts(store: Path) -> dict[str, str]:
+    claims = claim_table(store)
+    claims = claims[claims["main"]]
+    return dict(zip(claims["claim"], claims["verdict"], strict=True))
+
+
+def text_of(store: Path) -> str:
+    return "\n\n".join(sections(store, claim_table(store), [], {}))
+
+
+def with_reduction(share: float) -> Callable[[dict], dict]:
+    """HexAGenT needs that share less than any baseline, up to a little that differs by seed."""
+
+    def change(run: dict) -> dict:
+        factor = 1 - share - 0.001 * run["seed"] if run["policy"] == "hexagent" else 1.0
+        return {**run, "req95": 5.0 * factor, "req99": 5.0 * factor}
+
+    return change
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_report_is_written_and_repeats(store, tmp_path):
+    first = write_report(store, tmp_path / "a")
+    again = write_report(store, tmp_path / "b")
+    assert [path.name for path in first.files[:2]] == ["report.md", "report.html"]
+    assert [path.read_bytes() for path in first.files] == [path.read_bytes() for path in again.files]
+    markdown, page = (path.read_text() for path in first.files[:2])
+    for row in first.claims.to_dict("records"):
+        assert row["text"] in markdown
+    pictures = re.findall(r"\]\((figures/[^)]*)\)", markdown)
+    assert pictures
+    assert all((tmp_path / "a" / picture).is_file() for picture in pictures)
+    assert 'src="figures/' not in page  # the page holds its pictures
+    held = re.findall(r'src="data:image/png;base64,([^"]*)"', page)
+    assert [base64.b64decode(data) for data in held] == [
+        (tmp_path / "a" / picture).read_bytes() for picture in pictures
+    ]
+    assert "<table>" in page
+    assert set(first.left_out) == {"ablation", "gantt"}
+    assert all(f"`{name}` not drawn" in markdown for name in first.left_out)
+
+
+def test_settings_have_intervals_and_say_over_how_many_seeds(store):
+    said = text_of(store)
+    rows = [line for line in said.splitlines() if line.startswith("| Qwen3-235B, Hetero-1, ")]
+    assert len(rows) >= 4  # two settings, Req95 and Req99
+    for row in rows[:4]:
+        assert re.search(r"-?\d+\.\d \[-?\d+\.\d, -?\d+\.\d\] % \| 3 \|$", row), row
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.13, AGREES), (-0.2, DISAGREES)])
+def test_a_doctored_store_changes_the_verdict(share, expected, store, tmp_path):
+    copy = doctored(store, tmp_path / "copy", with_reduction(share - 0.001))  # in the mean over seeds 0, 1, 2
+    assert verdicts(copy)["hetero-req95"] == expected
+    assert f"**{expected}**" in text_of(copy)
+
+
+def test_the_numbers_beside_the_paper_s_are_those_of_the_store(store, tmp_path):
+    copy = doctored(store, tmp_path / "copy", with_reduction(0.3))
+    claims = claim_table(copy).set_index("claim")
+    assert claims.loc["mean-req95", "ours"] == pytest.approx(0.301)
+    assert claims.loc["mean-req95", "paper"] == paper.MEAN_REDUCTION["req95"]
+    assert claims.loc["largest-req99", "ours"] == pytest.approx(0.301)
+    assert claims.loc["qwen-req95", "paper"] == pytest.approx(0.2, abs=0.001)
+    assert claims.loc["qwen-mixed-req99", "paper"] == pytest.approx(0.56, abs=0.001)
+    assert claims.loc["qwen-mixed-req99", "n"] == 3
+
+
+def test_a_single_seed_is_no_result(tmp_path):
+    write_runs(tmp_path / "s", seeds=(0,), named=QWEN)
+    assert set(verdicts(tmp_path / "s").values()) == {NOT_TESTED}
+    said = text_of(tmp_path / "s")
+    assert "a single seed" in said
+    rows = [line for line in said.splitlines() if line.startswith("| Qwen3-235B, Hetero-1, ")]
+    assert rows
+    assert not any("[" in row for row in rows)
+
+
+def test_settings_that_are_not_the_paper_s_test_no_claim(tmp_path):
+    write_runs(tmp_path / "s", seeds=(0, 1))
+    assert set(verdicts(tmp_path / "s").values()) == {NOT_TESTED}
+    said = text_of(tmp_path / "s")
+    assert "no runs within the paper's set-up" in said
+    assert "hexsched grid run paper" in said
+    assert re.search(r"\[-?\d+\.\d, -?\d+\.\d\] % \| 2 \|", said)  # the settings it has are shown all the same
+
+
+def test_rejected_schedules_are_said_loudly(store, tmp_path):
+    copy = doctored(store, tmp_path / "copy", lambda run: {**run, "verified": run["policy"] != "fcfs"})
+    assert "**6 of 30 schedules were rejected by the verifier" in text_of(copy)
+    assert "All 30 schedules passed" in text_of(store)
+
+
+def test_loads_that_were_not_reached_are_said(store, tmp_path):
+    shutil.copytree(store, tmp_path / "copy")
+    for seed, workload in enumerate(("lats", "bfcl")):
+        load = {
+            "key": f"00000000-load{seed}",
+            "workload": workload,
+            "rule": "stress:5.6",
+            "reached": workload == "bfcl",
+        }
+        write_cell(tmp_path / "copy", f"load{seed}", "loads", {"loads": [load]})
+    write_cell(tmp_path / "copy", "other", "loads", {"loads": [{"key": "00000000-other", "rule": "saturation:1"}]})
+    said = text_of(tmp_path / "copy")
+    assert "The load search ran for 2 combinations" in said
+    assert "In 1 of them (lats)" in said
+
+
+def test_what_failed_is_listed(store, tmp_path):
+    shutil.copytree(store, tmp_path / "copy")
+    failed = {"key": "00000000-failed", "kind": "gap", "description": "gap of x", "error": "solver died", "attempts": 2}
+    write_cell(tmp_path / "copy", "failed", "errors", {"errors": [failed]})
+    assert "Failed: gap of x (solver died)." in text_of(tmp_path / "copy")
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_command(store, tmp_path, capsys):
+    assert main(["report", "--store", str(store), "-o", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "Mean reduction of Req95, all settings" in said
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_an_empty_store_is_told_in_a_line(make, tmp_path, capsys):
+    if make:
+        (tmp_path / "s").mkdir()
+    assert main(["report", "--store", str(tmp_path / "s"), "-o", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError):
+        write_report(tmp_path / "s", tmp_path / "out")
+
+
+def test_cells_of_tables_may_hold_bars():
+    assert table(("a", "b"), [("x|y", 1)]) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |"
