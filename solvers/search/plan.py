@@ -1,0 +1,52 @@
+"""What the search decides on: a schedule is what the simulator makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+ANY = -1  # all bits: every kind of instance is allowed
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Priorities and restrictions; times and places follow from them. Calls and workflows in the engine's order.
+
+    Attributes
+    ----------
+    key : (N,) float array
+        Priority of each call before prefill, seconds; the least goes first. A latest start time, say.
+    later : (N,) float array
+        What is added to it before admission.
+    wait : (N,) float array
+        Seconds by which the release of each call is put off: idling for what comes.
+    prefills, decodes : (N,) int arrays
+        Bits: the kinds of instances each call may use.
+    dropped : (W,) bool array
+        Workflows that run after all others, since the objective does not look at them.
+    crowding : float
+        Weight of the seconds by which a call on a decode instance holds up the others there.
+    """
+
+    key: Array
+    later: Array
+    wait: Array
+    prefills: Array
+    decodes: Array
+    dropped: Array
+    crowding: float = 0.0
+
+    def but(self, **changes: Any) -> Plan:
+        """A copy with some fields replaced; arrays are shared and must not be written to."""
+        return replace(self, **changes)
+
+
+def plain_plan(key: Array, workflows: int) -> Plan:
+    """A plan that gives priorities alone."""
+    calls = len(key)
+    anywhere = np.full(calls, ANY)
+    return Plan(key, np.zeros(calls), np.zeros(calls), anywhere, anywhere, np.zeros(workflows, bool))

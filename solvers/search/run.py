@@ -1,0 +1,318 @@
+"""The search: starts, then chains of local search side by side, then proof that what they found is a schedule."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import NamedTuple
+
+import numpy as np
+
+from hexsched.errors import InputError
+from hexsched.model import Instance, Schedule
+from hexsched.policies import policies
+from hexsched.policies import policy as read_policy
+from hexsched.simulator import retime, simulate
+from hexsched.verifier import verify
+from solvers.certificate import ContradictionError
+from solvers.objective import Objective
+from solvers.objective import objective as read_objective
+from solvers.result import INTERRUPTED
+from solvers.search.chain import Chain
+from solvers.search.evaluator import Evaluator
+from solvers.search.merit import Merit, Outcome
+from solvers.search.plan import Plan
+from solvers.search.result import MoveCount, SearchResult
+from solvers.search.starts import crowded, from_schedule, rules, with_drops
+
+CHAINS = 2  # whatever the number of workers, so that it does not change the result
+ROUND = 400  # evaluations of a chain between two comparisons of the chains
+BEHIND = 0.01  # relative: a chain this far behind the best one goes on from that one's plan, unless it was stuck before
+VARIETY = 10  # starts of a chain: the first is where it sets out, the others are for when it is stuck
+TICK = 0.1  # seconds between two looks at what the chains have found
+
+OnProgress = Callable[[float, float], None]
+
+
+def default_starts() -> tuple[str, ...]:
+    """Every registered policy that is compiled, and HexAGenT with the true horizon."""
+    compiled = [p.name for p in policies() if p.decider is None and p.order_function is None]
+    return (*compiled, "hexagent(horizon=oracle)")
+
+
+def search(
+    instance: Instance,
+    objective: str,
+    *,
+    start: Sequence[str | Schedule] | None = None,
+    time_limit: float = 60.0,
+    evaluations: int | None = None,
+    workers: int = 2,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+) -> SearchResult:
+    """Look for a good schedule with everything known: an upper bound at any size, in either decode model.
+
+    The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule; local search is
+    over those (``solvers.search.plan``). Nothing is proven but that the schedule is one and has that value.
+
+    Parameters
+    ----------
+    instance : Instance
+    objective : str
+        ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
+    start : sequence of str or Schedule, optional
+        Policies and schedules to improve on: the result is never worse. ``default_starts()`` when not given.
+    time_limit : float
+        Wall-clock seconds. The first start is always run.
+    evaluations : int, optional
+        Runs of the simulator. Where this limit is reached before the other, the same seed gives the same schedule,
+        whatever ``workers`` is. The starts given are all run.
+    workers : int
+        Threads; no more than ``CHAINS`` have work.
+    seed : int
+        Of the search and of random placements.
+    on_progress : callable, optional
+        Called with (seconds, value) whenever something better was found.
+
+    Returns
+    -------
+    SearchResult
+        Also after Ctrl-C: with the best schedule so far.
+
+    Raises
+    ------
+    InputError
+        For an unknown objective or policy, a start that is no schedule of the instance, and a limit
+        that is not above 0.
+    """
+    aim = read_objective(objective)
+    _check(time_limit, evaluations, workers, seed)
+    names = default_starts() if start is None else start
+    chosen = [item if isinstance(item, Schedule) else read_policy(item).name for item in names]
+    return _Search(instance, aim, time_limit, evaluations, seed, on_progress).run(chosen, workers)
+
+
+class _Known(NamedTuple):
+    """The best so far: a schedule as it is, or a plan that leads to one."""
+
+    value: float
+    start: str
+    move: str
+    schedule: Schedule | None
+    plan: Plan | None
+
+
+class _Search:
+    def __init__(
+        self,
+        instance: Instance,
+        aim: Objective,
+        time_limit: float,
+        evaluations: int | None,
+        seed: int,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.began = time.monotonic()
+        self.instance, self.aim, self.seed, self.on_progress = instance, aim, seed, on_progress
+        self.deadline = self.began + time_limit
+        self.budget = math.inf if evaluations is None else evaluations
+        self.merit = Merit(aim, Evaluator(instance))
+        self.policy_runs = 0
+        self.starts: dict[str, float] = {}
+        self.known: _Known | None = None
+        self.series: list[tuple[float, float]] = []
+        self.chains: list[Chain] = []
+        self.cancelled = threading.Event()
+
+    def run(self, chosen: Sequence[str | Schedule], workers: int) -> SearchResult:
+        message = ""
+        try:
+            outcomes = self._run_starts(chosen)
+            self._climb(outcomes, workers)
+        except KeyboardInterrupt:
+            if self.known is None:
+                raise
+            message = INTERRUPTED
+        for chain in self.chains:
+            self._better(_Known(chain.best.value, chain.best_from, chain.best_move, None, chain.best.plan))
+        return self._result(message)
+
+    # --- starts -------------------------------------------------------------------------------------------------------
+
+    def _run_starts(self, chosen: Sequence[str | Schedule]) -> list[tuple[Outcome, str]]:
+        """Plans to climb from, best first, with their names."""
+        plans: list[tuple[Outcome, str]] = []
+        schedules: list[tuple[float, str, Schedule]] = []
+        given = 0
+        for item in chosen:
+            if self.known is not None and self._out_of_time():
+                break
+            if isinstance(item, Schedule):
+                name, schedule = f"schedule {given}", self._valid(item, given)
+                given += 1
+            else:
+                name, schedule = item, simulate(self.instance, item, seed=self.seed).schedule
+            self.policy_runs += 1
+            value = self._value(schedule)
+            self.starts[name] = value
+            self._better(_Known(value, name, "", schedule, None))
+            schedules.append((value, name, schedule))
+        for name, plan in rules(self.merit):
+            self._try(name, plan, plans, always=self.known is None)
+        for outcome, name in list(plans):
+            for other, plan in with_drops(self.merit, name, outcome):
+                self._try(other, plan, plans)
+        for outcome, name in _best(plans, 3):
+            for other, plan in crowded(name, outcome):
+                self._try(other, plan, plans)
+        for _, name, schedule in sorted(schedules, key=lambda row: row[0])[:3]:
+            for plan in from_schedule(self.merit, schedule):
+                tried = self._try(name, plan, plans)
+                if tried is not None:
+                    for other, again in with_drops(self.merit, name, tried):
+                        self._try(other, again, plans)
+        return _best(plans, CHAINS * VARIETY)
+
+    def _try(self, name: str, plan: Plan, plans: list[tuple[Outcome, str]], always: bool = False) -> Outcome | None:
+        if not always and (self._out_of_time() or self._evaluations() >= self.budget):
+            return None
+        outcome = self.merit(plan)
+        assert outcome is not None  # there was no limit
+        self.starts.setdefault(name, outcome.value)
+        self._better(_Known(outcome.value, name, "", None, plan))
+        plans.append((outcome, name))
+        return outcome
+
+    def _valid(self, given: Schedule, number: int) -> Schedule:
+        """The schedule as it is where it is one, else its decisions re-timed."""
+        try:
+            retimed = retime(self.instance, given)
+        except InputError as error:
+            raise InputError(f"start schedule {number} cannot be used: {error}") from None
+        if not verify(self.instance, given).ok:
+            return retimed
+        return min((given, retimed), key=self._value)
+
+    # --- local search -------------------------------------------------------------------------------------------------
+
+    def _climb(self, plans: list[tuple[Outcome, str]], workers: int) -> None:
+        if not plans:
+            return
+        seeds = np.random.SeedSequence(self.seed).spawn(CHAINS)
+        for k in range(CHAINS):
+            own = plans[k::CHAINS] or plans
+            merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.instance))
+            self.chains.append(Chain(merit, own, seeds[k]))
+        with ThreadPoolExecutor(min(workers, CHAINS)) as pool:
+            try:
+                while not self._out_of_time() and self._evaluations() < self.budget:
+                    self._round(pool)
+            finally:  # Ctrl-C comes to this thread alone
+                self.cancelled.set()
+
+    def _round(self, pool: ThreadPoolExecutor) -> None:
+        """Let every chain go on for a while; then those far behind go on from the best one's plan."""
+        found: queue.SimpleQueue[_Known] = queue.SimpleQueue()
+        left = self.budget - self._evaluations()
+        shares = [
+            ROUND if left >= ROUND * CHAINS else int(left) // CHAINS + (k < int(left) % CHAINS) for k in range(CHAINS)
+        ]
+
+        def go(k: int) -> None:
+            def improved(outcome: Outcome, move: str) -> None:
+                found.put(_Known(outcome.value, self.chains[k].origin, move, None, outcome.plan))
+
+            self.chains[k].run(shares[k], lambda: self.cancelled.is_set() or self._out_of_time(), improved)
+
+        running: set[Future[None]] = {pool.submit(go, k) for k in range(CHAINS)}
+        while running:
+            done, running = wait(running, timeout=TICK)
+            while not found.empty():
+                self._better(found.get())
+            for future in done:
+                future.result()
+        leader = min(self.chains, key=lambda chain: chain.current.energy)
+        for chain in self.chains:
+            if not chain.been_stuck and chain.current.energy > leader.current.energy * (1 + BEHIND):
+                chain.adopt(leader)
+
+    # --- bookkeeping --------------------------------------------------------------------------------------------------
+
+    def _out_of_time(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def _evaluations(self) -> int:
+        return self.policy_runs + sum(e.runs for e in self._evaluators())
+
+    def _evaluators(self) -> list[Evaluator]:
+        return [self.merit.evaluator] + [chain.merit.evaluator for chain in self.chains[1:]]
+
+    def _value(self, schedule: Schedule) -> float:
+        e = self.merit.evaluator
+        return self.aim.value(e.arrival, e.completed(schedule), e.horizon)
+
+    def _better(self, candidate: _Known) -> None:
+        if self.known is not None and candidate.value >= self.known.value:
+            return
+        self.known = candidate
+        seconds = time.monotonic() - self.began
+        self.series.append((seconds, candidate.value))
+        if self.on_progress is not None:
+            self.on_progress(seconds, candidate.value)
+
+    def _result(self, message: str) -> SearchResult:
+        known = self.known
+        assert known is not None
+        schedule = known.schedule
+        if schedule is None:
+            assert known.plan is not None
+            found = self.merit.evaluator.schedule(known.plan, "search")
+            schedule = min((found, retime(self.instance, found)), key=self._value)
+        report = verify(self.instance, schedule)
+        if not report.ok:
+            raise ContradictionError(f"a schedule of the simulator breaks {', '.join(report.counts())}")
+        value = self._value(schedule)
+        if value < known.value:
+            self.series.append((time.monotonic() - self.began, value))
+        return SearchResult(
+            objective_name=str(self.aim),
+            value=value,
+            schedule=schedule,
+            start=known.start,
+            move=known.move,
+            starts=self.starts,
+            series=tuple(self.series),
+            evaluations=self._evaluations(),
+            moves=_counts(self.chains),
+            seconds=time.monotonic() - self.began,
+            message=message,
+        )
+
+
+def _best(plans: list[tuple[Outcome, str]], count: int) -> list[tuple[Outcome, str]]:
+    return sorted(plans, key=lambda row: row[0].energy)[:count]
+
+
+def _counts(chains: list[Chain]) -> dict[str, MoveCount]:
+    if not chains:
+        return {}
+    return {
+        name: MoveCount(sum(c.tried[name] for c in chains), sum(c.helped[name] for c in chains))
+        for name in chains[0].tried
+    }
+
+
+def _check(time_limit: float, evaluations: int | None, workers: int, seed: int) -> None:
+    if not time_limit > 0:
+        raise InputError(f"time_limit must be above 0 seconds, got {time_limit}")
+    if evaluations is not None and evaluations < 1:
+        raise InputError(f"evaluations must be at least 1, got {evaluations}")
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, got {seed}")

@@ -1,0 +1,92 @@
+"""Where the search starts: clairvoyant priority rules, and the decisions of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hexsched.model import Schedule
+from solvers.search.evaluator import Evaluator
+from solvers.search.merit import Merit, Outcome
+from solvers.search.plan import Array, Plan, plain_plan
+
+SCALES = (0.5, 1.0, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0)  # SLO scales of the deadlines that priorities come from
+CROWDING = (0.1, 0.5)
+WEIGHTS = (0.0, 1.0, 2.0, 3.0)  # powers of H_w that what is left of a workflow is multiplied by
+
+
+def rules(merit: Merit) -> Iterator[tuple[str, Plan]]:
+    """Plans from priority rules that know everything, with their names.
+
+    Latest start: a_w + s H_w less the standalone time from the call to the end of its workflow. For means, what is left
+    of the workflow, as that time or as work, and dearer the larger H_w is: after Smith 1956, a second of a workflow
+    costs the mean ratio 1 / H_w.
+    """
+    e = merit.evaluator
+    arrival, horizon = e.arrival[e.workflow], e.horizon[e.workflow]
+    for scale in SCALES:
+        yield f"latest-start({scale:g})", plain_plan(arrival + scale * horizon - e.tail, len(e.arrival))
+    if not merit.aim.is_tail:
+        weight = horizon / horizon.mean()
+        for name, left in (("shortest-tail", e.tail), ("least-work", _work_left(e))):
+            for power in WEIGHTS:
+                yield f"{name}-by-horizon^{power:g}", plain_plan(left * weight**power, len(e.arrival))
+
+
+def with_drops(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
+    """The plan of ``base`` with workflows dropped, by several rules; what is dropped goes last."""
+    e, aim = merit.evaluator, merit.aim
+    if aim.kind == "misses":
+        late = base.ratio > aim.parameter
+        if late.any():
+            yield f"{name}, late ones last", base.plan.but(dropped=late)
+        return
+    if not merit.may_drop:
+        return
+    prefill = np.bincount(e.workflow, e.prefill_work)
+    decode = np.bincount(e.workflow, e.decode_work)
+    scores = {
+        "worst": base.ratio,
+        "most prefill": prefill,
+        "most decode": decode,
+        "most prefill by horizon": prefill / e.horizon,
+        "most decode by horizon": decode / e.horizon,
+        "most work": prefill / prefill.sum() + decode / decode.sum(),
+    }
+    for rule, score in scores.items():
+        dropped = np.zeros(len(e.arrival), bool)
+        dropped[np.argsort(-score, kind="stable")[: merit.may_drop]] = True
+        yield f"{name}, {rule} last", base.plan.but(dropped=dropped)
+
+
+def crowded(name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
+    """The plan of ``base`` with crowding counted."""
+    for crowding in CROWDING:
+        yield f"{name}, crowding {crowding:g}", base.plan.but(crowding=crowding)
+
+
+def from_schedule(merit: Merit, schedule: Schedule) -> Iterator[Plan]:
+    """Plans that come close to the decisions of a schedule: its times as priorities, with and without its places."""
+    e = merit.evaluator
+    calls = len(e.workflow)
+    start, admitted = np.empty(calls), np.empty(calls)
+    prefills, decodes = np.empty(calls, np.int64), np.empty(calls, np.int64)
+    start[e.places.call] = [row.prefill_start for row in schedule.calls]
+    admitted[e.places.call] = [row.admitted for row in schedule.calls]
+    prefills[e.places.call] = [1 << e.prefill_kind[row.prefill_instance] for row in schedule.calls]
+    decodes[e.places.call] = [1 << e.decode_kind[row.decode_instance] for row in schedule.calls]
+    free = plain_plan(start, len(e.arrival)).but(later=admitted - start)
+    yield free
+    yield free.but(prefills=prefills, decodes=decodes)
+
+
+def _work_left(e: Evaluator) -> Array:
+    """Seconds of work from a call to the end of its workflow, counting calls that come after it by tail."""
+    work = e.prefill_work / e.prefill_work.sum() + e.decode_work / e.decode_work.sum()
+    left = np.empty(len(work))
+    order = np.lexsort((e.tail, e.workflow))
+    total = np.cumsum(work[order])
+    before = np.r_[0.0, total][np.searchsorted(e.workflow, np.arange(len(e.arrival)))]
+    left[order] = total - before[e.workflow[order]]
+    return left * float(e.tail.mean()) / float(left.mean())  # in seconds like other priorities
