@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from experiments.store import read_schedule_of
 from paper_figs.contended import contended_pair
 from paper_figs.figure import Figure
 from paper_figs.layout import legend_on_top, panels
-from paper_figs.store import read, read_stored_schedule
+from paper_figs.store import read
 from paper_figs.style import COLOURS, PAGE_WIDTH, SMALL, label
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def gantt_table(store: Path) -> pd.DataFrame:
     pair = contended_pair(store)
     frames = []
     for row in pair.runs.to_dict("records"):
-        calls = pd.DataFrame([msgspec.structs.asdict(c) for c in read_stored_schedule(store, row["key"]).calls])
+        calls = pd.DataFrame([msgspec.structs.asdict(c) for c in read_schedule_of(store, row["key"]).calls])
         for stage, machine, start, end in (
             ("prefill", "prefill_instance", "prefill_start", "prefill_end"),
             ("decode", "decode_instance", "decode_start", "decode_end"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,11 +10,10 @@ import pandas as pd
 
 from experiments.results import WORKFLOW_COLUMNS, WORKFLOWS_CSV
 from hexsched.errors import InputError
-from hexsched.model.files import decode_json
 from paper_figs.figure import NoDataError
 
 if TYPE_CHECKING:
-    from hexsched.model import Instance, Schedule
+    pass
 
 T = TypeVar("T")
 
@@ -30,8 +27,20 @@ COLUMNS = {
     "workflows": ["key", *RUN, "workflow_id", "arrival", "latency", "horizon", "ratio"],
     "loads": ["key", "workload", "rule", "reached"],
     "timings": ["key", "decisions", "decision_mean_us", "decision_p99_us"],
-    "gaps": ["key", *GAP_CASE, "objective", "policy", "value", "lower_bound", "upper_bound", "time_limit"],
+    "gaps": [
+        "key",
+        *GAP_CASE,
+        "objective",
+        "policy",
+        "value",
+        "lower_bound",
+        "bound_source",
+        "upper_bound",
+        "upper_source",
+        "time_limit",
+    ],
     "gap_series": ["key", "objective", "seconds", "lower_bound", "upper_bound"],
+    "gap_binding": ["key", "objective", "resource", "share"],
     "errors": ["key", "kind", "description", "error"],
 }
 PRUNE = "'hexsched grid prune' removes what is out of date"
@@ -114,31 +123,6 @@ def read_cell_workflows(store: str | Path) -> pd.DataFrame:
 def schedule_keys(store: str | Path) -> set[str]:
     """Keys of the runs whose schedules were kept."""
     return {path.name.removesuffix(".json.gz") for path in (Path(store) / "schedules").glob("*.json.gz")}
-
-
-def read_stored_schedule(store: str | Path, key: str) -> Schedule:
-    """The schedule of a run."""
-    from hexsched.model import Schedule
-
-    return _read_gz(Path(store) / "schedules" / f"{key}.json.gz", Schedule)
-
-
-def read_stored_instance(store: str | Path, sha256: str) -> Instance:
-    """The instance that some runs with kept schedules share; ``NoDataError`` when it was not kept."""
-    from hexsched.model import Instance
-
-    path = Path(store) / "instances" / f"{sha256}.json.gz"
-    if not path.is_file():
-        raise NoDataError(f"the store does not hold the instance of the schedules ({path.name})", store)
-    return _read_gz(path, Instance)
-
-
-def _read_gz(path: Path, kind: type[T]) -> T:
-    try:
-        data = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"cannot read the file: {error}", path) from None
-    return decode_json(data, kind, str(path))
 
 
 def ordered(values: Iterable[str], first: Iterable[str]) -> list[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from experiments.store import read_instance_of, read_schedule_of
 from paper_figs.contended import contended_pair
-from paper_figs.figure import Figure, NoDataError
+from paper_figs.figure import Figure
 from paper_figs.layout import legend_on_top, panels
-from paper_figs.store import read_stored_instance, read_stored_schedule
 from paper_figs.style import COLUMN_WIDTH, label, lines
 
 if TYPE_CHECKING:
@@ -38,18 +37,14 @@ def utilisation_table(store: Path) -> pd.DataFrame:
 
     ``prefill`` is the share of prefill instances busy, ``batch`` the mean number of calls being decoded on an instance,
     ``kv`` the mean share of a KV cache that is reserved and ``kv_fullest`` that of the fullest one; means over the bin.
-    A schedule does not hold sizes, so the KV rows are there only where the store keeps the instance.
     """
     pair = contended_pair(store)
     parts: list[pd.DataFrame] = []
-    schedules = {row["policy"]: read_stored_schedule(store, row["key"]) for row in pair.runs.to_dict("records")}
-    try:
-        instance = read_stored_instance(store, str(pair.runs["instance_sha256"].iloc[0]))
-    except NoDataError:
-        instance = None
+    schedules = {row["policy"]: read_schedule_of(store, row["key"]) for row in pair.runs.to_dict("records")}
+    instance = read_instance_of(store, str(pair.runs["key"].iloc[0]))
     last = max(call.decode_end for schedule in schedules.values() for call in schedule.calls)
     edges = np.linspace(0.0, last, BINS + 1)
-    pools = _pools(instance, schedules.values())
+    pools = len(instance.prefill), len(instance.decode)
     for policy, schedule in schedules.items():
         for measure, values in {
             **pool_measures(schedule, pools, edges),
@@ -62,14 +57,6 @@ def utilisation_table(store: Path) -> pd.DataFrame:
                 )
             )
     return pd.concat(parts, ignore_index=True)
-
-
-def _pools(instance: Instance | None, schedules: Iterable[Schedule]) -> tuple[int, int]:
-    """Sizes of the pools; without the instance, of what either policy used."""
-    if instance is not None:
-        return len(instance.prefill), len(instance.decode)
-    calls = [call for schedule in schedules for call in schedule.calls]
-    return len({call.prefill_instance for call in calls}), len({call.decode_instance for call in calls})
 
 
 def pool_measures(schedule: Schedule, pools: tuple[int, int], edges: Array) -> dict[str, Array]:
@@ -86,10 +73,8 @@ def pool_measures(schedule: Schedule, pools: tuple[int, int], edges: Array) -> d
     }
 
 
-def kv_measures(instance: Instance | None, schedule: Schedule, edges: Array) -> dict[str, Array]:
-    """``kv`` and ``kv_fullest`` in each bin between ``edges`` (seconds); nothing without the instance."""
-    if instance is None:
-        return {}
+def kv_measures(instance: Instance, schedule: Schedule, edges: Array) -> dict[str, Array]:
+    """``kv`` and ``kv_fullest`` in each bin between ``edges`` (seconds)."""
     room = {(w.workflow_id, c.call_id): c.prompt_tokens + c.output_tokens for w in instance.workflows for c in w.calls}
     calls = schedule.calls
     needs = np.array([room[call.workflow_id, call.call_id] for call in calls], dtype=float)

@@ -12,7 +12,6 @@ from experiments.load import at_rate
 from experiments.store import CellFiles, Store
 from experiments.store.schema import TABLES, encode
 from hexsched.clusters import read_cluster
-from hexsched.model import Instance
 from hexsched.simulator import Run, simulate
 from hexsched.workloads.families import generate
 
@@ -89,14 +88,5 @@ def write_run(store: Path, case: Row, run: Run, schedules: bool = False) -> None
         "workflows": [{"key": whole_key, **case, **row} for row in run.to_frame().to_dict("records")],
         "timings": [{"key": whole_key, **timing}],
     }
-    files = {"schedules": gzip.compress(run.schedule.to_bytes(), mtime=0)} if schedules else {}
-    write_cell(store, key, "runs", tables, **files)
-    if schedules:
-        keep_instance(store, str(case["instance_sha256"]), run.instance)
-
-
-def keep_instance(store: Path, sha256: str, instance: Instance) -> None:
-    """Keep an instance beside the schedules."""
-    folder = store / "instances"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{sha256}.json.gz").write_bytes(gzip.compress(instance.to_bytes(), mtime=0))
+    kept = {"schedules": run.schedule, "instances": run.instance} if schedules else {}
+    write_cell(store, key, "runs", tables, **{name: gzip.compress(x.to_bytes(), mtime=0) for name, x in kept.items()})

@@ -1,3 +1,5 @@
+import shutil
+
 """Figures: drawn from the store alone, readable, and the same for the same data."""
 
 from __future__ import annotations
@@ -360,12 +362,13 @@ def test_occupancy_is_the_mean_over_a_bin():
     assert occupancy(start, end, weight, edges) == pytest.approx(np.array(expected))
 
 
-def test_kv_over_time_is_left_out_where_the_instance_is_not_kept(store, tmp_path):
+def test_kv_over_time_needs_the_instance(store, tmp_path):
     assert {"kv", "kv_fullest"} <= set(utilisation_table(store)["measure"])
-    write_runs(tmp_path / "bare", seeds=(0,), schedules=True)
-    for kept in (tmp_path / "bare" / "instances").iterdir():
-        kept.unlink()
-    assert set(utilisation_table(tmp_path / "bare")["measure"]) == {"prefill", "batch"}
+    copy = tmp_path / "copy"
+    shutil.copytree(store, copy)
+    shutil.rmtree(copy / "instances")
+    with pytest.raises(InputError, match="instances"):
+        utilisation_table(copy)
 
 
 def test_lanes_of_the_gantt_hold_one_call_at_a_time(store):

@@ -30,8 +30,8 @@ class Computed:
         By table; the key is put in front of each row later.
     timing : dict
         What the table ``timings`` says beside how long the cell took.
-    schedule : bytes or None
-        A schedule file, where it was asked for.
+    schedule, instance : bytes or None
+        A schedule file and its instance, compressed, where they were asked for.
     rate : float or None
         Of a load search: what the cells that need it are to know.
     fault : str
@@ -41,6 +41,7 @@ class Computed:
     tables: dict[str, Rows]
     timing: dict[str, object] = field(default_factory=dict)
     schedule: bytes | None = None
+    instance: bytes | None = None
     rate: float | None = None
     fault: str = ""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from experiments.grid.cell import Cell
 from experiments.grid.code import code_version
-from experiments.store.schema import ERRORS, SCHEDULES, encode
+from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, encode
 from experiments.store.store import CellFiles
 from hexsched import __version__
 
@@ -110,6 +110,8 @@ def _compute(cell: Cell, rate: float | None) -> Result:
         data = {name: encode(name, [{"key": cell.key, **row} for row in rows]) for name, rows in tables.items()}
         if computed.schedule is not None:
             data[SCHEDULES] = computed.schedule
+        if computed.instance is not None:
+            data[INSTANCES] = computed.instance
         return Result(cell.key, CellFiles(cell.key, cell.marker, data), "", computed.rate, computed.fault)
     except (KeyboardInterrupt, GeneratorExit):
         raise

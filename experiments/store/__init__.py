@@ -3,8 +3,8 @@
 ``STORE/<table>/<key>.parquet`` is what one cell adds to one table; ``pd.read_parquet("STORE/runs")`` is all of a table.
 """
 
-from experiments.store.reading import read_schedule_of, read_table
+from experiments.store.reading import read_instance_of, read_schedule_of, read_table
 from experiments.store.schema import TABLES
 from experiments.store.store import CellFiles, Store
 
-__all__ = ["TABLES", "CellFiles", "Store", "read_schedule_of", "read_table"]
+__all__ = ["TABLES", "CellFiles", "Store", "read_instance_of", "read_schedule_of", "read_table"]

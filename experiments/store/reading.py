@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from experiments.store.schema import SCHEDULES, TABLES, arrow_schema
+from experiments.store.schema import INSTANCES, SCHEDULES, TABLES, arrow_schema
 from experiments.store.store import Store, fingerprint
 from hexsched.errors import InputError
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from hexsched.model import Schedule
+    from hexsched.model import Instance, Schedule
+
+T = TypeVar("T")
 
 
 def read_table(store: str | Path, table: str) -> pd.DataFrame:
@@ -59,14 +62,31 @@ def read_schedule_of(store: str | Path, key: str) -> Schedule:
         When there is none: schedules are stored on request only.
     """
     from hexsched.model import Schedule
+
+    return _decoded(Path(store) / SCHEDULES / f"{key}.json.gz", Schedule)
+
+
+def read_instance_of(store: str | Path, key: str) -> Instance:
+    """The instance of a run whose schedule was stored.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    from hexsched.model import Instance
+
+    return _decoded(Path(store) / INSTANCES / f"{key}.json.gz", Instance)
+
+
+def _decoded(path: Path, kind: type[T]) -> T:
     from hexsched.model.files import decode_json
 
-    path = Path(store) / SCHEDULES / f"{key}.json.gz"
     try:
         data = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
-        raise InputError(f"cannot read the schedule: {getattr(error, 'strerror', None) or error}", path) from None
-    return decode_json(data, Schedule, str(path))
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"cannot read the file: {getattr(error, 'strerror', None) or error}", path) from None
+    return decode_json(data, kind, str(path))
 
 
 def read_cells(store: Store, table: str, keys: Iterable[str]) -> pa.Table:

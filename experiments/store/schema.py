@@ -127,6 +127,7 @@ TABLES: dict[str, TableSchema] = {
     "gap_series": TableSchema(
         {"key": TEXT, "objective": TEXT, "seconds": REAL, "lower_bound": REAL, "upper_bound": REAL}
     ),
+    "gap_binding": TableSchema({"key": TEXT, "objective": TEXT, "resource": TEXT, "share": REAL}),
     "solves": TableSchema(
         {
             "key": TEXT,
@@ -153,7 +154,9 @@ TABLES: dict[str, TableSchema] = {
 }
 
 ERRORS = "errors"
-SCHEDULES = "schedules"  # a folder beside the tables: <key>.json.gz, a schedule as in model.md section 8
+# Folders beside the tables, filled on request: <key>.json.gz, as in model.md section 8
+SCHEDULES = "schedules"
+INSTANCES = "instances"  # what the schedule of the same key is a schedule of
 
 
 @cache

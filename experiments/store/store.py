@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from experiments.store.schema import ERRORS, SCHEDULES, TABLES
+from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, TABLES
 from hexsched.errors import InputError
 
 FORMAT = "hexsched-store/1"
 STORE_JSON = "store.json"
 LOCK = ".lock"
 PARTIAL = ".partial"  # files on their way; hidden, so that readers of the store pass it by
-SUFFIX = {SCHEDULES: ".json.gz", **dict.fromkeys(TABLES, ".parquet")}
+SUFFIX = {**dict.fromkeys((SCHEDULES, INSTANCES), ".json.gz"), **dict.fromkeys(TABLES, ".parquet")}
 WRITERS = 8  # syncs at a time: the disk takes several in about the time of one
 
 

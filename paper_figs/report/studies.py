@@ -13,8 +13,10 @@ from paper_figs import paper_numbers as paper
 from paper_figs.intervals import Interval
 from paper_figs.reductions import HEADLINES
 from paper_figs.report.tables import number, share, table
-from paper_figs.store import ordered
+from paper_figs.store import has_rows, ordered, read
 from paper_figs.style import label
+
+NOTABLE = 0.005  # least share of a proof that a resource is named for
 
 
 def ingredients(store: Path) -> str:
@@ -106,7 +108,36 @@ def optimum(store: Path) -> str:
     )
     lines = [f"{objective} {100 * value:.1f} %" for objective, value in relative.median().items()]
     parts.append(f"Median width of the bracket, (UB − LB) / LB: {'; '.join(lines)}.")
+    parts.append(_each_bracket(width))
+    parts += _what_binds(store, width)
     return "\n\n".join(parts)
+
+
+def _each_bracket(width: pd.DataFrame) -> str:
+    """Every cell: the bracket, HexAGenT's place in it, and what is to be gained."""
+    rows = []
+    for row in width.sort_values(["objective", "workload", "workflows", "seed"], kind="stable").to_dict("records"):
+        lower, upper = float(row["lower_bound"]), float(row["upper_bound"])
+        relative = f"{100 * (upper / lower - 1):.1f} %" if lower > 0 else "–"
+        case = (row["objective"], row["cluster"], label(str(row["workload"])), row["workflows"], row["seed"])
+        rows.append((*case, f"{lower:.3f}", f"{upper:.3f}", relative, row["bound_source"], row["upper_source"]))
+    columns = ("objective", "cluster", "workload", "workflows", "seed", "LB", "UB", "width", "LB by", "UB by")
+    return table(columns, rows)
+
+
+def _what_binds(store: Path, width: pd.DataFrame) -> list[str]:
+    """Which resources carry the proofs, by workload and objective."""
+    if not has_rows(store, "gap_binding"):
+        return []
+    found = read(store, "gap_binding", gaps.GRID).merge(width[["key", "workload"]], on="key")
+    shares = found.pivot_table(index=["workload", "objective"], columns="resource", values="share", aggfunc="mean")
+    columns = [str(name) for name in shares.columns if shares[name].max() >= NOTABLE]
+    rows = [
+        (label(str(workload)), objective, *(f"{100 * value:.0f} %" for value in row))
+        for (workload, objective), row in zip(shares.index, shares[columns].fillna(0.0).to_numpy(), strict=True)
+    ]
+    text = "Where the slack is: the share of each lower bound's proof that the prices of a resource carry."
+    return [text, table(("workload", "objective", *columns), rows)]
 
 
 def _range(values: pd.Series) -> str:

@@ -19,14 +19,15 @@ SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
 MEMORY = 0.9  # of the average of past prices, a pass
 TAIL_SHARPNESS = (30.0, 1.02, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
 MEAN_SHARPNESS = (4.0, 1.1, 60.0)
-PASSES_A_CHECK = 3
-SHARE_OF_PROOF = 0.15  # of the time, for the proof on the fine grid
+PASSES_A_CHECK = 6
+SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
-PATIENCE = 12  # checks without news
+PATIENCE = 8  # checks without news
 SETTLED = 100  # passes after which prices are as sharp as they get
 LEVEL = 0.01  # of the ceiling: what a resource costs in one interval at load 1; loads move until the price is right
-LEAD = 0.015  # relative: how far beyond the bound prices are looked for
-COARSE_PRECISION, FINE_PRECISION = 2e-3, 5e-4  # relative, of the scale that prices refute
+FIRST_STEP, LAST_STEP, FINE_STEP = 0.16, 2e-3, 5e-4  # relative: how far beyond a bound the next is looked for
+CHECKS_A_STEP = 3  # without news, before the step is halved
+NEWS = 2e-3  # relative: less is no reason to go on
 
 OnBound = Callable[[float], None]
 
@@ -71,7 +72,6 @@ class Market:
             supply=self.supply,
             kept=np.zeros(x.workflows),
             ends=np.zeros(x.workflows),
-            cost=np.zeros(x.workflows),
             fresh=np.zeros((1, *self.supply.shape)),
             fresh_end=np.zeros(1),
         )
@@ -81,42 +81,43 @@ class Market:
         self._scratch = self.coarse.scratch()
         self._released = np.zeros(len(x.head), np.int64)
         self._random = np.random.default_rng(seed)
-        self._drop_cost = math.inf
 
-    def improve(self, latest: Array, needed: int, end_weight: Array, escape: Array, level: float = 0.0) -> None:
-        """One pass over all workflows; the prices become an average of those of past passes."""
-        shares, workflows = self.shares, self.relaxation.workflows
+    def improve(self, latest: Array, spare: int, end_weight: Array, escape: Array, level: float = 0.0) -> None:
+        """One pass over all workflows; the prices become an average of those of past passes.
+
+        Parameters
+        ----------
+        latest, end_weight, escape : (W,) float arrays
+            Latest completions, what a second of slack costs and from when on it costs no more.
+        spare : int
+            How many workflows may be dropped.
+        level : float
+            As of ``kernels.rebalance``.
+        """
+        shares = self.shares
         largest = float(shares.load.max()) if level == 0 else 1.0
         first, growth, last = TAIL_SHARPNESS if level == 0 else MEAN_SHARPNESS
         sharpness = min(first * growth ** min(self.passes, SETTLED), last) / largest if largest > 0 else 1.0
         limit, cell = self.coarse.windows(latest)
-        change_step = max(2.0 / (self.passes + 2), 0.1)
-        order = self._random.permutation(workflows)
+        order = self._random.permutation(self.relaxation.workflows)
         rebalance(
             self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, end_weight,
-            escape, self._drop_cost, change_step, sharpness, level, shares, self._released,
+            escape, float(spare), 0.0 if self.passes else 1.0, sharpness, level, shares, self._released,
         )  # fmt: skip
         shares.load[:] = shares.use.sum(axis=0) / self.supply  # without the rounding of many small changes
-        if needed < workflows:
-            self._drop_cost = float(np.partition(shares.cost, needed - 1)[needed - 1])
         self.passes += 1
         keep = MEMORY if self.passes > 2 else 0.0
         self.rate = keep * self.rate + (1 - keep) * self._prices.rate
 
-    def kept_cost(self, latest: Array, needed: int, planner: Planner) -> float:
-        """What the cheapest ``needed`` workflows cost at the present prices, over what all supply costs."""
+    def costs(self, latest: Array) -> Array:
+        """(W,) cheapest schedules at the present prices, as shares of what all supply costs; inf: not in time."""
         none = np.zeros(self.relaxation.workflows)
-        cost, _ = planner.plan(planner.prices(self.rate, self.width), latest, none, np.full_like(none, math.inf))
-        cheapest = np.partition(cost, needed - 1)[:needed] if needed < len(cost) else cost
         supplied = float((self.rate * self.supply).sum())
-        return float(cheapest.sum()) / supplied if supplied > 0 else 0.0
-
-    def kept_count(self, latest: Array, planner: Planner) -> int:
-        """How many workflows at most fit, at the present prices, into what is supplied."""
-        none = np.zeros(self.relaxation.workflows)
-        cost, _ = planner.plan(planner.prices(self.rate, self.width), latest, none, np.full_like(none, math.inf))
-        supplied = float((self.rate * self.supply).sum()) * (1 + SAFETY)
-        return int(np.count_nonzero(np.cumsum(np.sort(cost)) <= supplied))
+        if supplied <= 0:
+            return none
+        prices = self.fine.prices(self.rate, self.width)
+        cost, _ = self.fine.plan(prices, latest, none, np.full_like(none, math.inf))
+        return np.asarray(cost / supplied)
 
 
 def tail_bound(
@@ -124,9 +125,9 @@ def tail_bound(
 ) -> float:
     """A scale that no schedule with ``needed`` workflows in time can go below.
 
-    Prices are improved at a scale that is just beyond what has been proved; then the largest scale is looked for that
-    they refute. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``stop`` a time of the
-    monotonic clock.
+    Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is further up by a
+    step that grows with success and shrinks without. ``start`` is a bound already known, ``ceiling`` a value that a
+    schedule has, ``stop`` a time of the monotonic clock.
     """
     x = market.relaxation
     best, best_rate = start, market.rate
@@ -135,41 +136,37 @@ def tail_bound(
     def latest(scale: float) -> Array:
         return np.asarray(x.arrival + scale * x.horizon)
 
-    def refuted(scale: float, planner: Planner) -> bool:
-        return market.kept_cost(latest(scale), needed, planner) > 1 + SAFETY
-
-    def raise_bound(planner: Planner, precision: float) -> bool:
-        """Find the largest scale that the present prices refute, if that is news."""
+    def refuted(scale: float) -> bool:
+        """Whether even the cheapest ``needed`` workflows pay more than all supply is worth."""
         nonlocal best, best_rate
-        if best * (1 + precision) >= ceiling or not refuted(best * (1 + precision), planner):
+        cost = market.costs(latest(scale))
+        cheapest = np.partition(cost, needed - 1)[:needed]
+        if not cheapest.sum() > 1 + SAFETY:
             return False
-        low, high = best * (1 + precision), ceiling
-        step = 2 * precision
-        while low * (1 + step) < ceiling and time.monotonic() < stop:
-            if refuted(low * (1 + step), planner):
-                low, step = low * (1 + step), 2 * step
-            else:
-                high = low * (1 + step)
-                break
-        while high > low * (1 + precision) and time.monotonic() < stop:
-            middle = (low + high) / 2
-            low, high = (middle, high) if refuted(middle, planner) else (low, middle)
-        best, best_rate = low, market.rate
+        best, best_rate = scale, market.rate
         if on_bound is not None:
             on_bound(best)
         return True
 
-    scale = math.sqrt(start * ceiling)
-    idle = 0
-    reserve = SHARE_OF_PROOF * (stop - time.monotonic())
+    step, idle, checks = FIRST_STEP, 0, 0
+    reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE) and idle < PATIENCE:
+        scale = min(best * (1 + step), ceiling)
         for _ in range(PASSES_A_CHECK):
-            market.improve(latest(scale), needed, none, never)
-        idle = 0 if raise_bound(market.coarse, COARSE_PRECISION) else idle + 1
-        target = min(best * (1 + LEAD), ceiling)
-        scale = target if best > start else (scale + target) / 2
+            market.improve(latest(scale), x.workflows - needed, none, never)
+        if refuted(scale):
+            step, idle, checks = (2 * step if checks == 0 else step), 0, 0
+            continue
+        idle, checks = idle + 1, checks + 1
+        if checks == CHECKS_A_STEP:
+            step, checks = max(step / 2, LAST_STEP), 0
     market.rate = best_rate
-    raise_bound(market.fine, FINE_PRECISION)
+    step = LAST_STEP
+    while best < ceiling and time.monotonic() < stop and refuted(min(best * (1 + step), ceiling)):
+        step *= 2
+    while step > FINE_STEP and time.monotonic() < stop:
+        step /= 2
+        refuted(min(best * (1 + step), ceiling))
     return best
 
 
@@ -178,26 +175,23 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
     x = market.relaxation
     latest = x.arrival + scale * x.horizon
     none, never = np.zeros(x.workflows), np.full(x.workflows, math.inf)
-    best, best_rate, idle = start, market.rate, 0
+    best, idle = start, 0
 
-    def raise_bound(planner: Planner) -> bool:
-        nonlocal best, best_rate
-        found = x.workflows - market.kept_count(latest, planner)
+    def raise_bound() -> bool:
+        nonlocal best
+        cost = market.costs(latest)
+        found = x.workflows - int(np.count_nonzero(np.cumsum(np.sort(cost)) <= 1 + SAFETY))
         if found <= best:
             return False
-        best, best_rate = found, market.rate
+        best = found
         if on_bound is not None:
             on_bound(best)
         return True
 
-    reserve = SHARE_OF_PROOF * (stop - time.monotonic())
-    while time.monotonic() < stop - reserve and best < x.workflows and idle < PATIENCE:
+    while time.monotonic() < stop and best < x.workflows and idle < PATIENCE:
         for _ in range(PASSES_A_CHECK):
-            market.improve(latest, x.workflows - best, none, never)
-        idle = 0 if raise_bound(market.coarse) else idle + 1
-    if best > start:
-        market.rate = best_rate
-        raise_bound(market.fine)
+            market.improve(latest, best, none, never)  # so many are not enough to drop, it will show
+        idle = 0 if raise_bound() else idle + 1
     return best
 
 
@@ -220,25 +214,23 @@ def mean_bound(
     best, best_rate, idle = 0.0, market.rate, 0
     market.shares.ends[:] = escape
 
-    def raise_bound(planner: Planner) -> bool:
+    def raise_bound() -> bool:
         nonlocal best, best_rate
-        cost, _ = planner.plan(planner.prices(market.rate, market.width), latest, weight, escape)
+        cost, _ = market.fine.plan(market.fine.prices(market.rate, market.width), latest, weight, escape)
         found = float(cost.sum()) * (1 - SAFETY) - float((market.rate * market.supply).sum()) * (1 + SAFETY)
         if found <= best:
             return False
-        news = found > best * (1 + COARSE_PRECISION)
+        news = found > best * (1 + NEWS)
         best, best_rate = found, market.rate
         if on_bound is not None:
             on_bound(best)
         return news
 
-    reserve = SHARE_OF_PROOF * (stop - time.monotonic())
-    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE) and idle < PATIENCE:
+    while time.monotonic() < stop and best < ceiling * (1 - CLOSE) and idle < PATIENCE:
         for _ in range(PASSES_A_CHECK):
-            market.improve(latest, x.workflows, weight, escape, ceiling * LEVEL)
-        news = raise_bound(market.coarse)
+            market.improve(latest, 0, weight, escape, ceiling * LEVEL)
+        news = raise_bound()
         # at first prices are far off, and prove nothing
         idle = 0 if news or (best == 0 and market.passes < SETTLED) else idle + 1
     market.rate = best_rate
-    raise_bound(market.fine)
     return best

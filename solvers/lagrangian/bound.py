@@ -17,8 +17,8 @@ from solvers.objective import Objective
 
 Array = np.ndarray[Any, Any]
 
-INTERVALS = 60  # of prices; more follow the load closer, fewer are steadier and found sooner
-TAIL_CELLS, MEAN_CELLS, FINE_CELLS = 96, 160, 256  # of slack: while looking for prices, and for the proof
+INTERVALS = 30  # of prices; more follow the load closer, fewer are steadier and found sooner
+CELLS, FINE_CELLS = 64, 128  # of slack: while looking for prices, and for the proof
 ESCAPE = 1.7  # a workflow later than this times the mean slack of the known schedule uses nothing, in means
 ANY_POLICY = "hexagent"
 
@@ -108,7 +108,7 @@ def priced_bound(
     if kind in ("mean_ratio", "mean_latency"):
         if ceiling <= base * (1 + ROUND_DOWN):
             return PricedBound(base, {}, 0, time.monotonic() - began)
-        market = _market(x, float(completed.max()), MEAN_CELLS, workers, seed)
+        market = _market(x, float(completed.max()), workers, seed)
         slack = (completed - x.arrival - x.horizon) / x.horizon
         escape = ESCAPE * max(float(slack.mean()), 1e-3) * x.horizon
         found = mean_bound(
@@ -119,19 +119,19 @@ def priced_bound(
         scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
         if objective.parameter < 1 - ROUND_DOWN:
             return PricedBound(float(x.workflows), {}, 0, time.monotonic() - began)
-        market = _market(x, float((x.arrival + scale * x.horizon).max()), TAIL_CELLS, workers, seed)
+        market = _market(x, float((x.arrival + scale * x.horizon).max()), workers, seed)
         value = float(misses_bound(market, scale, 0, stop, tell))
     else:
         if ceiling <= 1 + ROUND_DOWN:
             return PricedBound(base, {}, 0, time.monotonic() - began)
-        market = _market(x, float((x.arrival + ceiling * x.horizon).max()), TAIL_CELLS, workers, seed)
+        market = _market(x, float((x.arrival + ceiling * x.horizon).max()), workers, seed)
         needed = x.workflows - objective.dropped(x.workflows)
         value = max(base, tail_bound(market, needed, base, ceiling, stop, tell) * (1 - ROUND_DOWN))
     return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
 
 
-def _market(x: Relaxation, end: float, cells: int, workers: int, seed: int) -> Market:
-    return Market(x, end, cells=cells, fine_cells=FINE_CELLS, intervals=INTERVALS, workers=workers, seed=seed)
+def _market(x: Relaxation, end: float, workers: int, seed: int) -> Market:
+    return Market(x, end, cells=CELLS, fine_cells=FINE_CELLS, intervals=INTERVALS, workers=workers, seed=seed)
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:

@@ -90,8 +90,8 @@ class Shares(NamedTuple):
         Seconds of instances that each workflow uses.
     load, supply : (K + 2 L, T) float arrays
         Sum of ``use`` as a share of ``supply``, which is 0 where a resource is left out.
-    kept, ends, cost : (W,) float arrays
-        Share of each workflow that is not dropped, its slack at the end, its cost when it was its turn.
+    kept, ends : (W,) float arrays
+        Share of each workflow that is not dropped, and its slack at the end.
     fresh, fresh_end : (1, K + 2 L, T), (1,) float arrays
         Scratch.
     """
@@ -101,7 +101,6 @@ class Shares(NamedTuple):
     supply: Array
     kept: Array
     ends: Array
-    cost: Array
     fresh: Array
     fresh_end: Array
 
@@ -481,17 +480,21 @@ def plan_workflows(
 
 
 @kernel
-def set_prices(prices, load, supply, level, sharpness):
-    """Prices proportional to exp(sharpness load).
+def set_prices(prices, load, supply, level, spare, dropped, sharpness):
+    """Prices proportional to exp(sharpness load); that of dropping a workflow is returned.
 
-    All supply is worth 1 when ``level`` is 0; otherwise that of one interval is worth ``level`` where the load is 1.
+    All supply, and all of what may be dropped, is worth 1 when ``level`` is 0; otherwise the supply of one interval is
+    worth ``level`` where the load is 1, and nothing may be dropped.
     """
     highest = 1.0 if level > 0.0 else -math.inf
     if level == 0.0:
+        if spare > 0.0:
+            highest = dropped / spare
         for r in range(load.shape[0]):
             for k in range(load.shape[1]):
                 highest = max(highest, load[r, k])
-    total = 0.0
+    total = math.exp(sharpness * (dropped / spare - highest)) if spare > 0.0 else 0.0
+    drop_price = total
     for r in range(load.shape[0]):
         for k in range(load.shape[1]):
             weight = 0.0
@@ -508,30 +511,37 @@ def set_prices(prices, load, supply, level, sharpness):
             prices.paid[r, k] = paid
             paid += prices.rate[r, k] * prices.width
         prices.paid[r, load.shape[1]] = paid
+    return drop_price * scale / spare if spare > 0.0 else math.inf
 
 
 @kernel
-def best_step(load, supply, old, new, w, kept, level, end_change, sharpness):
-    """Where on the way from ``old[w]`` to ``kept new[0]`` the potential is least, 0 to 1.
+def best_step(state, w, keep, level, spare, dropped, end_change, sharpness):
+    """Where on the way from ``use[w]`` to ``keep fresh[0]`` the potential is least, 0 to 1.
 
-    The potential is log sum exp(sharpness load), or with a ``level`` the sum of weighted slacks plus
-    level / sharpness sum exp(sharpness (load - 1)).
+    The potential is log sum exp(sharpness load), what is dropped being a load too; or with a ``level`` the sum of
+    weighted slacks plus level / sharpness sum exp(sharpness (load - 1)).
     """
+    use, fresh, load, supply = state.use, state.fresh, state.load, state.supply
+    drop_change = (state.kept[w] - keep) / spare if spare > 0.0 else 0.0
     low, high = 0.0, 1.0
     step = 1.0
     for _ in range(8):
         highest = 1.0 if level > 0.0 else -math.inf
         if level == 0.0:
+            if spare > 0.0:
+                highest = dropped / spare + step * drop_change
             for r in range(load.shape[0]):
                 for k in range(load.shape[1]):
                     if supply[r, k] > 0.0:
-                        change = (kept * new[0, r, k] - old[w, r, k]) / supply[r, k]
+                        change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
                         highest = max(highest, load[r, k] + step * change)
         slope = 0.0
+        if spare > 0.0:
+            slope = drop_change * math.exp(sharpness * (dropped / spare + step * drop_change - highest))
         for r in range(load.shape[0]):
             for k in range(load.shape[1]):
                 if supply[r, k] > 0.0:
-                    change = (kept * new[0, r, k] - old[w, r, k]) / supply[r, k]
+                    change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
                     if change != 0.0:
                         slope += change * math.exp(min(sharpness * (load[r, k] + step * change - highest), STEEPEST))
         if level > 0.0:
@@ -557,8 +567,8 @@ def rebalance(
     cell,
     end_weight,
     escape,
-    drop_cost,
-    change_step,
+    spare,
+    least_step,
     sharpness,
     level,
     state,
@@ -566,7 +576,8 @@ def rebalance(
 ):
     """Let one workflow after another move some of its work to where it is cheap; prices follow at once.
 
-    Block-coordinate Frank-Wolfe on the soft maximum of all loads (Lacoste-Julien et al., 2013).
+    Block-coordinate Frank-Wolfe on the soft maximum of all loads (Lacoste-Julien et al., 2013). The number of workflows
+    that are dropped is a load as well, over ``spare``.
 
     Parameters
     ----------
@@ -574,20 +585,24 @@ def rebalance(
         Who moves when.
     end_weight : (W,) float array
         Cost of a second of slack at the end.
-    drop_cost : float
-        A workflow that costs more than this is dropped.
-    change_step : float
-        How far a workflow goes when it is dropped or taken up again.
+    spare : float
+        How many workflows may be dropped.
+    least_step : float
+        1 to take up each workflow as if it were new, else 0.
     level : float
         0 to balance loads alone; else what a resource costs at load 1, in the unit of weighted slack.
     state : Shares
         Changed.
     """
     use, fresh, load, supply = state.use, state.fresh, state.load, state.supply
+    dropped = 0.0
+    if least_step == 0.0:
+        for w in range(order.shape[0]):
+            dropped += 1.0 - state.kept[w]
     for position in range(order.shape[0]):
         w = order[position]
-        set_prices(prices, load, supply, level, sharpness)
-        state.cost[w] = plan_workflow(
+        drop_price = set_prices(prices, load, supply, level, spare, dropped, sharpness)
+        cost = plan_workflow(
             tables,
             prices,
             scratch,
@@ -602,12 +617,14 @@ def rebalance(
             state.fresh_end,
             released,
         )
-        keep = 1.0 if state.cost[w] <= drop_cost else 0.0
-        end_change = (state.fresh_end[0] - state.ends[w]) * end_weight[w]
-        if keep != state.kept[w]:
-            step = 1.0 if keep == 0.0 and state.kept[w] < 0.01 else change_step
+        keep = 1.0 if cost <= drop_price or (spare == 0.0 and cost < math.inf) else 0.0
+        step = least_step
+        if least_step == 0.0:
+            end_change = (state.fresh_end[0] - state.ends[w]) * end_weight[w]
+            step = best_step(state, w, keep, level, spare, dropped, end_change, sharpness)
+            dropped += step * (state.kept[w] - keep)
         else:
-            step = best_step(load, supply, use, fresh, w, keep, level, end_change, sharpness)
+            dropped += 1.0 - keep
         state.kept[w] += step * (keep - state.kept[w])
         state.ends[w] += step * (state.fresh_end[0] - state.ends[w])
         for r in range(load.shape[0]):

@@ -13,6 +13,7 @@ from solvers.lagrangian.relaxation import Relaxation
 Array = np.ndarray[Any, Any]
 
 BLOCKS_PER_WORKER = 4  # workflows differ in size, so each worker takes several blocks
+WIDEST = 4  # cells of the call with most slack, over those of the critical path
 EPSILON = 1e-9  # relative to the latest time: windows are wider by this, so that rounding closes none
 
 
@@ -23,7 +24,7 @@ class Planner:
     ----------
     relaxation : Relaxation
     cells : int
-        Cells of slack of each workflow.
+        Cells of slack on the critical path of each workflow, unless other calls have much more slack.
     intervals : int
         Price intervals.
     workers : int
@@ -47,7 +48,7 @@ class Planner:
 
     def scratch(self) -> Scratch:
         """Room for the dynamic program of one workflow."""
-        x, wide = self.relaxation, self.cells + 2
+        x, wide = self.relaxation, WIDEST * self.cells + 3
         calls = int(np.diff(x.first_call).max())
         kinds = len(x.decode_count)
         return Scratch(
@@ -76,10 +77,11 @@ class Planner:
         x = self.relaxation
         limit = latest[x.workflow] - x.tail - x.head - x.best + EPSILON * max(float(latest.max()), 1.0)
         most = np.maximum.reduceat(limit, x.first_call[:-1])
-        # the slack of the critical path in whole cells: it is that of most calls, and then nothing is rounded
+        # whole cells on the critical path: its slack is that of most calls, and then nothing is rounded
         path = np.minimum.reduceat(limit, x.first_call[:-1])
-        whole = np.floor(self.cells * path / np.maximum(most, EPSILON))
-        cell = np.where(whole >= 1, path / np.maximum(whole, 1), most / self.cells)
+        finest = np.maximum(path / self.cells, most / (WIDEST * self.cells))
+        whole = np.floor(path / np.maximum(finest, EPSILON) * (1 + EPSILON))
+        cell = np.where(whole >= 1, path / np.maximum(whole, 1), finest)
         return limit, np.maximum(cell, EPSILON)
 
     def plan(self, prices: Prices, latest: Array, end_cost: Array, escape: Array) -> tuple[Array, Array]:

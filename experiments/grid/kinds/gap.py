@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from experiments.grid.cell import Cell, Computed
+from experiments.grid.cell import Cell, Computed, Rows
 from experiments.grid.expand import Point
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.kinds.simulate import needed_plugins
@@ -91,13 +91,16 @@ class GapCell(Cell):
             }
             for name, found in report.policies.items()
         ]
-        # where the report keeps no series, its last point is all there is
-        points = getattr(report, "series", None) or [(report.seconds, report.lower_bound, report.upper_bound)]
         series = [
             {"objective": self.objective, "seconds": seconds, "lower_bound": lower, "upper_bound": upper}
-            for seconds, lower, upper in points
+            for seconds, lower, upper in report.series
         ]
-        return Computed({self.marker: rows, "gap_series": series}, timing={"solve_seconds": report.seconds})
+        binding = [
+            {"objective": self.objective, "resource": resource, "share": share}
+            for resource, share in report.binding.items()
+        ]
+        tables: dict[str, Rows] = {self.marker: rows, "gap_series": series, "gap_binding": binding}
+        return Computed(tables, timing={"solve_seconds": report.seconds})
 
 
 def cells(points: Sequence[Point], plugins: dict[str, Plugin]) -> list[Cell]:

@@ -109,6 +109,7 @@ class RunCell(Cell):
             },
             # no name and no time in the header: the same schedule makes the same bytes
             schedule=gzip.compress(run.schedule.to_bytes(), mtime=0) if self.stored else None,
+            instance=gzip.compress(instance.to_bytes(), mtime=0) if self.stored else None,
             fault="" if report.ok else f"the schedule breaks {', '.join(report.counts())}",
         )
 
