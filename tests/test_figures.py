@@ -1,5 +1,3 @@
-import shutil
-
 """Figures: drawn from the store alone, readable, and the same for the same data."""
 
 from __future__ import annotations
@@ -7,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import shutil
 from pathlib import Path
 
 import matplotlib as mpl

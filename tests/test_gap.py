@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from instances import call, one_pair, workflow
 from msgspec.structs import replace
 from reference import random_instance
 
@@ -76,8 +77,9 @@ def test_a_bound_above_a_schedule_is_a_bug_and_says_so(workers: int, monkeypatch
     wrong = PricedBound(1e3, {}, 0, 0.0)
     monkeypatch.setattr("solvers.lagrangian.priced_bound", lambda *_, **__: wrong)
     monkeypatch.setattr("solvers.gap.EXACT_CALLS", 0)
+    contended = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)))
     with pytest.raises(ContradictionError, match="capacity-prices"):
-        gap(small(), "max_ratio", POLICIES, 1.0, workers=workers)
+        gap(contended, "max_ratio", POLICIES, 1.0, workers=workers)
 
 
 def test_bad_input() -> None:

@@ -231,7 +231,7 @@ def test_unknown_tables_and_schedules(tmp_path):
         pass
     with pytest.raises(InputError, match="no table 'run'; its tables are loads, runs"):
         read_table(tmp_path, "run")
-    with pytest.raises(InputError, match="schedules.*cannot read the file"):
+    with pytest.raises(InputError, match=r"schedules.*cannot read the file"):
         read_schedule_of(tmp_path, "c-1")
 
 
