@@ -25,8 +25,9 @@ CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 PATIENCE = 8  # checks without news
 SETTLED = 100  # passes after which prices are as sharp as they get
 LEVEL = 0.01  # of the ceiling: what a resource costs in one interval at load 1; loads move until the price is right
-FIRST_STEP, LAST_STEP, FINE_STEP = 0.16, 2e-3, 5e-4  # relative: how far beyond a bound the next is looked for
-CHECKS_A_STEP = 3  # without news, before the step is halved
+FIRST_STEP, LONGEST_STEP, LAST_STEP, FINE_STEP = 0.16, 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
+STEEPNESS = 3.0  # what is paid falls with about this power of the scale
+CHECKS_A_STEP = 2  # without news, before the step is shortened
 NEWS = 2e-3  # relative: less is no reason to go on
 
 OnBound = Callable[[float], None]
@@ -130,23 +131,21 @@ def tail_bound(
     schedule has, ``stop`` a time of the monotonic clock.
     """
     x = market.relaxation
-    best, best_rate = start, market.rate
+    best, best_rate, excess = start, market.rate, math.inf
     none, never = np.zeros(x.workflows), np.full(x.workflows, math.inf)
 
     def latest(scale: float) -> Array:
         return np.asarray(x.arrival + scale * x.horizon)
 
-    def refuted(scale: float) -> bool:
-        """Whether even the cheapest ``needed`` workflows pay more than all supply is worth."""
-        nonlocal best, best_rate
-        cost = market.costs(latest(scale))
-        cheapest = np.partition(cost, needed - 1)[:needed]
-        if not cheapest.sum() > 1 + SAFETY:
-            return False
-        best, best_rate = scale, market.rate
-        if on_bound is not None:
-            on_bound(best)
-        return True
+    def price_of(scale: float) -> float:
+        """What the cheapest ``needed`` workflows pay, over what all supply is worth; above 1 it refutes the scale."""
+        nonlocal best, best_rate, excess
+        paid = float(np.partition(market.costs(latest(scale)), needed - 1)[:needed].sum())
+        if paid > 1 + SAFETY:
+            best, best_rate, excess = scale, market.rate, paid
+            if on_bound is not None:
+                on_bound(best)
+        return paid
 
     step, idle, checks = FIRST_STEP, 0, 0
     reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
@@ -154,20 +153,27 @@ def tail_bound(
         scale = min(best * (1 + step), ceiling)
         for _ in range(PASSES_A_CHECK):
             market.improve(latest(scale), x.workflows - needed, none, never)
-        if refuted(scale):
-            step, idle, checks = (2 * step if checks == 0 else step), 0, 0
+        paid = price_of(scale)
+        if paid > 1 + SAFETY:
+            step, idle, checks = _step_to(paid, LONGEST_STEP), 0, 0
             continue
         idle, checks = idle + 1, checks + 1
         if checks == CHECKS_A_STEP:
-            step, checks = max(step / 2, LAST_STEP), 0
+            step, checks = max(min((1 + step) * (1 + _step_to(paid, 0.0)) - 1, step / 2), LAST_STEP), 0
+    # the most that the best prices prove
     market.rate = best_rate
-    step = LAST_STEP
-    while best < ceiling and time.monotonic() < stop and refuted(min(best * (1 + step), ceiling)):
-        step *= 2
-    while step > FINE_STEP and time.monotonic() < stop:
-        step /= 2
-        refuted(min(best * (1 + step), ceiling))
+    beyond = ceiling
+    while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
+        scale = best * (1 + _step_to(excess, LONGEST_STEP)) if math.isfinite(excess) else best * (1 + LAST_STEP)
+        scale = scale if scale < beyond else math.sqrt(best * beyond)
+        if price_of(scale) <= 1 + SAFETY:
+            beyond = scale
     return best
+
+
+def _step_to(paid: float, longest: float) -> float:
+    """How much further a scale is, relatively, at which about 1 is paid: prices fall with a power of the scale."""
+    return max(min(paid ** (1 / STEEPNESS) - 1, longest), LAST_STEP if longest > 0 else -1.0)
 
 
 def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound: OnBound | None = None) -> int:
