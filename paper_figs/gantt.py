@@ -31,8 +31,9 @@ DECODE_ROW = 2.0  # times as tall as one of prefill: it serves many calls at onc
 def gantt_table(store: Path) -> pd.DataFrame:
     """A row a call and stage: title, policy, req95, machine, stage, workflow_id, start, end, lane, lanes, rank.
 
-    ``rank`` numbers, from 1, the workflows that the baseline serves worst of those active in the middle of the window;
-    0 for the others. Long runs are cut to a window around the time at which most workflows are under way.
+    ``rank`` numbers, from 1, the workflows that the baseline serves worst of those active in the middle of the window
+    and shown in it; 0 for the others. Long runs are cut to a window around the time at which most workflows are under
+    way.
     """
     pair = contended_pair(store)
     frames = []
@@ -56,10 +57,12 @@ def gantt_table(store: Path) -> pd.DataFrame:
     workflows = workflows[workflows["key"] == pair.runs["key"].iloc[0]]
     first, last, middle = _window(table, workflows)
     ended = workflows["arrival"] + workflows["latency"]
+    shown = _in_lanes(table[(table["end"] > first) & (table["start"] < last)])
     active = workflows[(workflows["arrival"] <= middle) & (ended >= middle)]
+    # some wait all the time: what has no box cannot be coloured
+    active = active[active["workflow_id"].isin(shown["workflow_id"])]
     worst = active.sort_values(["ratio", "workflow_id"], ascending=[False, True])["workflow_id"].head(HIGHLIGHTED)
     ranks = {name: k + 1 for k, name in enumerate(worst)}
-    shown = _in_lanes(table[(table["end"] > first) & (table["start"] < last)])
     shown[["start", "end"]] = shown[["start", "end"]].clip(first, last)
     shown["rank"] = shown["workflow_id"].map(ranks).fillna(0).astype(int)
     shown.insert(0, "title", pair.title)
@@ -112,9 +115,9 @@ def draw_gantt(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     heights = dict(zip(machines, LANE * np.array(tall), strict=True))
     for rank in range(HIGHLIGHTED + 1):
         rows = table[table["rank"] == rank]
-        row_height = rows["machine"].map(heights)
+        row_height = rows["machine"].map(heights).astype(float)
         height = row_height / rows["lanes"]
-        low = rows["machine"].map(place) - row_height / 2 + rows["lane"] * height
+        low = rows["machine"].map(place).astype(float) - row_height / 2 + rows["lane"] * height
         boxes = [
             [(s, y), (e, y), (e, y + h), (s, y + h)]
             for s, e, y, h in zip(rows["start"], rows["end"], low, height, strict=True)

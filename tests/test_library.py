@@ -263,3 +263,21 @@ def test_interrupting_keeps_what_was_found(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(improve_module, "improve", real)
     assert main(argv) == OK
     assert len(read_archive(path)) == len(OBJECTIVES)
+
+
+def test_gaps_lie_between_both_bounds_and_are_worst_for_a_poor_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["contended-dag-8-0", "unary-chain-10-0"]
+    asked = ["library", "gaps", *names, "--policies", "hexagent,fcfs@round-robin", "--json"]
+    assert main(asked) == OK
+    record = json.loads(capsys.readouterr().out)
+    assert len(record["gaps"]) == len(names) * 2 * len(OBJECTIVES)
+    for gap in record["gaps"]:
+        assert gap["value"] >= gap["upper_bound"] * (1 - 1e-9) or gap["at_least"] == 0
+        assert 0 <= gap["at_least"] <= gap["at_most"]
+    by = {(row["objective"], row["policy"]): row for row in record["summary"]}
+    for objective in OBJECTIVES:
+        row = by[objective, "hexagent"]
+        assert row["instances"] == len(names)
+        assert row["mean_at_most"] <= row["worst_at_most"]
+    poor, good = by["mean_latency", "fcfs@round-robin"], by["mean_latency", "hexagent"]
+    assert poor["mean_at_most"] > good["mean_at_most"]

@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import CHECK_FAILED, INTERRUPTED
 from experiments.cli.destination import check_writable
-from experiments.cli.options import Json, Seed
+from experiments.cli.options import Json, Plugins, Seed
 from experiments.cli.output import Table, emit, note, percent
 from experiments.cli.progress import Progress
 from hexsched.errors import InputError
@@ -40,6 +40,7 @@ def add(app: typer.Typer) -> None:
     library.command("improve", epilog="Example: hexsched library improve contended-dag --time-limit 30")(
         improve_command
     )
+    library.command("gaps", epilog="Example: hexsched library gaps --policies hexagent,workflow-llf")(gaps_command)
     app.add_typer(library, name="library")
 
 
@@ -217,6 +218,47 @@ def improve_command(
     emit(record, tables, as_json)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def gaps_command(
+    names: OptionalNames = None,
+    policies: Annotated[
+        str, typer.Option(metavar="LIST", help="Policies with commas between them, or all; see 'hexsched policies'.")
+    ] = "all",
+    archive: Archive = None,
+    seed: Seed = 0,
+    plugin: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """How far policies are from the best bounds known: mean and worst over instances, by objective.
+
+    The distance from the optimum is at least that to the upper bound and at most that to the lower one.
+    """
+    from experiments.cli.plugins import load_plugins
+    from experiments.cli.policy_list import read_policies
+    from experiments.library.gaps import archived_gaps, summary
+    from experiments.library.names import expand
+
+    load_plugins(plugin)
+    chosen = read_policies(policies)
+    entries = _read(archive)
+    wanted = set(expand(names)) if names else None
+    known = [entry for entry in entries.values() if wanted is None or entry.instance in wanted]
+    with Progress("running policies", "instances") as progress:
+        found = archived_gaps(known, chosen, seed, progress)
+    rows = summary(found)
+    table = [
+        (
+            row.objective,
+            row.policy,
+            row.instances,
+            *(percent(x) for x in (row.mean_at_least, row.mean_at_most, row.worst_at_least, row.worst_at_most)),
+        )
+        for row in rows
+    ]
+    columns = ("objective", "policy", "instances", "mean at least", "at most", "worst at least", "at most")
+    record = {"gaps": [row._asdict() for row in found], "summary": [row._asdict() for row in rows]}
+    emit(record, [Table(columns, table)], as_json)
 
 
 def _read(archive: Path | None) -> dict[Key, Entry]:
