@@ -17,18 +17,17 @@ Array = np.ndarray[Any, Any]
 
 SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
 MEMORY = 0.9  # of the average of past prices, a pass
-TAIL_SHARPNESS = (30.0, 1.02, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
-MEAN_SHARPNESS = (4.0, 1.1, 60.0)
+SHARPNESS = (30.0, 1.02, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
 PASSES_A_CHECK = 6
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 PATIENCE = 8  # checks without news
 SETTLED = 100  # passes after which prices are as sharp as they get
-LEVEL = 0.01  # of the ceiling: what a resource costs in one interval at load 1; loads move until the price is right
 FIRST_STEP, LONGEST_STEP, LAST_STEP, FINE_STEP = 0.16, 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
 STEEPNESS = 3.0  # what is paid falls with about this power of the scale
 CHECKS_A_STEP = 2  # without news, before the step is shortened
-NEWS = 2e-3  # relative: less is no reason to go on
+FIRST_SCALE, SCALE_GROWTH = 1.03, 1.7  # scales at which misses are counted: the first, and how they go on from 1
+LEAST_GAIN = 1e-4  # relative: less is not worth another scale
 
 OnBound = Callable[[float], None]
 
@@ -72,9 +71,7 @@ class Market:
             load=np.zeros(self.supply.shape),
             supply=self.supply,
             kept=np.zeros(x.workflows),
-            ends=np.zeros(x.workflows),
             fresh=np.zeros((1, *self.supply.shape)),
-            fresh_end=np.zeros(1),
         )
         self.rate = np.zeros(self.supply.shape)
         self.passes = 0
@@ -83,27 +80,25 @@ class Market:
         self._released = np.zeros(len(x.head), np.int64)
         self._random = np.random.default_rng(seed)
 
-    def improve(self, latest: Array, spare: int, end_weight: Array, escape: Array, level: float = 0.0) -> None:
+    def improve(self, latest: Array, spare: int) -> None:
         """One pass over all workflows; the prices become an average of those of past passes.
 
         Parameters
         ----------
-        latest, end_weight, escape : (W,) float arrays
-            Latest completions, what a second of slack costs and from when on it costs no more.
+        latest : (W,) float array
+            Latest completions.
         spare : int
             How many workflows may be dropped.
-        level : float
-            As of ``kernels.rebalance``.
         """
         shares = self.shares
-        largest = float(shares.load.max()) if level == 0 else 1.0
-        first, growth, last = TAIL_SHARPNESS if level == 0 else MEAN_SHARPNESS
+        largest = float(shares.load.max())
+        first, growth, last = SHARPNESS
         sharpness = min(first * growth ** min(self.passes, SETTLED), last) / largest if largest > 0 else 1.0
         limit, cell = self.coarse.windows(latest)
         order = self._random.permutation(self.relaxation.workflows)
         rebalance(
-            self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, end_weight,
-            escape, float(spare), 0.0 if self.passes else 1.0, sharpness, level, shares, self._released,
+            self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, float(spare),
+            self.passes == 0, sharpness, shares, self._released,
         )  # fmt: skip
         shares.load[:] = shares.use.sum(axis=0) / self.supply  # without the rounding of many small changes
         self.passes += 1
@@ -112,12 +107,10 @@ class Market:
 
     def costs(self, latest: Array) -> Array:
         """(W,) cheapest schedules at the present prices, as shares of what all supply costs; inf: not in time."""
-        none = np.zeros(self.relaxation.workflows)
         supplied = float((self.rate * self.supply).sum())
         if supplied <= 0:
-            return none
-        prices = self.fine.prices(self.rate, self.width)
-        cost, _ = self.fine.plan(prices, latest, none, np.full_like(none, math.inf))
+            return np.zeros(self.relaxation.workflows)
+        cost, _ = self.fine.plan(self.fine.prices(self.rate, self.width), latest)
         return np.asarray(cost / supplied)
 
 
@@ -132,7 +125,6 @@ def tail_bound(
     """
     x = market.relaxation
     best, best_rate, excess = start, market.rate, math.inf
-    none, never = np.zeros(x.workflows), np.full(x.workflows, math.inf)
 
     def latest(scale: float) -> Array:
         return np.asarray(x.arrival + scale * x.horizon)
@@ -152,7 +144,7 @@ def tail_bound(
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE) and idle < PATIENCE:
         scale = min(best * (1 + step), ceiling)
         for _ in range(PASSES_A_CHECK):
-            market.improve(latest(scale), x.workflows - needed, none, never)
+            market.improve(latest(scale), x.workflows - needed)
         paid = price_of(scale)
         if paid > 1 + SAFETY:
             step, idle, checks = _step_to(paid, LONGEST_STEP), 0, 0
@@ -180,7 +172,6 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
     """How many workflows every schedule has above ``scale``; ``start`` is a bound already known."""
     x = market.relaxation
     latest = x.arrival + scale * x.horizon
-    none, never = np.zeros(x.workflows), np.full(x.workflows, math.inf)
     best, idle = start, 0
 
     def raise_bound() -> bool:
@@ -196,47 +187,76 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
 
     while time.monotonic() < stop and best < x.workflows and idle < PATIENCE:
         for _ in range(PASSES_A_CHECK):
-            market.improve(latest, best, none, never)  # so many are not enough to drop, it will show
+            market.improve(latest, best)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1
     return best
 
 
-def mean_bound(
-    market: Market, weight: Array, escape: Array, ceiling: float, stop: float, on_bound: OnBound | None = None
-) -> float:
-    """The least that sum_w weight_w slack_w, the slack at the end of each critical path, can be.
+def mean_bound(market: Market, weight: Array, ceiling: float, stop: float, on_bound: OnBound | None = None) -> float:
+    """The least that sum_w weight_w (ratio_w - 1) can be.
 
-    ``ceiling`` is a value that a schedule has. At prices whose supply costs p, no schedule has less than
-    sum_w cost_w - p (weak duality).
+    A ratio less 1 is the integral, over scales s from 1, of whether the workflow misses s. So the sum is the integral
+    of the weight that misses s, which falls with s. At any prices that is at least what is left when the workflows that
+    give most weight for their cost have used up the supply (a fractional knapsack). Scales are tried upwards until
+    nothing need miss them, then in between, where the integral can gain most.
 
     Parameters
     ----------
     weight : (W,) float array
-    escape : (W,) float array
-        Seconds: a workflow that is later uses nothing.
+        Above 0.
+    ceiling : float
+        A value that a schedule has.
     """
     x = market.relaxation
-    latest = x.arrival + x.horizon + escape
-    best, best_rate, idle = 0.0, market.rate, 0
-    market.shares.ends[:] = escape
+    missed: dict[float, float] = {}
+    best, spare = 0.0, x.workflows // 2
 
-    def raise_bound() -> bool:
-        nonlocal best, best_rate
-        cost, _ = market.fine.plan(market.fine.prices(market.rate, market.width), latest, weight, escape)
-        found = float(cost.sum()) * (1 - SAFETY) - float((market.rate * market.supply).sum()) * (1 + SAFETY)
-        if found <= best:
-            return False
-        news = found > best * (1 + NEWS)
-        best, best_rate = found, market.rate
-        if on_bound is not None:
-            on_bound(best)
-        return news
-
-    while time.monotonic() < stop and best < ceiling * (1 - CLOSE) and idle < PATIENCE:
+    def try_scale(scale: float) -> None:
+        nonlocal best, spare
+        latest = np.asarray(x.arrival + scale * x.horizon)
         for _ in range(PASSES_A_CHECK):
-            market.improve(latest, 0, weight, escape, ceiling * LEVEL)
-        news = raise_bound()
-        # at first prices are far off, and prove nothing
-        idle = 0 if news or (best == 0 and market.passes < SETTLED) else idle + 1
-    market.rate = best_rate
+            market.improve(latest, spare)
+        cost = market.costs(latest)
+        order = np.argsort(cost / weight, kind="stable")
+        paid = np.cumsum(cost[order])
+        fit = int(np.count_nonzero(paid <= 1 + SAFETY))
+        kept = float(weight[order[:fit]].sum())
+        spare = min(x.workflows - fit, x.workflows - 1)
+        if fit < x.workflows:
+            before = float(paid[fit - 1]) if fit else 0.0
+            kept += float(weight[order[fit]]) * (1 + SAFETY - before) / float(cost[order[fit]])
+        found = float(weight.sum()) - kept
+        missed[scale] = max(found, missed.get(scale, 0.0), 0.0)
+        value = _integral(missed)
+        if value > best:
+            best = value
+            if on_bound is not None:
+                on_bound(best)
+
+    scale, clear = FIRST_SCALE, 0
+    while time.monotonic() < stop and clear < 2:
+        try_scale(scale)
+        # once more where it is contended: prices have to be found first
+        if missed[scale] > 0 and time.monotonic() < stop:
+            try_scale(scale)
+        clear = clear + 1 if missed[scale] <= 0 else 0
+        scale = 1 + (scale - 1) * SCALE_GROWTH
+    while time.monotonic() < stop and best < ceiling * (1 - CLOSE):
+        scales = [1.0, *sorted(missed)]
+        level = [float(weight.sum()), *(missed[s] for s in scales[1:])]
+        gain = [(b - a) * max(u - v, 0.0) for a, b, u, v in zip(scales, scales[1:], level, level[1:], strict=False)]
+        k = int(np.argmax(gain))
+        if gain[k] <= LEAST_GAIN * max(best, LEAST_GAIN):
+            break
+        try_scale((scales[k] + scales[k + 1]) / 2)
     return best
+
+
+def _integral(missed: dict[float, float]) -> float:
+    """Of a falling function, from below, given what it is at least at some scales."""
+    total, level, upper = 0.0, 0.0, None
+    for scale in sorted(missed, reverse=True):
+        if upper is not None:
+            total += (upper - scale) * level
+        level, upper = max(level, missed[scale]), scale
+    return total + ((upper - 1.0) * level if upper is not None else 0.0)

@@ -19,7 +19,6 @@ Array = np.ndarray[Any, Any]
 
 INTERVALS = 30  # of prices; more follow the load closer, fewer are steadier and found sooner
 CELLS, FINE_CELLS = 64, 128  # of slack: while looking for prices, and for the proof
-ESCAPE = 1.7  # a workflow later than this times the mean slack of the known schedule uses nothing, in means
 ANY_POLICY = "hexagent"
 
 
@@ -62,7 +61,7 @@ def priced_bound(
     - tails: when the cheapest ``needed`` workflows that are in time for scale s cost more than the supply, no schedule
       has so many workflows in time. ``req(q)`` needs all but floor((1 - q) W) of them, whichever those are;
     - misses: no more workflows meet s than the cheapest that the supply pays for;
-    - means: cost, with the objective itself in it, less the supply bounds the objective (weak duality).
+    - means: the mean of ratios is an integral of misses(s) over s, that of latencies one in which H_w is the weight.
 
     It is never below the critical path's bound.
 
@@ -99,20 +98,20 @@ def priced_bound(
     ceiling = objective.value(x.arrival, completed, x.horizon)
     kind = objective.kind
     tell = _within_rounding(objective, on_bound)
-    if kind == "mean_ratio":
-        weight, base = 1.0 / (x.workflows * x.horizon), 1.0
-    elif kind == "mean_latency":
-        weight, base = np.full(x.workflows, 1.0 / x.workflows), float(x.horizon.mean())
-    else:
-        weight, base = np.zeros(x.workflows), 1.0
+    base = 1.0
     if kind in ("mean_ratio", "mean_latency"):
+        weight = np.ones(x.workflows) if kind == "mean_ratio" else x.horizon
+        base = float(weight.mean())
         if ceiling <= base * (1 + ROUND_DOWN):
             return PricedBound(base, {}, 0, time.monotonic() - began)
-        market = _market(x, float(completed.max()), workers, seed)
-        slack = (completed - x.arrival - x.horizon) / x.horizon
-        escape = ESCAPE * max(float(slack.mean()), 1e-3) * x.horizon
+        longest = (completed - x.arrival) / x.horizon
+        market = _market(x, float((x.arrival + longest.max() * x.horizon).max()), workers, seed)
         found = mean_bound(
-            market, weight, escape, ceiling - base, stop, None if tell is None else lambda value: tell(base + value)
+            market,
+            weight / x.workflows,
+            ceiling - base,
+            stop,
+            None if tell is None else lambda value: tell(base + value),
         )
         value = max(base, (base + found) * (1 - ROUND_DOWN))
     elif kind == "misses":

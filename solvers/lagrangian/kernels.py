@@ -27,7 +27,6 @@ class Tables(NamedTuple):
     best: Array
     first_child: Array
     child: Array
-    is_last: Array
     prefill: Array
     before: Array
     detour: Array
@@ -89,10 +88,10 @@ class Shares(NamedTuple):
     use : (W, K + 2 L, T) float array
         Seconds of instances that each workflow uses.
     load, supply : (K + 2 L, T) float arrays
-        Sum of ``use`` as a share of ``supply``, which is 0 where a resource is left out.
-    kept, ends : (W,) float arrays
-        Share of each workflow that is not dropped, and its slack at the end.
-    fresh, fresh_end : (1, K + 2 L, T), (1,) float arrays
+        Sum of ``use`` as a share of ``supply``.
+    kept : (W,) float array
+        Share of each workflow that is not dropped.
+    fresh : (1, K + 2 L, T) float array
         Scratch.
     """
 
@@ -100,14 +99,12 @@ class Shares(NamedTuple):
     load: Array
     supply: Array
     kept: Array
-    ends: Array
     fresh: Array
-    fresh_end: Array
 
 
 ROUNDING = 1e-9  # of a cell: a limit this close above a cell is that cell
 
-STEEPEST = 30.0  # largest exponent of a price
+HALVINGS = 8  # in looking for the best step
 
 
 @kernel
@@ -286,7 +283,7 @@ def decode_fixed(tables, prices, scratch, c, x, cell, cells, last_cell):
 
 
 @kernel
-def plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last_cell, limit, end_cost):
+def plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last_cell, limit):
     """Cost of c and of all calls under it, by the cell of its release."""
     kinds, others = tables.prefill.shape[1], tables.before.shape[1]
     row = c - tables.first_call[w]
@@ -294,8 +291,6 @@ def plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last
     scratch.last[row] = last_cell
     for a in range(cells):
         after = 0.0 if a <= last_cell else math.inf
-        if tables.is_last[c]:
-            after += end_cost * a * cell
         for k in range(tables.first_child[c], tables.first_child[c + 1]):
             after += scratch.value[tables.child[k] - base, a]
         scratch.after[0, a] = after
@@ -373,8 +368,8 @@ def add_use_at_least(prices, use, w, r, begin, end, seconds):
 
 
 @kernel
-def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends, released):
-    """Follow the choices from the roots and add up what they use; the slack at the end of the critical path."""
+def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, released):
+    """Follow the choices from the roots and add up what they use."""
     kinds, others = tables.prefill.shape[1], tables.before.shape[1]
     base = tables.first_call[w]
     first_chunk = tables.first_chunk[base]
@@ -404,35 +399,28 @@ def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends,
                 add_use(prices, use, row, kinds + others + x, begin + a * cell, end + b * cell, tables.kv_share[c, x])
                 begin, a = end, b
         a = min(a + math.floor(tables.late[c, x] / cell + 0.5), scratch.last[place])
-        if tables.is_last[c]:
-            ends[row] = a * cell
         for y in range(tables.first_child[c], tables.first_child[c + 1]):
             released[tables.child[y]] = a
 
 
 @kernel
-def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, end_cost, escape, use, row, ends, released):
-    """Cheapest cost of workflow w; what that schedule uses goes to ``use[row]``, its slack at the end to ``ends[row]``.
-
-    A workflow may also use nothing and end ``escape`` seconds late; inf if that is ruled out and it cannot be in time.
-    """
+def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, use, row, released):
+    """Cheapest cost of workflow w, inf when it cannot be in time; what that schedule uses goes to ``use[row]``."""
     base, end = tables.first_call[w], tables.first_call[w + 1]
     for r in range(use.shape[1]):
         for k in range(use.shape[2]):
             use[row, r, k] = 0.0
-    ends[row] = escape if escape < math.inf else 0.0
-    otherwise = end_cost * escape if escape < math.inf else math.inf
     cells = 0
     for c in range(base, end):
         if limit[c] < 0.0:
-            return otherwise
+            return math.inf
         cells = max(cells, math.ceil(limit[c] / cell - ROUNDING) + 1)
     cells = min(cells, scratch.value.shape[1])
     first_chunk = tables.first_chunk[base]
     for c in range(end - 1, base - 1, -1):
         last_cell = min(math.ceil(limit[c] / cell - ROUNDING), cells - 1)
         chunk_row = tables.first_chunk[c] - first_chunk
-        plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last_cell, limit[c], end_cost)
+        plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last_cell, limit[c])
     for c in range(base, end):
         released[c] = -1
     for c in range(base, end):
@@ -443,16 +431,13 @@ def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, end_cost, esca
         if released[c] < 0:
             total += scratch.value[c - base, 0]
         released[c] = 0
-    if total >= otherwise:
-        return otherwise
-    trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, ends, released)
+    if total < math.inf:
+        trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, released)
     return total
 
 
 @entry
-def plan_workflows(
-    tables, prices, scratch, fixed, first, stop, limit, cell, end_cost, escape, cost, use, ends, released
-):
+def plan_workflows(tables, prices, scratch, fixed, first, stop, limit, cell, cost, use, released):
     """Cheapest cost of workflows first to stop - 1, and what their cheapest schedules use.
 
     Parameters
@@ -461,91 +446,66 @@ def plan_workflows(
         Largest slack of the completion of each call, seconds; below 0 when it cannot be in time.
     cell : (W,) float array
         Seconds of a cell.
-    end_cost : (W,) float array
-        Cost of a second of slack at the end of the critical path.
-    escape : (W,) float array
-        Slack at which a workflow uses nothing; inf when it must be in time.
     cost : (W,) float array, written
         inf when a workflow cannot be in time.
     use : (W, K + 2 L, T) float array, written
-    ends : (W,) float array, written
-        Slack at the end of the critical path.
     released : (N,) int array, written
         Cell of each release.
     """
     for w in range(first, stop):
-        cost[w] = plan_workflow(
-            tables, prices, scratch, fixed, w, limit, cell[w], end_cost[w], escape[w], use, w, ends, released
-        )
+        cost[w] = plan_workflow(tables, prices, scratch, fixed, w, limit, cell[w], use, w, released)
 
 
 @kernel
-def set_prices(prices, load, supply, level, spare, dropped, sharpness):
+def set_prices(prices, load, supply, spare, dropped, sharpness):
     """Prices proportional to exp(sharpness load); that of dropping a workflow is returned.
 
-    All supply, and all of what may be dropped, is worth 1 when ``level`` is 0; otherwise the supply of one interval is
-    worth ``level`` where the load is 1, and nothing may be dropped.
+    All supply, and all of what may be dropped, is worth 1 together.
     """
-    highest = 1.0 if level > 0.0 else -math.inf
-    if level == 0.0:
-        if spare > 0.0:
-            highest = dropped / spare
-        for r in range(load.shape[0]):
-            for k in range(load.shape[1]):
-                highest = max(highest, load[r, k])
-    total = math.exp(sharpness * (dropped / spare - highest)) if spare > 0.0 else 0.0
-    drop_price = total
+    highest = dropped / spare if spare > 0.0 else -math.inf
     for r in range(load.shape[0]):
         for k in range(load.shape[1]):
-            weight = 0.0
-            if supply[r, k] > 0.0:
-                weight = math.exp(min(sharpness * (load[r, k] - highest), STEEPEST))
-            prices.rate[r, k] = weight
-            total += weight
-    scale = level if level > 0.0 else 1.0 / total
+            highest = max(highest, load[r, k])
+    drop_price = math.exp(sharpness * (dropped / spare - highest)) if spare > 0.0 else 0.0
+    total = drop_price
+    for r in range(load.shape[0]):
+        for k in range(load.shape[1]):
+            prices.rate[r, k] = math.exp(sharpness * (load[r, k] - highest))
+            total += prices.rate[r, k]
     for r in range(load.shape[0]):
         paid = 0.0
         for k in range(load.shape[1]):
-            if supply[r, k] > 0.0:
-                prices.rate[r, k] *= scale / supply[r, k]
+            prices.rate[r, k] /= total * supply[r, k]
             prices.paid[r, k] = paid
             paid += prices.rate[r, k] * prices.width
         prices.paid[r, load.shape[1]] = paid
-    return drop_price * scale / spare if spare > 0.0 else math.inf
+    return drop_price / (total * spare) if spare > 0.0 else math.inf
 
 
 @kernel
-def best_step(state, w, keep, level, spare, dropped, end_change, sharpness):
-    """Where on the way from ``use[w]`` to ``keep fresh[0]`` the potential is least, 0 to 1.
+def best_step(state, w, keep, spare, dropped, sharpness):
+    """Where on the way from ``use[w]`` to ``keep fresh[0]`` the potential log sum exp(sharpness load) is least, 0 to 1.
 
-    The potential is log sum exp(sharpness load), what is dropped being a load too; or with a ``level`` the sum of
-    weighted slacks plus level / sharpness sum exp(sharpness (load - 1)).
+    What is dropped is a load too.
     """
     use, fresh, load, supply = state.use, state.fresh, state.load, state.supply
     drop_change = (state.kept[w] - keep) / spare if spare > 0.0 else 0.0
     low, high = 0.0, 1.0
     step = 1.0
-    for _ in range(8):
-        highest = 1.0 if level > 0.0 else -math.inf
-        if level == 0.0:
-            if spare > 0.0:
-                highest = dropped / spare + step * drop_change
-            for r in range(load.shape[0]):
-                for k in range(load.shape[1]):
-                    if supply[r, k] > 0.0:
-                        change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
-                        highest = max(highest, load[r, k] + step * change)
+    for _ in range(HALVINGS):
+        highest = dropped / spare + step * drop_change if spare > 0.0 else -math.inf
+        for r in range(load.shape[0]):
+            for k in range(load.shape[1]):
+                change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
+                highest = max(highest, load[r, k] + step * change)
         slope = 0.0
         if spare > 0.0:
             slope = drop_change * math.exp(sharpness * (dropped / spare + step * drop_change - highest))
         for r in range(load.shape[0]):
             for k in range(load.shape[1]):
-                if supply[r, k] > 0.0:
-                    change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
-                    if change != 0.0:
-                        slope += change * math.exp(min(sharpness * (load[r, k] + step * change - highest), STEEPEST))
-        if level > 0.0:
-            slope = level * slope + end_change
+                change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
+                if change != 0.0:
+                    slope += change * math.exp(sharpness * (load[r, k] + step * change - highest))
         if slope > 0.0:
             high = step
         else:
@@ -557,23 +517,7 @@ def best_step(state, w, keep, level, spare, dropped, end_change, sharpness):
 
 
 @entry
-def rebalance(
-    tables,
-    prices,
-    scratch,
-    fixed,
-    order,
-    limit,
-    cell,
-    end_weight,
-    escape,
-    spare,
-    least_step,
-    sharpness,
-    level,
-    state,
-    released,
-):
+def rebalance(tables, prices, scratch, fixed, order, limit, cell, spare, first, sharpness, state, released):
     """Let one workflow after another move some of its work to where it is cheap; prices follow at once.
 
     Block-coordinate Frank-Wolfe on the soft maximum of all loads (Lacoste-Julien et al., 2013). The number of workflows
@@ -583,57 +527,38 @@ def rebalance(
     ----------
     order : (W,) int array
         Who moves when.
-    end_weight : (W,) float array
-        Cost of a second of slack at the end.
     spare : float
         How many workflows may be dropped.
-    least_step : float
-        1 to take up each workflow as if it were new, else 0.
-    level : float
-        0 to balance loads alone; else what a resource costs at load 1, in the unit of weighted slack.
+    first : bool
+        Whether nothing is used yet, so that everybody moves all the way.
+    sharpness : float
+        Of the soft maximum.
     state : Shares
         Changed.
     """
     use, fresh, load, supply = state.use, state.fresh, state.load, state.supply
     dropped = 0.0
-    if least_step == 0.0:
+    if not first:
         for w in range(order.shape[0]):
             dropped += 1.0 - state.kept[w]
     for position in range(order.shape[0]):
         w = order[position]
-        drop_price = set_prices(prices, load, supply, level, spare, dropped, sharpness)
-        cost = plan_workflow(
-            tables,
-            prices,
-            scratch,
-            fixed,
-            w,
-            limit,
-            cell[w],
-            end_weight[w],
-            escape[w],
-            fresh,
-            0,
-            state.fresh_end,
-            released,
-        )
-        keep = 1.0 if cost <= drop_price or (spare == 0.0 and cost < math.inf) else 0.0
-        step = least_step
-        if least_step == 0.0:
-            end_change = (state.fresh_end[0] - state.ends[w]) * end_weight[w]
-            step = best_step(state, w, keep, level, spare, dropped, end_change, sharpness)
-            dropped += step * (state.kept[w] - keep)
-        else:
+        drop_price = set_prices(prices, load, supply, spare, dropped, sharpness)
+        cost = plan_workflow(tables, prices, scratch, fixed, w, limit, cell[w], fresh, 0, released)
+        keep = 1.0 if cost < math.inf and cost <= drop_price else 0.0
+        if first:
+            step = 1.0
             dropped += 1.0 - keep
+        else:
+            step = best_step(state, w, keep, spare, dropped, sharpness)
+            dropped += step * (state.kept[w] - keep)
         state.kept[w] += step * (keep - state.kept[w])
-        state.ends[w] += step * (state.fresh_end[0] - state.ends[w])
         for r in range(load.shape[0]):
             for k in range(load.shape[1]):
                 change = step * (keep * fresh[0, r, k] - use[w, r, k])
                 if change != 0.0:
                     use[w, r, k] += change
-                    if supply[r, k] > 0.0:
-                        load[r, k] += change / supply[r, k]
+                    load[r, k] += change / supply[r, k]
 
 
 @entry

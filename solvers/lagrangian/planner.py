@@ -38,7 +38,7 @@ class Planner:
         self.tables = Tables._make([*own.values(), *x.hulls])
         self.resources = len(x.prefill_count) + 2 * len(x.decode_count)
         self._workers = workers
-        self._cost, self._ends = np.zeros(x.workflows), np.zeros(x.workflows)
+        self._cost = np.zeros(x.workflows)
         self._use = np.zeros((x.workflows, self.resources, intervals))
         self._released = np.zeros(len(x.head), np.int64)
         share = np.cumsum(np.diff(x.first_call)) / len(x.head)
@@ -84,7 +84,7 @@ class Planner:
         cell = np.where(whole >= 1, path / np.maximum(whole, 1), finest)
         return limit, np.maximum(cell, EPSILON)
 
-    def plan(self, prices: Prices, latest: Array, end_cost: Array, escape: Array) -> tuple[Array, Array]:
+    def plan(self, prices: Prices, latest: Array) -> tuple[Array, Array]:
         """Cheapest cost of each workflow, (W,), and its use, (W, K + 2 L, T); valid until the next call.
 
         Parameters
@@ -92,10 +92,6 @@ class Planner:
         prices : Prices
         latest : (W,) float array
             Latest completion of each workflow.
-        end_cost : (W,) float array
-            Cost of each second after the earliest end.
-        escape : (W,) float array
-            Seconds late at which a workflow uses nothing; inf when it must be in time.
         """
         limit, cell = self.windows(latest)
         ends = zip(self._blocks[:-1], self._blocks[1:], strict=True)
@@ -103,8 +99,8 @@ class Planner:
         def block(first: int, stop: int) -> None:
             scratch = self._free.pop()
             plan_workflows(
-                self.tables, prices, scratch, self.relaxation.fixed, first, stop, limit, cell, end_cost, escape,
-                self._cost, self._use, self._ends, self._released,
+                self.tables, prices, scratch, self.relaxation.fixed, first, stop, limit, cell, self._cost,
+                self._use, self._released,
             )  # fmt: skip
             self._free.append(scratch)
 

@@ -55,8 +55,6 @@ class Relaxation:
         Earliest release, best_c, and what must at least pass from completion to the end of the workflow.
     first_child, child : (N + 1,), (E,) int arrays
         The forest that is kept of the DAG: each call under the parent that determines its head.
-    is_last : (N,) bool array
-        Calls that end the critical path of their workflow, one each.
     prefill : (N, K) float array
         P of each call.
     before : (N, L) float array
@@ -92,7 +90,6 @@ class Relaxation:
     tail: Array
     first_child: Array
     child: Array
-    is_last: Array
     prefill: Array
     before: Array
     detour: Array
@@ -161,7 +158,7 @@ def relax(instance: Instance) -> Relaxation:
         detour = np.where(np.isfinite(way), way - before[:, None, :], np.inf)
     whole = before + alone
     best = whole.min(axis=1)
-    head, tail, first_child, child, is_last, horizon = _forest(flows, first_call, delay, best)
+    head, tail, first_child, child, horizon = _forest(flows, first_call, delay, best)
     chunks = _chunks(m) if not fixed else np.ones(len(calls), np.int64)
     first_chunk = np.concatenate([[0], np.cumsum(chunks)])
     if fixed:
@@ -179,7 +176,6 @@ def relax(instance: Instance) -> Relaxation:
         tail=tail,
         first_child=first_child,
         child=child,
-        is_last=is_last,
         prefill=prefill,
         before=before,
         detour=detour,
@@ -217,14 +213,11 @@ def _types(instance: Instance) -> tuple[list[Any], Array, list[DecodeInstance], 
     )
 
 
-def _forest(
-    flows: list[Any], first_call: Array, delay: Array, best: Array
-) -> tuple[Array, Array, Array, Array, Array, Array]:
+def _forest(flows: list[Any], first_call: Array, delay: Array, best: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Heads and tails over the whole DAG; the forest of each call under its latest parent; H_w."""
     calls = len(delay)
     head, tail = np.zeros(calls), np.zeros(calls)
     under: list[list[int]] = [[] for _ in range(calls)]
-    is_last = np.zeros(calls, dtype=bool)
     horizon = np.zeros(len(flows))
     for w, (arrival, flow, order) in enumerate(flows):
         base = int(first_call[w])
@@ -241,11 +234,10 @@ def _forest(
             for x in parents[rank]:
                 tail[x] = max(tail[x], delay[c] + best[c] + tail[c])
         ends = head[base : base + len(order)] + best[base : base + len(order)]
-        is_last[base + int(np.argmax(ends))] = True
         horizon[w] = ends.max() - arrival
     first_child = np.concatenate([[0], np.cumsum([len(x) for x in under])])
     child = np.array([x for own in under for x in own], dtype=np.int64)
-    return head, tail, first_child, child, is_last, horizon
+    return head, tail, first_child, child, horizon
 
 
 def _chunks(m: Array) -> Array:
