@@ -14,6 +14,9 @@ Status = Literal["optimal", "feasible", "infeasible", "unknown"]
 # called with (seconds, incumbent or None, bound or None) whenever one of them got better
 OnProgress = Callable[[float, float | None, float | None], None]
 
+# called with decisions that the solver thinks are the best so far
+OnIncumbent = Callable[[Schedule], None]
+
 
 INTERRUPTED = "interrupted"  # the message of a solve that ended with Ctrl-C
 
@@ -36,6 +39,10 @@ class Options:
     extra : dict
         Switches of a formulation, by name; see its ``switches``.
     on_progress : callable, optional
+    on_incumbent : callable, optional
+        Told the decisions whenever they get better, so that they outlive a crash of the solver.
+    isolate : bool
+        Solve in a child process where that is possible (``solvers.isolation``).
     write_model : Path or None
         Write the model to this file before it is solved; a formulation's ``model_formats`` are the endings it knows.
     """
@@ -47,6 +54,8 @@ class Options:
     warm_start: Schedule | None = None
     extra: dict[str, bool] = field(default_factory=dict)
     on_progress: OnProgress | None = None
+    on_incumbent: OnIncumbent | None = None
+    isolate: bool = True
     write_model: Path | None = None
 
 

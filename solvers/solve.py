@@ -6,10 +6,12 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.simulator import retime, simulate
+from solvers import isolation
 from solvers.bounds.critical_path import BOUND as CRITICAL_PATH
 from solvers.certificate import ContradictionError, certified_value, certify
 from solvers.formulations.formulation import Formulation
@@ -19,6 +21,7 @@ from solvers.objective import objective as read_objective
 from solvers.problem import Problem, fixed_problem
 from solvers.result import INTERRUPTED, OnProgress, Options, Raw, Size, SolveResult
 
+OVERTIME = 60.0  # seconds beyond the time limit that building a model or a solver's last step may take
 START_POLICIES = ("hexagent", "workflow-llf", "workflow-fcfs", "sjf")  # each takes milliseconds on what can be solved
 
 
@@ -65,7 +68,8 @@ def solve(
     if start is not None:
         series(time.perf_counter() - began, start[0], None)
     with_start = replace(options, warm_start=start[1] if start else None, on_progress=series)
-    raw, crashed = _run(chosen, problem, aim, with_start, began)
+    run = _run_in_child if options.isolate and isolation.AVAILABLE else _run
+    raw, crashed = run(chosen, problem, aim, with_start, began)
     floor = CRITICAL_PATH.compute(problem, aim, options.time_limit)
     result = certify(chosen.name, problem, aim, _no_worse(problem, aim, raw, start), floor, CRITICAL_PATH.name)
     return replace(
@@ -124,6 +128,45 @@ def _run(chosen: Formulation, problem: Problem, aim: Objective, options: Options
         message = f"{chosen.name} failed: {type(error).__name__}: {error}"
     crashed = message != INTERRUPTED
     return Raw("unknown", None, None, Size(0, 0), time.perf_counter() - began, message=message), crashed
+
+
+def _run_in_child(
+    chosen: Formulation, problem: Problem, aim: Objective, options: Options, began: float
+) -> tuple[Raw, bool]:
+    """``_run``, with what the formulation had told before it died where it does not survive."""
+    bounds: list[float] = []
+    incumbents: list[Schedule] = []
+
+    def work(tell: isolation.Tell) -> tuple[Raw, bool]:
+        told = replace(
+            options,
+            on_progress=lambda *row: tell(("progress", row)),
+            on_incumbent=lambda schedule: tell(("incumbent", schedule)),
+        )
+        return _run(chosen, problem, aim, told, began)
+
+    def hear(message: tuple[str, Any]) -> None:
+        kind, content = message
+        if kind == "incumbent":
+            incumbents.append(content)
+            if options.on_incumbent is not None:
+                options.on_incumbent(content)
+            return
+        if content[2] is not None:
+            bounds.append(content[2])
+        if options.on_progress is not None:
+            options.on_progress(*content)
+
+    try:
+        raw, crashed = isolation.in_child(work, hear, options.time_limit + max(options.time_limit, OVERTIME))
+    except isolation.CrashedError as error:
+        raw = Raw("unknown", None, None, Size(0, 0), 0.0, message=f"{chosen.name} crashed: {error}")
+        crashed = True
+    except KeyboardInterrupt:
+        raw, crashed = Raw("unknown", None, None, Size(0, 0), 0.0, message=INTERRUPTED), False
+    if raw.decisions is None and raw.bound is None:
+        raw = replace(raw, decisions=incumbents[-1] if incumbents else None, bound=max(bounds, default=None))
+    return replace(raw, seconds=time.perf_counter() - began), crashed
 
 
 def _no_worse(problem: Problem, aim: Objective, raw: Raw, start: tuple[float, Schedule] | None) -> Raw:

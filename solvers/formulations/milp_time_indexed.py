@@ -28,9 +28,10 @@ from solvers.result import Options, Raw
 from solvers.ticks import Ticks
 
 Array = np.ndarray[Any, Any]
-FIRST_GRID, LAST_GRID = 300, 20_000  # pulses of a model, about
+FIRST_GRID, LAST_GRID = 300, 100_000  # pulses of a model, about
 REFINEMENT = 4
 SHARE_OF_A_ROUND = 0.5  # of the time that is left, for all but the last grid
+SHARE_OF_BUILDING = 0.3  # of the time that is left, the most that building the next model may be expected to take
 
 
 class Pulses:
@@ -258,7 +259,8 @@ def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
         model = TimeIndexed(problem, objective, known, grid(problem, known, pulses), disaggregated)
         model.load(from_schedule(problem, schedule))
         built = time.monotonic() - began - spent
-        last = pulses * REFINEMENT > LAST_GRID or REFINEMENT * built > (options.time_limit - spent) / 8
+        left = options.time_limit - spent - built
+        last = pulses * REFINEMENT > LAST_GRID or REFINEMENT * built > SHARE_OF_BUILDING * left
         until = options.time_limit if last else spent + SHARE_OF_A_ROUND * (options.time_limit - spent)
         if options.write_model is not None:
             write_model(model.lp, options.write_model)
@@ -267,6 +269,8 @@ def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
             found = certified_value(problem, objective, to_schedule(problem, model.plan(), "milp_time_indexed"))
             if found is not None and found[0] < value:
                 value, schedule = found
+                if options.on_incumbent is not None:
+                    options.on_incumbent(schedule)
         raw = raw_result(answer, schedule, size(model.lp), time.monotonic() - began)
         bound, root = _better(bound, raw.bound), _better(root, raw.root_bound)
         closed = bound is not None and _meets(objective, value, bound)

@@ -26,7 +26,7 @@ SETTLED = 100  # passes after which prices are as sharp as they get
 FIRST_STEP, LONGEST_STEP, LAST_STEP, FINE_STEP = 0.16, 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
 STEEPNESS = 3.0  # what is paid falls with about this power of the scale
 CHECKS_A_STEP = 2  # without news, before the step is shortened
-FIRST_SCALE, SCALE_GROWTH = 1.03, 1.7  # scales at which misses are counted: the first, and how they go on from 1
+FIRST_SCALE, SCALE_GROWTH = 1.08, 1.8  # scales at which misses are counted: the first, and how they go on from 1
 LEAST_GAIN = 1e-4  # relative: less is not worth another scale
 
 OnBound = Callable[[float], None]

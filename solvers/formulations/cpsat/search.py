@@ -22,11 +22,13 @@ from solvers.formulations.cpsat.objective import Minimised, deadlines, minimise
 from solvers.formulations.cpsat.ticked import TickedProblem, in_ticks
 from solvers.formulations.cpsat.variables import Variables, decisions, declare, hint
 from solvers.formulations.formulation import Formulation
+from solvers.milp.drive import starting_point
 from solvers.objective import Objective
 from solvers.problem import Problem
-from solvers.result import INTERRUPTED, OnProgress, Options, Raw, Size, Status
+from solvers.result import INTERRUPTED, Options, Raw, Size, Status
 
-PRECISIONS = (1e-4, 1e-6)  # ticks as shares of the shortest H_w; coarse ones are solved several times faster
+PRECISIONS = (1e-5, 1e-6)  # ticks as shares of the shortest H_w; 1e-4 is no faster and seldom fine enough to close
+PROOF = ("no_lp", "objective_lb_search")  # ways of CP-SAT to search, a worker each
 RELATIVE_GAP = 2e-5  # where the search may stop: with the roundings it stays well below OPTIMALITY_TOLERANCE
 
 STATUS: dict[cp_model.CpSolverStatus, Status] = {
@@ -37,17 +39,24 @@ STATUS: dict[cp_model.CpSolverStatus, Status] = {
 
 
 class _Watch(cp_model.CpSolverSolutionCallback):
-    """Tells ``on_progress`` what CP-SAT finds and proves."""
+    """Tells ``on_progress`` and ``on_incumbent`` what CP-SAT finds and proves."""
 
-    def __init__(self, minimised: Minimised, on_progress: OnProgress | None, began: float) -> None:
+    def __init__(
+        self, data: TickedProblem, variables: Variables, minimised: Minimised, options: Options, began: float
+    ) -> None:
         super().__init__()
+        self._data = data
+        self._variables = variables
         self._in_real_time = minimised.in_real_time
-        self._on_progress = on_progress
+        self._on_progress = options.on_progress
+        self._on_incumbent = options.on_incumbent
         self._began = began
         self.root_bound: float | None = None
 
     def on_solution_callback(self) -> None:
         self._tell(self._in_real_time(self.objective_value), None)
+        if self._on_incumbent is not None:
+            self._on_incumbent(decisions(self, self._data, self._variables))
 
     def on_bound(self, bound: float) -> None:
         real = self._in_real_time(bound)
@@ -81,6 +90,9 @@ def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
     bounds: list[float] = []
     best: tuple[float, Schedule] | None = None
     root_bound = None
+    if (SWITCHED_ON | options.extra)["start"]:
+        best = starting_point(problem, objective, options)
+        options = replace(options, warm_start=best[1])
     for precision in PRECISIONS:
         attempt = _attempt(in_ticks(problem, precision), objective, options, began)
         found = certified_value(problem, objective, attempt.decisions) if attempt.decisions is not None else None
@@ -113,10 +125,16 @@ def _attempt(data: TickedProblem, objective: Objective, options: Options, began:
     parameters.num_workers = options.workers
     parameters.random_seed = options.seed
     parameters.relative_gap_limit = RELATIVE_GAP
-    # Learning about which comes first: without it, clauses about single ticks took 20 s where this takes 0.01 s.
-    parameters.use_dynamic_precedence_in_disjunctive = (SWITCHED_ON | options.extra)["precedences"]
-    parameters.use_dynamic_precedence_in_cumulative = (SWITCHED_ON | options.extra)["precedences"]
-    watch = _Watch(minimised, options.on_progress, began)
+    # OR-tools 9.15 loses solutions in this part of presolve and then proves a wrong optimum (google/or-tools#5293);
+    # seen on req(q), whose rules hold for workflows that are not dropped.
+    parameters.presolve_inclusion_work_limit = 0
+    on = SWITCHED_ON | options.extra
+    # Learning about which comes first. It used to be worth a lot; since each machine has one interval a call, no more.
+    parameters.use_dynamic_precedence_in_disjunctive = on["precedences"]
+    parameters.use_dynamic_precedence_in_cumulative = on["precedences"]
+    if on["proof"] and options.workers <= len(PROOF):
+        parameters.subsolvers.extend(PROOF[: options.workers])
+    watch = _Watch(data, variables, minimised, options, began)
     solver.best_bound_callback = watch.on_bound
     code, interrupted = _search(solver, model, watch)
     found = code in (cp_model.OPTIMAL, cp_model.FEASIBLE)
@@ -180,7 +198,15 @@ def _message(code: cp_model.CpSolverStatus, model: cp_model.CpModel, interrupted
     return INTERRUPTED if interrupted else ""
 
 
-SWITCHED_ON = {"windows": False, "symmetry": True, "hint": True, "energy": False, "precedences": True}
+SWITCHED_ON = {
+    "windows": False,
+    "symmetry": True,
+    "hint": True,
+    "energy": False,
+    "precedences": False,
+    "proof": True,
+    "start": True,
+}
 
 FORMULATION = Formulation(
     name="cpsat",
@@ -191,8 +217,10 @@ FORMULATION = Formulation(
     switches={
         "windows": "deadlines of the calls from the value of the warm start (off)",
         "symmetry": "identical instances are used in turn (on)",
+        "start": "a list schedule takes the place of a warm start that is worse or missing (on)",
         "hint": "the search begins at the warm start (on)",
-        "precedences": "the search learns which of two comes first (on)",
+        "precedences": "the search learns which of two comes first (off)",
+        "proof": "of up to two workers one searches without linear programs and one from the bound upwards (on)",
         "energy": "work on each instance against the largest ratio, for max_ratio (off)",
     },
     model_formats=(".pb", ".txt"),

@@ -64,6 +64,13 @@ class TickedProblem:
     modes: tuple[tuple[DecodeMode, ...], ...]
     horizon: int
 
+    def modes_on(self, c: int) -> dict[int, list[int]]:
+        """The modes of a call on each decode instance on which it fits, as numbers in ``modes[c]``."""
+        found: dict[int, list[int]] = {}
+        for k, mode in enumerate(self.modes[c]):
+            found.setdefault(mode.decode, []).append(k)
+        return found
+
 
 def in_ticks(problem: Problem, precision: float) -> TickedProblem:
     """The problem in ticks of ``precision`` times the shortest H_w."""

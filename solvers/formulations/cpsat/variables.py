@@ -10,31 +10,36 @@ from ortools.sat.python import cp_model
 from hexsched.model import Schedule, ScheduledCall
 from solvers.formulations.cpsat.ticked import Array, TickedProblem
 
-Expression = cp_model.LinearExprT
-
 
 @dataclass(frozen=True)
 class Variables:
-    """Variables and the expressions in them that constraints are about, all by call.
+    """Variables, all by call.
+
+    Ends are variables of their own, with a difference of two variables for each choice, as CP-SAT reasons about
+    precedence between single variables and not between sums.
 
     Attributes
     ----------
-    start, admitted : list of IntVar
-        Ticks at which prefill starts and the decode instance admits the call.
+    start, prefilled, admitted, completed : list of IntVar
+        Ticks at which prefill starts and ends, and at which the decode instance admits the call and is done with it.
+    reserved : list of IntVar
+        Ticks from admission to completion.
     on_prefill : list of lists of BoolVar
         By prefill instance.
     in_mode : list of lists of BoolVar
         By ``TickedProblem.modes``.
-    prefilled, completed : list of linear expressions
-        Ticks at which prefill and decode end.
+    on_decode : list of dicts of int to BoolVar
+        By decode instance, for those on which the call fits.
     """
 
     start: list[cp_model.IntVar]
+    prefilled: list[cp_model.IntVar]
     admitted: list[cp_model.IntVar]
+    completed: list[cp_model.IntVar]
+    reserved: list[cp_model.IntVar]
     on_prefill: list[list[cp_model.IntVar]]
     in_mode: list[list[cp_model.IntVar]]
-    prefilled: list[Expression]
-    completed: list[Expression]
+    on_decode: list[dict[int, cp_model.IntVar]]
 
 
 def declare(model: cp_model.CpModel, data: TickedProblem, deadline: Array) -> Variables:
@@ -48,23 +53,32 @@ def declare(model: cp_model.CpModel, data: TickedProblem, deadline: Array) -> Va
     problem = data.problem
     calls = range(problem.calls)
     reserved = np.min(problem.transfer + problem.decode[:, None, :], axis=(1, 2))
+    lengths = [sorted({mode.ticks for mode in data.modes[c]}) for c in calls]
+    earliest_admission = data.head + data.prefill.min(axis=1)
+    earliest_completion = earliest_admission + np.array([least for least, *_ in lengths])
     latest_admission = _up(data, deadline - reserved)
     latest_start = _up(data, deadline - problem.best)
-    start = [model.new_int_var(int(data.head[c]), int(latest_start[c]), f"start_{c}") for c in calls]
-    on_prefill = [[model.new_bool_var(f"prefill_{c}_{i}") for i in range(data.prefill.shape[1])] for c in calls]
-    admitted = [
-        model.new_int_var(int(data.head[c] + data.prefill[c].min()), int(latest_admission[c]), f"admitted_{c}")
-        for c in calls
-    ]
+    latest_completion = _up(data, deadline)
+
+    def times(name: str, earliest: Array, latest: Array) -> list[cp_model.IntVar]:
+        return [model.new_int_var(int(earliest[c]), int(latest[c]), f"{name}_{c}") for c in calls]
+
     in_mode = [[model.new_bool_var(f"mode_{c}_{k}") for k in range(len(data.modes[c]))] for c in calls]
     return Variables(
-        start=start,
-        admitted=admitted,
-        on_prefill=on_prefill,
+        start=times("start", data.head, latest_start),
+        prefilled=times("prefilled", earliest_admission, latest_admission),
+        admitted=times("admitted", earliest_admission, latest_admission),
+        completed=times("completed", earliest_completion, latest_completion),
+        reserved=[
+            model.new_int_var_from_domain(cp_model.Domain.from_values(lengths[c]), f"reserved_{c}") for c in calls
+        ],
+        on_prefill=[[model.new_bool_var(f"prefill_{c}_{i}") for i in range(data.prefill.shape[1])] for c in calls],
         in_mode=in_mode,
-        prefilled=[start[c] + cp_model.LinearExpr.weighted_sum(on_prefill[c], data.prefill[c].tolist()) for c in calls],
-        completed=[
-            admitted[c] + cp_model.LinearExpr.weighted_sum(in_mode[c], [mode.ticks for mode in data.modes[c]])
+        on_decode=[
+            {
+                j: in_mode[c][modes[0]] if len(modes) == 1 else model.new_bool_var(f"decode_{c}_{j}")
+                for j, modes in data.modes_on(c).items()
+            }
             for c in calls
         ],
     )
@@ -80,12 +94,21 @@ def hint(model: cp_model.CpModel, data: TickedProblem, variables: Variables, sch
     for c, name in enumerate(names):
         row = rows[name]
         i, j = prefill[row.prefill_instance], decode[row.decode_instance]
-        model.add_hint(variables.start[c], int(data.ticks.down(row.prefill_start)))
-        model.add_hint(variables.admitted[c], int(data.ticks.down(row.admitted)))
+        start, admitted = int(data.ticks.down(row.prefill_start)), int(data.ticks.down(row.admitted))
+        model.add_hint(variables.start[c], start)
+        model.add_hint(variables.prefilled[c], start + int(data.prefill[c, i]))
+        model.add_hint(variables.admitted[c], admitted)
         for k, literal in enumerate(variables.on_prefill[c]):
             model.add_hint(literal, k == i)
         for mode, literal in zip(data.modes[c], variables.in_mode[c], strict=True):
-            model.add_hint(literal, mode.decode == j and i in mode.sources)
+            taken = mode.decode == j and i in mode.sources
+            model.add_hint(literal, taken)
+            if taken:
+                model.add_hint(variables.reserved[c], mode.ticks)
+                model.add_hint(variables.completed[c], admitted + mode.ticks)
+        for k, modes in data.modes_on(c).items():
+            if len(modes) > 1:  # else it is the literal of the mode, and a second hint for that is an error
+                model.add_hint(variables.on_decode[c][k], k == j)
 
 
 def decisions(
@@ -97,9 +120,8 @@ def decisions(
     for c, (workflow, call) in enumerate((w, call) for w in instance.workflows for call in w.calls):
         i = [solver.boolean_value(literal) for literal in variables.on_prefill[c]].index(True)
         k = [solver.boolean_value(literal) for literal in variables.in_mode[c]].index(True)
-        start, admitted = solver.value(variables.start[c]), solver.value(variables.admitted[c])
-        prefilled, completed = start + data.prefill[c, i], admitted + data.modes[c][k].ticks
-        times = [float(data.ticks.back(t)) for t in (start, prefilled, admitted, completed)]
+        events = (variables.start[c], variables.prefilled[c], variables.admitted[c], variables.completed[c])
+        times = [float(data.ticks.back(solver.value(event))) for event in events]
         rows.append(
             ScheduledCall(
                 workflow_id=workflow.workflow_id,
