@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LEGEND_ENTRY = 1.35  # inches that an entry takes
 LEGEND_LINE = 0.16
+CHARACTERS_AN_INCH = 15  # of a title
 MOST_TICKS = 6
 # from fine to coarse; the first with few enough is taken
 TICKS = (
@@ -67,7 +69,8 @@ def legend_on_top(fig: MatplotlibFigure, axes: Iterable[Axes], across: int, titl
     for each in axes:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    options = {"handlelength": 2.6, "title_fontsize": 7.5, "title": title or None, **options}
+    lines = textwrap.fill(title, int(CHARACTERS_AN_INCH * fig.get_figwidth()))
+    options = {"handlelength": 2.6, "title_fontsize": 7.5, "title": lines or None, **options}
     fig.legend(list(found.values()), list(found), loc="outside upper center", ncols=across, **options)
 
 

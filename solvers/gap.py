@@ -17,7 +17,7 @@ from hexsched.policies import policy as read_policy
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds.portfolio import best_bound
-from solvers.bounds.registry import BOUNDS, bound
+from solvers.bounds.registry import BOUNDS, CHEAP
 from solvers.certificate import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
 from solvers.objective import Objective
 from solvers.objective import objective as read_objective
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 EXACT_CALLS = 100  # up to so many the exact formulation is tried, and the LPs over time windows
-CHEAP_BOUNDS = ("critical-path", "load", "single-machine")
 SHARE_OF_SOLVER, SHARE_OF_LPS = 0.4, 0.3  # of the time that is left when it is their turn
 SHARE_OF_FIRST_SEARCH = 0.15
 SHARE_OF_PRICES = 0.4  # of the time, where one thread does both prices and search
@@ -255,10 +254,10 @@ def _close_in(instance: Instance, aim: Objective, inside: _Bracket, seed: int, w
     exact = instance.call_count <= EXACT_CALLS
     problem = fluid_problem(instance)
     status = ""
-    for name in CHEAP_BOUNDS if exact else CHEAP_BOUNDS[:1]:
-        able = aim.kind in bound(name).objectives
+    for bound in CHEAP if exact else CHEAP[:1]:
+        able = aim.kind in bound.objectives
         # in either decode model no call is faster than alone
-        inside.proved(bound(name).compute(problem.alone, aim, inside.left) if able else None, name)
+        inside.proved(bound.compute(problem.alone, aim, inside.left) if able else None, bound.name)
     if exact and not inside.is_closed and not problem.fluid:
         status = _solve(instance, aim, inside, seed, workers)
     if exact and not inside.is_closed:
@@ -290,7 +289,7 @@ def _linear_programs(problem: FluidProblem, aim: Objective, inside: _Bracket) ->
     if problem.fluid:
         inside.proved(window_lp_bound(problem, aim, seconds), WINDOWS)
         return
-    others = (*CHEAP_BOUNDS, PRICES)
+    others = {PRICES, *(bound.name for bound in CHEAP)}
     programs = [x for name, x in BOUNDS.items() if name not in others and aim.kind in x.objectives]
     for row in best_bound(problem.alone, aim, seconds, programs).table:
         inside.proved(row.value, row.bound)

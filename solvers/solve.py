@@ -12,7 +12,8 @@ from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.simulator import retime, simulate
 from solvers import isolation
-from solvers.bounds.critical_path import BOUND as CRITICAL_PATH
+from solvers.bounds.portfolio import best_bound
+from solvers.bounds.registry import CHEAP
 from solvers.certificate import ContradictionError, certified_value, certify
 from solvers.formulations.formulation import Formulation
 from solvers.formulations.registry import formulation as read_formulation
@@ -21,6 +22,7 @@ from solvers.objective import objective as read_objective
 from solvers.problem import Problem, fixed_problem
 from solvers.result import INTERRUPTED, OnProgress, Options, Raw, Size, SolveResult
 
+FLOOR_SECONDS = 5.0  # at most, for the bounds that need no solver
 OVERTIME = 60.0  # seconds beyond the time limit that building a model or a solver's last step may take
 START_POLICIES = ("hexagent", "workflow-llf", "workflow-fcfs", "sjf")  # each takes milliseconds on what can be solved
 
@@ -70,8 +72,8 @@ def solve(
     with_start = replace(options, warm_start=start[1] if start else None, on_progress=series)
     run = _run_in_child if options.isolate and isolation.AVAILABLE else _run
     raw, crashed = run(chosen, problem, aim, with_start, began)
-    floor = CRITICAL_PATH.compute(problem, aim, options.time_limit)
-    result = certify(chosen.name, problem, aim, _no_worse(problem, aim, raw, start), floor, CRITICAL_PATH.name)
+    floor = best_bound(problem, aim, FLOOR_SECONDS, CHEAP)
+    result = certify(chosen.name, problem, aim, _no_worse(problem, aim, raw, start), floor.value, floor.source)
     return replace(
         result,
         status="unknown" if crashed else result.status,

@@ -8,6 +8,7 @@ from solvers.bounds import capacity_prices, critical_path, load, preemptive_lp, 
 from solvers.bounds.bound import Bound
 
 MODULES = (critical_path, load, single_machine, preemptive_lp, time_indexed_lp, capacity_prices)  # cheap ones first
+CHEAP = tuple(module.BOUND for module in (critical_path, load, single_machine))  # no linear program, no search
 BOUNDS: dict[str, Bound] = {module.BOUND.name: module.BOUND for module in MODULES}
 
 
