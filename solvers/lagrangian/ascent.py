@@ -26,7 +26,7 @@ SETTLED = 100  # passes after which prices are as sharp as they get
 FIRST_STEP, LONGEST_STEP, LAST_STEP, FINE_STEP = 0.16, 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
 STEEPNESS = 3.0  # what is paid falls with about this power of the scale
 CHECKS_A_STEP = 2  # without news, before the step is shortened
-FIRST_SCALE, SCALE_GROWTH = 1.08, 1.8  # scales at which misses are counted: the first, and how they go on from 1
+WIDEST_RANGE = 2.5  # mean excesses of the known schedule: up to there misses are counted
 LEAST_GAIN = 1e-4  # relative: less is not worth another scale
 
 OnBound = Callable[[float], None]
@@ -197,8 +197,8 @@ def mean_bound(market: Market, weight: Array, ceiling: float, stop: float, on_bo
 
     A ratio less 1 is the integral, over scales s from 1, of whether the workflow misses s. So the sum is the integral
     of the weight that misses s, which falls with s. At any prices that is at least what is left when the workflows that
-    give most weight for their cost have used up the supply (a fractional knapsack). Scales are tried upwards until
-    nothing need miss them, then in between, where the integral can gain most.
+    give most weight for their cost have used up the supply (a fractional knapsack). Scales are tried where the integral
+    can gain most.
 
     Parameters
     ----------
@@ -233,17 +233,12 @@ def mean_bound(market: Market, weight: Array, ceiling: float, stop: float, on_bo
             if on_bound is not None:
                 on_bound(best)
 
-    scale, clear = FIRST_SCALE, 0
-    while time.monotonic() < stop and clear < 2:
-        try_scale(scale)
-        # once more where it is contended: prices have to be found first
-        if missed[scale] > 0 and time.monotonic() < stop:
-            try_scale(scale)
-        clear = clear + 1 if missed[scale] <= 0 else 0
-        scale = 1 + (scale - 1) * SCALE_GROWTH
+    whole = float(weight.sum())
+    missed[1 + WIDEST_RANGE * ceiling / whole] = 0.0
+    try_scale(1 + ceiling / whole)  # for the prices; the next ones start from there
     while time.monotonic() < stop and best < ceiling * (1 - CLOSE):
         scales = [1.0, *sorted(missed)]
-        level = [float(weight.sum()), *(missed[s] for s in scales[1:])]
+        level = [whole, *(missed[s] for s in scales[1:])]
         gain = [(b - a) * max(u - v, 0.0) for a, b, u, v in zip(scales, scales[1:], level, level[1:], strict=False)]
         k = int(np.argmax(gain))
         if gain[k] <= LEAST_GAIN * max(best, LEAST_GAIN):
