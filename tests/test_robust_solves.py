@@ -25,7 +25,7 @@ from hexsched.simulator import simulate
 from hexsched.verifier import verify
 from solvers import isolation
 from solvers import solve as solving
-from solvers.bounds import critical_path
+from solvers.bounds.registry import CHEAP
 from solvers.certificate import ContradictionError
 from solvers.formulations import registry
 from solvers.formulations.formulation import Formulation
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(not isolation.AVAILABLE, reason="solves are not 
 FLOWS = tuple(workflow(f"w{k}", 0.0, call("a", 5 + k, 20 + 3 * k), call("b", 9, 15, "a")) for k in range(4))
 INSTANCE = one_pair(*FLOWS, decode_model="fixed", max_batch=2)
 GOOD = simulate(INSTANCE, "hexagent").schedule
-BOUND = 1.01  # of max_ratio; above what the critical path gives and below the optimum
+BOUND = 1.75  # of max_ratio; above what needs no solver, and below what GOOD has
 
 Solve = Callable[[Problem, Objective, Options], Raw]
 
@@ -95,7 +95,8 @@ def test_a_crash_before_anything_is_found_leaves_the_warm_start(monkeypatch: pyt
 
     with_formulation(monkeypatch, formulation)
     result = solve(INSTANCE, "test")
-    assert (result.status, result.bound_source) == ("unknown", critical_path.BOUND.name)
+    assert result.status == "unknown"
+    assert result.bound_source in {bound.name for bound in CHEAP}
     assert result.schedule is not None
     assert "test crashed: it was killed by signal SIGABRT" in result.message
     serial = serial_schedule(INSTANCE, np.random.default_rng(0))
