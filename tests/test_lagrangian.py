@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from hexsched.engine.horizon import horizons
 from hexsched.simulator import simulate
 from solvers.lagrangian import priced_bound
+from solvers.lagrangian.ascent import _integral
 from solvers.lagrangian.kernels import speed_hulls
 from solvers.lagrangian.planner import Planner
 from solvers.lagrangian.relaxation import relax
@@ -182,3 +183,31 @@ def test_late_arrivals_and_no_time():
     assert 1 - 1e-5 <= early.value <= simulate(instance, "hexagent").metrics.max_ratio
     shifted = replace(instance, workflows=tuple(replace(w, arrival=w.arrival + 1000.0) for w in instance.workflows))
     assert priced_bound(shifted, objective("misses(0.5)"), 1.0).value == 2.0
+
+
+@pytest.mark.parametrize("batch", [1, 2, 6])
+def test_a_full_batch_pays_for_just_the_time_it_takes(batch):
+    """At one price for decode alone, equal calls in a full batch use the instance for as long as the batch lasts."""
+    flows = [workflow(f"w{k}", 0.0, call("x", 1, 100)) for k in range(batch)]
+    instance = one_pair(*flows, decode_coeffs=(0.1, 1.0, 0.0), max_batch=batch)
+    x = relax(instance)
+    rate = np.zeros((3, 4))
+    rate[1] = 1.0
+    latest = 10 * simulate(instance, "hexagent").completed
+    planner = Planner(x, 40, 4, 1)
+    cost, _ = planner.plan(planner.prices(rate, float(latest.max()) / 3), latest)  # priced beyond the last deadline
+    together = 100 * (0.1 + batch)
+    assert together * 0.9 <= cost.sum() <= together * (1 + 1e-9)
+
+
+@given(corner_instances(workflows=(1, 4), calls=(1, 5)))
+def test_horizons_are_those_of_the_engine(instance):
+    assert relax(instance).horizon == pytest.approx(list(horizons(instance).values()), rel=1e-12)
+
+
+@given(st.lists(st.floats(1.0, 6.0), min_size=1, max_size=8), st.lists(st.floats(1.01, 7.0), min_size=1, max_size=8))
+def test_the_integral_of_misses_is_below_the_mean_excess(ratios, scales):
+    missed = {s: float(sum(r > s for r in ratios)) for s in scales}
+    assert _integral(missed) <= sum(r - 1 for r in ratios) + 1e-9
+    fine = {s: float(sum(r > s for r in ratios)) for s in np.linspace(1.001, 6.0, 3000)}
+    assert _integral(fine) == pytest.approx(sum(r - 1 for r in ratios), abs=0.02 * len(ratios))
