@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hexsched.engine.horizon import horizons
 from hexsched.simulator import simulate
-from solvers.lagrangian import priced_bound
+from solvers.lagrangian import ascent, priced_bound
 from solvers.lagrangian.ascent import _integral
 from solvers.lagrangian.kernels import speed_hulls
 from solvers.lagrangian.planner import Planner
@@ -48,7 +48,8 @@ def test_a_schedule_pays_at_least_what_the_programs_say_at_any_prices(instance, 
     rate = rng.exponential(size=(planner.resources, intervals)) * rng.integers(
         0, 2, size=(planner.resources, intervals)
     )
-    cost, _ = planner.plan(planner.prices(rate, width), latest)
+    toll = rng.exponential(size=len(x.join_gap)) * 10.0 ** rng.uniform(-3, 1) * rng.integers(0, 2)
+    cost, _ = planner.plan(planner.prices(rate, width, toll, float(rng.uniform(0.5, 3))), latest)
     assert float(cost.sum()) <= paid(instance, x, run, rate, width) * (1 + 1e-9) + 1e-12
 
 
@@ -138,6 +139,27 @@ def test_what_binds_adds_up():
     found = priced_bound(instance, objective("max_ratio"), 2.0)
     assert sum(found.binding.values()) == pytest.approx(1.0)
     assert max(found.binding, key=found.binding.get) == "prefill X"
+
+
+def test_a_join_waits_for_all_its_parents(monkeypatch):
+    """Siblings that could each be late alone must not be late together with what comes after them."""
+    calls = [call("join0", 10, 2)]
+    for level in range(4):
+        calls += [call(f"s{level}{k}", 40, 5, f"join{level}") for k in range(5)]
+        calls.append(call(f"join{level + 1}", 10, 100, *(f"s{level}{k}" for k in range(5))))
+    flow = workflow("w", 0.0, *calls)
+    instance = one_pair(flow)
+    x = relax(instance)
+    loads = []
+    for firmness in (0.0, 1.0):
+        monkeypatch.setattr(ascent, "FIRMNESS", firmness)
+        market = ascent.Market(x, float(2 * x.horizon[0]), cells=32, intervals=30, workers=1)
+        for _ in range(100):
+            market.improve(1.15 * x.horizon, 0)
+        loads.append(market.mixture.load.max())
+    over = market.mixture.ended[x.join_from] - market.mixture.began[x.join_to]
+    assert over.max() < 3.0
+    assert loads[1] > 1.1 * loads[0]
 
 
 def test_threads_change_nothing(monkeypatch):

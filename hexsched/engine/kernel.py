@@ -35,7 +35,9 @@ def entry(function: F) -> F:
     """A kernel that Python calls. Its machine code is kept on disk for the next process."""
     config: Any = numba.config
     saved = config.CACHE_DIR
-    config.CACHE_DIR = _cache_directory()  # read when caching is switched on, so only our kernels go there
+    config.CACHE_DIR = _cache_directory(
+        Path(function.__code__.co_filename).parent
+    )  # read when caching is switched on, so only our kernels go there
     try:
         return numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
     finally:
@@ -76,15 +78,15 @@ class _Deferred:
 
 
 @cache
-def _cache_directory() -> str:
-    """A directory of its own for every state of the kernels' source.
+def _cache_directory(folder: Path) -> str:
+    """A directory of its own for every state of the kernels' source: the engine's, the policies', and ``folder``'s.
 
     numba looks for changes only in the file of the function it loads, not in what that function calls.
     """
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256(numba.__version__.encode())
-    for folder in ("engine", "policies"):
-        for file in sorted((package / folder).rglob("*.py")):
+    for each in dict.fromkeys((package / "engine", package / "policies", folder.resolve())):
+        for file in sorted(each.rglob("*.py")):
             digest.update(file.read_bytes())
     name = f"kernels-{digest.hexdigest()[:16]}"
     for base in (user_cache_path("hexsched"), Path(tempfile.gettempdir()) / f"hexsched-{os.getuid()}"):

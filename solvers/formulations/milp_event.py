@@ -8,15 +8,18 @@ original. Modes are its other extension.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pulp
 
 from solvers.formulations.formulation import Formulation
-from solvers.milp.assignment import Assignment
+from solvers.milp.assignment import Assignment, in_turn
 from solvers.milp.backends import BACKENDS
 from solvers.milp.drive import MODEL_FORMATS, solve_model
+from solvers.milp.leaving_out import LeavingOut
+from solvers.milp.model import TimedProblem
 from solvers.milp.plan import Plan
 from solvers.milp.value import Value
 from solvers.milp.windows import Windows
@@ -44,7 +47,7 @@ class EventLine:
 
     def __init__(
         self,
-        lp: pulp.LpProblem,
+        lp: TimedProblem,
         name: str,
         chosen: list[list[pulp.LpVariable]],
         seconds: list[list[float]],
@@ -134,14 +137,21 @@ class EventLine:
 class OnOffEvents:
     """The model: the assignment, a line of events for prefills and one for admissions, and what links them."""
 
-    def __init__(self, problem: Problem, objective: Objective, windows: Windows) -> None:
+    exact = True
+
+    def __init__(self, problem: Problem, objective: Objective, windows: Windows, until: float = math.inf) -> None:
         self.problem = problem
-        self.lp = pulp.LpProblem("on_off_events", pulp.LpMinimize)
-        self.assignment = Assignment(self.lp, problem)
+        self.lp = TimedProblem("on_off_events", until)
+        self.leaving_out = LeavingOut(self.lp, windows)
+        kept = self.leaving_out.kept
+        self.kept = [kept[w] for w in problem.workflow]
+        self.assignment = Assignment(self.lp, problem, windows, kept)
+        self.assignment.break_symmetry(self.lp)
+        self.assignment.cut(self.lp, windows)
         prefill = [[float(p) for p in row] for row in problem.prefill]
         modes, hold = self.assignment.modes, self.assignment.hold
         stays = [[float(hold[c][mode.pair]) for mode in row] for c, row in enumerate(modes)]
-        self.prefills = EventLine(self.lp, "s", self.assignment.x, prefill, problem.head, windows.latest_start)
+        self.prefills = EventLine(self.lp, "s", self.assignment.x, prefill, windows.head, windows.latest_start)
         self.admissions = EventLine(
             self.lp, "a", self.assignment.y, stays, windows.earliest_admission, windows.latest_admission
         )
@@ -149,10 +159,11 @@ class OnOffEvents:
         self._precedence()
         self._prefill_one_at_a_time()
         self._decode_capacities()
-        self.value = Value(self.lp, problem, objective, windows, self.completed)
+        self.value = Value(self.lp, problem, objective, windows, self.completed, self.leaving_out)
 
     def load(self, plan: Plan) -> None:
         """Give every variable its value in that plan."""
+        plan = in_turn(self.problem, plan)
         self.assignment.load(plan)
         modes = [
             next(k for k, m in enumerate(row) if m.decode == plan.decode[c] and plan.prefill[c] in m.sources)
@@ -164,12 +175,17 @@ class OnOffEvents:
 
     def plan(self) -> Plan:
         """The plan that the values of the variables say."""
-        return Plan(
+        plan = Plan(
             prefill=self.assignment.prefill(),
             decode=self.assignment.decode(),
             start=np.array([s.varValue for s in self.prefills.start]),
             admitted=np.array([a.varValue for a in self.admissions.start]),
         )
+        return self.leaving_out.completed(plan)
+
+    def learn(self, plan: Plan) -> bool:
+        """Nothing: the model says it all."""
+        return False
 
     def _precedence(self) -> None:
         """Prefill, admission, completion, delay, prefill of the child: each waits for the one before."""
@@ -177,7 +193,7 @@ class OnOffEvents:
         for c, parents in enumerate(self.problem.parents):
             self.lp += admitted[c] >= start[c] + self.assignment.prefill_seconds(c)
             for p in parents:
-                self.lp += start[c] >= self.completed[p] + float(self.problem.delay[c])
+                self.lp += start[c] >= self.completed[p] + self.kept[c] * float(self.problem.delay[c])
 
     def _prefill_one_at_a_time(self) -> None:
         """At every event a prefill instance has at most one call on."""

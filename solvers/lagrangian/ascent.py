@@ -9,19 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from solvers.lagrangian.kernels import Shares, rebalance
+from solvers.lagrangian.mixture import Mixture, improve
 from solvers.lagrangian.planner import Planner
 from solvers.lagrangian.relaxation import Relaxation
 
 Array = np.ndarray[Any, Any]
 
 SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
-MEMORY = 0.9  # of the average of past prices, a pass
-SHARPNESS = (30.0, 1.02, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
+MEMORY = 0.8  # of the average of past prices, a pass
+SHARPNESS = (30.0, 1.05, 300.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
 PASSES_A_CHECK = 6
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
-PATIENCE = 8  # checks without news
+FIRMNESS = 0.03  # of the joins: larger follows them sooner, and unsettles prices more
+PLANS = 12  # remembered of each workflow
+EXCHANGES = 10  # rounds a pass
+FINEST = 512  # cells of a proof
+PATIENCE = 6  # checks without news
 SETTLED = 100  # passes after which prices are as sharp as they get
 FIRST_STEP, LONGEST_STEP, LAST_STEP, FINE_STEP = 0.16, 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
 STEEPNESS = 3.0  # what is paid falls with about this power of the scale
@@ -38,8 +42,8 @@ class Market:
     Parameters
     ----------
     relaxation : Relaxation
-    cells, fine_cells : int
-        Cells of slack while looking for prices, and when they are used for a proof.
+    cells : int
+        Cells of slack while looking for prices, at first; proofs have twice as many.
     intervals : int
         Price intervals between time 0 and ``end``.
     end : float
@@ -54,28 +58,37 @@ class Market:
         end: float,
         *,
         cells: int,
-        fine_cells: int,
         intervals: int,
         workers: int,
         seed: int = 0,
     ) -> None:
         self.relaxation = x = relaxation
         self.coarse = Planner(x, cells, intervals, workers)
-        self.fine = Planner(x, fine_cells, intervals, workers)
+        self.fine = Planner(x, 2 * cells, intervals, workers)
+        self.intervals, self.workers = intervals, workers
         self.width = end / intervals
         count = np.concatenate([x.prefill_count, x.decode_count, x.decode_count]).astype(float)
         self.supply = np.repeat(count[:, None] * self.width, intervals, axis=1)
-        shape = (x.workflows, *self.supply.shape)
-        self.shares = Shares(
-            use=np.zeros(shape),
+        calls, joins = len(x.head), len(x.join_gap)
+        self.mixture = Mixture(
+            plan=np.zeros((x.workflows, PLANS, *self.supply.shape)),
+            weight=np.concatenate([np.ones((x.workflows, 1)), np.zeros((x.workflows, PLANS - 1))], axis=1),
+            made_for=np.concatenate([np.zeros((x.workflows, 1)), np.full((x.workflows, PLANS - 1), np.inf)], axis=1),
+            end=np.zeros((calls, PLANS), np.int64),
+            start=np.zeros((calls, PLANS), np.int64),
+            ended=np.zeros(calls),
+            began=np.zeros(calls),
+            push=np.zeros(joins),
             load=np.zeros(self.supply.shape),
             supply=self.supply,
-            kept=np.zeros(x.workflows),
+            dropped=np.zeros(1),
             fresh=np.zeros((1, *self.supply.shape)),
+            cost=np.zeros(PLANS),
         )
         self.rate = np.zeros(self.supply.shape)
+        self.toll = np.zeros(joins)
         self.passes = 0
-        self._prices = self.coarse.prices(self.rate, self.width)
+        self._prices = self.coarse.prices(self.rate, self.width, np.zeros_like(self.toll))
         self._scratch = self.coarse.scratch()
         self._released = np.zeros(len(x.head), np.int64)
         self._random = np.random.default_rng(seed)
@@ -90,28 +103,52 @@ class Market:
         spare : int
             How many workflows may be dropped.
         """
-        shares = self.shares
-        largest = float(shares.load.max())
+        mixture = self.mixture
+        largest = float(mixture.load.max())
         first, growth, last = SHARPNESS
         sharpness = min(first * growth ** min(self.passes, SETTLED), last) / largest if largest > 0 else 1.0
         limit, cell = self.coarse.windows(latest)
         order = self._random.permutation(self.relaxation.workflows)
-        rebalance(
-            self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, float(spare),
-            self.passes == 0, sharpness, shares, self._released,
+        improve(
+            self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, latest,
+            float(spare), self.passes == 0, sharpness, self._firmness(), EXCHANGES, mixture, self._released,
         )  # fmt: skip
-        shares.load[:] = shares.use.sum(axis=0) / self.supply  # without the rounding of many small changes
+        # without the rounding of many small changes
+        mixture.load[:] = np.einsum("wp,wprt->rt", mixture.weight, mixture.plan) / self.supply
+        mixture.dropped[0] = mixture.weight[:, 0].sum()
         self.passes += 1
         keep = MEMORY if self.passes > 2 else 0.0
         self.rate = keep * self.rate + (1 - keep) * self._prices.rate
+        self.toll = keep * self.toll + (1 - keep) * self._prices.toll
+
+    def _firmness(self) -> Array:
+        """(W,): the price of a cell at which joins that are a cell over pay as much as a call does in all."""
+        x = self.relaxation
+        return FIRMNESS / (x.workflows * np.diff(x.first_call) * self.coarse.cells**2)
+
+    def refine(self) -> bool:
+        """Go on with cells half as long; False when they are as short as they get."""
+        if self.fine.cells >= FINEST:
+            return False
+        self.coarse = self.fine
+        self.fine = Planner(self.relaxation, 2 * self.coarse.cells, self.intervals, self.workers)
+        mixture = self.mixture
+        for cells in (mixture.end, mixture.start, mixture.ended, mixture.began):
+            cells *= 2
+        mixture.push[:] /= 2
+        self.toll = self.toll / 2
+        self._prices = self.coarse.prices(self.rate, self.width, self.toll.copy())
+        self._scratch = self.coarse.scratch()
+        return True
 
     def costs(self, latest: Array) -> Array:
         """(W,) cheapest schedules at the present prices, as shares of what all supply costs; inf: not in time."""
         supplied = float((self.rate * self.supply).sum())
         if supplied <= 0:
             return np.zeros(self.relaxation.workflows)
-        cost, _ = self.fine.plan(self.fine.prices(self.rate, self.width), latest)
-        return np.asarray(cost / supplied)
+        stretch = self.fine.cells / self.coarse.cells
+        cost, _ = self.fine.plan(self.fine.prices(self.rate, self.width, self.toll, stretch), latest)
+        return np.asarray(np.maximum(cost, 0.0) / supplied)
 
 
 def tail_bound(
@@ -124,24 +161,28 @@ def tail_bound(
     schedule has, ``stop`` a time of the monotonic clock.
     """
     x = market.relaxation
-    best, best_rate, excess = start, market.rate, math.inf
+    best, best_rate, best_toll, excess = start, market.rate, market.toll, math.inf
 
     def latest(scale: float) -> Array:
         return np.asarray(x.arrival + scale * x.horizon)
 
     def price_of(scale: float) -> float:
         """What the cheapest ``needed`` workflows pay, over what all supply is worth; above 1 it refutes the scale."""
-        nonlocal best, best_rate, excess
+        nonlocal best, best_rate, best_toll, excess
         paid = float(np.partition(market.costs(latest(scale)), needed - 1)[:needed].sum())
         if paid > 1 + SAFETY:
-            best, best_rate, excess = scale, market.rate, paid
+            best, best_rate, best_toll, excess = scale, market.rate, market.toll, paid
             if on_bound is not None:
                 on_bound(best)
         return paid
 
     step, idle, checks = FIRST_STEP, 0, 0
     reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
-    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE) and idle < PATIENCE:
+    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
+        if idle == PATIENCE:
+            if not market.refine():
+                break
+            idle, checks, best_toll = 0, 0, best_toll / 2
         scale = min(best * (1 + step), ceiling)
         for _ in range(PASSES_A_CHECK):
             market.improve(latest(scale), x.workflows - needed)
@@ -153,7 +194,7 @@ def tail_bound(
         if checks == CHECKS_A_STEP:
             step, checks = max(min((1 + step) * (1 + _step_to(paid, 0.0)) - 1, step / 2), LAST_STEP), 0
     # the most that the best prices prove
-    market.rate = best_rate
+    market.rate, market.toll = best_rate, best_toll
     beyond = ceiling
     while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
         scale = best * (1 + _step_to(excess, LONGEST_STEP)) if math.isfinite(excess) else best * (1 + LAST_STEP)
@@ -185,7 +226,8 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
             on_bound(best)
         return True
 
-    while time.monotonic() < stop and best < x.workflows and idle < PATIENCE:
+    while time.monotonic() < stop and best < x.workflows and (idle < PATIENCE or market.refine()):
+        idle = 0 if idle == PATIENCE else idle
         for _ in range(PASSES_A_CHECK):
             market.improve(latest, best)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1

@@ -18,7 +18,7 @@ from solvers.objective import Objective
 Array = np.ndarray[Any, Any]
 
 INTERVALS = 30  # of prices; more follow the load closer, fewer are steadier and found sooner
-CELLS, FINE_CELLS = 64, 128  # of slack: while looking for prices, and for the proof
+CELLS = 64  # of slack, at first
 ANY_POLICY = "hexagent"
 
 
@@ -56,7 +56,9 @@ def priced_bound(
 
     Give every second of every type of machine a price. A schedule that keeps to the capacities pays no more for what it
     uses than all supply is worth. Freed from capacities, workflows do not meet, and the cheapest schedule of each, with
-    its precedences (a forest of them), delays, places and speeds, is a dynamic program (``kernels``). For *any* prices:
+    its precedences (a forest of them), delays, places and speeds, is a dynamic program (``kernels``). Where a call has
+    more parents than the one in the forest, that it starts no earlier than these end has a price too: a toll on every
+    second by which it does. No schedule pays tolls, on balance. For *any* prices and tolls:
 
     - tails: when the cheapest ``needed`` workflows that are in time for scale s cost more than the supply, no schedule
       has so many workflows in time. ``req(q)`` needs all but floor((1 - q) W) of them, whichever those are;
@@ -66,8 +68,8 @@ def priced_bound(
     It is never below the critical path's bound.
 
     What a call uses of a decode instance is the reciprocal of the largest batch at which it could be as fast as it is
-    (``relaxation.relax``). Prices are looked for by block-coordinate descent on a smooth version of the primal
-    (``ascent``); that search proves nothing, and needs to be neither exact nor finished.
+    (``relaxation.relax``). Prices are looked for by pairwise Frank-Wolfe steps on a smooth version of the primal
+    (``mixture``, ``ascent``); that search proves nothing, and needs to be neither exact nor finished.
 
     Parameters
     ----------
@@ -130,7 +132,7 @@ def priced_bound(
 
 
 def _market(x: Relaxation, end: float, workers: int, seed: int) -> Market:
-    return Market(x, end, cells=CELLS, fine_cells=FINE_CELLS, intervals=INTERVALS, workers=workers, seed=seed)
+    return Market(x, end, cells=CELLS, intervals=INTERVALS, workers=workers, seed=seed)
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:

@@ -38,6 +38,10 @@ class Tables(NamedTuple):
     first_chunk: Array
     chunk_alone: Array
     chunk_slowest: Array
+    first_join: Array
+    join_from: Array
+    join_to: Array
+    join_gap: Array
     hull_first: Array
     hull_extra: Array
     hull_cost: Array
@@ -55,11 +59,17 @@ class Prices(NamedTuple):
     paid : (K + 2 L, T + 1) float array
         Price of one instance from time 0 to the end of each interval.
     width : float
+    toll : (J,) float array
+        Multiplier of each join, for a cell of slack.
+    stretch : float
+        Cells for which ``toll`` is paid once.
     """
 
     rate: Array
     paid: Array
     width: float
+    toll: Array
+    stretch: float
 
 
 class Scratch(NamedTuple):
@@ -78,33 +88,13 @@ class Scratch(NamedTuple):
     reach: Array  # (L, calls): enter_last of each call
     last: Array  # (calls,): last cell of completion
     speed: Array  # (cells + 1,)
-
-
-class Shares(NamedTuple):
-    """A fractional schedule: every workflow a mixture of schedules of its own.
-
-    Attributes
-    ----------
-    use : (W, K + 2 L, T) float array
-        Seconds of instances that each workflow uses.
-    load, supply : (K + 2 L, T) float arrays
-        Sum of ``use`` as a share of ``supply``.
-    kept : (W,) float array
-        Share of each workflow that is not dropped.
-    fresh : (1, K + 2 L, T) float array
-        Scratch.
-    """
-
-    use: Array
-    load: Array
-    supply: Array
-    kept: Array
-    fresh: Array
+    pay: Array  # (calls,): tolls paid for each cell of slack at completion
+    gain: Array  # (calls,): tolls received for each at the start of prefill
+    ended: Array  # (calls,): cell of completion in the cheapest schedule
+    began: Array  # (calls,): cell of the start of prefill
 
 
 ROUNDING = 1e-9  # of a cell: a limit this close above a cell is that cell
-
-HALVINGS = 8  # in looking for the best step
 
 
 @kernel
@@ -290,7 +280,7 @@ def plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last
     base = tables.first_call[w]
     scratch.last[row] = last_cell
     for a in range(cells):
-        after = 0.0 if a <= last_cell else math.inf
+        after = scratch.pay[row] * a if a <= last_cell else math.inf
         for k in range(tables.first_child[c], tables.first_child[c + 1]):
             after += scratch.value[tables.child[k] - base, a]
         scratch.after[0, a] = after
@@ -326,6 +316,7 @@ def plan_call(tables, prices, scratch, fixed, w, c, chunk_row, cell, cells, last
                     continue
                 if paid == math.inf:
                     paid = cell_price(prices, k, tables.head[c] + a * cell, tables.prefill[c, k], cell)
+                    paid -= scratch.gain[row] * a
                 if paid + then < best:
                     best, on, to, at = paid + then, k, x, a
         scratch.value[row, a] = best
@@ -377,11 +368,10 @@ def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, relea
         place = c - base
         a = released[c]
         k, x, a = scratch.prefill_on[place, a], scratch.decode_on[place, a], scratch.start[place, a]
+        scratch.began[place] = a
         begin = tables.head[c] + a * cell
         add_use(prices, use, row, k, begin, begin + tables.prefill[c, k], 1.0)
-        a = scratch.enter_at[
-            x, place, min(a + math.floor(tables.detour[c, k, x] / cell + 0.5), scratch.reach[x, place])
-        ]
+        a = scratch.enter_at[x, place, min(a + math.floor(tables.detour[c, k, x] / cell), scratch.reach[x, place])]
         begin = tables.head[c] + tables.before[c, x]
         if fixed:
             admitted = begin + a * cell - tables.transfer[c, x]
@@ -398,9 +388,31 @@ def trace(tables, prices, scratch, fixed, w, limit, cell, cells, use, row, relea
                 add_use_at_least(prices, use, row, kinds + x, since, until, seconds)
                 add_use(prices, use, row, kinds + others + x, begin + a * cell, end + b * cell, tables.kv_share[c, x])
                 begin, a = end, b
-        a = min(a + math.floor(tables.late[c, x] / cell + 0.5), scratch.last[place])
+        a = min(a + math.floor(tables.late[c, x] / cell), scratch.last[place])
+        scratch.ended[place] = a
         for y in range(tables.first_child[c], tables.first_child[c + 1]):
             released[tables.child[y]] = a
+
+
+@kernel
+def spread_tolls(tables, prices, scratch, w, cell):
+    """What each call of w pays for a cell of slack at its completion, and gets for one at the start of its prefill.
+
+    Of a join the parent pays for its slack beyond the gap what the child gets for its own, which is no less in any
+    schedule: a linear function of slacks, so that rounding leaves it as it is on average, and completing in an earlier
+    cell never costs more. Returns what is paid whatever the slacks are.
+    """
+    base = tables.first_call[w]
+    for row in range(tables.first_call[w + 1] - base):
+        scratch.pay[row] = 0.0
+        scratch.gain[row] = 0.0
+    always = 0.0
+    for j in range(tables.first_join[w], tables.first_join[w + 1]):
+        toll = prices.toll[j] / prices.stretch
+        scratch.pay[tables.join_from[j] - base] += toll
+        scratch.gain[tables.join_to[j] - base] += toll
+        always -= toll * tables.join_gap[j] / cell
+    return always
 
 
 @kernel
@@ -416,6 +428,7 @@ def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, use, row, rele
             return math.inf
         cells = max(cells, math.ceil(limit[c] / cell - ROUNDING) + 1)
     cells = min(cells, scratch.value.shape[1])
+    always = spread_tolls(tables, prices, scratch, w, cell)
     first_chunk = tables.first_chunk[base]
     for c in range(end - 1, base - 1, -1):
         last_cell = min(math.ceil(limit[c] / cell - ROUNDING), cells - 1)
@@ -426,7 +439,7 @@ def plan_workflow(tables, prices, scratch, fixed, w, limit, cell, use, row, rele
     for c in range(base, end):
         for y in range(tables.first_child[c], tables.first_child[c + 1]):
             released[tables.child[y]] = 0
-    total = 0.0
+    total = always
     for c in range(base, end):
         if released[c] < 0:
             total += scratch.value[c - base, 0]
@@ -454,111 +467,6 @@ def plan_workflows(tables, prices, scratch, fixed, first, stop, limit, cell, cos
     """
     for w in range(first, stop):
         cost[w] = plan_workflow(tables, prices, scratch, fixed, w, limit, cell[w], use, w, released)
-
-
-@kernel
-def set_prices(prices, load, supply, spare, dropped, sharpness):
-    """Prices proportional to exp(sharpness load); that of dropping a workflow is returned.
-
-    All supply, and all of what may be dropped, is worth 1 together.
-    """
-    highest = dropped / spare if spare > 0.0 else -math.inf
-    for r in range(load.shape[0]):
-        for k in range(load.shape[1]):
-            highest = max(highest, load[r, k])
-    drop_price = math.exp(sharpness * (dropped / spare - highest)) if spare > 0.0 else 0.0
-    total = drop_price
-    for r in range(load.shape[0]):
-        for k in range(load.shape[1]):
-            prices.rate[r, k] = math.exp(sharpness * (load[r, k] - highest))
-            total += prices.rate[r, k]
-    for r in range(load.shape[0]):
-        paid = 0.0
-        for k in range(load.shape[1]):
-            prices.rate[r, k] /= total * supply[r, k]
-            prices.paid[r, k] = paid
-            paid += prices.rate[r, k] * prices.width
-        prices.paid[r, load.shape[1]] = paid
-    return drop_price / (total * spare) if spare > 0.0 else math.inf
-
-
-@kernel
-def best_step(state, w, keep, spare, dropped, sharpness):
-    """Where on the way from ``use[w]`` to ``keep fresh[0]`` the potential log sum exp(sharpness load) is least, 0 to 1.
-
-    What is dropped is a load too.
-    """
-    use, fresh, load, supply = state.use, state.fresh, state.load, state.supply
-    drop_change = (state.kept[w] - keep) / spare if spare > 0.0 else 0.0
-    low, high = 0.0, 1.0
-    step = 1.0
-    for _ in range(HALVINGS):
-        highest = dropped / spare + step * drop_change if spare > 0.0 else -math.inf
-        for r in range(load.shape[0]):
-            for k in range(load.shape[1]):
-                change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
-                highest = max(highest, load[r, k] + step * change)
-        slope = 0.0
-        if spare > 0.0:
-            slope = drop_change * math.exp(sharpness * (dropped / spare + step * drop_change - highest))
-        for r in range(load.shape[0]):
-            for k in range(load.shape[1]):
-                change = (keep * fresh[0, r, k] - use[w, r, k]) / supply[r, k]
-                if change != 0.0:
-                    slope += change * math.exp(sharpness * (load[r, k] + step * change - highest))
-        if slope > 0.0:
-            high = step
-        else:
-            low = step
-        if low == 1.0:
-            return 1.0
-        step = (low + high) / 2.0
-    return step
-
-
-@entry
-def rebalance(tables, prices, scratch, fixed, order, limit, cell, spare, first, sharpness, state, released):
-    """Let one workflow after another move some of its work to where it is cheap; prices follow at once.
-
-    Block-coordinate Frank-Wolfe on the soft maximum of all loads (Lacoste-Julien et al., 2013). The number of workflows
-    that are dropped is a load as well, over ``spare``.
-
-    Parameters
-    ----------
-    order : (W,) int array
-        Who moves when.
-    spare : float
-        How many workflows may be dropped.
-    first : bool
-        Whether nothing is used yet, so that everybody moves all the way.
-    sharpness : float
-        Of the soft maximum.
-    state : Shares
-        Changed.
-    """
-    use, fresh, load, supply = state.use, state.fresh, state.load, state.supply
-    dropped = 0.0
-    if not first:
-        for w in range(order.shape[0]):
-            dropped += 1.0 - state.kept[w]
-    for position in range(order.shape[0]):
-        w = order[position]
-        drop_price = set_prices(prices, load, supply, spare, dropped, sharpness)
-        cost = plan_workflow(tables, prices, scratch, fixed, w, limit, cell[w], fresh, 0, released)
-        keep = 1.0 if cost < math.inf and cost <= drop_price else 0.0
-        if first:
-            step = 1.0
-            dropped += 1.0 - keep
-        else:
-            step = best_step(state, w, keep, spare, dropped, sharpness)
-            dropped += step * (state.kept[w] - keep)
-        state.kept[w] += step * (keep - state.kept[w])
-        for r in range(load.shape[0]):
-            for k in range(load.shape[1]):
-                change = step * (keep * fresh[0, r, k] - use[w, r, k])
-                if change != 0.0:
-                    use[w, r, k] += change
-                    load[r, k] += change / supply[r, k]
 
 
 @entry

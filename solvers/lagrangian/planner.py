@@ -46,9 +46,14 @@ class Planner:
         self._blocks = np.unique(np.concatenate([[0], cuts, [x.workflows]]))
         self._free = [self.scratch() for _ in range(workers)]
 
+    @property
+    def wide(self) -> int:
+        """Most cells of a call."""
+        return WIDEST * self.cells + 3
+
     def scratch(self) -> Scratch:
         """Room for the dynamic program of one workflow."""
-        x, wide = self.relaxation, WIDEST * self.cells + 3
+        x, wide = self.relaxation, self.wide
         calls = int(np.diff(x.first_call).max())
         kinds = len(x.decode_count)
         return Scratch(
@@ -65,12 +70,20 @@ class Planner:
             reach=np.zeros((kinds, calls), np.int64),
             last=np.zeros(calls, np.int64),
             speed=np.zeros(wide + 1),
+            pay=np.zeros(calls),
+            gain=np.zeros(calls),
+            ended=np.zeros(calls, np.int64),
+            began=np.zeros(calls, np.int64),
         )
 
-    def prices(self, rate: Array, width: float) -> Prices:
-        """Prices from the rates, (K + 2 L, T), of intervals of ``width`` seconds."""
+    def prices(self, rate: Array, width: float, toll: Array | None = None, stretch: float = 1.0) -> Prices:
+        """Prices from the rates, (K + 2 L, T), of intervals of ``width`` seconds, and the tolls of joins, (J,).
+
+        A toll is that of ``stretch`` cells of slack.
+        """
+        toll = np.zeros(len(self.relaxation.join_gap)) if toll is None else toll
         paid = np.concatenate([np.zeros((len(rate), 1)), np.cumsum(rate * width, axis=1)], axis=1)
-        return Prices(np.ascontiguousarray(rate), paid, float(width))
+        return Prices(np.ascontiguousarray(rate), paid, float(width), toll, stretch)
 
     def windows(self, latest: Array) -> tuple[Array, Array]:
         """Largest slack of each call, (N,), and the length of a cell of each workflow, (W,)."""

@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 # Decodes are cut into chunks, each with a speed and a price of its own: the more the closer, and the slower.
 CHUNKS = 8000  # in all, about
 CHUNK_TOKENS = (8, 96)
-MOST_CHUNKS = 8  # of a call
+MOST_CHUNKS = 4  # of a call
 ALIKE = 1e-12  # relative: speeds closer than this are one
 
 
@@ -78,6 +78,11 @@ class Relaxation:
     first_chunk : (N + 1,) int array
     chunk_alone, chunk_slowest : (Q, L) float arrays
         Seconds of each chunk with nothing else in the batch, and how much longer it can take at most.
+    first_join : (W + 1,) int array
+    join_from, join_to : (J,) int arrays
+        Parents that the forest leaves out, and their children.
+    join_gap : (J,) float array
+        Seconds by which the earliest end of the parent is before that of the parent that is kept.
     hulls : Hulls
     """
 
@@ -105,6 +110,10 @@ class Relaxation:
     first_chunk: Array
     chunk_alone: Array
     chunk_slowest: Array
+    first_join: Array
+    join_from: Array
+    join_to: Array
+    join_gap: Array
     hulls: Hulls
 
     @property
@@ -158,7 +167,8 @@ def relax(instance: Instance) -> Relaxation:
         detour = np.where(np.isfinite(way), way - before[:, None, :], np.inf)
     whole = before + alone
     best = whole.min(axis=1)
-    head, tail, first_child, child, horizon = _forest(flows, first_call, delay, best)
+    head, tail, first_child, child, horizon, joins = _forest(flows, first_call, delay, best)
+    first_join = np.searchsorted(joins[1], first_call)
     chunks = _chunks(m) if not fixed else np.ones(len(calls), np.int64)
     first_chunk = np.concatenate([[0], np.cumsum(chunks)])
     if fixed:
@@ -191,6 +201,10 @@ def relax(instance: Instance) -> Relaxation:
         first_chunk=first_chunk,
         chunk_alone=chunk_alone,
         chunk_slowest=slowest,
+        first_join=first_join,
+        join_from=joins[0],
+        join_to=joins[1],
+        join_gap=head[joins[1]] - delay[joins[1]] - head[joins[0]] - best[joins[0]],
         hulls=hulls,
     )
 
@@ -213,22 +227,29 @@ def _types(instance: Instance) -> tuple[list[Any], Array, list[DecodeInstance], 
     )
 
 
-def _forest(flows: list[Any], first_call: Array, delay: Array, best: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """Heads and tails over the whole DAG; the forest of each call under its latest parent; H_w."""
+def _forest(
+    flows: list[Any], first_call: Array, delay: Array, best: Array
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Heads and tails over the whole DAG; the forest of each call under its latest parent; H_w; the other parents."""
     calls = len(delay)
     head, tail = np.zeros(calls), np.zeros(calls)
     under: list[list[int]] = [[] for _ in range(calls)]
     horizon = np.zeros(len(flows))
+    joins: list[tuple[int, int]] = []
     for w, (arrival, flow, order) in enumerate(flows):
         base = int(first_call[w])
         place = {flow[k].call_id: base + rank for rank, k in enumerate(order)}
         parents = [[place[name] for name in flow[k].parents] for k in order]
+        above: dict[int, set[int]] = {base + rank: set() for rank in range(len(order))}
         for rank, own in enumerate(parents):
             c = base + rank
             latest = max(own, key=lambda p: head[p] + best[p], default=None)
             head[c] = (arrival if latest is None else head[latest] + best[latest]) + delay[c]
-            if latest is not None:
-                under[latest].append(c)
+            if latest is None:
+                continue
+            under[latest].append(c)
+            above[c] = above[latest].union(*(above[p] for p in own), own)
+            joins += [(p, c) for p in sorted(own) if p != latest and not any(p in above[q] for q in own)]
         for rank in range(len(order) - 1, -1, -1):
             c = base + rank
             for x in parents[rank]:
@@ -237,7 +258,7 @@ def _forest(flows: list[Any], first_call: Array, delay: Array, best: Array) -> t
         horizon[w] = ends.max() - arrival
     first_child = np.concatenate([[0], np.cumsum([len(x) for x in under])])
     child = np.array([x for own in under for x in own], dtype=np.int64)
-    return head, tail, first_child, child, horizon
+    return head, tail, first_child, child, horizon, np.array(joins, dtype=np.int64).reshape(-1, 2).T.copy()
 
 
 def _chunks(m: Array) -> Array:

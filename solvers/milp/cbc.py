@@ -52,7 +52,9 @@ def read_log(text: str) -> Answer:
     bound = _number(text, r"^Lower bound:\s+(\S+)")
     if said.startswith("Optimal solution found"):
         return Answer("optimal", value, root)
-    if "infeasible" in said.lower() or "proven infeasible" in text:
+    # what it sees before it starts to branch has no "Result" line
+    at_once = re.search(r"^Problem is infeasible", text, re.MULTILINE)
+    if "infeasible" in said.lower() or "proven infeasible" in text or at_once:
         return Answer("infeasible", message="CBC finds no solution")
     if said.startswith("Stopped"):
         return Answer("unknown" if value is None else "feasible", bound, root)

@@ -97,7 +97,7 @@ class _Run:
             lp.solverModel.setSolution(solution)
 
     def _interrupt(self, event: Any) -> None:
-        event.data_in.user_interrupt = self.stop
+        event.data_in.user_interrupt = self.stop or time.monotonic() > self.until
 
     def _progress(self, event: Any) -> None:
         incumbent, bound = finite(event.data_out.mip_primal_bound), finite(event.data_out.mip_dual_bound)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pulp
 
+from solvers.milp.leaving_out import LeavingOut
 from solvers.milp.windows import Windows
 from solvers.objective import SLACK, Objective
 from solvers.problem import Problem
@@ -25,12 +26,29 @@ class Value:
     lp : pulp.LpProblem
     completion : sequence of N linear expressions
         C_c of each call, seconds.
+    leaving_out : LeavingOut
+        In windows of a target, whatever keeps the windows meets it: nothing is minimised but, for ``misses``, the
+        number of those left out.
     """
 
     def __init__(
-        self, lp: pulp.LpProblem, problem: Problem, objective: Objective, windows: Windows, completion: Sequence[Any]
+        self,
+        lp: pulp.LpProblem,
+        problem: Problem,
+        objective: Objective,
+        windows: Windows,
+        completion: Sequence[Any],
+        leaving_out: LeavingOut,
     ) -> None:
         self.problem, self.objective = problem, objective
+        for c in range(problem.calls):
+            lp += completion[c] <= float(windows.due[c])
+        self.latency: list[pulp.LpVariable] = []
+        self.largest: pulp.LpVariable | None = None
+        self.drop: list[pulp.LpVariable] = []
+        if windows.spare is not None:
+            lp.setObjective(pulp.lpSum(leaving_out.out if objective.kind == "misses" else []))
+            return
         W = problem.workflows
         self.latency = [
             lp.add_variable(f"L_{w}", float(problem.horizon[w]) * (1 - SLACK), float(self._latest(windows)[w]))
@@ -40,8 +58,6 @@ class Value:
             if not problem.children[c]:
                 w = problem.workflow[c]
                 lp += self.latency[w] >= completion[c] - float(problem.arrival[w])
-        self.largest: pulp.LpVariable | None = None
-        self.drop: list[pulp.LpVariable] = []
         if objective.is_tail:
             self._largest_ratio(lp, windows)
         elif objective.kind == "misses":

@@ -1,4 +1,4 @@
-"""When things can happen at all: time windows of calls that keep at least one optimal schedule."""
+"""When and where things can happen at all: time windows and modes of calls that keep at least one optimal schedule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from solvers.milp.plan import hold_seconds
-from solvers.objective import Objective
+from solvers.objective import SLACK, Objective
 from solvers.problem import Problem
 
 Array = np.ndarray[Any, Any]
@@ -26,34 +26,89 @@ class Windows:
     problem : Problem
     deadline : (W,) float array
         By when each workflow completes, seconds.
+    spare : int or None
+        The windows are those of a target that all but so many workflows meet; the others can be left out, since they
+        may as well run after everything else. None where every call is to be scheduled.
     """
 
     problem: Problem
     deadline: Array
+    spare: int | None = None
+
+    @cached_property
+    def allowed(self) -> Array:
+        """(N, I, J) bool: pairs of instances on which a call can complete in time, if nothing else is in its way."""
+        return self._tight[0]
+
+    @cached_property
+    def head(self) -> Array:
+        """(N,) seconds: the earliest release of each call."""
+        return self._tight[1]
 
     @cached_property
     def due(self) -> Array:
         """(N,) seconds: the latest completion of each call."""
-        latest: Array = self.deadline[self.problem.workflow] - self.problem.tail
-        return latest
+        return self._tight[2]
+
+    @cached_property
+    def hold(self) -> Array:
+        """(N, I, J) seconds from admission to completion; inf where the pair is not allowed."""
+        held: Array = np.where(self.allowed, hold_seconds(self.problem), np.inf)
+        return held
 
     @cached_property
     def latest_start(self) -> Array:
         """(N,) seconds: the latest start of each prefill."""
-        latest: Array = self.due - self.problem.best
+        latest: Array = self.latest_start_on.max(axis=1)
         return latest
+
+    @cached_property
+    def latest_start_on(self) -> Array:
+        """(N, I) seconds: the same on each prefill instance; -inf where it is not allowed."""
+        latest: Array = self.due[:, None] - self.problem.prefill - self.hold.min(axis=2)
+        return latest
+
+    @cached_property
+    def latest_prefilled(self) -> Array:
+        """(N,) seconds: the latest end of each prefill."""
+        return self.latest_admission
 
     @cached_property
     def earliest_admission(self) -> Array:
         """(N,) seconds."""
-        earliest: Array = self.problem.head + self.problem.prefill.min(axis=1)
+        usable = np.where(self.allowed.any(axis=2), self.problem.prefill, np.inf)
+        earliest: Array = self.head + usable.min(axis=1)
         return earliest
 
     @cached_property
     def latest_admission(self) -> Array:
         """(N,) seconds."""
-        latest: Array = self.due - hold_seconds(self.problem).min(axis=(1, 2))
+        latest: Array = self.due - self.hold.min(axis=(1, 2))
         return latest
+
+    @cached_property
+    def _tight(self) -> tuple[Array, Array, Array]:
+        """Modes, heads and due dates, each drawn from the others until nothing changes."""
+        problem = self.problem
+        hold = hold_seconds(problem)
+        whole = problem.prefill[:, :, None] + hold
+        allowed = np.isfinite(hold)
+        head, tail = problem.head.copy(), problem.tail.copy()
+        while True:
+            best = np.where(allowed, whole, np.inf).min(axis=(1, 2))
+            for c in problem.topological:
+                before = [head[p] + best[p] for p in problem.parents[c]]
+                head[c] = max(before, default=problem.arrival[problem.workflow[c]]) + problem.delay[c]
+            for c in problem.topological[::-1]:
+                tail[c] = max((problem.delay[x] + best[x] + tail[x] for x in problem.children[c]), default=0.0)
+            due = self.deadline[problem.workflow] - tail
+            kept = allowed & (head[:, None, None] + whole <= due[:, None, None])
+            # a call without any mode makes the model infeasible by its due date; here it keeps what it had
+            hopeless = ~kept.any(axis=(1, 2))
+            kept[hopeless] = allowed[hopeless]
+            if np.array_equal(kept, allowed):
+                return allowed, head, due
+            allowed = kept
 
 
 def windows(problem: Problem, objective: Objective, value: float) -> Windows:
@@ -75,6 +130,12 @@ def windows(problem: Problem, objective: Objective, value: float) -> Windows:
         if dropped:
             deadline = np.full(W, _drop_horizon(problem, deadline, dropped))
     return Windows(problem=problem, deadline=np.minimum(deadline, latest) * (1 + ROOM))
+
+
+def target_windows(problem: Problem, scale: float, spare: int) -> Windows:
+    """Windows of the schedules in which all but ``spare`` workflows have a ratio of at most ``scale`` >= 1."""
+    deadline = problem.arrival + problem.horizon * scale * (1 + SLACK)
+    return Windows(problem=problem, deadline=deadline * (1 + ROOM), spare=spare)
 
 
 def _chain_horizon(problem: Problem) -> float:

@@ -42,6 +42,10 @@ class Evaluator:
         a_w and H_w in seconds, in the engine's order.
     workflow : (N,) int array
         Workflow of each call, likewise.
+    max_batch : (J,) int array
+        Of each decode instance.
+    token_seconds : (float, float)
+        Of the fastest instance alone, and of the slowest with a full batch, but for the KV cache; equal in ``fixed``.
     tail : (N,) float array
         Standalone seconds from the start of a call to the end of its workflow.
     prefill_work, decode_work : (N,) float arrays
@@ -79,6 +83,12 @@ class Evaluator:
             np.minimum(board.prefills.kind, LAST_BIT),
             np.minimum(board.decodes.kind, LAST_BIT),
         )
+        self.max_batch = board.decodes.max_batch.copy()
+        self.token_seconds = 1.0, 1.0
+        if instance.decode_model == "fluid":
+            curves, last = board.batch_seconds, np.minimum(self.max_batch, board.batch_seconds.shape[1] - 1)
+            slowest = float(curves[np.arange(len(last)), last].max())
+            self.token_seconds = max(float(curves[:, 1].min()), 1e-3 * slowest), slowest
         self.kind_of_prefill, self.kind_of_decode = prefill_kinds.copy(), decode_kinds.copy()
         self.prefill_kind = {m.id: int(kind) for m, kind in zip(instance.prefill, prefill_kinds, strict=True)}
         self.decode_kind = {m.id: int(kind) for m, kind in zip(instance.decode, decode_kinds, strict=True)}
@@ -90,12 +100,18 @@ class Evaluator:
         best = np.zeros(calls)
         best_of_each(board, workload.n, workload.h, workload.m, best)
         self.tail = self._tails(best)
+        self._ideal_end = self.horizon[self.workflow] - (self.tail - best)
         self.prefill_work, self.decode_work = self._work()
         self.end = float(self.arrival.max()) + float(self.horizon.sum())  # dropped workflows start no earlier
         self.runs = 0
 
-    def __call__(self, plan: Plan, limit: float = math.inf, late_allowed: int = 0) -> Array | None:
-        """L_w / H_w of every workflow, (W,); None once more than ``late_allowed`` of them are over ``limit``."""
+    def __call__(
+        self, plan: Plan, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
+    ) -> Array | None:
+        """L_w / H_w of every workflow, (W,); None once more than ``late_allowed`` of them are over ``limit``.
+
+        With ``kept_only`` a run ends before the workflows that are dropped, and they have an infinite ratio.
+        """
         self.runs += 1
         self._reset()
         if limit != self._due_at:
@@ -106,15 +122,35 @@ class Evaluator:
         rows.first = plan.key
         rows.then = plan.key + plan.later
         rows.prefills, rows.decodes = plan.prefills, plan.decodes
+        rows.due = self.arrival[self.workflow] + plan.pace * self._ideal_end
+        decodes = self._state.board.decodes
+        np.minimum(decodes.max_batch, plan.caps, out=decodes.max_batch)
         delay = self._state.calls.delay
         delay += plan.wait
+        of_interest = len(rows)
         if plan.dropped.any():
-            held = self._root & plan.dropped[self.workflow]
+            of_dropped = plan.dropped[self.workflow]
+            held = self._root & of_dropped
             delay[held] += self.end - self.arrival[self.workflow[held]]
+            if kept_only:
+                of_interest -= int(np.count_nonzero(of_dropped))
         ran = run_plan(
-            self._state, self._settings, rows, plan.crowding, self._due, self._by_due, self._calls_from, late_allowed
-        )
-        return (self._completed() - self.arrival) / self.horizon if ran else None
+            self._state, self._settings, rows, plan.crowding, self._due, self._by_due, self._calls_from, late_allowed,
+            of_interest,
+        )  # fmt: skip
+        if not ran:
+            return None
+        ratio = (self._completed() - self.arrival) / self.horizon
+        return np.where(plan.dropped, math.inf, ratio) if kept_only else ratio
+
+    def caps_at(self, seconds: float) -> Array:
+        """The largest batch of each decode instance in which a token takes no longer, at least 1, (J,)."""
+        curves = self._state.board.batch_seconds
+        fit = [
+            np.searchsorted(curve[1 : most + 1], seconds, "right")
+            for curve, most in zip(curves, self.max_batch, strict=True)
+        ]
+        return np.maximum(np.array(fit), 1)
 
     def times(self) -> Times:
         """When and where the calls of the last run were served."""
@@ -141,7 +177,9 @@ class Evaluator:
         return ends
 
     def _completed(self) -> Array:
-        return np.maximum.reduceat(self._state.board.calls.decode_end, self._calls_from[:-1])
+        """(W,) seconds; inf where the run ended before."""
+        ends = self._state.board.calls.decode_end
+        return np.asarray(np.maximum.reduceat(np.where(ends > 0.0, ends, math.inf), self._calls_from[:-1]))
 
     def _reset(self) -> None:
         for array, fresh in zip(self._changing, self._fresh, strict=True):

@@ -1,4 +1,4 @@
-"""The planner of HexAGenT with what a clairvoyant adds: priorities of its own, allowed kinds of instances, crowding.
+"""The planner of HexAGenT with what a clairvoyant adds: priorities and due times of its own, allowed kinds, crowding.
 
 The engine's own physics carries every decision out, so a run is a schedule that the model allows, whatever the plan.
 """
@@ -37,6 +37,7 @@ ROW = np.dtype(
         ("then", "f8"),  # priority before admission
         ("prefills", "i8"),  # bits: kinds of prefill instances it may use
         ("decodes", "i8"),  # bits: kinds of decode instances it may use
+        ("due", "f8"),  # an end before then counts as one at that time
     ],
     align=True,
 )
@@ -44,9 +45,10 @@ ROW = np.dtype(
 
 @entry
 def run_plan(
-    state: Any, settings: Any, rows: Any, crowding: float, due: Any, by_due: Any, calls_from: Any, late_allowed: int
-) -> bool:
-    """Run a fresh state to its end; False as soon as more than ``late_allowed`` workflows are late.
+    state: Any, settings: Any, rows: Any, crowding: float, due: Any, by_due: Any, calls_from: Any, late_allowed: int,
+    of_interest: int,
+) -> bool:  # fmt: skip
+    """Run a fresh state; False as soon as more than ``late_allowed`` workflows are late.
 
     Parameters
     ----------
@@ -61,12 +63,17 @@ def run_plan(
     calls_from : (W + 1,) int array
         Workflow w has the calls from ``calls_from[w]`` to ``calls_from[w + 1] - 1``.
     late_allowed : int
+    of_interest : int
+        The run ends with the completion of so many calls.
     """
     board = state.board
     clock = board.clock[0]
     looked_at = 0
     late = 0
     while advance(state):
+        of_interest -= clock.completed
+        if of_interest <= 0:
+            return True
         while looked_at < by_due.shape[0] and due[by_due[looked_at]] < clock.now:
             w = by_due[looked_at]
             looked_at += 1
@@ -150,8 +157,12 @@ def _start_ready(state: Any, settings: Any, rows: Any, crowding: float) -> None:
 
 @kernel
 def _best_pair(board: Any, settings: Any, row: Any, crowding: float, c: int) -> Any:
-    """The allowed (i, j) on which ready call ``c`` is projected to finish first, crowding counted."""
+    """The allowed (i, j) on which ready call ``c`` is projected to finish first, crowding counted.
+
+    Nothing is gained by a finish before it is due: then what it holds up decides.
+    """
     call = board.calls[c]
+    due = row.due - board.clock[0].now
     best_i = -1
     best_j = -1
     least = math.inf
@@ -160,17 +171,19 @@ def _best_pair(board: Any, settings: Any, row: Any, crowding: float, c: int) -> 
         if not _allows(row.decodes, kind) or board.decodes[j].kv_capacity < call.needs_capacity:
             continue
         first = board.decode_first[kind]
-        if j != first:
+        if crowding == 0.0 and j != first:
             row_of_first = project(board, first)
             if row_of_first.free >= call.n + call.estimate and row_of_first.slots > 0:
                 continue  # its twin is at least as good
         room_at = room_wait(board, settings, c, j)
-        seconds = decode_seconds(board, c, j) + crowding * _holdup(board, c, j)
+        seconds = decode_seconds(board, c, j)
+        held_up = crowding * _holdup(board, c, j)
         for p in range(board.prefill_first.shape[0]):
             if _allows(row.prefills, p):
                 i = board.prefill_first[p]
                 prefilled_at = board.prefills[i].wait + prefill_seconds(board.prefills[i], call.n, call.h)
-                cost = max(prefilled_at, room_at) + transfer_seconds(board, i, j, call.n) + seconds
+                end = max(prefilled_at, room_at) + transfer_seconds(board, i, j, call.n) + seconds
+                cost = max(end, due) + held_up
                 if best_i < 0 or cost < least:
                     best_i = i
                     best_j = j
@@ -238,15 +251,13 @@ def _best_decode_with_room(state: Any, settings: Any, row: Any, crowding: float,
     """Of the allowed decode instances that can admit ``c`` now, the one of least projected cost; -1 without one."""
     board = state.board
     call = board.calls[c]
+    due = row.due - board.clock[0].now
     best = -1
     least = math.inf
     for j in range(board.decodes.shape[0]):
         if _allows(row.decodes, board.decodes[j].kind) and has_room(state, c, j):
-            cost = (
-                transfer_seconds(board, call.prefill_instance, j, call.n)
-                + decode_seconds(board, c, j)
-                + crowding * _holdup(board, c, j)
-            )
+            seconds = transfer_seconds(board, call.prefill_instance, j, call.n) + decode_seconds(board, c, j)
+            cost = max(seconds, due) + crowding * _holdup(board, c, j)
             if best < 0 or cost < least:
                 best = j
                 least = cost

@@ -9,6 +9,7 @@ import numpy as np
 
 from solvers.objective import Objective
 from solvers.search.evaluator import Evaluator, Times
+from solvers.search.features import call_features
 from solvers.search.plan import Array, Plan
 
 SOFTNESS = 0.01  # of the objective: ratios this close below a largest ratio count nearly as much as it does
@@ -23,6 +24,7 @@ class Outcome:
     ----------
     plan : Plan
     ratio : (W,) float array
+        inf for dropped workflows where the objective is a largest ratio: they were not run.
     times : Times
     value : float
         The objective.
@@ -43,12 +45,13 @@ class Merit:
     def __init__(self, aim: Objective, evaluator: Evaluator) -> None:
         self.aim = aim
         self.evaluator = evaluator
+        self.features = call_features(evaluator)
         self.may_drop = aim.dropped(len(evaluator.arrival))
 
     def __call__(self, plan: Plan, limit: float = math.inf) -> Outcome | None:
         """Run the plan; None when it turned out on the way that its energy is above ``limit``."""
         tail = self.aim.is_tail
-        ratio = self.evaluator(plan, limit if tail else math.inf, self.may_drop)
+        ratio = self.evaluator(plan, limit if tail else math.inf, self.may_drop, tail)
         if ratio is None:
             return None
         value, energy = self.of(ratio)
@@ -58,6 +61,8 @@ class Merit:
         """Objective and energy of ratios in the engine's order."""
         horizon = self.evaluator.horizon
         value = self.aim.value(np.zeros(len(ratio)), ratio * horizon, horizon)
+        if not math.isfinite(value):  # workflows that do not count ran before some that do
+            return value, math.inf
         if self.aim.is_tail:
             kept = np.sort(ratio)[: len(ratio) - self.may_drop]
             softness = SOFTNESS * value

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from solvers.search.features import drop_score
 from solvers.search.merit import Merit, Outcome
-from solvers.search.plan import ANY, Array, Plan
+from solvers.search.plan import ANY, MOST, Array, Plan
 
 Rng = np.random.Generator
 Move = Callable[[Merit, Outcome, Rng], Plan | None]
@@ -127,14 +128,63 @@ def hold(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     return now.plan.but(wait=wait)
 
 
-def tails(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
-    """Calls with much to come after them go earlier, or later, all together."""
-    return now.plan.but(key=now.plan.key - rng.normal(0.0, 0.1) * merit.evaluator.tail)
+def lean(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+    """The rule behind all priorities changes: one thing counts more, or less, for every call.
+
+    Searching the space of rules instead of schedules is how dispatching rules are designed automatically: Branke,
+    Nguyen, Pickardt and Zhang, Automated design of production scheduling heuristics, IEEE Trans. Evol. Comp. 20 (2016).
+    """
+    features = merit.features
+    if not len(features):
+        return None
+    key = now.plan.key.copy()
+    step = 10 ** rng.uniform(-2.0, 0.3)
+    for f in rng.integers(len(features), size=int(rng.integers(1, 4))).tolist():
+        key += rng.normal(0.0, step) * features[f]
+    return now.plan.but(key=key)
+
+
+def drop_by_rule(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+    """Other workflows are dropped, by work and H_w in proportions drawn at random; those dropped now may stay so."""
+    if not merit.may_drop:
+        return None
+    score = drop_score(merit.evaluator, *rng.normal(0.5, 0.5, 3))
+    score += rng.exponential(3.0) * float(score.std()) * now.plan.dropped
+    dropped = np.zeros(len(score), bool)
+    dropped[np.argsort(-score, kind="stable")[: merit.may_drop]] = True
+    return None if np.array_equal(dropped, now.plan.dropped) else now.plan.but(dropped=dropped)
+
+
+def cap(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+    """A decode instance, or all of a kind, takes more calls at once or fewer; or all keep the same pace."""
+    e = merit.evaluator
+    fastest, slowest = e.token_seconds
+    if fastest < slowest and rng.random() < 0.3:
+        return now.plan.but(caps=e.caps_at(float(np.exp(rng.uniform(np.log(fastest), np.log(slowest))))))
+    j = int(rng.integers(len(e.max_batch)))
+    which = e.kind_of_decode == e.kind_of_decode[j] if rng.random() < 0.5 else np.arange(len(e.max_batch)) == j
+    caps = now.plan.caps.copy()
+    if rng.random() < 0.2:
+        caps[which] = MOST
+    elif rng.random() < 0.5:
+        caps[which] = np.exp(rng.uniform(0.0, np.log(e.max_batch[j] + 1)))
+    else:
+        most = np.minimum(caps[which], e.max_batch[which])
+        caps[which] = np.maximum(np.round(most * np.exp(rng.normal(0.0, 0.2))), 1)
+    return now.plan.but(caps=caps)
+
+
+def pace(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+    """Calls may take their time up to another ratio."""
+    if rng.random() < 0.2:
+        return now.plan.but(pace=0.0)
+    level = now.value if merit.aim.is_tail else float(np.median(now.ratio))
+    return now.plan.but(pace=level * float(rng.uniform(0.4, 1.1)))
 
 
 def crowd(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     """Crowding counts more, or less."""
-    return now.plan.but(crowding=abs(now.plan.crowding + rng.normal(0.0, 0.1)))
+    return now.plan.but(crowding=abs(now.plan.crowding + rng.normal(0.0, 0.2)))
 
 
 def settle(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
@@ -143,10 +193,11 @@ def settle(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     Some workflows are bound to the kinds of instances they ran on, too.
     """
     e, times = merit.evaluator, now.times
-    bound = (rng.random(len(e.arrival)) < rng.choice([0.0, 0.2, 1.0]))[e.workflow]
+    ran = times.decode >= 0  # dropped workflows may not have been
+    bound = ran & (rng.random(len(e.arrival)) < rng.choice([0.0, 0.2, 1.0]))[e.workflow]
     return now.plan.but(
-        key=times.start,
-        later=times.admitted - times.start,
+        key=np.where(ran, times.start, now.plan.key),
+        later=np.where(ran, times.admitted - times.start, now.plan.later),
         prefills=np.where(bound, 1 << e.kind_of_prefill[times.prefill], now.plan.prefills),
         decodes=np.where(bound, 1 << e.kind_of_decode[times.decode], now.plan.decodes),
     )
@@ -204,7 +255,10 @@ MOVES: dict[str, tuple[Move, float]] = {  # name -> (move, how often at first)
     "bind": (bind, 0.05),
     "free": (free, 0.02),
     "hold": (hold, 0.03),
-    "tails": (tails, 0.02),
+    "lean": (lean, 0.3),
+    "drop-by-rule": (drop_by_rule, 0.1),
+    "cap": (cap, 0.05),
+    "pace": (pace, 0.05),
     "crowd": (crowd, 0.03),
     "settle": (settle, 0.02),
     "overtake": (overtake, 0.05),

@@ -10,6 +10,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 ANY = -1  # all bits: every kind of instance is allowed
+MOST = 1 << 30  # no cap but the instance's own
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,13 @@ class Plan:
         Bits: the kinds of instances each call may use.
     dropped : (W,) bool array
         Workflows that run after all others, since the objective does not look at them.
+    caps : (J,) int array
+        Most calls on each decode instance at once: the fewer, the faster each is, and the longer the others wait.
     crowding : float
         Weight of the seconds by which a call on a decode instance holds up the others there.
+    pace : float
+        A call that would end before its workflow is at this ratio does not count what it gains: it goes where it holds
+        up others least. 0 where every call goes where it ends first.
     """
 
     key: Array
@@ -38,15 +44,18 @@ class Plan:
     prefills: Array
     decodes: Array
     dropped: Array
+    caps: Array
     crowding: float = 0.0
+    pace: float = 0.0
 
     def but(self, **changes: Any) -> Plan:
         """A copy with some fields replaced; arrays are shared and must not be written to."""
         return replace(self, **changes)
 
 
-def plain_plan(key: Array, workflows: int) -> Plan:
+def plain_plan(key: Array, workflows: int, decodes: int) -> Plan:
     """A plan that gives priorities alone."""
     calls = len(key)
     anywhere = np.full(calls, ANY)
-    return Plan(key, np.zeros(calls), np.zeros(calls), anywhere, anywhere, np.zeros(workflows, bool))
+    no_cap = np.full(decodes, MOST)
+    return Plan(key, np.zeros(calls), np.zeros(calls), anywhere, anywhere, np.zeros(workflows, bool), no_cap)

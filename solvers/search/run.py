@@ -1,4 +1,4 @@
-"""The search: starts, then chains of local search side by side, then proof that what they found is a schedule."""
+"""The search: starts, tuned rules, chains of local search side by side, proof that what they found is a schedule."""
 
 from __future__ import annotations
 
@@ -28,10 +28,15 @@ from solvers.search.merit import Merit, Outcome
 from solvers.search.plan import Plan
 from solvers.search.result import MoveCount, SearchResult
 from solvers.search.starts import crowded, from_schedule, rules, with_drops
+from solvers.search.tuning import Tuner
 
 CHAINS = 2  # whatever the number of workers, so that it does not change the result
-ROUND = 400  # evaluations of a chain between two comparisons of the chains
+ROUND = 100  # evaluations of a chain between two comparisons of the chains
 BEHIND = 0.01  # relative: a chain this far behind the best one goes on from that one's plan, unless it was stuck before
+LINES = 3  # starts whose rules are tuned
+TRIAL = 120  # runs of each before only the best one goes on
+SHARE_OF_TUNING = 0.5  # of time and evaluations, at most
+TUNED = 400  # runs without a better rule after which there is none to be found
 VARIETY = 10  # starts of a chain: the first is where it sets out, the others are for when it is stuck
 TICK = 0.1  # seconds between two looks at what the chains have found
 
@@ -57,8 +62,9 @@ def search(
 ) -> SearchResult:
     """Look for a good schedule with everything known: an upper bound at any size, in either decode model.
 
-    The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule; local search is
-    over those (``solvers.search.plan``). Nothing is proven but that the schedule is one and has that value.
+    The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule (``plan``). First
+    the rule behind them is tuned as a whole (``tuning``), then local search changes single ones (``moves``).
+    Nothing is proven but that the schedule is one and has that value.
 
     Parameters
     ----------
@@ -133,7 +139,7 @@ class _Search:
         message = ""
         try:
             outcomes = self._run_starts(chosen)
-            self._climb(outcomes, workers)
+            self._climb(self._tune(outcomes), workers)
         except KeyboardInterrupt:
             if self.known is None:
                 raise
@@ -176,7 +182,7 @@ class _Search:
                 if tried is not None:
                     for other, again in with_drops(self.merit, name, tried):
                         self._try(other, again, plans)
-        return _best(plans, CHAINS * VARIETY)
+        return sorted(plans, key=lambda row: row[0].energy)
 
     def _try(self, name: str, plan: Plan, plans: list[tuple[Outcome, str]], always: bool = False) -> Outcome | None:
         if not always and (self._out_of_time() or self._evaluations() >= self.budget):
@@ -197,6 +203,37 @@ class _Search:
         if not verify(self.instance, given).ok:
             return retimed
         return min((given, retimed), key=self._value)
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    def _tune(self, plans: list[tuple[Outcome, str]]) -> list[tuple[Outcome, str]]:
+        """Add the plans of tuned rules, best first."""
+        if not plans or self._out_of_time() or self._evaluations() + LINES > self.budget:
+            return plans
+        free = [row for row in plans if not row[0].plan.dropped.any()]
+        chosen = (free[:2] if self.merit.may_drop else []) + plans
+        seeds = np.random.SeedSequence([self.seed, LINES]).spawn(LINES)
+        lines = [(Tuner(self.merit, o, seed), f"{name}, tuned") for (o, name), seed in zip(chosen, seeds, strict=False)]
+        began = time.monotonic()
+        deadline = began + SHARE_OF_TUNING * (self.deadline - began)
+        budget = self._evaluations() + SHARE_OF_TUNING * (self.budget - self._evaluations())
+
+        def stop() -> bool:
+            return time.monotonic() >= deadline or self._evaluations() >= budget
+
+        def run(line: tuple[Tuner, str], runs: int) -> None:
+            tuner, name = line
+            tuner.run(runs, stop, lambda o: self._better(_Known(o.value, name, "", None, o.plan)))
+
+        for line in lines:
+            run(line, TRIAL)
+        lines.sort(key=lambda line: line[0].best.energy)
+        while lines and not stop() and lines[0][0].idle < TUNED:
+            run(lines[0], TRIAL)
+        tuned = [(tuner.best, name) for tuner, name in lines]
+        for outcome, name in tuned:
+            self.starts.setdefault(name, outcome.value)
+        return _best(tuned + plans, CHAINS * VARIETY)
 
     # --- local search -------------------------------------------------------------------------------------------------
 

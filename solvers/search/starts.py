@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from hexsched.model import Schedule
-from solvers.search.evaluator import Evaluator
+from solvers.search.features import work_left
 from solvers.search.merit import Merit, Outcome
-from solvers.search.plan import Array, Plan, plain_plan
+from solvers.search.plan import Plan, plain_plan
 
 SCALES = (0.5, 1.0, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0)  # SLO scales of the deadlines that priorities come from
 CROWDING = (0.1, 0.5)
@@ -25,13 +25,17 @@ def rules(merit: Merit) -> Iterator[tuple[str, Plan]]:
     """
     e = merit.evaluator
     arrival, horizon = e.arrival[e.workflow], e.horizon[e.workflow]
+    sizes = len(e.arrival), len(e.max_batch)
     for scale in SCALES:
-        yield f"latest-start({scale:g})", plain_plan(arrival + scale * horizon - e.tail, len(e.arrival))
+        yield (
+            f"latest-start({scale:g})",
+            plain_plan(arrival + scale * horizon - e.tail, *sizes),
+        )
     if not merit.aim.is_tail:
         weight = horizon / horizon.mean()
-        for name, left in (("shortest-tail", e.tail), ("least-work", _work_left(e))):
+        for name, left in (("shortest-tail", e.tail), ("least-work", work_left(e) * float(e.tail.mean()))):
             for power in WEIGHTS:
-                yield f"{name}-by-horizon^{power:g}", plain_plan(left * weight**power, len(e.arrival))
+                yield f"{name}-by-horizon^{power:g}", plain_plan(left * weight**power, *sizes)
 
 
 def with_drops(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
@@ -76,17 +80,6 @@ def from_schedule(merit: Merit, schedule: Schedule) -> Iterator[Plan]:
     admitted[e.places.call] = [row.admitted for row in schedule.calls]
     prefills[e.places.call] = [1 << e.prefill_kind[row.prefill_instance] for row in schedule.calls]
     decodes[e.places.call] = [1 << e.decode_kind[row.decode_instance] for row in schedule.calls]
-    free = plain_plan(start, len(e.arrival)).but(later=admitted - start)
+    free = plain_plan(start, len(e.arrival), len(e.max_batch)).but(later=admitted - start)
     yield free
     yield free.but(prefills=prefills, decodes=decodes)
-
-
-def _work_left(e: Evaluator) -> Array:
-    """Seconds of work from a call to the end of its workflow, counting calls that come after it by tail."""
-    work = e.prefill_work / e.prefill_work.sum() + e.decode_work / e.decode_work.sum()
-    left = np.empty(len(work))
-    order = np.lexsort((e.tail, e.workflow))
-    total = np.cumsum(work[order])
-    before = np.r_[0.0, total][np.searchsorted(e.workflow, np.arange(len(e.arrival)))]
-    left[order] = total - before[e.workflow[order]]
-    return left * float(e.tail.mean()) / float(left.mean())  # in seconds like other priorities

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
 from ortools.sat.python import cp_model
 
-from solvers.formulations.cpsat.objective import Tail
 from solvers.formulations.cpsat.ticked import TickedProblem
 from solvers.formulations.cpsat.variables import Variables
 from solvers.identical import identical_decode, identical_prefill
@@ -122,36 +120,3 @@ def _use_in_turn(model: cp_model.CpModel, uses: list[list[list[cp_model.IntVar]]
             for literal in literals:
                 model.add_bool_or([literal.negated(), *earlier])
             earlier = [*earlier, *before[c]]
-
-
-def energy_within_ratio(model: cp_model.CpModel, data: TickedProblem, variables: Variables, tail: Tail) -> None:
-    """The work on an instance of calls not released before t is done after t, and by what the largest ratio allows.
-
-    For each t that is a head, and each workflow v, over the calls released no earlier whose workflow neither arrived
-    later than v nor has a longer horizon: the last of them to complete gives a ratio of at least
-    (t + work - a_v) / H_v.
-    """
-    problem = data.problem
-    workflow = problem.workflow
-    shortest = data.prefill.min(axis=1)
-    for v in range(problem.workflows):
-        due = (data.arrived[workflow] <= data.arrived[v]) & (problem.horizon[workflow] <= problem.horizon[v])
-        for t in np.unique(data.head[due]):
-            calls = np.flatnonzero(due & (data.head >= t)).tolist()
-            if len(calls) < 2:
-                continue
-            for i in range(data.prefill.shape[1]):
-                literals = [variables.on_prefill[c][i] for c in calls]
-                work = cp_model.LinearExpr.weighted_sum(literals, data.prefill[calls, i].tolist())
-                model.add(tail.weight * tail.ratio >= int(tail.share[v]) * (int(t - data.arrived[v]) + work))
-            for j, capacity in enumerate(problem.capacity.tolist()):
-                modes = [
-                    (int(problem.kv[c]) * mode.ticks // capacity, mode.ticks // int(problem.max_batch[j]), literal)
-                    for c in calls
-                    for mode, literal in zip(data.modes[c], variables.in_mode[c], strict=True)
-                    if mode.decode == j
-                ]
-                begin = int(t + shortest[calls].min() - data.arrived[v])
-                for amounts in ([kv for kv, _, _ in modes], [slot for _, slot, _ in modes]):
-                    work = cp_model.LinearExpr.weighted_sum([literal for _, _, literal in modes], amounts)
-                    model.add(tail.weight * tail.ratio >= int(tail.share[v]) * (begin + work))

@@ -24,20 +24,22 @@ LARGEST_SUM = 2**61  # CP-SAT refuses expressions that may exceed 64 bits
 
 
 @dataclass(frozen=True)
-class Tail:
-    """The largest ratio in the model: ``weight * ratio >= share[w] * latency[w]``.
+class Largest:
+    """The largest ratio in the model.
 
     Attributes
     ----------
     ratio : IntVar
         In ``RATIO_UNIT``, rounded up.
-    weight : int
-    share : (W,) int array
+    dropped : list of BoolVar
+        The workflows that do not count, by workflow; empty for ``max_ratio``.
+    most_dropped : int
+        How many of them there may be.
     """
 
     ratio: cp_model.IntVar
-    weight: int
-    share: Array
+    dropped: list[cp_model.IntVar]
+    most_dropped: int
 
 
 @dataclass(frozen=True)
@@ -48,26 +50,32 @@ class Minimised:
     ----------
     in_real_time : callable
         A value of the model's objective, or a bound on it, as a bound in real time.
-    tail : Tail or None
-        For ``max_ratio``, where every workflow counts.
+    largest : Largest or None
+        For ``max_ratio`` and ``req(q)``.
     """
 
     in_real_time: Callable[[float], float]
-    tail: Tail | None = None
+    largest: Largest | None = None
 
 
 def minimise(
-    model: cp_model.CpModel, data: TickedProblem, variables: Variables, objective: Objective, cutoff: float
+    model: cp_model.CpModel,
+    data: TickedProblem,
+    variables: Variables,
+    objective: Objective,
+    lower: float,
+    cutoff: float,
 ) -> Minimised:
     """Add the objective.
 
     Parameters
     ----------
-    cutoff : float
-        A value that some schedule reaches; inf when none is known.
+    lower, cutoff : float
+        A value that no schedule can beat, and one that only those sought reach; for the largest ratio they become the
+        domain of its variable. -inf and inf where there are none.
     """
     if objective.is_tail:
-        return _largest_ratio(model, data, variables, objective, cutoff)
+        return _largest_ratio(model, data, variables, objective, lower, cutoff)
     if objective.kind == "misses":
         return _misses(model, data, variables, objective)
     return _mean(model, data, variables, objective)
@@ -95,7 +103,12 @@ def deadlines(data: TickedProblem, objective: Objective, cutoff: float) -> Array
 
 
 def _largest_ratio(
-    model: cp_model.CpModel, data: TickedProblem, variables: Variables, objective: Objective, cutoff: float
+    model: cp_model.CpModel,
+    data: TickedProblem,
+    variables: Variables,
+    objective: Objective,
+    lower: float,
+    cutoff: float,
 ) -> Minimised:
     """max_ratio and req(q): the largest ratio of the workflows that are not dropped."""
     per_tick = data.ticks.seconds / data.problem.horizon
@@ -104,7 +117,8 @@ def _largest_ratio(
     most = share.max() * data.horizon // weight + 1
     if math.isfinite(cutoff):
         most = min(most, math.ceil(cutoff / RATIO_UNIT) + 1)
-    ratio = model.new_int_var(math.floor(1 / RATIO_UNIT), int(most), "largest_ratio")  # no ratio is below 1
+    least = min(math.floor(max(lower, 1.0) / RATIO_UNIT), int(most))  # no ratio is below 1
+    ratio = model.new_int_var(least, int(most), "largest_ratio")
     allowed = objective.dropped(data.problem.workflows)
     dropped = [model.new_bool_var(f"dropped_{w}") for w in range(data.problem.workflows)] if allowed else []
     if allowed:
@@ -118,7 +132,7 @@ def _largest_ratio(
     model.minimize(ratio)
     return Minimised(
         in_real_time=lambda value: (value - 1) * RATIO_UNIT,  # the model rounds the ratio up
-        tail=None if allowed else Tail(ratio, weight, share),
+        largest=Largest(ratio, dropped, allowed),
     )
 
 
