@@ -25,12 +25,13 @@ from solvers.result import INTERRUPTED
 
 if TYPE_CHECKING:
     from solvers.fluid.problem import FluidProblem
+    from solvers.search.plan import Plan
 
 Array = np.ndarray[Any, Any]
 
 EXACT_CALLS = 100  # up to so many the exact formulation is tried, and the LPs over time windows
 SHARE_OF_SOLVER, SHARE_OF_LPS = 0.4, 0.3  # of the time that is left when it is their turn
-SHARE_OF_FIRST_SEARCH = 0.15
+SHARE_OF_FIRST_SEARCH = 0.2
 SHARE_OF_PRICES = 0.4  # of the time, where one thread does both prices and search
 SOLVER = "cpsat"
 NO_SCHEDULE = Schedule(format="hexsched-schedule/1", policy="", calls=())
@@ -298,7 +299,7 @@ def _linear_programs(problem: FluidProblem, aim: Objective, inside: _Bracket) ->
 def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> None:
     """Lower bounds and schedules for any size, side by side where there are two threads."""
     # prices are laid out for the best schedule known
-    _search(instance, aim, inside, inside.left * SHARE_OF_FIRST_SEARCH, seed, workers)
+    plan = _search(instance, aim, inside, inside.left * SHARE_OF_FIRST_SEARCH, seed, workers)
     if inside.is_closed:
         return
     completed = _completed(instance, inside.upper[2])
@@ -320,23 +321,32 @@ def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, see
         # a daemon: after Ctrl-C what it has told so far counts, and nobody waits for it
         thread = threading.Thread(target=price, args=(inside.left,), daemon=True)
         thread.start()
-        _search(instance, aim, inside, inside.left, seed + 1, workers - 1)
+        _search(instance, aim, inside, inside.left, seed + 1, workers - 1, plan)
         thread.join()
     else:
         price(inside.left * SHARE_OF_PRICES)
         if not inside.is_closed:
-            _search(instance, aim, inside, inside.left, seed + 1, 1)
+            _search(instance, aim, inside, inside.left, seed + 1, 1, plan)
     if failures:
         raise failures[0]
 
 
-def _search(instance: Instance, aim: Objective, inside: _Bracket, seconds: float, seed: int, workers: int) -> None:
+def _search(
+    instance: Instance,
+    aim: Objective,
+    inside: _Bracket,
+    seconds: float,
+    seed: int,
+    workers: int,
+    plan: Plan | None = None,
+) -> Plan | None:
+    """Look for a better schedule, from the plan of an earlier search on; the plan that led to it."""
     from solvers.search import search
 
     found = search(
         instance,
         str(aim),
-        start=[inside.upper[2]],
+        start=[inside.upper[2], *([plan] if plan is not None else [])],
         time_limit=seconds,
         workers=workers,
         seed=seed,
@@ -345,6 +355,7 @@ def _search(instance: Instance, aim: Objective, inside: _Bracket, seconds: float
     inside.found(found.value, "search", found.schedule)
     if found.message == INTERRUPTED:
         raise KeyboardInterrupt
+    return found.plan
 
 
 def _completed(instance: Instance, schedule: Schedule) -> Array:

@@ -375,3 +375,11 @@ def test_the_rule_of_a_plan_changes_nothing() -> None:
     for name in ("key", "later", "wait", "prefills", "decodes", "dropped", "caps"):
         assert np.array_equal(getattr(same, name), getattr(plan, name))
     assert (same.crowding, same.pace) == (plan.crowding, plan.pace)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_search_goes_on_from_the_plan_of_another(seed):
+    instance = corner_instance(np.random.default_rng(seed), workflows=(2, 6))
+    first = search(instance, "mean_ratio", start=["fcfs"], evaluations=40, time_limit=10, workers=1)
+    start = first.schedule if first.plan is None else first.plan
+    assert search(instance, "mean_ratio", start=[start], evaluations=1, time_limit=10, workers=1).value <= first.value

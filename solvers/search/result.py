@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hexsched.model import Schedule
+from solvers.search.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class SearchResult:
     value : float
         The objective of ``schedule``, which the independent verifier has passed.
     schedule : Schedule
+    plan : Plan or None
+        What led to it, for another search to go on from; None where that was a start given.
     start : str
         Where the chain that found it started: a policy, ``schedule 0`` (the first one given), or a rule.
     move : str
@@ -45,6 +48,7 @@ class SearchResult:
     objective_name: str
     value: float
     schedule: Schedule
+    plan: Plan | None
     start: str
     move: str
     starts: dict[str, float]

@@ -53,7 +53,7 @@ def search(
     instance: Instance,
     objective: str,
     *,
-    start: Sequence[str | Schedule] | None = None,
+    start: Sequence[str | Schedule | Plan] | None = None,
     time_limit: float = 60.0,
     evaluations: int | None = None,
     workers: int = 2,
@@ -71,8 +71,9 @@ def search(
     instance : Instance
     objective : str
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
-    start : sequence of str or Schedule, optional
-        Policies and schedules to improve on: the result is never worse. ``default_starts()`` when not given.
+    start : sequence of str, Schedule or Plan, optional
+        Policies, schedules, and plans of earlier searches to improve on: the result is never worse.
+        ``default_starts()`` when not given.
     time_limit : float
         Wall-clock seconds. The first start is always run.
     evaluations : int, optional
@@ -99,7 +100,7 @@ def search(
     aim = read_objective(objective)
     _check(time_limit, evaluations, workers, seed)
     names = default_starts() if start is None else start
-    chosen = [item if isinstance(item, Schedule) else read_policy(item).name for item in names]
+    chosen = [read_policy(item).name if isinstance(item, str) else item for item in names]
     return _Search(instance, aim, time_limit, evaluations, seed, on_progress).run(chosen, workers)
 
 
@@ -135,7 +136,7 @@ class _Search:
         self.chains: list[Chain] = []
         self.cancelled = threading.Event()
 
-    def run(self, chosen: Sequence[str | Schedule], workers: int) -> SearchResult:
+    def run(self, chosen: Sequence[str | Schedule | Plan], workers: int) -> SearchResult:
         message = ""
         try:
             outcomes = self._run_starts(chosen)
@@ -150,7 +151,7 @@ class _Search:
 
     # --- starts -------------------------------------------------------------------------------------------------------
 
-    def _run_starts(self, chosen: Sequence[str | Schedule]) -> list[tuple[Outcome, str]]:
+    def _run_starts(self, chosen: Sequence[str | Schedule | Plan]) -> list[tuple[Outcome, str]]:
         """Plans to climb from, best first, with their names."""
         plans: list[tuple[Outcome, str]] = []
         schedules: list[tuple[float, str, Schedule]] = []
@@ -158,6 +159,9 @@ class _Search:
         for item in chosen:
             if self.known is not None and self._out_of_time():
                 break
+            if isinstance(item, Plan):
+                self._try(f"plan {len(plans)}", item, plans, always=True)
+                continue
             if isinstance(item, Schedule):
                 name, schedule = f"schedule {given}", self._valid(item, given)
                 given += 1
@@ -320,6 +324,7 @@ class _Search:
             objective_name=str(self.aim),
             value=value,
             schedule=schedule,
+            plan=known.plan,
             start=known.start,
             move=known.move,
             starts=self.starts,
