@@ -95,7 +95,7 @@ def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
         return best_list_schedule(problem, goal, (first, np.array(fits)))
 
     monkeypatch.setattr("solvers.milp.drive.best_list_schedule", first_pair)
-    monkeypatch.setattr("solvers.milp.start.climb", lambda problem, goal, plan, *_: plan)
+    monkeypatch.setattr("solvers.milp.start.SHARE", 0.0)
 
 
 @pytest.mark.parametrize("seed", range(4))

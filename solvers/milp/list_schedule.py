@@ -14,8 +14,6 @@ from solvers.problem import Problem
 
 Array = np.ndarray[Any, Any]
 
-ANYWHERE = -1  # instance of a call that is not placed yet
-
 
 def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Array, Array] | None = None) -> Plan:
     """The best of the list schedules by each priority rule.
@@ -23,8 +21,7 @@ def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Arr
     Parameters
     ----------
     placed : two (N,) int arrays, optional
-        Prefill and decode instance of each call; without them, and where they are ``ANYWHERE``, a call goes where it
-        completes first.
+        Prefill and decode instance of each call; without them every call goes where it completes first.
     """
     plans = [list_schedule(problem, priority, placed) for priority in _priorities(problem)]
     values = [objective.value(problem.arrival, plan.workflow_completed(problem), problem.horizon) for plan in plans]
@@ -52,9 +49,8 @@ def list_schedule(problem: Problem, priority: Array, placed: tuple[Array, Array]
         before = max((completed[p] for p in problem.parents[c]), default=problem.arrival[problem.workflow[c]])
         release = float(before + problem.delay[c])
         options = []
-        for i, j in pairs:
-            elsewhere = placed is not None and (placed[0][c] not in (ANYWHERE, i) or placed[1][c] not in (ANYWHERE, j))
-            if elsewhere or not np.isfinite(hold[c, i, j]):
+        for i, j in pairs if placed is None else [(int(placed[0][c]), int(placed[1][c]))]:
+            if not np.isfinite(hold[c, i, j]):
                 continue
             start = _earliest_prefill(prefills[i], release, problem.prefill[c, i])
             room = (int(problem.capacity[j] - problem.kv[c]), int(problem.max_batch[j] - 1))
