@@ -17,21 +17,24 @@ Array = np.ndarray[Any, Any]
 
 SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
 MEMORY = 0.8  # of the average of past prices, a pass
-SHARPNESS = (30.0, 1.05, 300.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
+SHARPNESS = (30.0, 1.03, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
 PASSES_A_CHECK = 6
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 FIRMNESS = 0.03  # of the joins: larger follows them sooner, and unsettles prices more
 PLANS = 12  # remembered of each workflow
 EXCHANGES = 10  # rounds a pass
-FINEST = 512  # cells of a proof
+FINEST = 2048  # cells of a proof
+PASSES_BEFORE, PASSES_AFTER = 12, 60  # refining: how many passes, and for how many there is time, proofs included
+SLOWER = 3.0  # is a pass then, about
 PATIENCE = 6  # checks without news
+LAST_PATIENCE = 60  # with the shortest cells, for a mean
 SETTLED = 100  # passes after which prices are as sharp as they get
 FIRST_STEP, LONGEST_STEP, LAST_STEP, FINE_STEP = 0.16, 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
 STEEPNESS = 3.0  # what is paid falls with about this power of the scale
 CHECKS_A_STEP = 2  # without news, before the step is shortened
-WIDEST_RANGE = 2.5  # mean excesses of the known schedule: up to there misses are counted
-LEAST_GAIN = 1e-4  # relative: less is not worth another scale
+LARGEST_CHANGE = 1.3  # of a target for a mean, a check
+LEAST_GAIN = 1e-4  # relative: less is no news
 
 OnBound = Callable[[float], None]
 
@@ -81,30 +84,36 @@ class Market:
             push=np.zeros(joins),
             load=np.zeros(self.supply.shape),
             supply=self.supply,
-            dropped=np.zeros(1),
+            owed=np.concatenate([np.ones((x.workflows, 1)), np.zeros((x.workflows, PLANS - 1))], axis=1),
+            slowness=np.zeros(x.workflows),
+            total=np.array([float(x.workflows)]),
             fresh=np.zeros((1, *self.supply.shape)),
             cost=np.zeros(PLANS),
         )
         self.rate = np.zeros(self.supply.shape)
         self.toll = np.zeros(joins)
+        self.slowness = np.zeros(x.workflows)
         self.passes = 0
+        self._passes_here, self._pass_seconds = 0, 0.0
+        self._best = (self.rate, self.toll, self.slowness)
         self._prices = self.coarse.prices(self.rate, self.width, np.zeros_like(self.toll))
         self._scratch = self.coarse.scratch()
         self._released = np.zeros(len(x.head), np.int64)
         self._random = np.random.default_rng(seed)
 
-    def improve(self, latest: Array, spare: int) -> None:
+    def improve(self, latest: Array, spare: float) -> None:
         """One pass over all workflows; the prices become an average of those of past passes.
 
         Parameters
         ----------
         latest : (W,) float array
             Latest completions.
-        spare : int
-            How many workflows may be dropped.
+        spare : float
+            How much the objective may count: workflows to drop, or weighted slack.
         """
+        began = time.monotonic()
         mixture = self.mixture
-        largest = float(mixture.load.max())
+        largest = max(float(mixture.load.max()), float(mixture.total[0]) / spare if spare > 0 and self.passes else 0.0)
         first, growth, last = SHARPNESS
         sharpness = min(first * growth ** min(self.passes, SETTLED), last) / largest if largest > 0 else 1.0
         limit, cell = self.coarse.windows(latest)
@@ -115,11 +124,14 @@ class Market:
         )  # fmt: skip
         # without the rounding of many small changes
         mixture.load[:] = np.einsum("wp,wprt->rt", mixture.weight, mixture.plan) / self.supply
-        mixture.dropped[0] = mixture.weight[:, 0].sum()
+        mixture.total[0] = (mixture.weight * mixture.owed).sum()
         self.passes += 1
         keep = MEMORY if self.passes > 2 else 0.0
         self.rate = keep * self.rate + (1 - keep) * self._prices.rate
         self.toll = keep * self.toll + (1 - keep) * self._prices.toll
+        self.slowness = keep * self.slowness + (1 - keep) * self._prices.slowness
+        self._passes_here += 1
+        self._pass_seconds = time.monotonic() - began
 
     def _firmness(self) -> Array:
         """(W,): the price of a cell at which joins that are a cell over pay as much as a call does in all."""
@@ -137,18 +149,55 @@ class Market:
             cells *= 2
         mixture.push[:] /= 2
         self.toll = self.toll / 2
+        self._best = (self._best[0], self._best[1] / 2, self._best[2])
         self._prices = self.coarse.prices(self.rate, self.width, self.toll.copy())
         self._scratch = self.coarse.scratch()
+        self._passes_here = 0
         return True
+
+    def refine_in_time(self, stop: float) -> None:
+        """Refine where shorter cells leave time enough to settle until ``stop``: how long they are costs most."""
+        enough = (
+            self._passes_here >= PASSES_BEFORE and self._pass_seconds * SLOWER * PASSES_AFTER < stop - time.monotonic()
+        )
+        if enough:
+            self.refine()
+
+    def keep(self) -> None:
+        """Note the present prices as the best."""
+        self._best = (self.rate, self.toll, self.slowness)
+
+    def back_to_best(self) -> None:
+        """Take back the best prices."""
+        self.rate, self.toll, self.slowness = self._best
+
+    def count(self, slowness: Array, dropped: Array) -> None:
+        """Let the objective count slack at the end of workflows, and so much for dropping one, (W,)."""
+        self.mixture.slowness[:] = slowness
+        self.mixture.owed[:, 0] = dropped
+        self.mixture.total[0] = dropped.sum()
 
     def costs(self, latest: Array) -> Array:
         """(W,) cheapest schedules at the present prices, as shares of what all supply costs; inf: not in time."""
         supplied = float((self.rate * self.supply).sum())
         if supplied <= 0:
             return np.zeros(self.relaxation.workflows)
+        return np.asarray(np.maximum(self._plan(latest, None), 0.0) / supplied)
+
+    def least_owed(self, latest: Array) -> float:
+        """What is owed at least, in any schedule, at the present prices."""
+        mixture = self.mixture
+        price = float(self.slowness.sum() / mixture.slowness.sum())
+        if price <= 0:
+            return 0.0
+        cost = np.minimum(np.maximum(self._plan(latest, self.slowness), 0.0), price * mixture.owed[:, 0])
+        supplied = float((self.rate * self.supply).sum())
+        return float(cost.sum() * (1 - SAFETY) - supplied * (1 + SAFETY)) / price
+
+    def _plan(self, latest: Array, slowness: Array | None) -> Array:
         stretch = self.fine.cells / self.coarse.cells
-        cost, _ = self.fine.plan(self.fine.prices(self.rate, self.width, self.toll, stretch), latest)
-        return np.asarray(np.maximum(cost, 0.0) / supplied)
+        prices = self.fine.prices(self.rate, self.width, self.toll, stretch, slowness)
+        return self.fine.plan(prices, latest)[0]
 
 
 def tail_bound(
@@ -161,17 +210,18 @@ def tail_bound(
     schedule has, ``stop`` a time of the monotonic clock.
     """
     x = market.relaxation
-    best, best_rate, best_toll, excess = start, market.rate, market.toll, math.inf
+    best, excess = start, math.inf
 
     def latest(scale: float) -> Array:
         return np.asarray(x.arrival + scale * x.horizon)
 
     def price_of(scale: float) -> float:
         """What the cheapest ``needed`` workflows pay, over what all supply is worth; above 1 it refutes the scale."""
-        nonlocal best, best_rate, best_toll, excess
+        nonlocal best, excess
         paid = float(np.partition(market.costs(latest(scale)), needed - 1)[:needed].sum())
         if paid > 1 + SAFETY:
-            best, best_rate, best_toll, excess = scale, market.rate, market.toll, paid
+            best, excess = scale, paid
+            market.keep()
             if on_bound is not None:
                 on_bound(best)
         return paid
@@ -182,7 +232,8 @@ def tail_bound(
         if idle == PATIENCE:
             if not market.refine():
                 break
-            idle, checks, best_toll = 0, 0, best_toll / 2
+            idle, checks = 0, 0
+        market.refine_in_time(stop - reserve)
         scale = min(best * (1 + step), ceiling)
         for _ in range(PASSES_A_CHECK):
             market.improve(latest(scale), x.workflows - needed)
@@ -194,7 +245,7 @@ def tail_bound(
         if checks == CHECKS_A_STEP:
             step, checks = max(min((1 + step) * (1 + _step_to(paid, 0.0)) - 1, step / 2), LAST_STEP), 0
     # the most that the best prices prove
-    market.rate, market.toll = best_rate, best_toll
+    market.back_to_best()
     beyond = ceiling
     while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
         scale = best * (1 + _step_to(excess, LONGEST_STEP)) if math.isfinite(excess) else best * (1 + LAST_STEP)
@@ -228,72 +279,53 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
 
     while time.monotonic() < stop and best < x.workflows and (idle < PATIENCE or market.refine()):
         idle = 0 if idle == PATIENCE else idle
+        market.refine_in_time(stop)
         for _ in range(PASSES_A_CHECK):
             market.improve(latest, best)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1
     return best
 
 
-def mean_bound(market: Market, weight: Array, ceiling: float, stop: float, on_bound: OnBound | None = None) -> float:
+def mean_bound(
+    market: Market, weight: Array, most: Array, ceiling: float, stop: float, on_bound: OnBound | None = None
+) -> float:
     """The least that sum_w weight_w (ratio_w - 1) can be.
 
-    A ratio less 1 is the integral, over scales s from 1, of whether the workflow misses s. So the sum is the integral
-    of the weight that misses s, which falls with s. At any prices that is at least what is left when the workflows that
-    give most weight for their cost have used up the supply (a fractional knapsack). Scales are tried where the integral
-    can gain most.
+    Slack at the end of a workflow has a price too. At any prices that sum, at its price, is at least what the cheapest
+    schedules pay, slack included, less what all supply is worth. A workflow that ends later than ``most`` pays for
+    that much slack, and possibly nothing else. Prices are those of a mixture of schedules in which loads are balanced
+    against the sum over a target for it; the target is moved to where all are about 1.
 
     Parameters
     ----------
     weight : (W,) float array
         Above 0.
+    most : (W,) float array
+        Ratios less 1 up to which schedules are looked at, above 0.
     ceiling : float
         A value that a schedule has.
     """
     x = market.relaxation
-    missed: dict[float, float] = {}
-    best, spare = 0.0, x.workflows // 2
-
-    def try_scale(scale: float) -> None:
-        nonlocal best, spare
-        latest = np.asarray(x.arrival + scale * x.horizon)
+    latest = np.asarray(x.arrival + (1 + most) * x.horizon)
+    market.count(weight / x.horizon, weight * most)
+    target, best, idle = ceiling, 0.0, 0
+    while time.monotonic() < stop and best < ceiling * (1 - CLOSE):
+        if idle >= PATIENCE and market.refine():
+            idle = 0
+        if idle >= LAST_PATIENCE:
+            break
+        market.refine_in_time(stop)
         for _ in range(PASSES_A_CHECK):
-            market.improve(latest, spare)
-        cost = market.costs(latest)
-        order = np.argsort(cost / weight, kind="stable")
-        paid = np.cumsum(cost[order])
-        fit = int(np.count_nonzero(paid <= 1 + SAFETY))
-        kept = float(weight[order[:fit]].sum())
-        spare = min(x.workflows - fit, x.workflows - 1)
-        if fit < x.workflows:
-            before = float(paid[fit - 1]) if fit else 0.0
-            kept += float(weight[order[fit]]) * (1 + SAFETY - before) / float(cost[order[fit]])
-        found = float(weight.sum()) - kept
-        missed[scale] = max(found, missed.get(scale, 0.0), 0.0)
-        value = _integral(missed)
-        if value > best:
-            best = value
+            market.improve(latest, target)
+        largest = max(float(market.mixture.load.max()), float(market.mixture.total[0]) / target)
+        target = min(target * min(max(largest, 1 / LARGEST_CHANGE), LARGEST_CHANGE), ceiling)
+        found = market.least_owed(latest)
+        idle += 1
+        if found > best:
+            idle = 0 if found > best * (1 + LEAST_GAIN) else idle
+            best = found
+            market.keep()
             if on_bound is not None:
                 on_bound(best)
-
-    whole = float(weight.sum())
-    missed[1 + WIDEST_RANGE * ceiling / whole] = 0.0
-    try_scale(1 + ceiling / whole)  # for the prices; the next ones start from there
-    while time.monotonic() < stop and best < ceiling * (1 - CLOSE):
-        scales = [1.0, *sorted(missed)]
-        level = [whole, *(missed[s] for s in scales[1:])]
-        gain = [(b - a) * max(u - v, 0.0) for a, b, u, v in zip(scales, scales[1:], level, level[1:], strict=False)]
-        k = int(np.argmax(gain))
-        if gain[k] <= LEAST_GAIN * max(best, LEAST_GAIN):
-            break
-        try_scale((scales[k] + scales[k + 1]) / 2)
+    market.back_to_best()
     return best
-
-
-def _integral(missed: dict[float, float]) -> float:
-    """Of a falling function, from below, given what it is at least at some scales."""
-    total, level, upper = 0.0, 0.0, None
-    for scale in sorted(missed, reverse=True):
-        if upper is not None:
-            total += (upper - scale) * level
-        level, upper = max(level, missed[scale]), scale
-    return total + ((upper - 1.0) * level if upper is not None else 0.0)

@@ -63,7 +63,8 @@ def priced_bound(
     - tails: when the cheapest ``needed`` workflows that are in time for scale s cost more than the supply, no schedule
       has so many workflows in time. ``req(q)`` needs all but floor((1 - q) W) of them, whichever those are;
     - misses: no more workflows meet s than the cheapest that the supply pays for;
-    - means: the mean of ratios is an integral of misses(s) over s, that of latencies one in which H_w is the weight.
+    - means: slack at the end of workflows has a price as well; at that price all slack is worth what the cheapest
+      schedules pay, slack included, less the supply.
 
     It is never below the critical path's bound.
 
@@ -106,11 +107,13 @@ def priced_bound(
         base = float(weight.mean())
         if ceiling <= base * (1 + ROUND_DOWN):
             return PricedBound(base, {}, 0, time.monotonic() - began)
-        longest = (completed - x.arrival) / x.horizon
-        market = _market(x, float((x.arrival + longest.max() * x.horizon).max()), workers, seed)
+        excess = (completed - x.arrival) / x.horizon - 1
+        most = excess + float(excess.mean())
+        market = _market(x, float((x.arrival + (1 + most) * x.horizon).max()), workers, seed)
         found = mean_bound(
             market,
             weight / x.workflows,
+            most,
             ceiling - base,
             stop,
             None if tell is None else lambda value: tell(base + value),

@@ -42,6 +42,7 @@ class Tables(NamedTuple):
     join_from: Array
     join_to: Array
     join_gap: Array
+    final: Array
     hull_first: Array
     hull_extra: Array
     hull_cost: Array
@@ -63,6 +64,8 @@ class Prices(NamedTuple):
         Multiplier of each join, for a cell of slack.
     stretch : float
         Cells for which ``toll`` is paid once.
+    slowness : (W,) float array
+        Price of a second of slack at the end of each workflow.
     """
 
     rate: Array
@@ -70,6 +73,7 @@ class Prices(NamedTuple):
     width: float
     toll: Array
     stretch: float
+    slowness: Array
 
 
 class Scratch(NamedTuple):
@@ -406,6 +410,7 @@ def spread_tolls(tables, prices, scratch, w, cell):
     for row in range(tables.first_call[w + 1] - base):
         scratch.pay[row] = 0.0
         scratch.gain[row] = 0.0
+    scratch.pay[tables.final[w] - base] = prices.slowness[w] * cell
     always = 0.0
     for j in range(tables.first_join[w], tables.first_join[w + 1]):
         toll = prices.toll[j] / prices.stretch

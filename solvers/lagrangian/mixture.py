@@ -1,7 +1,8 @@
 """A fractional schedule, every workflow a mixture of schedules of its own, and the prices that follow from its loads.
 
-The mixture minimises a smooth version of the largest load, log sum exp(sharpness load) / sharpness, where the number of
-workflows that are dropped is a load as well; the gradient is the price of each resource. Schedules are added one at a
+The mixture minimises a smooth version of the largest load, log sum exp(sharpness load) / sharpness, where what the
+objective counts (workflows that are dropped, or weighted slack) is a load as well, over what of it may be; the gradient
+is the price of each resource. Schedules are added one at a
 time, the cheapest of their workflow at the present prices (block-coordinate Frank-Wolfe: Lacoste-Julien et al., 2013),
 and weights move from the dearest schedule of a workflow to its cheapest (pairwise steps: Lacoste-Julien and Jaggi, On
 the global linear convergence of Frank-Wolfe optimization variants, 2015), which costs next to nothing beside finding a
@@ -43,8 +44,12 @@ class Mixture(NamedTuple):
         Multipliers of the joins.
     load, supply : (K + 2 L, T) float arrays
         Sum of uses as a share of ``supply``.
-    dropped : (1,) float array
-        Workflows dropped.
+    owed : (W, P) float array
+        What each schedule adds to the objective; the first is what dropping the workflow adds.
+    slowness : (W,) float array
+        What a second of slack at the end of each workflow adds to it.
+    total : (1,) float array
+        What the mixture owes.
     fresh : (1, K + 2 L, T) float array
         Scratch.
     cost : (P,) float array
@@ -61,24 +66,26 @@ class Mixture(NamedTuple):
     push: Array
     load: Array
     supply: Array
-    dropped: Array
+    owed: Array
+    slowness: Array
+    total: Array
     fresh: Array
     cost: Array
 
 
 @kernel
 def set_prices(prices, mixture, spare, sharpness):
-    """Prices proportional to exp(sharpness load); that of dropping a workflow is returned.
+    """Prices proportional to exp(sharpness load); that of what the objective counts is returned.
 
-    All supply, and all of what may be dropped, is worth 1 together.
+    All supply, and all of ``spare``, is worth 1 together.
     """
-    load, supply, dropped = mixture.load, mixture.supply, mixture.dropped[0]
-    highest = dropped / spare if spare > 0.0 else -math.inf
+    load, supply, owed = mixture.load, mixture.supply, mixture.total[0]
+    highest = owed / spare if spare > 0.0 else -math.inf
     for r in range(load.shape[0]):
         for k in range(load.shape[1]):
             highest = max(highest, load[r, k])
-    drop_price = math.exp(sharpness * (dropped / spare - highest)) if spare > 0.0 else 0.0
-    total = drop_price
+    owed_price = math.exp(sharpness * (owed / spare - highest)) if spare > 0.0 else 0.0
+    total = owed_price
     for r in range(load.shape[0]):
         for k in range(load.shape[1]):
             prices.rate[r, k] = math.exp(sharpness * (load[r, k] - highest))
@@ -90,7 +97,11 @@ def set_prices(prices, mixture, spare, sharpness):
             prices.paid[r, k] = paid
             paid += prices.rate[r, k] * prices.width
         prices.paid[r, load.shape[1]] = paid
-    return drop_price / (total * spare) if spare > 0.0 else math.inf
+    owed_price = owed_price / (total * spare) if spare > 0.0 else math.inf
+    if spare > 0.0:
+        for w in range(prices.slowness.shape[0]):
+            prices.slowness[w] = owed_price * mixture.slowness[w]
+    return owed_price
 
 
 @kernel
@@ -138,10 +149,7 @@ def move(tables, mixture, w, to, off, step):
     """Move weight from schedule ``off`` to schedule ``to``."""
     mixture.weight[w, to] += step
     mixture.weight[w, off] -= step
-    if to == 0:
-        mixture.dropped[0] += step
-    if off == 0:
-        mixture.dropped[0] -= step
+    mixture.total[0] += step * (mixture.owed[w, to] - mixture.owed[w, off])
     for r in range(mixture.load.shape[0]):
         for t in range(mixture.load.shape[1]):
             change = mixture.plan[w, to, r, t] - mixture.plan[w, off, r, t]
@@ -159,13 +167,15 @@ def move(tables, mixture, w, to, off, step):
 
 
 @kernel
-def exchange(tables, prices, mixture, w, cell, spare, drop_price, sharpness, firmness):
+def exchange(tables, prices, mixture, w, cell, spare, owed_price, sharpness, firmness):
     """Move weight from the dearest schedule of w to the cheapest, as far as the potential falls (a Newton step)."""
     cheapest, dearest = -1, -1
     for k in range(mixture.weight.shape[1]):
         if mixture.made_for[w, k] == math.inf:
             continue
-        mixture.cost[k] = drop_price if k == 0 else plan_cost(tables, prices, mixture, w, cell, k)
+        mixture.cost[k] = plan_cost(tables, prices, mixture, w, cell, k) if k > 0 else 0.0
+        if mixture.owed[w, k] > 0.0:
+            mixture.cost[k] += owed_price * mixture.owed[w, k]
         if mixture.cost[k] < math.inf and (cheapest < 0 or mixture.cost[k] < mixture.cost[cheapest]):
             cheapest = k
         if mixture.weight[w, k] > 0.0 and (dearest < 0 or mixture.cost[k] > mixture.cost[dearest]):
@@ -186,11 +196,11 @@ def exchange(tables, prices, mixture, w, cell, spare, drop_price, sharpness, fir
                 mean += prices.rate[r, t] * change
                 square += prices.rate[r, t] * change * change / mixture.supply[r, t]
                 most = max(most, abs(change) / mixture.supply[r, t])
-    if spare > 0.0 and (cheapest == 0 or dearest == 0):
-        change = 1.0 if cheapest == 0 else -1.0
-        mean += drop_price * change
-        square += drop_price / spare
-        most = max(most, 1.0 / spare)
+    owed = mixture.owed[w, cheapest] - mixture.owed[w, dearest]
+    if spare > 0.0 and owed != 0.0:
+        mean += owed_price * owed
+        square += owed_price * owed * owed / spare
+        most = max(most, abs(owed) / spare)
     curvature = sharpness * max(square - mean * mean, 0.0)
     curvature += toll_curvature(tables, mixture, w, cell, cheapest, dearest, firmness)
     step = mixture.weight[w, dearest]
@@ -202,7 +212,7 @@ def exchange(tables, prices, mixture, w, cell, spare, drop_price, sharpness, fir
 
 
 @kernel
-def remember(tables, scratch, mixture, w, latest):
+def remember(tables, scratch, mixture, w, cell, latest):
     """Store the fresh schedule in place of one without weight, or of the lightest, whose weight it gets."""
     at = 1
     for k in range(1, mixture.weight.shape[1]):
@@ -219,6 +229,7 @@ def remember(tables, scratch, mixture, w, latest):
         for t in range(mixture.load.shape[1]):
             mixture.plan[w, at, r, t] = mixture.fresh[0, r, t]
     base = tables.first_call[w]
+    mixture.owed[w, at] = mixture.slowness[w] * scratch.ended[tables.final[w] - base] * cell
     for c in range(base, tables.first_call[w + 1]):
         mixture.end[c, at] = scratch.ended[c - base]
         mixture.start[c, at] = scratch.began[c - base]
@@ -243,7 +254,7 @@ def improve(
     latest : (W,) float array
         Latest completions.
     spare : float
-        How many workflows may be dropped.
+        How much may be owed.
     first : bool
         Whether nothing is used yet.
     sharpness : float
@@ -259,7 +270,7 @@ def improve(
     """
     for position in range(order.shape[0]):
         w = order[position]
-        drop_price = set_prices(prices, mixture, spare, sharpness)
+        owed_price = set_prices(prices, mixture, spare, sharpness)
         if not first:
             set_tolls(tables, prices, mixture, w, cell[w], firmness[w], True)
         cost = plan_workflow(tables, prices, scratch, fixed, w, limit, cell[w], mixture.fresh, 0, released)
@@ -269,22 +280,22 @@ def improve(
                     move(tables, mixture, w, 0, k, mixture.weight[w, k])
                 mixture.made_for[w, k] = math.inf
             continue
-        at = remember(tables, scratch, mixture, w, latest[w])
+        at = remember(tables, scratch, mixture, w, cell[w], latest[w])
         for k in range(1, mixture.weight.shape[1]):
             if latest[w] < mixture.made_for[w, k] < math.inf:  # too late now
                 if mixture.weight[w, k] > 0.0:
                     move(tables, mixture, w, at, k, mixture.weight[w, k])
                 mixture.made_for[w, k] = math.inf
-        if first and cost <= drop_price:
+        if first and cost <= owed_price * mixture.owed[w, 0]:
             move(tables, mixture, w, at, 0, mixture.weight[w, 0])
         elif not first:
-            exchange(tables, prices, mixture, w, cell[w], spare, drop_price, sharpness, firmness[w])
+            exchange(tables, prices, mixture, w, cell[w], spare, owed_price, sharpness, firmness[w])
     for _ in range(exchanges):
         for position in range(order.shape[0]):
             w = order[position]
-            drop_price = set_prices(prices, mixture, spare, sharpness)
+            owed_price = set_prices(prices, mixture, spare, sharpness)
             set_tolls(tables, prices, mixture, w, cell[w], firmness[w], False)
-            exchange(tables, prices, mixture, w, cell[w], spare, drop_price, sharpness, firmness[w])
+            exchange(tables, prices, mixture, w, cell[w], spare, owed_price, sharpness, firmness[w])
     for w in range(order.shape[0]):
         set_tolls(tables, prices, mixture, w, cell[w], firmness[w], False)
     set_prices(prices, mixture, spare, sharpness)

@@ -76,14 +76,30 @@ class Planner:
             began=np.zeros(calls, np.int64),
         )
 
-    def prices(self, rate: Array, width: float, toll: Array | None = None, stretch: float = 1.0) -> Prices:
-        """Prices from the rates, (K + 2 L, T), of intervals of ``width`` seconds, and the tolls of joins, (J,).
+    def prices(
+        self,
+        rate: Array,
+        width: float,
+        toll: Array | None = None,
+        stretch: float = 1.0,
+        slowness: Array | None = None,
+    ) -> Prices:
+        """Prices from the rates, (K + 2 L, T), of intervals of ``width`` seconds.
 
-        A toll is that of ``stretch`` cells of slack.
+        Parameters
+        ----------
+        rate : (K + 2 L, T) float array
+        width : float
+        toll : (J,) float array, optional
+            Of joins, for ``stretch`` cells of slack.
+        stretch : float
+        slowness : (W,) float array, optional
+            Of slack at the end of each workflow.
         """
         toll = np.zeros(len(self.relaxation.join_gap)) if toll is None else toll
+        slowness = np.zeros(self.relaxation.workflows) if slowness is None else slowness
         paid = np.concatenate([np.zeros((len(rate), 1)), np.cumsum(rate * width, axis=1)], axis=1)
-        return Prices(np.ascontiguousarray(rate), paid, float(width), toll, stretch)
+        return Prices(np.ascontiguousarray(rate), paid, float(width), toll, stretch, slowness)
 
     def windows(self, latest: Array) -> tuple[Array, Array]:
         """Largest slack of each call, (N,), and the length of a cell of each workflow, (W,)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +84,8 @@ class Relaxation:
         Parents that the forest leaves out, and their children.
     join_gap : (J,) float array
         Seconds by which the earliest end of the parent is before that of the parent that is kept.
+    final : (W,) int array
+        The call that ends last in each workflow, all alone.
     hulls : Hulls
     """
 
@@ -114,6 +117,7 @@ class Relaxation:
     join_from: Array
     join_to: Array
     join_gap: Array
+    final: Array
     hulls: Hulls
 
     @property
@@ -205,6 +209,7 @@ def relax(instance: Instance) -> Relaxation:
         join_from=joins[0],
         join_to=joins[1],
         join_gap=head[joins[1]] - delay[joins[1]] - head[joins[0]] - best[joins[0]],
+        final=np.array([a + np.argmax((head + best)[a:b]) for a, b in pairwise(first_call)]),
         hulls=hulls,
     )
 
