@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from experiments.formulations.profiles import performance_profile, proven_by_size
+from experiments.formulations.profiles import performance_profile, proven_by_size, tried_by_all
 from experiments.formulations.rows import FORMULATIONS_CSV, as_frame, read_rows
 from experiments.store import read_table
 from paper_figs.figure import Figure, NoDataError
@@ -57,8 +57,17 @@ def read_solves(store: Path) -> pd.DataFrame:
 
 
 def profile_table(store: Path) -> pd.DataFrame:
-    """A row a step of a curve: objective, time_limit, problems, formulation, tau, rho."""
-    return _by_facet(read_solves(store), performance_profile)
+    """A row a step of a curve: objective, time_limit, problems, formulation, tau, rho.
+
+    Raises
+    ------
+    NoDataError
+        When there is no problem that all formulations were given.
+    """
+    solves = tried_by_all(read_solves(store))
+    if solves.empty:
+        raise NoDataError("no instance was given to all formulations, so their times cannot be compared", store)
+    return _by_facet(solves, performance_profile)
 
 
 def sizes_table(store: Path) -> pd.DataFrame:

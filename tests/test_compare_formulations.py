@@ -27,6 +27,7 @@ from experiments.formulations.profiles import (
     proven_by_size,
     shifted_geometric_mean,
     summary,
+    tried_by_all,
 )
 from experiments.formulations.rows import FORMULATIONS_CSV, Row, Task, as_frame, read_rows, share_above, write_rows
 from experiments.library.names import digest, instance
@@ -256,6 +257,13 @@ def test_the_summary(example):
     assert table.loc["a", "root_gap"] == pytest.approx((0.5 + 0.5 + 0.75) / 3)
     assert table.loc["b", ["root_gap", "root_bounds"]].tolist() == [0.5, 1]
     assert shifted_geometric_mean(np.array([5.0, 5.0])) == pytest.approx(5.0)
+
+
+def test_profiles_look_at_problems_that_all_formulations_tried(example):
+    first = example["formulation"].iloc[0]
+    alone = example.iloc[[0]].assign(sha256="another", formulation=first)
+    assert len(tried_by_all(pd.concat([example, alone]))) == len(tried_by_all(example))
+    assert performance_profile(tried_by_all(example.iloc[:0])).empty
 
 
 def test_the_performance_profile(example):

@@ -66,6 +66,12 @@ def shifted_geometric_mean(seconds: np.ndarray, shift: float = SHIFT) -> float:
     return float(np.expm1(np.mean(np.log(seconds + shift) - np.log(shift))) * shift)
 
 
+def tried_by_all(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of problems that every formulation has a row on: only on those do profiles compare like with like."""
+    formulations = frame.groupby(PROBLEM)["formulation"].transform("nunique")
+    return frame[formulations == frame["formulation"].nunique()]
+
+
 def performance_profile(frame: pd.DataFrame) -> pd.DataFrame:
     """Dolan and Moré (2002): the share of problems that a formulation solves within tau times the best time.
 
@@ -81,6 +87,8 @@ def performance_profile(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     time = frame["seconds"].where(frame["status"] == "optimal", np.inf)
+    if frame.empty:
+        return pd.DataFrame(columns=["formulation", "tau", "rho"])
     table = frame.assign(time=time).pivot_table(
         index=PROBLEM, columns="formulation", values="time", aggfunc="min", sort=False
     )

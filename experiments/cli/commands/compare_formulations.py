@@ -113,10 +113,16 @@ def compare_formulations_command(
 
 
 def _report(frame: pd.DataFrame, wrong: list[str], output: Path | None, as_json: bool) -> None:
-    from experiments.formulations.profiles import largest_proven, performance_profile, profile_at, summary
+    from experiments.formulations.profiles import (
+        largest_proven,
+        performance_profile,
+        profile_at,
+        summary,
+        tried_by_all,
+    )
 
     overall = summary(frame)
-    profile = profile_at(performance_profile(frame), FACTORS)
+    profile = profile_at(performance_profile(tried_by_all(frame)), FACTORS)
     sizes = largest_proven(frame)
     by_objective = {str(aim): summary(rows) for aim, rows in frame.groupby("objective", sort=False)}
     record = {
