@@ -30,7 +30,7 @@ SLOWER = 3.0  # is a pass then, about
 PATIENCE = 6  # checks without news
 LAST_PATIENCE = 60  # with the shortest cells, for a mean
 SETTLED = 100  # passes after which prices are as sharp as they get
-FIRST_STEP, LONGEST_STEP, LAST_STEP, FINE_STEP = 0.16, 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
+LONGEST_STEP, LAST_STEP, FINE_STEP = 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
 STEEPNESS = 3.0  # what is paid falls with about this power of the scale
 CHECKS_A_STEP = 2  # without news, before the step is shortened
 LARGEST_CHANGE = 1.3  # of a target for a mean, a check
@@ -226,7 +226,8 @@ def tail_bound(
                 on_bound(best)
         return paid
 
-    step, idle, checks = FIRST_STEP, 0, 0
+    # half way to the known schedule first: large instances leave time for few checks
+    step, idle, checks = max(min(math.sqrt(ceiling / start) - 1, LONGEST_STEP), LAST_STEP), 0, 0
     reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
         if idle == PATIENCE:
