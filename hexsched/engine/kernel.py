@@ -35,9 +35,8 @@ def entry(function: F) -> F:
     """A kernel that Python calls. Its machine code is kept on disk for the next process."""
     config: Any = numba.config
     saved = config.CACHE_DIR
-    config.CACHE_DIR = _cache_directory(
-        Path(function.__code__.co_filename).parent
-    )  # read when caching is switched on, so only our kernels go there
+    # read when caching is switched on, so only our kernels go there
+    config.CACHE_DIR = _cache_directory(Path(function.__code__.co_filename).parent)
     try:
         return numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
     finally:

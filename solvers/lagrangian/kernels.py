@@ -4,7 +4,8 @@ All times of a call are told from the earliest that they can be: slack. Take a s
 cells after adding an offset that is common to the workflow and uniform in a cell. They keep their order, stay within
 one cell more than the largest slack, and are *on average* exact. The kernels charge costs whose interpolation between
 cells is nowhere above the true cost, so on average over the offset the rounded schedule pays no more than the true one,
-and the cheapest path on the grid pays no more than that. Rounding costs at most a cell a workflow, not one a stage.
+and the cheapest path on the grid pays no more than that. For waits rounding costs at most a cell a workflow; but each
+call may also take a slower place, or decode slower, by up to a cell for nothing. So cells should be short beside calls.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 The mixture minimises a smooth version of the largest load, log sum exp(sharpness load) / sharpness, where what the
 objective counts (workflows that are dropped, or weighted slack) is a load as well, over what of it may be; the gradient
-is the price of each resource. Schedules are added one at a
-time, the cheapest of their workflow at the present prices (block-coordinate Frank-Wolfe: Lacoste-Julien et al., 2013),
-and weights move from the dearest schedule of a workflow to its cheapest (pairwise steps: Lacoste-Julien and Jaggi, On
-the global linear convergence of Frank-Wolfe optimization variants, 2015), which costs next to nothing beside finding a
-schedule. That no child begins before a parent ends, where the forest leaves that open, is a constraint on the mixture,
-an augmented Lagrangian of it. All of this only looks for prices: it proves nothing.
+is the price of each resource. Schedules are added one at a time, the cheapest of their workflow at the present prices
+(block-coordinate Frank-Wolfe: Lacoste-Julien et al., 2013), and weights move from the dearest schedule of a workflow to
+its cheapest (pairwise steps: Lacoste-Julien and Jaggi, On the global linear convergence of Frank-Wolfe optimization
+variants, 2015), which costs next to nothing beside finding a schedule. That no child begins before a parent ends, where
+the forest leaves that open, is a constraint on the mixture, priced by an augmented Lagrangian. All of this only looks
+for prices: it proves nothing.
 """
 
 from __future__ import annotations
