@@ -236,3 +236,25 @@ def test_means_are_close_where_waiting_is_all_there_is():
     known = value_of(instance, simulate(instance, "hexagent"), "mean_ratio")
     found = priced_bound(instance, objective("mean_ratio"), 2.0).value
     assert 0.8 * known <= found <= known * (1 + 1e-9)
+
+
+def test_slack_at_the_end_costs_its_price():
+    """Prefill is dear up to an instant and free afterwards, so waiting until then is all that is paid."""
+    instance = one_pair(workflow("w", 0.0, call("x", 1, 40)))
+    planner = Planner(relax(instance), 64, 10, 1)
+    rate = np.zeros((3, 10))
+    rate[0, :3] = 1e6
+    cost, _ = planner.plan(planner.prices(rate, 10.0, slowness=np.array([2.0])), planner.relaxation.horizon + 64.0)
+    assert 0.9 * 2.0 * 30.0 <= cost[0] <= 2.0 * 30.0 * (1 + 1e-9)
+
+
+def test_a_toll_is_paid_for_just_the_slack_between_parent_and_child():
+    """Where only tolls are paid, the child starts as late and the other parent ends as early as can be."""
+    instance = one_pair(workflow("w", 0.0, call("a", 9, 40), call("b", 3, 5), call("c", 5, 5, "a", "b")))
+    x = relax(instance)
+    planner = Planner(x, 64, 10, 1)
+    latest = x.horizon + 32.0
+    cell = float(planner.windows(latest)[1][0])
+    cost, _ = planner.plan(planner.prices(np.zeros((3, 10)), 100.0, np.array([0.5])), latest)
+    least = -0.5 * (32.0 + float(x.join_gap[0])) / cell
+    assert least - 1.0 <= cost[0] <= least + 1e-6
