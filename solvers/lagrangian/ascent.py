@@ -22,9 +22,11 @@ PASSES_A_CHECK = 6
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 FIRMNESS = 0.03  # of the joins: larger follows them sooner, and unsettles prices more
+FINER = 2  # cells of a proof, over those of the search for prices
+PROOF_TOKEN_PRICES = 48
 PLANS = 12  # remembered of each workflow
 EXCHANGES = 10  # rounds a pass
-FINEST = 2048  # cells of a proof
+FINEST = 512  # cells of a proof
 PASSES_BEFORE, PASSES_AFTER = 12, 60  # refining: how many passes, and for how many there is time, proofs included
 SLOWER = 3.0  # is a pass then, about
 PATIENCE = 6  # checks without news
@@ -67,7 +69,7 @@ class Market:
     ) -> None:
         self.relaxation = x = relaxation
         self.coarse = Planner(x, cells, intervals, workers)
-        self.fine = Planner(x, 2 * cells, intervals, workers)
+        self.fine = Planner(x, FINER * cells, intervals, workers, PROOF_TOKEN_PRICES)
         self.intervals, self.workers = intervals, workers
         self.width = end / intervals
         count = np.concatenate([x.prefill_count, x.decode_count, x.decode_count]).astype(float)
@@ -77,8 +79,8 @@ class Market:
             plan=np.zeros((x.workflows, PLANS, *self.supply.shape)),
             weight=np.concatenate([np.ones((x.workflows, 1)), np.zeros((x.workflows, PLANS - 1))], axis=1),
             made_for=np.concatenate([np.zeros((x.workflows, 1)), np.full((x.workflows, PLANS - 1), np.inf)], axis=1),
-            end=np.zeros((calls, PLANS), np.int64),
-            start=np.zeros((calls, PLANS), np.int64),
+            end=np.zeros((calls, PLANS)),
+            start=np.zeros((calls, PLANS)),
             ended=np.zeros(calls),
             began=np.zeros(calls),
             push=np.zeros(joins),
@@ -98,7 +100,7 @@ class Market:
         self._best = (self.rate, self.toll, self.slowness)
         self._prices = self.coarse.prices(self.rate, self.width, np.zeros_like(self.toll))
         self._scratch = self.coarse.scratch()
-        self._released = np.zeros(len(x.head), np.int64)
+        self._released = np.zeros(len(x.head))
         self._random = np.random.default_rng(seed)
 
     def improve(self, latest: Array, spare: float) -> None:
@@ -142,8 +144,9 @@ class Market:
         """Go on with cells half as long; False when they are as short as they get."""
         if self.fine.cells >= FINEST:
             return False
-        self.coarse = self.fine
-        self.fine = Planner(self.relaxation, 2 * self.coarse.cells, self.intervals, self.workers)
+        cells = 2 * self.coarse.cells
+        self.coarse = Planner(self.relaxation, cells, self.intervals, self.workers)
+        self.fine = Planner(self.relaxation, FINER * cells, self.intervals, self.workers, PROOF_TOKEN_PRICES)
         mixture = self.mixture
         for cells in (mixture.end, mixture.start, mixture.ended, mixture.began):
             cells *= 2

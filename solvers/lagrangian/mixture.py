@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hexsched.engine.kernel import entry, kernel
-from solvers.lagrangian.kernels import plan_workflow
+from solvers.lagrangian.program import plan_workflow
 
 Array = np.ndarray[Any, Any]
 
@@ -36,8 +36,8 @@ class Mixture(NamedTuple):
         Sums to 1 along P.
     made_for : (W, P) float array
         Latest completion for which each schedule was made; inf: none there.
-    end, start : (N, P) int arrays
-        Cells of completion and of the start of prefill in each schedule.
+    end, start : (N, P) float arrays
+        Slack of completion and of the start of prefill in each schedule, cells.
     ended, began : (N,) float arrays
         Mean of ``end`` and of ``start`` over the mixture.
     push : (J,) float array
@@ -265,7 +265,7 @@ def improve(
         Rounds of exchanges.
     mixture : Mixture
         Changed.
-    released : (N,) int array
+    released : (N,) float array
         Scratch.
     """
     for position in range(order.shape[0]):

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from solvers.lagrangian.kernels import Prices, Scratch, Tables, plan_workflows
+from solvers.lagrangian.program import plan_workflows
 from solvers.lagrangian.relaxation import Relaxation
+from solvers.lagrangian.tables import Prices, Scratch, Tables
 
 Array = np.ndarray[Any, Any]
 
 BLOCKS_PER_WORKER = 4  # workflows differ in size, so each worker takes several blocks
+TOKEN_PRICES = 24  # at which decodes are looked at
 WIDEST = 4  # cells of the call with most slack, over those of the critical path
 EPSILON = 1e-9  # relative to the latest time: windows are wider by this, so that rounding closes none
 
@@ -29,18 +31,27 @@ class Planner:
         Price intervals.
     workers : int
         Threads; the result does not depend on them.
+    token_prices : int
+        Prices of a token at which decodes are looked at.
     """
 
-    def __init__(self, relaxation: Relaxation, cells: int, intervals: int, workers: int) -> None:
+    def __init__(
+        self,
+        relaxation: Relaxation,
+        cells: int,
+        intervals: int,
+        workers: int,
+        token_prices: int = TOKEN_PRICES,
+    ) -> None:
         self.relaxation, self.cells, self.intervals = relaxation, cells, intervals
+        self.token_prices = token_prices
         x = relaxation
-        own = {name: getattr(x, name) for name in Tables._fields[: -len(x.hulls)]}
-        self.tables = Tables._make([*own.values(), *x.hulls])
+        self.tables = Tables._make(getattr(x, name) for name in Tables._fields)
         self.resources = len(x.prefill_count) + 2 * len(x.decode_count)
         self._workers = workers
         self._cost = np.zeros(x.workflows)
         self._use = np.zeros((x.workflows, self.resources, intervals))
-        self._released = np.zeros(len(x.head), np.int64)
+        self._released = np.zeros(len(x.head))
         share = np.cumsum(np.diff(x.first_call)) / len(x.head)
         cuts = np.searchsorted(share, np.linspace(0, 1, BLOCKS_PER_WORKER * workers + 1)[1:-1])
         self._blocks = np.unique(np.concatenate([[0], cuts, [x.workflows]]))
@@ -61,19 +72,34 @@ class Planner:
             prefill_on=np.zeros((calls, wide), np.int64),
             decode_on=np.zeros((calls, wide), np.int64),
             start=np.zeros((calls, wide), np.int64),
-            after=np.zeros((1, wide)),
-            chunk=np.zeros((int(np.diff(x.first_chunk).max()) + 1, wide)),
-            chunk_end=np.zeros((kinds, int(np.diff(x.first_chunk[x.first_call]).max()), wide), np.int64),
+            after=np.zeros(wide),
+            then=np.zeros(wide),
+            price=np.zeros(wide),
+            over=np.zeros(wide),
+            chunk=np.zeros(wide),
             enter=np.zeros((kinds, wide)),
             enter_last=np.zeros(kinds, np.int64),
             enter_at=np.zeros((kinds, calls, wide), np.int64),
-            reach=np.zeros((kinds, calls), np.int64),
+            decode_from=np.zeros((kinds, calls, wide), np.int64),
+            decode_to=np.zeros((kinds, calls, wide), np.int64),
+            decode_price=np.zeros((kinds, calls, wide)),
             last=np.zeros(calls, np.int64),
-            speed=np.zeros(wide + 1),
+            change=np.zeros(len(x.speed_use)),
+            token_price=np.zeros(self.token_prices),
+            all_tokens=np.zeros(self.token_prices),
+            slope=np.zeros((self.intervals + 1, self.token_prices)),
+            gained=np.zeros((self.intervals + 1, self.token_prices)),
+            above=np.zeros((wide, self.token_prices)),
+            cost=np.zeros((wide, self.token_prices)),
+            rest=np.zeros((wide, self.token_prices)),
+            best=np.zeros(self.token_prices),
+            at=np.zeros(self.token_prices, np.int64),
+            best_end=np.zeros((wide, self.token_prices), np.int64),
+            dearest=np.zeros(wide, np.int64),
             pay=np.zeros(calls),
             gain=np.zeros(calls),
-            ended=np.zeros(calls, np.int64),
-            began=np.zeros(calls, np.int64),
+            ended=np.zeros(calls),
+            began=np.zeros(calls),
         )
 
     def prices(

@@ -5,37 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from hexsched.model import DecodeInstance, Instance
-from solvers.lagrangian.kernels import speed_hulls
 
 Array = np.ndarray[Any, Any]
 
-# Decodes are cut into chunks, each with a speed and a price of its own: the more the closer, and the slower.
-CHUNKS = 8000  # in all, about
-CHUNK_TOKENS = (8, 96)
-MOST_CHUNKS = 4  # of a call
 ALIKE = 1e-12  # relative: speeds closer than this are one
-
-
-class Hulls(NamedTuple):
-    """What each speed of each chunk costs; rows of (chunk q, decode type l) are ``first[q, l] : first[q, l + 1]``.
-
-    Attributes
-    ----------
-    first : (Q + 1, L) int array, flattened
-    extra : (R,) float array
-        Seconds that the chunk takes longer than alone, ascending from 0.
-    cost : (R,) float array
-        Seconds of a decode instance that it then uses, descending and convex in ``extra``.
-    """
-
-    first: Array
-    extra: Array
-    cost: Array
 
 
 @dataclass(frozen=True)
@@ -43,7 +21,7 @@ class Relaxation:
     """An instance in either decode model, everything known.
 
     Calls c are numbered workflow by workflow, parents before children; N calls, W workflows, K prefill types, L decode
-    types, Q chunks of decodes. Identical instances are one type.
+    types, R speeds. Identical instances are one type.
 
     Attributes
     ----------
@@ -76,9 +54,16 @@ class Relaxation:
         Instances of each type.
     prefill_gpus, decode_gpus : tuple of str
         What each type is called.
-    first_chunk : (N + 1,) int array
-    chunk_alone, chunk_slowest : (Q, L) float arrays
-        Seconds of each chunk with nothing else in the batch, and how much longer it can take at most.
+    tokens : (N,) float array
+        m.
+    token : (N, L) float array
+        Least seconds of its first token, which is the fastest.
+    own : (N, L) float array
+        Seconds of a token that are due to its own KV cache: d2 n.
+    first_speed : (L + 1,) int array
+    speed_extra, speed_use : (R,) float arrays
+        Speeds of type l are rows ``first_speed[l] : first_speed[l + 1]``: seconds that a token takes longer than
+        ``token``, ascending from 0, and seconds of the instance that it uses beside ``own``, not ascending, and convex.
     first_join : (W + 1,) int array
     join_from, join_to : (J,) int arrays
         Parents that the forest leaves out, and their children.
@@ -86,7 +71,6 @@ class Relaxation:
         Seconds by which the earliest end of the parent is before that of the parent that is kept.
     final : (W,) int array
         The call that ends last in each workflow, all alone.
-    hulls : Hulls
     """
 
     fixed: bool
@@ -110,15 +94,17 @@ class Relaxation:
     decode_count: Array
     prefill_gpus: tuple[str, ...]
     decode_gpus: tuple[str, ...]
-    first_chunk: Array
-    chunk_alone: Array
-    chunk_slowest: Array
+    tokens: Array
+    token: Array
+    own: Array
+    first_speed: Array
+    speed_extra: Array
+    speed_use: Array
     first_join: Array
     join_from: Array
     join_to: Array
     join_gap: Array
     final: Array
-    hulls: Hulls
 
     @property
     def workflows(self) -> int:
@@ -134,14 +120,13 @@ class Relaxation:
 def relax(instance: Instance) -> Relaxation:
     """Build the arrays.
 
-    Decode speed. In ``fluid`` all calls of a batch of B holding K tokens advance at 1 / (g(B) + d2 K). Take call c at
-    token number x. K is at least n_c + x + (B - 1) n_min, n_min the shortest prompt of all, so a token of c takes at
-    least t_c(B, x) = g(B) + d2 (n_c + x + (B - 1) n_min) seconds while the batch has B calls. Say that c then *uses*
-    1 / B of the instance: all calls of a batch use 1 together, so an instance gives at most one second of use a second.
-    A chunk of tokens that takes d seconds uses at least the lower convex hull, at d, of the points (sum_x t_c(B, x),
-    sum_x t_c(B, x0) / B) over B, x0 its first token; ``Hulls`` holds it. A price on use is a price on speed. B goes up
-    to Bmax and to what fits in the KV cache beside c. (A chunk slower than all these points uses no less than the last:
-    its batches are no larger.)
+    Decode speed. In ``fluid`` all calls of a batch of B holding K tokens advance at 1 / (g(B) + d2 K). Say that a call
+    that holds K_c of them *uses* g(B) / B + d2 K_c seconds of the instance for each token: together the calls of a
+    batch use all the time that an iteration takes. K is at least K_c + (B - 1) n_min, n_min the shortest prompt of all,
+    and K_c at least n_c. So a token takes at least g(1) + d2 n_c and e_B = g(B) - g(1) + d2 (B - 1) n_min more, and
+    uses at least the lower convex hull, at e, of the points (e_B, g(B) / B), and d2 n_c. A price on use is a price on
+    speed. A token slower than all these points uses no less than the last, its batch being no larger; none is slower
+    than in a full batch with a full cache.
     """
     flows = [(w.arrival, w.calls, w.topological_order()) for w in instance.workflows]
     calls = [flow[k] for _, flow, order in flows for k in order]
@@ -173,13 +158,13 @@ def relax(instance: Instance) -> Relaxation:
     best = whole.min(axis=1)
     head, tail, first_child, child, horizon, joins = _forest(flows, first_call, delay, best)
     first_join = np.searchsorted(joins[1], first_call)
-    chunks = _chunks(m) if not fixed else np.ones(len(calls), np.int64)
-    first_chunk = np.concatenate([[0], np.cumsum(chunks)])
     if fixed:
-        chunk_alone, slowest = alone, np.zeros_like(alone)
-        hulls = Hulls(np.zeros(1, np.int64), np.zeros(1), np.zeros(1))
+        token, own = np.zeros_like(alone), np.zeros_like(alone)
+        hulls = [(np.zeros(1), np.zeros(1)) for _ in decodes]
     else:
-        chunk_alone, slowest, hulls = _speeds(decodes, n, m, chunks)
+        own = d2 * n[:, None]
+        token = single + own
+        hulls = [_speeds(j, int(n.min())) for j in decodes]
     return Relaxation(
         fixed=fixed,
         arrival=np.array([arrival for arrival, _, _ in flows]),
@@ -202,15 +187,17 @@ def relax(instance: Instance) -> Relaxation:
         decode_count=decode_count,
         prefill_gpus=tuple(i.gpu for i in prefills),
         decode_gpus=tuple(j.gpu for j in decodes),
-        first_chunk=first_chunk,
-        chunk_alone=chunk_alone,
-        chunk_slowest=slowest,
+        tokens=m.astype(float),
+        token=token,
+        own=own,
+        first_speed=np.concatenate([[0], np.cumsum([len(extra) for extra, _ in hulls])]),
+        speed_extra=np.concatenate([extra for extra, _ in hulls]),
+        speed_use=np.concatenate([use for _, use in hulls]),
         first_join=first_join,
         join_from=joins[0],
         join_to=joins[1],
         join_gap=head[joins[1]] - delay[joins[1]] - head[joins[0]] - best[joins[0]],
         final=np.array([a + np.argmax((head + best)[a:b]) for a, b in pairwise(first_call)]),
-        hulls=hulls,
     )
 
 
@@ -266,34 +253,29 @@ def _forest(
     return head, tail, first_child, child, horizon, np.array(joins, dtype=np.int64).reshape(-1, 2).T.copy()
 
 
-def _chunks(m: Array) -> Array:
-    tokens = int(np.clip(m.sum() // CHUNKS, *CHUNK_TOKENS))
-    return np.clip(-(-m // tokens), 1, MOST_CHUNKS)
-
-
-def _speeds(decodes: list[DecodeInstance], n: Array, m: Array, chunks: Array) -> tuple[Array, Array, Hulls]:
-    owner = np.repeat(np.arange(len(n)), chunks)
-    position = np.arange(len(owner)) - np.repeat(np.cumsum(chunks) - chunks, chunks)
-    start, end = np.stack([position, position + 1]) * m[owner] / chunks[owner]
-    tokens = end - start
-    d2 = np.array([j.decode_coeffs[2] for j in decodes])
-    room = np.array([j.kv_capacity_tokens for j in decodes])
-    widest = max(j.max_batch for j in decodes)
-    # where a batch ends early, its last value: never looked at
-    seconds = np.array([np.pad(batch_seconds(j, j.max_batch), (0, widest - j.max_batch), "edge") for j in decodes])
-    seconds = seconds + d2[:, None] * np.arange(widest) * n.min()
-    beside = (room - (n + m)[owner][:, None]) // (n + m).min() + 1
-    most = np.maximum(np.minimum(beside, [j.max_batch for j in decodes]), 1)
-    least = d2 * (n[owner] + start)[:, None]
-    mean = d2 * (n[owner] + (start + end) / 2)[:, None]
-    alone = tokens[:, None] * (seconds[:, 0] + mean)
-    last = np.array([seconds[x, j.max_batch - 1] for x, j in enumerate(decodes)])
-    slowest = tokens[:, None] * (last + d2 * room - seconds[:, 0])  # at most a full batch, and a full cache
-    corners = np.zeros(most.shape, np.int64)
-    extra, cost = np.zeros((2, *most.shape, widest))
-    speed_hulls(seconds, most, ALIKE, tokens, least, corners, extra, cost)
-    kept = np.arange(widest) < corners[:, :, None]
-    return alone, slowest, Hulls(np.concatenate([[0], np.cumsum(corners)]), extra[kept], cost[kept])
+def _speeds(server: DecodeInstance, shortest: int) -> tuple[Array, Array]:
+    """Corners of the decreasing lower convex hull of what each batch makes of a token: more seconds, less use."""
+    seconds = batch_seconds(server, server.max_batch)
+    batch = np.arange(1, server.max_batch + 1)
+    points = seconds - seconds[0] + server.decode_coeffs[2] * (batch - 1) * shortest
+    use = seconds / batch
+    extra, cost = [float(points[0])], [float(use[0])]
+    for at, y in zip(points[1:].tolist(), use[1:].tolist(), strict=True):
+        if y >= cost[-1]:
+            continue
+        if at <= extra[-1] + ALIKE * seconds[0]:
+            at = extra.pop()
+            cost.pop()
+        while len(extra) > 1 and (cost[-1] - cost[-2]) * (at - extra[-2]) >= (y - cost[-2]) * (extra[-1] - extra[-2]):
+            extra.pop()
+            cost.pop()
+        extra.append(at)
+        cost.append(y)
+    slowest = float(seconds[-1] - seconds[0]) + server.decode_coeffs[2] * server.kv_capacity_tokens
+    if slowest > extra[-1] + ALIKE * seconds[0]:  # a full batch, and a full cache
+        extra.append(slowest)
+        cost.append(cost[-1])
+    return np.array(extra), np.array(cost)
 
 
 def batch_seconds(server: DecodeInstance, largest: int) -> Array:
