@@ -48,7 +48,7 @@ def test_a_schedule_pays_at_least_what_the_programs_say_at_any_prices(instance, 
     )
     toll = rng.exponential(size=len(x.join_gap)) * 10.0 ** rng.uniform(-3, 1) * rng.integers(0, 2)
     slowness = rng.exponential(size=x.workflows) * 10.0 ** rng.uniform(-3, 1) * rng.integers(0, 2)
-    prices = planner.prices(rate, width, toll, float(rng.uniform(0.5, 3)), slowness)
+    prices = planner.prices(rate, np.arange(intervals + 1) * width, toll, float(rng.uniform(0.5, 3)), slowness)
     cost, _ = planner.plan(prices, latest)
     slack = np.maximum(run.completed - x.arrival - x.horizon, 0.0)
     assert float(cost.sum()) <= (paid(instance, x, run, rate, width) + slowness @ slack) * (1 + 1e-9) + 1e-12
@@ -154,7 +154,7 @@ def test_a_join_waits_for_all_its_parents(monkeypatch):
     loads = []
     for firmness in (0.0, 1.0):
         monkeypatch.setattr(ascent, "FIRMNESS", firmness)
-        market = ascent.Market(x, float(2 * x.horizon[0]), cells=32, intervals=30, workers=1)
+        market = ascent.Market(x, np.linspace(0, 2 * x.horizon[0], 31), cells=32, workers=1)
         for _ in range(100):
             market.improve(1.15 * x.horizon, 0)
         loads.append(market.mixture.load.max())
@@ -171,7 +171,7 @@ def test_threads_change_nothing(monkeypatch):
     results = []
     for workers in (1, 3):
         planner = Planner(x, 30, 7, workers)
-        cost, use = planner.plan(planner.prices(rate, 5.0), latest)
+        cost, use = planner.plan(planner.prices(rate, np.arange(8) * 5.0), latest)
         results.append((cost.copy(), use.copy()))
     assert np.array_equal(results[0][0], results[1][0])
     assert np.array_equal(results[0][1], results[1][1])
@@ -203,7 +203,7 @@ def test_a_full_batch_pays_for_just_the_time_it_takes(batch):
     rate[1] = 1.0
     latest = 10 * simulate(instance, "hexagent").completed
     planner = Planner(x, 40, 4, 1)
-    cost, _ = planner.plan(planner.prices(rate, float(latest.max()) / 3), latest)  # priced beyond the last deadline
+    cost, _ = planner.plan(planner.prices(rate, np.arange(5) * float(latest.max()) / 3), latest)  # priced beyond the last deadline
     together = 100 * (0.1 + batch)
     assert together * 0.9 <= cost.sum() <= together * (1 + 1e-9)
 
@@ -228,7 +228,7 @@ def test_slack_at_the_end_costs_its_price():
     planner = Planner(relax(instance), 64, 10, 1)
     rate = np.zeros((3, 10))
     rate[0, :3] = 1e6
-    cost, _ = planner.plan(planner.prices(rate, 10.0, slowness=np.array([2.0])), planner.relaxation.horizon + 64.0)
+    cost, _ = planner.plan(planner.prices(rate, np.arange(11) * 10.0, slowness=np.array([2.0])), planner.relaxation.horizon + 64.0)
     assert 0.9 * 2.0 * 30.0 <= cost[0] <= 2.0 * 30.0 * (1 + 1e-9)
 
 
@@ -239,6 +239,6 @@ def test_a_toll_is_paid_for_just_the_slack_between_parent_and_child():
     planner = Planner(x, 64, 10, 1)
     latest = x.horizon + 32.0
     cell = float(planner.windows(latest)[1][0])
-    cost, _ = planner.plan(planner.prices(np.zeros((3, 10)), 100.0, np.array([0.5])), latest)
+    cost, _ = planner.plan(planner.prices(np.zeros((3, 10)), np.arange(11) * 100.0, np.array([0.5])), latest)
     least = -0.5 * (32.0 + float(x.join_gap[0])) / cell
     assert least - 1.0 <= cost[0] <= least + 1e-6

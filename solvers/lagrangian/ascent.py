@@ -21,7 +21,10 @@ SHARPNESS = (30.0, 1.03, 150.0)  # of the soft maximum, over the largest load: a
 PASSES_A_CHECK = 6
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
-FIRMNESS = 0.03  # of the joins: larger follows them sooner, and unsettles prices more
+FIRMNESS = 0.3  # of the joins: larger follows them sooner, and unsettles prices more
+REGRIDS = (8, 20, 40)  # passes after which intervals are laid out anew
+EVENLY = 0.3  # of the intervals, over time; the others go where prices are
+ANY_TIME = 1e300  # seconds: later than any completion
 FINER = 2  # cells of a proof, over those of the search for prices
 PROOF_TOKEN_PRICES = 48
 PLANS = 12  # remembered of each workflow
@@ -30,11 +33,11 @@ FINEST = 512  # cells of a proof
 PASSES_BEFORE, PASSES_AFTER = 12, 60  # refining: how many passes, and for how many there is time, proofs included
 SLOWER = 3.0  # is a pass then, about
 PATIENCE = 6  # checks without news
-LAST_PATIENCE = 60  # with the shortest cells, for a mean
+LAST_PATIENCE = 60  # with the shortest cells
 SETTLED = 100  # passes after which prices are as sharp as they get
-LONGEST_STEP, LAST_STEP, FINE_STEP = 0.6, 2e-3, 5e-4  # relative: how far beyond a bound to look
+LONGEST_STEP = 1.6  # from a scale to the next, a factor
+LAST_STEP, FINE_STEP = 1e-3, 5e-4  # relative: how far beyond a bound to look
 STEEPNESS = 3.0  # what is paid falls with about this power of the scale
-CHECKS_A_STEP = 2  # without news, before the step is shortened
 LARGEST_CHANGE = 1.3  # of a target for a mean, a check
 LEAST_GAIN = 1e-4  # relative: less is no news
 
@@ -49,10 +52,8 @@ class Market:
     relaxation : Relaxation
     cells : int
         Cells of slack while looking for prices, at first; proofs have twice as many.
-    intervals : int
-        Price intervals between time 0 and ``end``.
-    end : float
-        Seconds; everything is free afterwards.
+    edge : (T + 1,) float array
+        Between which times prices are constant, from 0 on; everything is free after the last.
     workers : int
         Threads.
     """
@@ -60,20 +61,19 @@ class Market:
     def __init__(
         self,
         relaxation: Relaxation,
-        end: float,
+        edge: Array,
         *,
         cells: int,
-        intervals: int,
         workers: int,
         seed: int = 0,
     ) -> None:
         self.relaxation = x = relaxation
+        intervals = len(edge) - 1
+        self.edge, self.workers = edge, workers
         self.coarse = Planner(x, cells, intervals, workers)
         self.fine = Planner(x, FINER * cells, intervals, workers, PROOF_TOKEN_PRICES)
-        self.intervals, self.workers = intervals, workers
-        self.width = end / intervals
         count = np.concatenate([x.prefill_count, x.decode_count, x.decode_count]).astype(float)
-        self.supply = np.repeat(count[:, None] * self.width, intervals, axis=1)
+        self.supply = count[:, None] * np.diff(edge)
         calls, joins = len(x.head), len(x.join_gap)
         self.mixture = Mixture(
             plan=np.zeros((x.workflows, PLANS, *self.supply.shape)),
@@ -95,10 +95,10 @@ class Market:
         self.rate = np.zeros(self.supply.shape)
         self.toll = np.zeros(joins)
         self.slowness = np.zeros(x.workflows)
-        self.passes = 0
+        self.passes = self._regridded = 0
         self._passes_here, self._pass_seconds = 0, 0.0
         self._best = (self.rate, self.toll, self.slowness)
-        self._prices = self.coarse.prices(self.rate, self.width, np.zeros_like(self.toll))
+        self._prices = self.coarse.prices(self.rate, self.edge, np.zeros_like(self.toll))
         self._scratch = self.coarse.scratch()
         self._released = np.zeros(len(x.head))
         self._random = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ class Market:
         mixture = self.mixture
         largest = max(float(mixture.load.max()), float(mixture.total[0]) / spare if spare > 0 and self.passes else 0.0)
         first, growth, last = SHARPNESS
-        sharpness = min(first * growth ** min(self.passes, SETTLED), last) / largest if largest > 0 else 1.0
+        sharpness = min(first * growth ** min(self.passes - self._regridded, SETTLED), last) / largest if largest > 0 else 1.0
         limit, cell = self.coarse.windows(latest)
         order = self._random.permutation(self.relaxation.workflows)
         improve(
@@ -134,6 +134,31 @@ class Market:
         self.slowness = keep * self.slowness + (1 - keep) * self._prices.slowness
         self._passes_here += 1
         self._pass_seconds = time.monotonic() - began
+        if self.passes in REGRIDS:
+            self._regrid()
+            self._regridded = self.passes
+
+    def _regrid(self) -> None:
+        """Shorter intervals where prices are; what is remembered is spread evenly over the parts of old intervals."""
+        old, worth = self.edge, (self.rate * self.supply).sum(axis=0)
+        if worth.sum() <= 0:
+            return
+        density = (1 - EVENLY) * worth / worth.sum() + EVENLY * np.diff(old) / old[-1]
+        reached = np.concatenate([[0.0], np.cumsum(density)])
+        self.edge = np.interp(np.linspace(0.0, 1.0, len(old)), reached / reached[-1], old)
+        self.edge[0], self.edge[-1] = 0.0, old[-1]
+        within = np.minimum(old[1:, None], self.edge[None, 1:]) - np.maximum(old[:-1, None], self.edge[None, :-1])
+        share = np.maximum(within, 0.0) / np.diff(old)[:, None]
+        mixture = self.mixture
+        mixture.plan[:] = mixture.plan @ share
+        # good enough to see the load of all others by, but each is to be replaced when it is its turn
+        mixture.made_for[:, 1:][mixture.made_for[:, 1:] < np.inf] = ANY_TIME
+        self.supply[:] = self.supply @ share
+        mixture.load[:] = np.einsum("wp,wprt->rt", mixture.weight, mixture.plan) / self.supply
+        over = np.maximum(within, 0.0) / np.diff(self.edge)
+        self.rate = self.rate @ over
+        self._best = (self._best[0] @ over, *self._best[1:])
+        self._prices = self.coarse.prices(self.rate, self.edge, self._prices.toll)
 
     def _firmness(self) -> Array:
         """(W,): the price of a cell at which joins that are a cell over pay as much as a call does in all."""
@@ -145,15 +170,15 @@ class Market:
         if self.fine.cells >= FINEST:
             return False
         cells = 2 * self.coarse.cells
-        self.coarse = Planner(self.relaxation, cells, self.intervals, self.workers)
-        self.fine = Planner(self.relaxation, FINER * cells, self.intervals, self.workers, PROOF_TOKEN_PRICES)
+        self.coarse = Planner(self.relaxation, cells, len(self.edge) - 1, self.workers)
+        self.fine = Planner(self.relaxation, FINER * cells, len(self.edge) - 1, self.workers, PROOF_TOKEN_PRICES)
         mixture = self.mixture
         for cells in (mixture.end, mixture.start, mixture.ended, mixture.began):
             cells *= 2
         mixture.push[:] /= 2
         self.toll = self.toll / 2
         self._best = (self._best[0], self._best[1] / 2, self._best[2])
-        self._prices = self.coarse.prices(self.rate, self.width, self.toll.copy())
+        self._prices = self.coarse.prices(self.rate, self.edge, self.toll.copy())
         self._scratch = self.coarse.scratch()
         self._passes_here = 0
         return True
@@ -199,7 +224,7 @@ class Market:
 
     def _plan(self, latest: Array, slowness: Array | None) -> Array:
         stretch = self.fine.cells / self.coarse.cells
-        prices = self.fine.prices(self.rate, self.width, self.toll, stretch, slowness)
+        prices = self.fine.prices(self.rate, self.edge, self.toll, stretch, slowness)
         return self.fine.plan(prices, latest)[0]
 
 
@@ -208,12 +233,12 @@ def tail_bound(
 ) -> float:
     """A scale that no schedule with ``needed`` workflows in time can go below.
 
-    Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is further up by a
-    step that grows with success and shrinks without. ``start`` is a bound already known, ``ceiling`` a value that a
+    Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is about where
+    they still would. ``start`` is a bound already known, ``ceiling`` a value that a
     schedule has, ``stop`` a time of the monotonic clock.
     """
     x = market.relaxation
-    best, excess = start, math.inf
+    best, excess = start, 1.0
 
     def latest(scale: float) -> Array:
         return np.asarray(x.arrival + scale * x.horizon)
@@ -230,38 +255,31 @@ def tail_bound(
         return paid
 
     # half way to the known schedule first: large instances leave time for few checks
-    step, idle, checks = max(min(math.sqrt(ceiling / start) - 1, LONGEST_STEP), LAST_STEP), 0, 0
+    scale, idle = math.sqrt(start * ceiling), 0
     reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
-        if idle == PATIENCE:
-            if not market.refine():
-                break
-            idle, checks = 0, 0
+        if idle >= PATIENCE and market.refine():
+            idle = 0
+        if idle >= LAST_PATIENCE:
+            break
         market.refine_in_time(stop - reserve)
-        scale = min(best * (1 + step), ceiling)
+        scale = min(max(scale, best * (1 + LAST_STEP)), ceiling)
         for _ in range(PASSES_A_CHECK):
             market.improve(latest(scale), x.workflows - needed)
+        known = best
         paid = price_of(scale)
-        if paid > 1 + SAFETY:
-            step, idle, checks = _step_to(paid, LONGEST_STEP), 0, 0
-            continue
-        idle, checks = idle + 1, checks + 1
-        if checks == CHECKS_A_STEP:
-            step, checks = max(min((1 + step) * (1 + _step_to(paid, 0.0)) - 1, step / 2), LAST_STEP), 0
+        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + 1
+        # about where 1 is paid: that falls with a power of the scale
+        scale *= min(max(paid ** (1 / STEEPNESS), 1 / LONGEST_STEP), LONGEST_STEP)
     # the most that the best prices prove
     market.back_to_best()
     beyond = ceiling
     while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
-        scale = best * (1 + _step_to(excess, LONGEST_STEP)) if math.isfinite(excess) else best * (1 + LAST_STEP)
+        scale = best * min(max(excess ** (1 / STEEPNESS), 1 + LAST_STEP), LONGEST_STEP)
         scale = scale if scale < beyond else math.sqrt(best * beyond)
         if price_of(scale) <= 1 + SAFETY:
             beyond = scale
     return best
-
-
-def _step_to(paid: float, longest: float) -> float:
-    """How much further a scale is, relatively, at which about 1 is paid: prices fall with a power of the scale."""
-    return max(min(paid ** (1 / STEEPNESS) - 1, longest), LAST_STEP if longest > 0 else -1.0)
 
 
 def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound: OnBound | None = None) -> int:

@@ -17,7 +17,7 @@ from solvers.objective import Objective
 
 Array = np.ndarray[Any, Any]
 
-INTERVALS = 30  # of prices; more follow the load closer, fewer are steadier and found sooner
+INTERVALS = 60  # of prices; more follow the load closer, fewer are steadier and found sooner
 CELLS = 64  # of slack, at first
 ANY_POLICY = "hexagent"
 
@@ -135,7 +135,7 @@ def priced_bound(
 
 
 def _market(x: Relaxation, end: float, workers: int, seed: int) -> Market:
-    return Market(x, end, cells=CELLS, intervals=INTERVALS, workers=workers, seed=seed)
+    return Market(x, np.linspace(0.0, end, INTERVALS + 1), cells=CELLS, workers=workers, seed=seed)
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:

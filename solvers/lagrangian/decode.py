@@ -15,12 +15,12 @@ from __future__ import annotations
 import math
 
 from hexsched.engine.kernel import kernel
-from solvers.lagrangian.grid import add_price, lower
+from solvers.lagrangian.grid import add_price, interval_at, lower
 
 COMMON = 100.0  # the largest price of a token that is looked at, over the least of those that lie close
 FEW = 4  # prices below
-STEP = 1.1  # between prices of a token when what is used is added up
-TRIES = 60
+CLOSE, FAR = 1.1, 1e100  # ratios of prices of a token when what is used is added up
+HALVINGS = 20
 
 
 @kernel
@@ -93,7 +93,7 @@ def worth_of_time(tables, prices, scratch, c, x, first, stop, count):
             worth = worth / (tables.token[c, x] + tables.speed_extra[corner]) - held
             scratch.slope[k, g] = worth
             if k < stop:
-                scratch.gained[k + 1, g] = scratch.gained[k, g] + worth * prices.width
+                scratch.gained[k + 1, g] = scratch.gained[k, g] + worth * (prices.edge[k + 1] - prices.edge[k])
 
 
 @kernel
@@ -101,14 +101,14 @@ def set_worth(prices, scratch, begin, cell, cells, first, stop, count, sign, val
     """``values``: sign times what the time until each cell after ``begin`` was worth, at each price of a token."""
     for a in range(cells + 1):
         t = begin + a * cell
-        k = min(max(int(t / prices.width), first), stop)
-        t = sign * (t - k * prices.width)
+        k = min(max(interval_at(prices, t), first), stop)
+        t = sign * (t - prices.edge[k])
         for g in range(count):
             values[a, g] = sign * scratch.gained[k, g] + t * scratch.slope[k, g]
     # chords above the function, where a boundary of intervals is inside a cell
-    since = max(math.ceil(begin / prices.width), first + 1)
+    since = max(interval_at(prices, begin), first) + 1
     for k in range(since, stop + 1):
-        at = (k * prices.width - begin) / cell
+        at = (prices.edge[k] - begin) / cell
         a = math.floor(at)
         if a >= cells:
             break
@@ -118,7 +118,7 @@ def set_worth(prices, scratch, begin, cell, cells, first, stop, count, sign, val
                 scratch.above[a, g] = max(scratch.above[a, g], excess)
     done = -1
     for k in range(since, stop + 1):
-        a = math.floor((k * prices.width - begin) / cell)
+        a = math.floor((prices.edge[k] - begin) / cell)
         if a >= cells:
             break
         if a == done:
@@ -145,8 +145,8 @@ def decode_in_batch(tables, prices, scratch, c, row, x, cell, last):
     intervals = prices.rate.shape[1]
     begin = tables.head[c] + tables.before[c, x]
     end = begin + tables.alone[c, x]
-    first = min(int(begin / prices.width), intervals)
-    stop = min(int((end + last * cell) / prices.width) + 1, intervals)
+    first = interval_at(prices, begin)
+    stop = min(interval_at(prices, end + last * cell) + 1, intervals)
     set_changes(tables, scratch, c, x)
     count = set_token_prices(tables, prices, scratch, c, x, first, min(stop + 1, intervals))
     worth_of_time(tables, prices, scratch, c, x, first, stop, count)
@@ -217,10 +217,10 @@ def speed_at(tables, prices, scratch, x, mu, k, corner):
 def end_of_tokens(tables, prices, scratch, c, x, mu, begin, latest):
     """When all tokens are out at the price mu of a token, from ``begin`` on; ``latest`` at most."""
     intervals = prices.rate.shape[1]
-    k = min(int(begin / prices.width), intervals)
+    k = interval_at(prices, begin)
     left, at, corner = tables.tokens[c], begin, tables.first_speed[x]
     while at < latest:
-        until = min(latest, (k + 1) * prices.width) if k < intervals else latest
+        until = min(latest, prices.edge[k + 1]) if k < intervals else latest
         corner = speed_at(tables, prices, scratch, x, mu, k, corner)
         second = tables.token[c, x] + tables.speed_extra[corner]
         if left * second <= until - at:
@@ -237,10 +237,10 @@ def run_at(tables, prices, scratch, c, x, mu, begin, end, use, row, share):
     intervals = prices.rate.shape[1]
     r = tables.prefill.shape[1] + x
     tokens = 0.0
-    k = min(int(begin / prices.width), intervals)
+    k = interval_at(prices, begin)
     at, corner = begin, tables.first_speed[x]
     while at < end:
-        until = min(end, (k + 1) * prices.width) if k < intervals else end
+        until = min(end, prices.edge[k + 1]) if k < intervals else end
         corner = speed_at(tables, prices, scratch, x, mu, k, corner)
         made = (until - at) / (tables.token[c, x] + tables.speed_extra[corner])
         tokens += made
@@ -258,17 +258,26 @@ def use_of_decode(tables, prices, scratch, use, row, c, x, mu, begin, end):
     low, high = mu, mu
     fewer = run_at(tables, prices, scratch, c, x, low, begin, end, use, row, 0.0)
     more = fewer
-    tries = 0
-    while more < wanted and tries < TRIES:
+    step = CLOSE
+    while more < wanted and step < FAR:
         low, fewer = high, more
-        high *= STEP
+        high *= step
+        step *= step
         more = run_at(tables, prices, scratch, c, x, high, begin, end, use, row, 0.0)
-        tries += 1
-    while fewer > wanted and tries < TRIES:
+    while fewer > wanted and step < FAR:
         high, more = low, fewer
-        low /= STEP
+        low /= step
+        step *= step
         fewer = run_at(tables, prices, scratch, c, x, low, begin, end, use, row, 0.0)
-        tries += 1
+    for _ in range(HALVINGS):
+        if not fewer <= wanted < more or high <= low * CLOSE:
+            break
+        middle = math.sqrt(low * high)
+        made = run_at(tables, prices, scratch, c, x, middle, begin, end, use, row, 0.0)
+        if made <= wanted:
+            low, fewer = middle, made
+        else:
+            high, more = middle, made
     if fewer <= wanted < more:
         part = (wanted - fewer) / (more - fewer)
         run_at(tables, prices, scratch, c, x, low, begin, end, use, row, 1.0 - part)

@@ -53,16 +53,26 @@ def shifted(values, last, shift, out, over):
 
 
 @kernel
+def interval_at(prices, t):
+    """The interval of prices in which t is; T after all of them."""
+    intervals = prices.rate.shape[1]
+    if t >= prices.edge[intervals]:
+        return intervals
+    k = prices.guess[max(int(t * prices.guess.shape[0] / prices.edge[intervals]), 0)]
+    while t >= prices.edge[k + 1]:
+        k += 1
+    return k
+
+
+@kernel
 def paid_until(prices, r, t):
     """Price of one instance of resource r from time 0 to t."""
-    x = t / prices.width
-    intervals = prices.rate.shape[1]
-    if x <= 0.0:
+    if t <= 0.0:
         return 0.0
-    if x >= intervals:
-        return prices.paid[r, intervals]
-    k = int(x)
-    return prices.paid[r, k] + (x - k) * prices.width * prices.rate[r, k]
+    k = interval_at(prices, t)
+    if k == prices.rate.shape[1]:
+        return prices.paid[r, k]
+    return prices.paid[r, k] + (t - prices.edge[k]) * prices.rate[r, k]
 
 
 @kernel
@@ -78,17 +88,14 @@ def add_price(prices, r, share, begin, length, cell, cells, values, price, over)
         price[a] = price_of(prices, r, begin + a * cell, length)
     for side in range(2):  # the slope changes where the start, or the end, enters another interval
         first = begin + side * length
-        k = max(math.ceil(first / prices.width), 0)
-        while k <= prices.rate.shape[1]:
-            at = (k * prices.width - first) / cell
+        for k in range(interval_at(prices, first) + 1, prices.rate.shape[1] + 1):
+            at = (prices.edge[k] - first) / cell
             a = math.floor(at)
             if a >= cells:
                 break
-            if a >= 0:
-                excess = price[a] + (at - a) * (price[a + 1] - price[a])
-                excess -= price_of(prices, r, k * prices.width - side * length, length)
-                over[a] = max(over[a], excess)
-            k += 1
+            excess = price[a] + (at - a) * (price[a + 1] - price[a])
+            excess -= price_of(prices, r, prices.edge[k] - side * length, length)
+            over[a] = max(over[a], excess)
     lower(price, over, cells)
     for a in range(cells + 1):
         values[a] += share * price[a]
@@ -97,10 +104,9 @@ def add_price(prices, r, share, begin, length, cell, cells, values, price, over)
 @kernel
 def add_use(prices, use, row, r, begin, end, share):
     """Add what an instance is used between begin and end to ``use[row, r]``."""
-    intervals = prices.rate.shape[1]
-    k = max(math.floor(begin / prices.width), 0)
-    while k < intervals and k * prices.width < end:
-        inside = min(end, (k + 1) * prices.width) - max(begin, k * prices.width)
+    for k in range(interval_at(prices, begin), prices.rate.shape[1]):
+        if prices.edge[k] >= end:
+            break
+        inside = min(end, prices.edge[k + 1]) - max(begin, prices.edge[k])
         if inside > 0.0:
             use[row, r, k] += share * inside
-        k += 1

@@ -95,7 +95,7 @@ def set_prices(prices, mixture, spare, sharpness):
         for k in range(load.shape[1]):
             prices.rate[r, k] /= total * supply[r, k]
             prices.paid[r, k] = paid
-            paid += prices.rate[r, k] * prices.width
+            paid += prices.rate[r, k] * (prices.edge[k + 1] - prices.edge[k])
         prices.paid[r, load.shape[1]] = paid
     owed_price = owed_price / (total * spare) if spare > 0.0 else math.inf
     if spare > 0.0:

@@ -14,6 +14,7 @@ from solvers.lagrangian.tables import Prices, Scratch, Tables
 Array = np.ndarray[Any, Any]
 
 BLOCKS_PER_WORKER = 4  # workflows differ in size, so each worker takes several blocks
+GUESSES = 4  # for each interval, where a time may be
 TOKEN_PRICES = 24  # at which decodes are looked at
 WIDEST = 4  # cells of the call with most slack, over those of the critical path
 EPSILON = 1e-9  # relative to the latest time: windows are wider by this, so that rounding closes none
@@ -105,17 +106,18 @@ class Planner:
     def prices(
         self,
         rate: Array,
-        width: float,
+        edge: Array,
         toll: Array | None = None,
         stretch: float = 1.0,
         slowness: Array | None = None,
     ) -> Prices:
-        """Prices from the rates, (K + 2 L, T), of intervals of ``width`` seconds.
+        """Prices from the rates, (K + 2 L, T), of intervals between the times ``edge``.
 
         Parameters
         ----------
         rate : (K + 2 L, T) float array
-        width : float
+        edge : (T + 1,) float array
+            From 0, ascending.
         toll : (J,) float array, optional
             Of joins, for ``stretch`` cells of slack.
         stretch : float
@@ -124,8 +126,12 @@ class Planner:
         """
         toll = np.zeros(len(self.relaxation.join_gap)) if toll is None else toll
         slowness = np.zeros(self.relaxation.workflows) if slowness is None else slowness
-        paid = np.concatenate([np.zeros((len(rate), 1)), np.cumsum(rate * width, axis=1)], axis=1)
-        return Prices(np.ascontiguousarray(rate), paid, float(width), toll, stretch, slowness)
+        paid = np.concatenate([np.zeros((len(rate), 1)), np.cumsum(rate * np.diff(edge), axis=1)], axis=1)
+        parts = np.arange(GUESSES * self.intervals) * (edge[-1] / (GUESSES * self.intervals))
+        guess = np.clip(np.searchsorted(edge, parts, "right") - 1, 0, self.intervals - 1)
+        # what rounding makes of a time may be in the part before
+        guess = np.minimum(guess, np.concatenate([[0], guess[:-1]]))
+        return Prices(np.ascontiguousarray(rate), paid, edge, guess, toll, stretch, slowness)
 
     def windows(self, latest: Array) -> tuple[Array, Array]:
         """Largest slack of each call, (N,), and the length of a cell of each workflow, (W,)."""

@@ -39,7 +39,7 @@ class Tables(NamedTuple):
 
 
 class Prices(NamedTuple):
-    """Prices of the resources, constant in each of T intervals of ``width`` seconds from time 0, and 0 afterwards.
+    """Prices of the resources, constant in each of T intervals from time 0 on, and 0 afterwards.
 
     Resources are the prefill types, the decode types (use: of the batch), and the decode types again (KV cache).
 
@@ -49,7 +49,10 @@ class Prices(NamedTuple):
         Price of one second of one instance.
     paid : (K + 2 L, T + 1) float array
         Price of one instance from time 0 to the end of each interval.
-    width : float
+    edge : (T + 1,) float array
+        Where the intervals begin, and the last one ends.
+    guess : (G,) int array
+        Of G equal parts of the time until then, the interval in which each begins.
     toll : (J,) float array
         Multiplier of each join, for a cell of slack.
     stretch : float
@@ -60,7 +63,8 @@ class Prices(NamedTuple):
 
     rate: Array
     paid: Array
-    width: float
+    edge: Array
+    guess: Array
     toll: Array
     stretch: float
     slowness: Array
