@@ -31,7 +31,7 @@ Array = np.ndarray[Any, Any]
 
 EXACT_CALLS = 100  # up to so many the exact formulation is tried, and the LPs over time windows
 SHARE_OF_SOLVER, SHARE_OF_LPS = 0.4, 0.3  # of the time that is left when it is their turn
-SHARE_OF_FIRST_SEARCH = 0.2
+SHARE_OF_FIRST_SEARCH = 0.1
 SHARE_OF_PRICES = 0.4  # of the time, where one thread does both prices and search
 SOLVER = "cpsat"
 NO_SCHEDULE = Schedule(format="hexsched-schedule/1", policy="", calls=())

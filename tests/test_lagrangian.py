@@ -152,6 +152,7 @@ def test_a_join_waits_for_all_its_parents(monkeypatch):
     instance = one_pair(flow)
     x = relax(instance)
     loads = []
+    monkeypatch.setattr(ascent, "REGRIDS", ())
     for firmness in (0.0, 1.0):
         monkeypatch.setattr(ascent, "FIRMNESS", firmness)
         market = ascent.Market(x, np.linspace(0, 2 * x.horizon[0], 31), cells=32, workers=1)

@@ -51,11 +51,13 @@ class Market:
     ----------
     relaxation : Relaxation
     cells : int
-        Cells of slack while looking for prices, at first; proofs have twice as many.
+        Cells of slack while looking for prices, at first; proofs have more.
     edge : (T + 1,) float array
         Between which times prices are constant, from 0 on; everything is free after the last.
     workers : int
         Threads.
+    ranges : int
+        Of ends of decodes that proofs look at apart.
     """
 
     def __init__(
@@ -65,13 +67,15 @@ class Market:
         *,
         cells: int,
         workers: int,
+        ranges: int = 1,
         seed: int = 0,
     ) -> None:
         self.relaxation = x = relaxation
         intervals = len(edge) - 1
         self.edge, self.workers = edge, workers
         self.coarse = Planner(x, cells, intervals, workers)
-        self.fine = Planner(x, FINER * cells, intervals, workers, PROOF_TOKEN_PRICES)
+        self.ranges = ranges
+        self.fine = Planner(x, FINER * cells, intervals, workers, PROOF_TOKEN_PRICES, ranges)
         count = np.concatenate([x.prefill_count, x.decode_count, x.decode_count]).astype(float)
         self.supply = count[:, None] * np.diff(edge)
         calls, joins = len(x.head), len(x.join_gap)
@@ -170,8 +174,9 @@ class Market:
         if self.fine.cells >= FINEST:
             return False
         cells = 2 * self.coarse.cells
-        self.coarse = Planner(self.relaxation, cells, len(self.edge) - 1, self.workers)
-        self.fine = Planner(self.relaxation, FINER * cells, len(self.edge) - 1, self.workers, PROOF_TOKEN_PRICES)
+        intervals = len(self.edge) - 1
+        self.coarse = Planner(self.relaxation, cells, intervals, self.workers)
+        self.fine = Planner(self.relaxation, FINER * cells, intervals, self.workers, PROOF_TOKEN_PRICES, self.ranges)
         mixture = self.mixture
         for cells in (mixture.end, mixture.start, mixture.ended, mixture.began):
             cells *= 2

@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 
 INTERVALS = 60  # of prices; more follow the load closer, fewer are steadier and found sooner
 CELLS = 64  # of slack, at first
+RANGES = 4  # of ends of decodes, for means: their cost is not convex in the end of a decode
 ANY_POLICY = "hexagent"
 
 
@@ -109,7 +110,7 @@ def priced_bound(
             return PricedBound(base, {}, 0, time.monotonic() - began)
         excess = (completed - x.arrival) / x.horizon - 1
         most = excess + float(excess.mean())
-        market = _market(x, float((x.arrival + (1 + most) * x.horizon).max()), workers, seed)
+        market = _market(x, float((x.arrival + (1 + most) * x.horizon).max()), workers, seed, RANGES)
         found = mean_bound(
             market,
             weight / x.workflows,
@@ -134,8 +135,8 @@ def priced_bound(
     return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
 
 
-def _market(x: Relaxation, end: float, workers: int, seed: int) -> Market:
-    return Market(x, np.linspace(0.0, end, INTERVALS + 1), cells=CELLS, workers=workers, seed=seed)
+def _market(x: Relaxation, end: float, workers: int, seed: int, ranges: int = 1) -> Market:
+    return Market(x, np.linspace(0.0, end, INTERVALS + 1), cells=CELLS, workers=workers, ranges=ranges, seed=seed)
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:

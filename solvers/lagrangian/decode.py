@@ -7,7 +7,8 @@ makes of it. Whatever a call does from t to t', it pays at least
     mu m - integral of psi from t to t',
 
 at any mu, for its m tokens. So the cost of decode from t, and of what follows, is at least the largest, over mu, of
-the cheapest end at that mu. That is exact where cost after decode is convex in its end.
+the cheapest end at that mu. That is exact where cost after decode is convex in its end; where it is not, ends are looked
+at in several ranges, and the cheapest range counts.
 """
 
 from __future__ import annotations
@@ -150,38 +151,55 @@ def decode_in_batch(tables, prices, scratch, c, row, x, cell, last):
     set_changes(tables, scratch, c, x)
     count = set_token_prices(tables, prices, scratch, c, x, first, min(stop + 1, intervals))
     worth_of_time(tables, prices, scratch, c, x, first, stop, count)
-    set_worth(prices, scratch, begin, cell, last, first, stop, count, 1.0, scratch.cost)
+    set_worth(prices, scratch, begin, cell, last, first, stop, count, 1.0, scratch.worth)
     set_worth(prices, scratch, end, cell, last, first, stop, count, -1.0, scratch.rest)
     for g in range(count):
-        scratch.best[g] = math.inf
         scratch.all_tokens[g] = scratch.token_price[g] * tables.tokens[c]
-    for a in range(last, -1, -1):
-        then = scratch.then[a]
+    ranges = max(min(scratch.ranges[0], last), 1)
+    high = last
+    for part in range(ranges - 1, -1, -1):
+        low = last * part // ranges
+        end_within(scratch, low, high, count)
+        for a in range(high + 1):
+            most, dearest = -math.inf, 0
+            for g in range(count):
+                if scratch.cost[a, g] > most:
+                    most, dearest = scratch.cost[a, g], g
+            scratch.most[a] = most
+            scratch.dearest[a] = dearest
+            if a > 0 and scratch.dearest[a - 1] != dearest:
+                # a chord between two functions of which the larger counts
+                other = scratch.dearest[a - 1]
+                left = scratch.cost[a - 1, other] - scratch.cost[a - 1, dearest]
+                right = most - scratch.cost[a, other]
+                if left > 0.0 and right > 0.0:
+                    scratch.over[a - 1] = left * right / (left + right)
+        lower(scratch.most, scratch.over, high)
+        for a in range(high + 1):
+            if high == last or scratch.most[a] < scratch.chunk[a]:
+                dearest = scratch.dearest[a]
+                scratch.chunk[a] = scratch.most[a]
+                scratch.decode_price[x, row, a] = scratch.token_price[dearest]
+                scratch.decode_from[x, row, a] = scratch.best_end[a, max(dearest - 1, 0)]
+                scratch.decode_to[x, row, a] = scratch.best_end[a, min(dearest + 1, count - 1)]
+        high = low
+
+
+@kernel
+def end_within(scratch, low, high, count):
+    """``cost`` from the start of decode in each cell, for ends from cell low to high, at each price of a token."""
+    for g in range(count):
+        scratch.best[g] = math.inf
+        scratch.at[g] = high
+    for a in range(high, -1, -1):
+        then = scratch.then[a] if a >= low else math.inf
         for g in range(count):
             cost = scratch.rest[a, g] + then
             better = cost < scratch.best[g]
             scratch.best[g] = cost if better else scratch.best[g]
             scratch.at[g] = a if better else scratch.at[g]
             scratch.best_end[a, g] = scratch.at[g]
-            scratch.cost[a, g] += scratch.best[g] + scratch.all_tokens[g]
-    for a in range(last + 1):
-        most, dearest = -math.inf, 0
-        for g in range(count):
-            if scratch.cost[a, g] > most:
-                most, dearest = scratch.cost[a, g], g
-        scratch.chunk[a] = most
-        scratch.dearest[a] = dearest
-        scratch.decode_price[x, row, a] = scratch.token_price[dearest]
-        scratch.decode_from[x, row, a] = scratch.best_end[a, max(dearest - 1, 0)]
-        scratch.decode_to[x, row, a] = scratch.best_end[a, min(dearest + 1, count - 1)]
-        if a > 0 and scratch.dearest[a - 1] != dearest:
-            # a chord between two functions of which the larger counts
-            other = scratch.dearest[a - 1]
-            left = scratch.cost[a - 1, other] - scratch.cost[a - 1, dearest]
-            right = most - scratch.cost[a, other]
-            if left > 0.0 and right > 0.0:
-                scratch.over[a - 1] = left * right / (left + right)
-    lower(scratch.chunk, scratch.over, last)
+            scratch.cost[a, g] = scratch.worth[a, g] + scratch.best[g] + scratch.all_tokens[g]
 
 
 @kernel

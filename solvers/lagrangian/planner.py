@@ -34,6 +34,8 @@ class Planner:
         Threads; the result does not depend on them.
     token_prices : int
         Prices of a token at which decodes are looked at.
+    ranges : int
+        Of ends of decodes that are looked at apart: closer where cost is not convex in the end.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class Planner:
         intervals: int,
         workers: int,
         token_prices: int = TOKEN_PRICES,
+        ranges: int = 1,
     ) -> None:
         self.relaxation, self.cells, self.intervals = relaxation, cells, intervals
-        self.token_prices = token_prices
+        self.token_prices, self.ranges = token_prices, ranges
         x = relaxation
         self.tables = Tables._make(getattr(x, name) for name in Tables._fields)
         self.resources = len(x.prefill_count) + 2 * len(x.decode_count)
@@ -91,7 +94,10 @@ class Planner:
             slope=np.zeros((self.intervals + 1, self.token_prices)),
             gained=np.zeros((self.intervals + 1, self.token_prices)),
             above=np.zeros((wide, self.token_prices)),
+            ranges=np.array([self.ranges]),
+            worth=np.zeros((wide, self.token_prices)),
             cost=np.zeros((wide, self.token_prices)),
+            most=np.zeros(wide),
             rest=np.zeros((wide, self.token_prices)),
             best=np.zeros(self.token_prices),
             at=np.zeros(self.token_prices, np.int64),

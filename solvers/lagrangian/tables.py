@@ -95,7 +95,10 @@ class Scratch(NamedTuple):
     slope: Array  # (T + 1, G): what a second of decode is worth in each interval
     gained: Array  # (T + 1, G): and all seconds before
     above: Array  # (A, G): by how much a chord is above what time was worth
+    ranges: Array  # (1,) int: of ends of decodes that are looked at apart
+    worth: Array  # (A, G): what the time before decode starts was worth
     cost: Array  # (A, G): cost from the start of decode
+    most: Array  # (A,): the largest of them
     rest: Array  # (A, G): cost after decode, less what the time up to its end was worth
     best: Array  # (G,): the least of it from a cell on
     at: Array  # (G,) int: and the cell
