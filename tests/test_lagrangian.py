@@ -204,7 +204,9 @@ def test_a_full_batch_pays_for_just_the_time_it_takes(batch):
     rate[1] = 1.0
     latest = 10 * simulate(instance, "hexagent").completed
     planner = Planner(x, 40, 4, 1)
-    cost, _ = planner.plan(planner.prices(rate, np.arange(5) * float(latest.max()) / 3), latest)  # priced beyond the last deadline
+    cost, _ = planner.plan(
+        planner.prices(rate, np.arange(5) * float(latest.max()) / 3), latest
+    )  # priced beyond the last deadline
     together = 100 * (0.1 + batch)
     assert together * 0.9 <= cost.sum() <= together * (1 + 1e-9)
 
@@ -229,7 +231,9 @@ def test_slack_at_the_end_costs_its_price():
     planner = Planner(relax(instance), 64, 10, 1)
     rate = np.zeros((3, 10))
     rate[0, :3] = 1e6
-    cost, _ = planner.plan(planner.prices(rate, np.arange(11) * 10.0, slowness=np.array([2.0])), planner.relaxation.horizon + 64.0)
+    cost, _ = planner.plan(
+        planner.prices(rate, np.arange(11) * 10.0, slowness=np.array([2.0])), planner.relaxation.horizon + 64.0
+    )
     assert 0.9 * 2.0 * 30.0 <= cost[0] <= 2.0 * 30.0 * (1 + 1e-9)
 
 

@@ -121,7 +121,9 @@ class Market:
         mixture = self.mixture
         largest = max(float(mixture.load.max()), float(mixture.total[0]) / spare if spare > 0 and self.passes else 0.0)
         first, growth, last = SHARPNESS
-        sharpness = min(first * growth ** min(self.passes - self._regridded, SETTLED), last) / largest if largest > 0 else 1.0
+        sharpness = (
+            min(first * growth ** min(self.passes - self._regridded, SETTLED), last) / largest if largest > 0 else 1.0
+        )
         limit, cell = self.coarse.windows(latest)
         order = self._random.permutation(self.relaxation.workflows)
         improve(
@@ -178,8 +180,8 @@ class Market:
         self.coarse = Planner(self.relaxation, cells, intervals, self.workers)
         self.fine = Planner(self.relaxation, FINER * cells, intervals, self.workers, PROOF_TOKEN_PRICES, self.ranges)
         mixture = self.mixture
-        for cells in (mixture.end, mixture.start, mixture.ended, mixture.began):
-            cells *= 2
+        for slack in (mixture.end, mixture.start, mixture.ended, mixture.began):
+            slack *= 2
         mixture.push[:] /= 2
         self.toll = self.toll / 2
         self._best = (self._best[0], self._best[1] / 2, self._best[2])

@@ -7,8 +7,8 @@ makes of it. Whatever a call does from t to t', it pays at least
     mu m - integral of psi from t to t',
 
 at any mu, for its m tokens. So the cost of decode from t, and of what follows, is at least the largest, over mu, of
-the cheapest end at that mu. That is exact where cost after decode is convex in its end; where it is not, ends are looked
-at in several ranges, and the cheapest range counts.
+the cheapest end at that mu. That is exact where cost after decode is convex in its end; where it is not, ends are
+looked at in several ranges, and the cheapest range counts.
 """
 
 from __future__ import annotations
@@ -211,12 +211,8 @@ def decode_fixed(tables, prices, scratch, c, row, x, cell, last):
     for a in range(last + 1):
         scratch.chunk[a] = scratch.then[a]
     slots, cache = kinds + x, kinds + others + x
-    add_price(
-        prices, slots, tables.slot_share[x], begin, stay, cell, last, scratch.chunk, scratch.price, scratch.over
-    )
-    add_price(
-        prices, cache, tables.kv_share[c, x], begin, stay, cell, last, scratch.chunk, scratch.price, scratch.over
-    )
+    add_price(prices, slots, tables.slot_share[x], begin, stay, cell, last, scratch.chunk, scratch.price, scratch.over)
+    add_price(prices, cache, tables.kv_share[c, x], begin, stay, cell, last, scratch.chunk, scratch.price, scratch.over)
 
 
 @kernel

@@ -30,9 +30,7 @@ def plan_call(tables, prices, scratch, fixed, w, c, cell, last):
     for x in range(others):
         scratch.enter_last[x] = -1
         if tables.late[c, x] < math.inf:
-            scratch.enter_last[x] = shifted(
-                scratch.after, last, tables.late[c, x] / cell, scratch.then, scratch.over
-            )
+            scratch.enter_last[x] = shifted(scratch.after, last, tables.late[c, x] / cell, scratch.then, scratch.over)
         top = scratch.enter_last[x]
         if top < 0:
             continue
