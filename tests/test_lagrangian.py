@@ -247,3 +247,25 @@ def test_a_toll_is_paid_for_just_the_slack_between_parent_and_child():
     cost, _ = planner.plan(planner.prices(np.zeros((3, 10)), np.arange(11) * 100.0, np.array([0.5])), latest)
     least = -0.5 * (32.0 + float(x.join_gap[0])) / cell
     assert least - 1.0 <= cost[0] <= least + 1e-6
+
+
+def test_intervals_go_where_prices_are(monkeypatch):
+    """Laid out anew, intervals cover the same time and supply, are shorter where prices are, and prove as much."""
+    flows = [workflow(f"w{k}", 100.0 * (k > 2), call("x", 40, 5), call("y", 30, 3, "x")) for k in range(4)]
+    x = relax(one_pair(*flows))
+    latest = x.arrival + 1.3 * x.horizon
+    supplies, paid = [], []
+    for regrids in ((), (4,)):
+        monkeypatch.setattr(ascent, "REGRIDS", regrids)
+        market = ascent.Market(x, np.linspace(0.0, latest.max(), 21), cells=32, workers=1)
+        for _ in range(30):
+            market.improve(latest, 0)
+        supplies.append(market.supply.sum(axis=1))
+        paid.append(market.costs(latest).sum())
+        assert market.edge[0] == 0.0
+        assert market.edge[-1] == latest.max()
+        assert np.all(np.diff(market.edge) > 0)
+    assert supplies[0] == pytest.approx(supplies[1])
+    early = np.searchsorted(market.edge, 100.0)
+    assert early > 12  # of 20 intervals, most of which lie after the crowd at the start when they are even
+    assert paid[1] >= 0.98 * paid[0]

@@ -57,7 +57,7 @@ def priced_bound(
 
     Give every second of every type of machine a price. A schedule that keeps to the capacities pays no more for what it
     uses than all supply is worth. Freed from capacities, workflows do not meet, and the cheapest schedule of each, with
-    its precedences (a forest of them), delays, places and speeds, is a dynamic program (``kernels``). Where a call has
+    its precedences (a forest of them), delays, places and speeds, is a dynamic program (``program``). Where a call has
     more parents than the one in the forest, that it starts no earlier than these end has a price too: a toll on every
     second by which it does. No schedule pays tolls, on balance. For *any* prices and tolls:
 
@@ -69,9 +69,11 @@ def priced_bound(
 
     It is never below the critical path's bound.
 
-    What a call uses of a decode instance is the reciprocal of the largest batch at which it could be as fast as it is
-    (``relaxation.relax``). Prices are looked for by pairwise Frank-Wolfe steps on a smooth version of the primal
-    (``mixture``, ``ascent``); that search proves nothing, and needs to be neither exact nor finished.
+    What a call uses of a decode instance is its share of the time of iterations in the largest batch in which it could
+    be as fast as it is (``relaxation.relax``); how fast that is follows from a price of tokens (``decode``). Costs are
+    functions of slack that are kept on a grid, nowhere above the true ones (``grid``). Prices are looked for by
+    pairwise Frank-Wolfe steps on a smooth version of the primal (``mixture``, ``ascent``); that search proves nothing,
+    and needs to be neither exact nor finished.
 
     Parameters
     ----------

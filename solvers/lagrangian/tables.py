@@ -14,7 +14,6 @@ class Tables(NamedTuple):
 
     first_call: Array
     head: Array
-    best: Array
     first_child: Array
     child: Array
     prefill: Array
