@@ -18,7 +18,8 @@ Array = np.ndarray[Any, Any]
 SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
 MEMORY = 0.8  # of the average of past prices, a pass
 SHARPNESS = (30.0, 1.03, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
-PASSES_A_CHECK = 6
+PASSES_A_CHECK = (6, 30)  # at least, at most
+SHARE_OF_CHECKS = 0.25  # of the time, as far as those allow
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 FIRMNESS = 0.3  # of the joins: larger follows them sooner, and unsettles prices more
@@ -100,7 +101,7 @@ class Market:
         self.toll = np.zeros(joins)
         self.slowness = np.zeros(x.workflows)
         self.passes = self._regridded = 0
-        self._passes_here, self._pass_seconds = 0, 0.0
+        self._passes_here, self._pass_seconds, self._proof_seconds = 0, 0.0, 0.0
         self._best = (self.rate, self.toll, self.slowness)
         self._prices = self.coarse.prices(self.rate, self.edge, np.zeros_like(self.toll))
         self._scratch = self.coarse.scratch()
@@ -171,6 +172,15 @@ class Market:
         x = self.relaxation
         return FIRMNESS / (x.workflows * np.diff(x.first_call) * self.coarse.cells**2)
 
+    @property
+    def passes_a_check(self) -> int:
+        """After how many passes it is time to see what prices prove."""
+        least, most = PASSES_A_CHECK
+        if not self._pass_seconds > 0:
+            return least
+        even = self._proof_seconds / self._pass_seconds * (1 / SHARE_OF_CHECKS - 1)
+        return int(min(max(even, least), most))
+
     def refine(self) -> bool:
         """Go on with cells half as long; False when they are as short as they get."""
         if self.fine.cells >= FINEST:
@@ -230,9 +240,12 @@ class Market:
         return float(cost.sum() * (1 - SAFETY) - supplied * (1 + SAFETY)) / price
 
     def _plan(self, latest: Array, slowness: Array | None) -> Array:
+        began = time.monotonic()
         stretch = self.fine.cells / self.coarse.cells
         prices = self.fine.prices(self.rate, self.edge, self.toll, stretch, slowness)
-        return self.fine.plan(prices, latest)[0]
+        cost = self.fine.plan(prices, latest)[0]
+        self._proof_seconds = time.monotonic() - began
+        return cost
 
 
 def tail_bound(
@@ -271,7 +284,7 @@ def tail_bound(
             break
         market.refine_in_time(stop - reserve)
         scale = min(max(scale, best * (1 + LAST_STEP)), ceiling)
-        for _ in range(PASSES_A_CHECK):
+        for _ in range(market.passes_a_check):
             market.improve(latest(scale), x.workflows - needed)
         known = best
         paid = price_of(scale)
@@ -309,7 +322,7 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
     while time.monotonic() < stop and best < x.workflows and (idle < PATIENCE or market.refine()):
         idle = 0 if idle == PATIENCE else idle
         market.refine_in_time(stop)
-        for _ in range(PASSES_A_CHECK):
+        for _ in range(market.passes_a_check):
             market.improve(latest, best)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1
     return best
@@ -344,7 +357,7 @@ def mean_bound(
         if idle >= LAST_PATIENCE:
             break
         market.refine_in_time(stop)
-        for _ in range(PASSES_A_CHECK):
+        for _ in range(market.passes_a_check):
             market.improve(latest, target)
         largest = max(float(market.mixture.load.max()), float(market.mixture.total[0]) / target)
         target = min(target * min(max(largest, 1 / LARGEST_CHANGE), LARGEST_CHANGE), ceiling)
