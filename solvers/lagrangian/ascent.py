@@ -19,6 +19,7 @@ SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
 MEMORY = 0.8  # of the average of past prices, a pass
 SHARPNESS = (30.0, 1.03, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
 PASSES_A_CHECK = (6, 30)  # at least, at most
+LEAST_SECONDS = 1e-6  # of a pass
 SHARE_OF_CHECKS = 0.25  # of the time, as far as those allow
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
@@ -28,6 +29,8 @@ EVENLY = 0.3  # of the intervals, over time; the others go where prices are
 ANY_TIME = 1e300  # seconds: later than any completion
 FINER = 2  # cells of a proof, over those of the search for prices
 PROOF_TOKEN_PRICES = 48
+SHARPER = 2  # prices of tokens and ranges of the last proofs, over those before
+LAST_PROOFS = 1.5  # for which there should be time then
 PLANS = 12  # remembered of each workflow
 EXCHANGES = 10  # rounds a pass
 FINEST = 512  # cells of a proof
@@ -172,14 +175,14 @@ class Market:
         x = self.relaxation
         return FIRMNESS / (x.workflows * np.diff(x.first_call) * self.coarse.cells**2)
 
-    @property
-    def passes_a_check(self) -> int:
-        """After how many passes it is time to see what prices prove."""
+    def improve_awhile(self, latest: Array, spare: float, stop: float) -> None:
+        """As many passes as it takes until it is worth seeing what prices prove, fewer when time is ``stop`` before."""
         least, most = PASSES_A_CHECK
-        if not self._pass_seconds > 0:
-            return least
-        even = self._proof_seconds / self._pass_seconds * (1 / SHARE_OF_CHECKS - 1)
-        return int(min(max(even, least), most))
+        even = self._proof_seconds / max(self._pass_seconds, LEAST_SECONDS) * (1 / SHARE_OF_CHECKS - 1)
+        for _ in range(int(min(max(even, least), most))):
+            self.improve(latest, spare)
+            if time.monotonic() >= stop:
+                break
 
     def refine(self) -> bool:
         """Go on with cells half as long; False when they are as short as they get."""
@@ -207,6 +210,15 @@ class Market:
         )
         if enough:
             self.refine()
+
+    def sharpen(self, stop: float) -> None:
+        """Let proofs look closer, where there is time for such a proof until ``stop``."""
+        slower = SHARPER ** (2 if self.ranges > 1 else 1)
+        if self._proof_seconds * slower * LAST_PROOFS < stop - time.monotonic():
+            self.fine = Planner(
+                self.relaxation, self.fine.cells, len(self.edge) - 1, self.workers,
+                SHARPER * PROOF_TOKEN_PRICES, SHARPER * self.ranges if self.ranges > 1 else 1,
+            )  # fmt: skip
 
     def keep(self) -> None:
         """Note the present prices as the best."""
@@ -284,8 +296,7 @@ def tail_bound(
             break
         market.refine_in_time(stop - reserve)
         scale = min(max(scale, best * (1 + LAST_STEP)), ceiling)
-        for _ in range(market.passes_a_check):
-            market.improve(latest(scale), x.workflows - needed)
+        market.improve_awhile(latest(scale), x.workflows - needed, stop - reserve)
         known = best
         paid = price_of(scale)
         idle = 0 if best > known * (1 + LEAST_GAIN) else idle + 1
@@ -293,6 +304,7 @@ def tail_bound(
         scale *= min(max(paid ** (1 / STEEPNESS), 1 / LONGEST_STEP), LONGEST_STEP)
     # the most that the best prices prove
     market.back_to_best()
+    market.sharpen(stop)
     beyond = ceiling
     while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
         scale = best * min(max(excess ** (1 / STEEPNESS), 1 + LAST_STEP), LONGEST_STEP)
@@ -322,8 +334,7 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
     while time.monotonic() < stop and best < x.workflows and (idle < PATIENCE or market.refine()):
         idle = 0 if idle == PATIENCE else idle
         market.refine_in_time(stop)
-        for _ in range(market.passes_a_check):
-            market.improve(latest, best)  # so many are not enough to drop, it will show
+        market.improve_awhile(latest, best, stop)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1
     return best
 
@@ -351,23 +362,30 @@ def mean_bound(
     latest = np.asarray(x.arrival + (1 + most) * x.horizon)
     market.count(weight / x.horizon, weight * most)
     target, best, idle = ceiling, 0.0, 0
-    while time.monotonic() < stop and best < ceiling * (1 - CLOSE):
-        if idle >= PATIENCE and market.refine():
-            idle = 0
-        if idle >= LAST_PATIENCE:
-            break
-        market.refine_in_time(stop)
-        for _ in range(market.passes_a_check):
-            market.improve(latest, target)
-        largest = max(float(market.mixture.load.max()), float(market.mixture.total[0]) / target)
-        target = min(target * min(max(largest, 1 / LARGEST_CHANGE), LARGEST_CHANGE), ceiling)
+
+    def prove() -> None:
+        nonlocal best
         found = market.least_owed(latest)
-        idle += 1
         if found > best:
-            idle = 0 if found > best * (1 + LEAST_GAIN) else idle
             best = found
             market.keep()
             if on_bound is not None:
                 on_bound(best)
+
+    reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
+    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
+        if idle >= PATIENCE and market.refine():
+            idle = 0
+        if idle >= LAST_PATIENCE:
+            break
+        market.refine_in_time(stop - reserve)
+        market.improve_awhile(latest, target, stop - reserve)
+        largest = max(float(market.mixture.load.max()), float(market.mixture.total[0]) / target)
+        target = min(target * min(max(largest, 1 / LARGEST_CHANGE), LARGEST_CHANGE), ceiling)
+        known = best
+        prove()
+        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + 1
     market.back_to_best()
+    market.sharpen(stop)
+    prove()
     return best
