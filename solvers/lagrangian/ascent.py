@@ -24,7 +24,7 @@ SHARE_OF_CHECKS = 0.25  # of the time, as far as those allow
 SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 FIRMNESS = 0.3  # of the joins: larger follows them sooner, and unsettles prices more
-REGRIDS = (8, 20, 40)  # passes after which intervals are laid out anew
+REGRIDS = (10, 24)  # passes after which intervals are laid out anew
 EVENLY = 0.3  # of the intervals, over time; the others go where prices are
 ANY_TIME = 1e300  # seconds: later than any completion
 FINER = 2  # cells of a proof, over those of the search for prices
@@ -41,7 +41,9 @@ LAST_PATIENCE = 60  # with the shortest cells
 SETTLED = 100  # passes after which prices are as sharp as they get
 LONGEST_STEP = 1.6  # from a scale to the next, a factor
 LAST_STEP, FINE_STEP = 1e-3, 5e-4  # relative: how far beyond a bound to look
-STEEPNESS = 3.0  # what is paid falls with about this power of the scale
+STEEPNESS = (0.8, 3.0)  # what is paid falls with a power of the scale: at least, and at most or where it is unknown
+UNSETTLED = 0.95  # of the largest load is paid by prices that are
+UNTIL_SETTLED = 4  # checks without news, after which prices are believed
 LARGEST_CHANGE = 1.3  # of a target for a mean, a check
 LEAST_GAIN = 1e-4  # relative: less is no news
 
@@ -123,7 +125,7 @@ class Market:
         """
         began = time.monotonic()
         mixture = self.mixture
-        largest = max(float(mixture.load.max()), float(mixture.total[0]) / spare if spare > 0 and self.passes else 0.0)
+        largest = self.largest_load(spare) if self.passes else 0.0
         first, growth, last = SHARPNESS
         sharpness = (
             min(first * growth ** min(self.passes - self._regridded, SETTLED), last) / largest if largest > 0 else 1.0
@@ -147,6 +149,11 @@ class Market:
         if self.passes in REGRIDS:
             self._regrid()
             self._regridded = self.passes
+
+    def largest_load(self, spare: float) -> float:
+        """Of any machine in any interval in the mixture, or of what it owes over ``spare``."""
+        owed = float(self.mixture.total[0]) / spare if spare > 0 else 0.0
+        return max(float(self.mixture.load.max()), owed)
 
     def _regrid(self) -> None:
         """Shorter intervals where prices are; what is remembered is spread evenly over the parts of old intervals."""
@@ -287,7 +294,8 @@ def tail_bound(
         return paid
 
     # half way to the known schedule first: large instances leave time for few checks
-    scale, idle = math.sqrt(start * ceiling), 0
+    scale, idle, spare = math.sqrt(start * ceiling), 0, x.workflows - needed
+    steepness, before = STEEPNESS[1], (0.0, 0.0)
     reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
         if idle >= PATIENCE and market.refine():
@@ -296,18 +304,25 @@ def tail_bound(
             break
         market.refine_in_time(stop - reserve)
         scale = min(max(scale, best * (1 + LAST_STEP)), ceiling)
-        market.improve_awhile(latest(scale), x.workflows - needed, stop - reserve)
+        market.improve_awhile(latest(scale), spare, stop - reserve)
         known = best
         paid = price_of(scale)
-        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + 1
-        # about where 1 is paid: that falls with a power of the scale
-        scale *= min(max(paid ** (1 / STEEPNESS), 1 / LONGEST_STEP), LONGEST_STEP)
+        settled = market.passes > REGRIDS[-1] if REGRIDS else True
+        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + settled
+        if scale > before[0] > 0.0 and 0.0 < paid < before[1]:
+            found = math.log(before[1] / paid) / math.log(scale / before[0])
+            steepness = min(max(found, STEEPNESS[0]), STEEPNESS[1])
+        before = (scale, paid)
+        # about where 1 is paid; prices that do not pay what the loads of the mixture promise are not settled yet
+        promised = 0.0 if settled and idle and idle % UNTIL_SETTLED == 0 else market.largest_load(spare) * UNSETTLED
+        due = paid if paid > 1 else max(paid, min(promised, 1.0))
+        scale *= min(max(due ** (1 / steepness), 1 / LONGEST_STEP), LONGEST_STEP)
     # the most that the best prices prove
     market.back_to_best()
     market.sharpen(stop)
     beyond = ceiling
     while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
-        scale = best * min(max(excess ** (1 / STEEPNESS), 1 + LAST_STEP), LONGEST_STEP)
+        scale = best * min(max(excess ** (1 / steepness), 1 + LAST_STEP), LONGEST_STEP)
         scale = scale if scale < beyond else math.sqrt(best * beyond)
         if price_of(scale) <= 1 + SAFETY:
             beyond = scale
@@ -380,7 +395,7 @@ def mean_bound(
             break
         market.refine_in_time(stop - reserve)
         market.improve_awhile(latest, target, stop - reserve)
-        largest = max(float(market.mixture.load.max()), float(market.mixture.total[0]) / target)
+        largest = market.largest_load(target)
         target = min(target * min(max(largest, 1 / LARGEST_CHANGE), LARGEST_CHANGE), ceiling)
         known = best
         prove()
