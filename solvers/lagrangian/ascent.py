@@ -212,10 +212,10 @@ class Market:
 
     def refine_in_time(self, stop: float) -> None:
         """Refine where shorter cells leave time enough to settle until ``stop``: how long they are costs most."""
-        enough = (
-            self._passes_here >= PASSES_BEFORE and self._pass_seconds * SLOWER * PASSES_AFTER < stop - time.monotonic()
-        )
-        if enough:
+        since = self.passes - max(REGRIDS, default=0)
+        if min(since, self._passes_here) < PASSES_BEFORE:
+            return
+        if self._pass_seconds * SLOWER * PASSES_AFTER < stop - time.monotonic():
             self.refine()
 
     def sharpen(self, stop: float) -> None:
@@ -307,15 +307,15 @@ def tail_bound(
         market.improve_awhile(latest(scale), spare, stop - reserve)
         known = best
         paid = price_of(scale)
-        settled = market.passes > REGRIDS[-1] if REGRIDS else True
+        settled = market.passes > max(REGRIDS, default=0)
         idle = 0 if best > known * (1 + LEAST_GAIN) else idle + settled
         if scale > before[0] > 0.0 and 0.0 < paid < before[1]:
             found = math.log(before[1] / paid) / math.log(scale / before[0])
             steepness = min(max(found, STEEPNESS[0]), STEEPNESS[1])
         before = (scale, paid)
-        # about where 1 is paid; prices that do not pay what the loads of the mixture promise are not settled yet
-        promised = 0.0 if settled and idle and idle % UNTIL_SETTLED == 0 else market.largest_load(spare) * UNSETTLED
-        due = paid if paid > 1 else max(paid, min(promised, 1.0))
+        # about where 1 is paid. Going back unsettles the mixture: not while its loads promise that prices will pay here
+        promising = market.largest_load(spare) * UNSETTLED > 1 and (idle == 0 or idle % UNTIL_SETTLED)
+        due = 1.0 if paid <= 1 and (promising or not settled) else paid
         scale *= min(max(due ** (1 / steepness), 1 / LONGEST_STEP), LONGEST_STEP)
     # the most that the best prices prove
     market.back_to_best()
