@@ -18,7 +18,8 @@ from solvers.objective import Objective
 Array = np.ndarray[Any, Any]
 
 INTERVALS = 60  # of prices; more follow the load closer, fewer are steadier and found sooner
-CELLS = 64  # of slack, at first
+CELLS = (64, 32)  # of slack, at first; the fewer, the more passes there is time for in
+LARGE = 5000  # calls and more
 RANGES = 4  # of ends of decodes, for means: their cost is not convex in the end of a decode
 ANY_POLICY = "hexagent"
 
@@ -138,7 +139,8 @@ def priced_bound(
 
 
 def _market(x: Relaxation, end: float, workers: int, seed: int, ranges: int = 1) -> Market:
-    return Market(x, np.linspace(0.0, end, INTERVALS + 1), cells=CELLS, workers=workers, ranges=ranges, seed=seed)
+    cells = CELLS[len(x.head) >= LARGE]
+    return Market(x, np.linspace(0.0, end, INTERVALS + 1), cells=cells, workers=workers, ranges=ranges, seed=seed)
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:
