@@ -41,20 +41,22 @@ def test_a_schedule_pays_at_least_what_the_programs_say_at_any_prices(instance, 
     run = simulate(instance, str(rng.choice(POLICIES)), seed=seed % 1000)
     latest = run.completed * spread
     intervals = int(rng.integers(1, 12))
-    planner = Planner(x, int(rng.integers(1, 40)), intervals, 1)
-    width = float(latest.max()) / intervals
+    token_prices, ranges = int(rng.integers(1, 40)), int(rng.integers(1, 6))
+    planner = Planner(x, int(rng.integers(1, 40)), intervals, 1, token_prices, ranges)
+    inside = np.sort(rng.uniform(0.0, 1.2, intervals + 1))
+    edge = float(latest.max()) * np.concatenate([[0.0], inside[1:]])
     rate = rng.exponential(size=(planner.resources, intervals)) * rng.integers(
         0, 2, size=(planner.resources, intervals)
     )
     toll = rng.exponential(size=len(x.join_gap)) * 10.0 ** rng.uniform(-3, 1) * rng.integers(0, 2)
     slowness = rng.exponential(size=x.workflows) * 10.0 ** rng.uniform(-3, 1) * rng.integers(0, 2)
-    prices = planner.prices(rate, np.arange(intervals + 1) * width, toll, float(rng.uniform(0.5, 3)), slowness)
+    prices = planner.prices(rate, edge, toll, float(rng.uniform(0.5, 3)), slowness)
     cost, _ = planner.plan(prices, latest)
     slack = np.maximum(run.completed - x.arrival - x.horizon, 0.0)
-    assert float(cost.sum()) <= (paid(instance, x, run, rate, width) + slowness @ slack) * (1 + 1e-9) + 1e-12
+    assert float(cost.sum()) <= (paid(instance, x, run, rate, edge) + slowness @ slack) * (1 + 1e-9) + 1e-12
 
 
-def paid(instance, x, run, rate, width):
+def paid(instance, x, run, rate, edge):
     """What the schedule pays at most, from its times alone.
 
     For the use of a batch, all the time that an instance has anything in it.
@@ -68,16 +70,16 @@ def paid(instance, x, run, rate, width):
         one = calls[row.workflow_id, row.call_id]
         k, j = prefill_types[row.prefill_instance], decode_types[row.decode_instance]
         server = next(d for d in instance.decode if d.id == row.decode_instance)
-        total += integral(rate[k], width, row.prefill_start, row.prefill_end)
+        total += integral(rate[k], edge, row.prefill_start, row.prefill_end)
         held = (one.prompt_tokens + one.output_tokens) / server.kv_capacity_tokens
-        total += held * integral(rate[kinds + others + j], width, row.admitted, row.decode_end)
+        total += held * integral(rate[kinds + others + j], edge, row.admitted, row.decode_end)
         if instance.decode_model == "fixed":
-            total += integral(rate[kinds + j], width, row.admitted, row.decode_end) / server.max_batch
+            total += integral(rate[kinds + j], edge, row.admitted, row.decode_end) / server.max_batch
         else:
             batches.setdefault(row.decode_instance, []).append((row.decode_start, row.decode_end))
     for name, spans in batches.items():
         for start, end in union(spans):
-            total += integral(rate[kinds + decode_types[name]], width, start, end)
+            total += integral(rate[kinds + decode_types[name]], edge, start, end)
     return total
 
 
@@ -95,9 +97,8 @@ def type_of(instance):
     return prefill, decode
 
 
-def integral(rate, width, start, end):
-    edges = np.arange(len(rate) + 1) * width
-    return float(rate @ np.maximum(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0.0))
+def integral(rate, edge, start, end):
+    return float(rate @ np.maximum(np.minimum(end, edge[1:]) - np.maximum(start, edge[:-1]), 0.0))
 
 
 def union(spans):

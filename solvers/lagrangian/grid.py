@@ -58,7 +58,8 @@ def interval_at(prices, t):
     intervals = prices.rate.shape[1]
     if t >= prices.edge[intervals]:
         return intervals
-    k = prices.guess[max(int(t * prices.guess.shape[0] / prices.edge[intervals]), 0)]
+    parts = prices.guess.shape[0]
+    k = prices.guess[min(max(int(t * parts / prices.edge[intervals]), 0), parts - 1)]
     while t >= prices.edge[k + 1]:
         k += 1
     return k
