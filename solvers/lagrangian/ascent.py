@@ -272,9 +272,9 @@ def tail_bound(
 ) -> float:
     """A scale that no schedule with ``needed`` workflows in time can go below.
 
-    Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is about where
-    they still would. ``start`` is a bound already known, ``ceiling`` a value that a
-    schedule has, ``stop`` a time of the monotonic clock.
+    Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is about where they
+    still would. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``stop`` a time of the
+    monotonic clock.
     """
     x = market.relaxation
     best, excess = start, 1.0

@@ -139,7 +139,7 @@ def set_worth(prices, scratch, begin, cell, cells, first, stop, count, sign, val
 
 @kernel
 def decode_in_batch(tables, prices, scratch, c, row, x, cell, last):
-    """Cost from the start of decode of c on type x to the end, by cell of the start, in ``chunk``.
+    """Cost from the start of decode of c on type x to the end, by cell of the start, in ``total``.
 
     ``then`` holds the cost after the end of decode, by cell up to ``last``.
     """
@@ -176,9 +176,9 @@ def decode_in_batch(tables, prices, scratch, c, row, x, cell, last):
                     scratch.over[a - 1] = left * right / (left + right)
         lower(scratch.most, scratch.over, high)
         for a in range(high + 1):
-            if high == last or scratch.most[a] < scratch.chunk[a]:
+            if high == last or scratch.most[a] < scratch.total[a]:
                 dearest = scratch.dearest[a]
-                scratch.chunk[a] = scratch.most[a]
+                scratch.total[a] = scratch.most[a]
                 scratch.decode_price[x, row, a] = scratch.token_price[dearest]
                 scratch.decode_from[x, row, a] = scratch.best_end[a, max(dearest - 1, 0)]
                 scratch.decode_to[x, row, a] = scratch.best_end[a, min(dearest + 1, count - 1)]
@@ -209,10 +209,10 @@ def decode_fixed(tables, prices, scratch, c, row, x, cell, last):
     stay = tables.transfer[c, x] + tables.alone[c, x]
     begin = tables.head[c] + tables.before[c, x] - tables.transfer[c, x]
     for a in range(last + 1):
-        scratch.chunk[a] = scratch.then[a]
+        scratch.total[a] = scratch.then[a]
     slots, cache = kinds + x, kinds + others + x
-    add_price(prices, slots, tables.slot_share[x], begin, stay, cell, last, scratch.chunk, scratch.price, scratch.over)
-    add_price(prices, cache, tables.kv_share[c, x], begin, stay, cell, last, scratch.chunk, scratch.price, scratch.over)
+    add_price(prices, slots, tables.slot_share[x], begin, stay, cell, last, scratch.total, scratch.price, scratch.over)
+    add_price(prices, cache, tables.kv_share[c, x], begin, stay, cell, last, scratch.total, scratch.price, scratch.over)
 
 
 @kernel

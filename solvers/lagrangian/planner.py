@@ -80,7 +80,7 @@ class Planner:
             then=np.zeros(wide),
             price=np.zeros(wide),
             over=np.zeros(wide),
-            chunk=np.zeros(wide),
+            total=np.zeros(wide),
             enter=np.zeros((kinds, wide)),
             enter_last=np.zeros(kinds, np.int64),
             enter_at=np.zeros((kinds, calls, wide), np.int64),

@@ -40,17 +40,17 @@ def plan_call(tables, prices, scratch, fixed, w, c, cell, last):
             decode_in_batch(tables, prices, scratch, c, row, x, cell, top)
         best, at = math.inf, -1
         for a in range(top, -1, -1):  # it may wait to be admitted
-            if scratch.chunk[a] < best:
-                best, at = scratch.chunk[a], a
+            if scratch.total[a] < best:
+                best, at = scratch.total[a], a
             scratch.enter[x, a] = best
             scratch.enter_at[x, row, a] = at
     for a in range(last + 1):
         scratch.value[row, a] = math.inf
     for k in range(kinds):
         for a in range(last + 1):
-            scratch.chunk[a] = -scratch.gain[row] * a
+            scratch.total[a] = -scratch.gain[row] * a
         add_price(
-            prices, k, 1.0, tables.head[c], tables.prefill[c, k], cell, last, scratch.chunk, scratch.price, scratch.over
+            prices, k, 1.0, tables.head[c], tables.prefill[c, k], cell, last, scratch.total, scratch.price, scratch.over
         )
         for x in range(others):
             if scratch.enter_last[x] < 0 or tables.detour[c, k, x] == math.inf:
@@ -58,7 +58,7 @@ def plan_call(tables, prices, scratch, fixed, w, c, cell, last):
             detour = tables.detour[c, k, x] / cell
             top = shifted(scratch.enter[x], scratch.enter_last[x], detour, scratch.then, scratch.over)
             for a in range(top + 1):
-                cost = scratch.chunk[a] + scratch.then[a]
+                cost = scratch.total[a] + scratch.then[a]
                 if cost < scratch.value[row, a]:
                     scratch.value[row, a] = cost
                     scratch.prefill_on[row, a] = k
@@ -99,7 +99,7 @@ def trace(tables, prices, scratch, fixed, w, cell, use, row, released):
         begin = tables.head[c] + slack * cell
         add_use(prices, use, row, k, begin, begin + tables.prefill[c, k], 1.0)
         slack += tables.detour[c, k, x] / cell
-        top = math.floor((tables.late[c, x]) / cell + ROUNDING)
+        top = math.floor(tables.late[c, x] / cell + ROUNDING)
         top = scratch.last[place] - top
         a = nearest(slack, top)
         slack = chosen(slack, a, scratch.enter_at[x, place, a])

@@ -78,9 +78,9 @@ class Scratch(NamedTuple):
     start: Array  # (calls, A) int
     after: Array  # (A,): cost after completion
     then: Array  # (A,): cost after the end of decode, or from its start
-    price: Array  # (A,): of prefill
+    price: Array  # (A,): of what is held from each cell on
     over: Array  # (A,): by how much a chord is above the function
-    chunk: Array  # (A,): cost from the start of decode
+    total: Array  # (A,): cost from the start of decode, or of prefill
     enter: Array  # (L, A)
     enter_last: Array  # (L,) int: the last cell from which decode can be in time
     enter_at: Array  # (L, calls, A) int
