@@ -41,7 +41,15 @@ def bracket(problem: Problem, objective: Objective, options: Options, known: tup
     bound = critical_path.compute(problem, objective)
     if seconds < SHORTEST or closed(objective, value, bound):
         return Bracket(value, schedule, bound)
-    found = search(problem.instance, str(objective), start=[schedule], time_limit=seconds, workers=1, seed=options.seed)
+    found = search(
+        problem.instance,
+        str(objective),
+        start=[schedule],
+        time_limit=seconds,
+        workers=1,
+        seed=options.seed,
+        with_windows=False,  # else a formulation would have the help of the one it is compared with
+    )
     better = certified_value(problem, objective, found.schedule)
     if better is not None and better[0] < value:
         value, schedule = better

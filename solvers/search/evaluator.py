@@ -12,8 +12,10 @@ from hexsched.engine.tables import build_state, workload_columns
 from hexsched.engine.wallclock import new_histogram
 from hexsched.model import Instance, Schedule
 from hexsched.policies import policy
+from hexsched.policies.replay import Orders
 from hexsched.simulator.run import collect
-from solvers.search.kernels import LAST_BIT, ROW, run_plan
+from solvers.search.decisions import Decisions
+from solvers.search.kernels import LAST_BIT, ROW, run_orders, run_plan
 from solvers.search.plan import Array, Plan
 
 # what a run leaves as it was, or fills before it reads it; the rest is copied afresh for every run
@@ -27,7 +29,10 @@ class Times(NamedTuple):
     """When and where calls were served, (N,) each: seconds, and numbers of instances."""
 
     start: Array
+    prefilled: Array
     admitted: Array
+    joined: Array
+    ended: Array
     prefill: Array
     decode: Array
 
@@ -38,6 +43,9 @@ class Evaluator:
     Attributes
     ----------
     instance : Instance
+    workload : Workload
+    places : Places
+        Its columns in the engine's order, and where the calls of the instance file stand in it.
     arrival, horizon : (W,) float arrays
         a_w and H_w in seconds, in the engine's order.
     workflow : (N,) int array
@@ -53,17 +61,15 @@ class Evaluator:
     prefill_bits, decode_bits : (N,) int arrays
         The kinds of instances that can serve each call, as bits.
     kind_of_prefill, kind_of_decode : (I,), (J,) int arrays
-        The bit of each instance,
-    prefill_kind, decode_kind : dict of str to int
-        and the same by its id.
+        The bit of each instance.
     runs : int
         Plans run so far.
     """
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        workload, self.places = workload_columns(instance)
-        self._workload = workload
+        self.workload, self.places = workload_columns(instance)
+        workload = self.workload
         self.arrival, self.workflow = workload.arrival, workload.workflow
         self.horizon = standalone_horizons(instance, workload)
         self._state = build_state(instance, workload)
@@ -79,20 +85,15 @@ class Evaluator:
         self._root[workload.edges[:, 1]] = False
         self._due_at, self._due, self._by_due = math.nan, self.arrival, self.arrival
         board = self._state.board
-        prefill_kinds, decode_kinds = (
-            np.minimum(board.prefills.kind, LAST_BIT),
-            np.minimum(board.decodes.kind, LAST_BIT),
-        )
         self.max_batch = board.decodes.max_batch.copy()
         self.token_seconds = 1.0, 1.0
         if instance.decode_model == "fluid":
             curves, last = board.batch_seconds, np.minimum(self.max_batch, board.batch_seconds.shape[1] - 1)
             slowest = float(curves[np.arange(len(last)), last].max())
             self.token_seconds = max(float(curves[:, 1].min()), 1e-3 * slowest), slowest
-        self.kind_of_prefill, self.kind_of_decode = prefill_kinds.copy(), decode_kinds.copy()
-        self.prefill_kind = {m.id: int(kind) for m, kind in zip(instance.prefill, prefill_kinds, strict=True)}
-        self.decode_kind = {m.id: int(kind) for m, kind in zip(instance.decode, decode_kinds, strict=True)}
-        self.prefill_bits = np.full(calls, sum(1 << kind for kind in set(self.prefill_kind.values())))
+        self.kind_of_prefill = np.minimum(board.prefills.kind, LAST_BIT)
+        self.kind_of_decode = np.minimum(board.decodes.kind, LAST_BIT)
+        self.prefill_bits = np.full(calls, sum(1 << kind for kind in set(self.kind_of_prefill.tolist())))
         self.decode_bits = np.zeros(calls, np.int64)
         for machine, kind in zip(instance.decode, self.kind_of_decode, strict=True):
             fits = workload.n + workload.m <= machine.kv_capacity_tokens
@@ -112,36 +113,58 @@ class Evaluator:
 
         With ``kept_only`` a run ends before the workflows that are dropped, and they have an infinite ratio.
         """
+        self._begin(limit)
+        rows = self._rows
+        rows.first = plan.key
+        rows.then = plan.key + plan.later
+        rows.prefills, rows.decodes = plan.prefills, plan.decodes
+        rows.due = self.arrival[self.workflow] + plan.pace * self._ideal_end
+        self._state.calls.delay += plan.wait
+        of_interest = self._restrict(plan.caps, plan.dropped, kept_only)
+        ran = run_plan(
+            self._state, self._settings, rows, plan.crowding, self._due, self._by_due, self._calls_from, late_allowed,
+            of_interest,
+        )  # fmt: skip
+        return self._ratio(plan.dropped, kept_only) if ran else None
+
+    def replay(
+        self, decisions: Decisions, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
+    ) -> Array | None:
+        """The same for decisions, each carried out as early as their order allows.
+
+        Calls whose turn never comes, since orders wait for each other, have no end: their workflows' ratio is infinite.
+        """
+        self._begin(limit)
+        orders = Orders(
+            *_in_order(decisions.prefill, decisions.start, len(self.kind_of_prefill)),
+            *_in_order(decisions.decode, decisions.admitted, len(self.kind_of_decode)),
+        )
+        of_interest = self._restrict(decisions.caps, decisions.dropped, kept_only)
+        ran = run_orders(self._state, orders, self._due, self._by_due, self._calls_from, late_allowed, of_interest)
+        return self._ratio(decisions.dropped, kept_only) if ran else None
+
+    def _begin(self, limit: float) -> None:
         self.runs += 1
         self._reset()
         if limit != self._due_at:
             self._due_at = limit
             self._due = self.arrival + limit * self.horizon
             self._by_due = np.argsort(self._due, kind="stable")
-        rows = self._rows
-        rows.first = plan.key
-        rows.then = plan.key + plan.later
-        rows.prefills, rows.decodes = plan.prefills, plan.decodes
-        rows.due = self.arrival[self.workflow] + plan.pace * self._ideal_end
+
+    def _restrict(self, caps: Array, dropped: Array, kept_only: bool) -> int:
+        """Cap batches and hold dropped workflows back; how many calls there are to wait for."""
         decodes = self._state.board.decodes
-        np.minimum(decodes.max_batch, plan.caps, out=decodes.max_batch)
-        delay = self._state.calls.delay
-        delay += plan.wait
-        of_interest = len(rows)
-        if plan.dropped.any():
-            of_dropped = plan.dropped[self.workflow]
-            held = self._root & of_dropped
-            delay[held] += self.end - self.arrival[self.workflow[held]]
-            if kept_only:
-                of_interest -= int(np.count_nonzero(of_dropped))
-        ran = run_plan(
-            self._state, self._settings, rows, plan.crowding, self._due, self._by_due, self._calls_from, late_allowed,
-            of_interest,
-        )  # fmt: skip
-        if not ran:
-            return None
+        np.minimum(decodes.max_batch, caps, out=decodes.max_batch)
+        if not dropped.any():
+            return len(self._rows)
+        of_dropped = dropped[self.workflow]
+        held = self._root & of_dropped
+        self._state.calls.delay[held] += self.end - self.arrival[self.workflow[held]]
+        return len(self._rows) - kept_only * int(np.count_nonzero(of_dropped))
+
+    def _ratio(self, dropped: Array, kept_only: bool) -> Array:
         ratio = (self._completed() - self.arrival) / self.horizon
-        return np.where(plan.dropped, math.inf, ratio) if kept_only else ratio
+        return np.where(dropped, math.inf, ratio) if kept_only else ratio
 
     def caps_at(self, seconds: float) -> Array:
         """The largest batch of each decode instance in which a token takes no longer, at least 1, (J,)."""
@@ -157,14 +180,20 @@ class Evaluator:
         calls = self._state.board.calls
         return Times(
             calls.prefill_start.copy(),
+            calls.prefill_end.copy(),
             calls.admitted.copy(),
+            calls.decode_start.copy(),
+            calls.decode_end.copy(),
             calls.prefill_instance.copy(),
             calls.decode_instance.copy(),
         )
 
-    def schedule(self, plan: Plan, name: str) -> Schedule:
-        """The schedule that the plan leads to."""
-        self(plan)
+    def schedule(self, plan: Plan | Decisions, name: str) -> Schedule:
+        """The schedule that a plan, or decisions, lead to."""
+        if isinstance(plan, Plan):
+            self(plan)
+        else:
+            self.replay(plan)
         run = collect(self.instance, name, self._state, self.places, self.horizon, new_histogram())
         return run.schedule
 
@@ -187,7 +216,7 @@ class Evaluator:
 
     def _tails(self, best: Array) -> Array:
         tail = best.copy()
-        edges = self._workload.edges
+        edges = self.workload.edges
         children: list[list[int]] = [[] for _ in best]
         missing = np.bincount(edges[:, 0], minlength=len(best))
         parents: list[list[int]] = [[] for _ in best]
@@ -195,7 +224,7 @@ class Evaluator:
             children[parent].append(child)
             parents[child].append(parent)
         ready = np.flatnonzero(missing == 0).tolist()
-        delay = self._workload.delay
+        delay = self.workload.delay
         while ready:
             c = ready.pop()
             tail[c] += max((delay[x] + tail[x] for x in children[c]), default=0.0)
@@ -206,7 +235,7 @@ class Evaluator:
         return tail
 
     def _work(self) -> tuple[Array, Array]:
-        w = self._workload
+        w = self.workload
         prefills, decodes = self.instance.prefill, self.instance.decode
         prefill, decode = np.zeros(len(w.n)), np.zeros(len(w.n))
         for machine in prefills:
@@ -220,3 +249,10 @@ class Evaluator:
                 d2 = server.decode_coeffs[2]
                 decode += w.m * (self._state.board.batch_seconds[j, batch] / batch + d2 * (w.n + w.m / 2))
         return prefill / len(prefills) ** 2, decode / len(decodes) ** 2
+
+
+def _in_order(place: Array, key: Array, places: int) -> tuple[Array, Array, Array]:
+    """Calls by place in the order of their keys, where each place begins, and where it stands at first."""
+    calls = np.lexsort((key, place))
+    begin = np.searchsorted(place[calls], np.arange(places + 1))
+    return calls, begin, begin[:-1].copy()

@@ -28,6 +28,7 @@ from hexsched.policies.projection import (
     project,
     room_wait,
 )
+from hexsched.policies.replay import replay
 
 LAST_BIT = 62  # kinds beyond it share it
 
@@ -74,18 +75,45 @@ def run_plan(
         of_interest -= clock.completed
         if of_interest <= 0:
             return True
-        while looked_at < by_due.shape[0] and due[by_due[looked_at]] < clock.now:
-            w = by_due[looked_at]
-            looked_at += 1
-            for c in range(calls_from[w], calls_from[w + 1]):
-                if board.calls[c].decode_instance < 0 or not 0.0 < board.calls[c].decode_end <= due[w]:
-                    late += 1
-                    break
-            if late > late_allowed:
-                return False
+        looked_at, late = _count_late(board, due, by_due, calls_from, looked_at, late)
+        if late > late_allowed:
+            return False
         if asks_for_decision(clock):
             _decide(state, settings[0], rows, crowding)
     return True
+
+
+@entry
+def run_orders(
+    state: Any, orders: Any, due: Any, by_due: Any, calls_from: Any, late_allowed: int, of_interest: int
+) -> bool:
+    """Run a fresh state with every call's place, and the order of calls at each, given; otherwise as ``run_plan``."""
+    board = state.board
+    clock = board.clock[0]
+    looked_at = 0
+    late = 0
+    while advance(state):
+        of_interest -= clock.completed
+        if of_interest <= 0:
+            return True
+        looked_at, late = _count_late(board, due, by_due, calls_from, looked_at, late)
+        if late > late_allowed:
+            return False
+        replay(state, orders)
+    return True
+
+
+@kernel
+def _count_late(board: Any, due: Any, by_due: Any, calls_from: Any, looked_at: int, late: int) -> Any:
+    """How many workflows were due by now, and how many of them were not through then."""
+    while looked_at < by_due.shape[0] and due[by_due[looked_at]] < board.clock[0].now:
+        w = by_due[looked_at]
+        looked_at += 1
+        for c in range(calls_from[w], calls_from[w + 1]):
+            if board.calls[c].decode_instance < 0 or not 0.0 < board.calls[c].decode_end <= due[w]:
+                late += 1
+                break
+    return looked_at, late
 
 
 @kernel

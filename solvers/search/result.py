@@ -10,7 +10,7 @@ from solvers.search.plan import Plan
 
 @dataclass(frozen=True)
 class MoveCount:
-    """How a move did: plans run, and how many of them lowered the energy of the chain's current plan."""
+    """How a move did: plans run, or windows solved, and how many of them lowered the energy."""
 
     tried: int
     helped: int
@@ -27,7 +27,8 @@ class SearchResult:
         The objective of ``schedule``, which the independent verifier has passed.
     schedule : Schedule
     plan : Plan or None
-        What led to it, for another search to go on from; None where that was a start given.
+        The best plan, for another search to go on from; None where none was run. It leads to a schedule nearly as good,
+        or to this one.
     start : str
         Where the chain that found it started: a policy, ``schedule 0`` (the first one given), or a rule.
     move : str
@@ -37,7 +38,7 @@ class SearchResult:
     series : tuple of (seconds, value)
         Whenever something better was found.
     evaluations : int
-        Plans and policies run.
+        Plans and policies run; a window counts as many.
     moves : dict of str to MoveCount
     seconds : float
         Wall clock.

@@ -1,4 +1,4 @@
-"""The search: starts, tuned rules, chains of local search side by side, proof that what they found is a schedule."""
+"""The search: starts, tuned rules, chains of local search, windows, proof that what they found is a schedule."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from solvers.objective import Objective
 from solvers.objective import objective as read_objective
 from solvers.result import INTERRUPTED
 from solvers.search.chain import Chain
+from solvers.search.decisions import Decisions
 from solvers.search.evaluator import Evaluator
 from solvers.search.merit import Merit, Outcome
 from solvers.search.plan import Plan
 from solvers.search.result import MoveCount, SearchResult
-from solvers.search.starts import crowded, from_schedule, rules, with_drops
+from solvers.search.starts import crowded, decisions_of, from_schedule, rules, with_drops
 from solvers.search.tuning import Tuner
+from solvers.search.windows import RUNS, Carried, Windows
 
 CHAINS = 2  # whatever the number of workers, so that it does not change the result
 ROUND = 100  # evaluations of a chain between two comparisons of the chains
@@ -38,6 +40,8 @@ TRIAL = 120  # runs of each before only the best one goes on
 SHARE_OF_TUNING = 0.5  # of time and evaluations, at most
 TUNED = 400  # runs without a better rule after which there is none to be found
 VARIETY = 10  # starts of a chain: the first is where it sets out, the others are for when it is stuck
+SHARE_OF_WINDOWS = 0.1  # of time and evaluations, at the end, where all chains have been stuck
+WINDOW = "window"  # among the moves
 TICK = 0.1  # seconds between two looks at what the chains have found
 
 OnProgress = Callable[[float, float], None]
@@ -59,12 +63,14 @@ def search(
     workers: int = 2,
     seed: int = 0,
     on_progress: OnProgress | None = None,
+    with_windows: bool = True,
 ) -> SearchResult:
     """Look for a good schedule with everything known: an upper bound at any size, in either decode model.
 
     The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule (``plan``). First
-    the rule behind them is tuned as a whole (``tuning``), then local search changes single ones (``moves``).
-    Nothing is proven but that the schedule is one and has that value.
+    the rule behind them is tuned as a whole (``tuning``), then local search changes single ones (``moves``). At last
+    windows of the schedule itself are solved with CP-SAT and re-timed (``windows``). Nothing is proven but that the
+    schedule is one and has that value.
 
     Parameters
     ----------
@@ -77,14 +83,16 @@ def search(
     time_limit : float
         Wall-clock seconds. The first start is always run.
     evaluations : int, optional
-        Runs of the simulator. Where this limit is reached before the other, the same seed gives the same schedule,
-        whatever ``workers`` is. The starts given are all run.
+        Runs of the simulator; a window counts as ``windows.RUNS`` of them. Where this limit is reached before the
+        other, the same seed gives the same schedule, whatever ``workers`` is. The starts given are all run.
     workers : int
         Threads; no more than ``CHAINS`` have work.
     seed : int
         Of the search and of random placements.
     on_progress : callable, optional
         Called with (seconds, value) whenever something better was found.
+    with_windows : bool
+        False for a search that does without CP-SAT.
 
     Returns
     -------
@@ -101,17 +109,16 @@ def search(
     _check(time_limit, evaluations, workers, seed)
     names = default_starts() if start is None else start
     chosen = [read_policy(item).name if isinstance(item, str) else item for item in names]
-    return _Search(instance, aim, time_limit, evaluations, seed, on_progress).run(chosen, workers)
+    return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_windows).run(chosen, workers)
 
 
 class _Known(NamedTuple):
-    """The best so far: a schedule as it is, or a plan that leads to one."""
+    """The best so far: a schedule as it is, or what leads to one."""
 
     value: float
     start: str
     move: str
-    schedule: Schedule | None
-    plan: Plan | None
+    made: Schedule | Plan | Decisions
 
 
 class _Search:
@@ -123,10 +130,12 @@ class _Search:
         evaluations: int | None,
         seed: int,
         on_progress: OnProgress | None,
+        with_windows: bool,
     ) -> None:
         self.began = time.monotonic()
         self.instance, self.aim, self.seed, self.on_progress = instance, aim, seed, on_progress
         self.deadline = self.began + time_limit
+        self.share_of_windows = SHARE_OF_WINDOWS * with_windows
         self.budget = math.inf if evaluations is None else evaluations
         self.merit = Merit(aim, Evaluator(instance))
         self.policy_runs = 0
@@ -134,6 +143,7 @@ class _Search:
         self.known: _Known | None = None
         self.series: list[tuple[float, float]] = []
         self.chains: list[Chain] = []
+        self.windows: Windows | None = None
         self.cancelled = threading.Event()
 
     def run(self, chosen: Sequence[str | Schedule | Plan], workers: int) -> SearchResult:
@@ -141,12 +151,13 @@ class _Search:
         try:
             outcomes = self._run_starts(chosen)
             self._climb(self._tune(outcomes), workers)
+            self._solve_windows()
         except KeyboardInterrupt:
             if self.known is None:
                 raise
             message = INTERRUPTED
         for chain in self.chains:
-            self._better(_Known(chain.best.value, chain.best_from, chain.best_move, None, chain.best.plan))
+            self._better(_Known(chain.best.value, chain.best_from, chain.best_move, chain.best.plan))
         return self._result(message)
 
     # --- starts -------------------------------------------------------------------------------------------------------
@@ -170,7 +181,7 @@ class _Search:
             self.policy_runs += 1
             value = self._value(schedule)
             self.starts[name] = value
-            self._better(_Known(value, name, "", schedule, None))
+            self._better(_Known(value, name, "", schedule))
             schedules.append((value, name, schedule))
         for name, plan in rules(self.merit):
             self._try(name, plan, plans, always=self.known is None)
@@ -194,7 +205,7 @@ class _Search:
         outcome = self.merit(plan)
         assert outcome is not None  # there was no limit
         self.starts.setdefault(name, outcome.value)
-        self._better(_Known(outcome.value, name, "", None, plan))
+        self._better(_Known(outcome.value, name, "", plan))
         plans.append((outcome, name))
         return outcome
 
@@ -227,7 +238,7 @@ class _Search:
 
         def run(line: tuple[Tuner, str], runs: int) -> None:
             tuner, name = line
-            tuner.run(runs, stop, lambda o: self._better(_Known(o.value, name, "", None, o.plan)))
+            tuner.run(runs, stop, lambda o: self._better(_Known(o.value, name, "", o.plan)))
 
         for line in lines:
             run(line, TRIAL)
@@ -249,26 +260,31 @@ class _Search:
             own = plans[k::CHAINS] or plans
             merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.instance))
             self.chains.append(Chain(merit, own, seeds[k]))
+        began, first = time.monotonic(), self._evaluations()
         with ThreadPoolExecutor(min(workers, CHAINS)) as pool:
             try:
-                while not self._out_of_time() and self._evaluations() < self.budget:
-                    self._round(pool)
+                while True:
+                    share = 1 - self.share_of_windows if all(chain.been_stuck for chain in self.chains) else 1.0
+                    deadline = began + share * (self.deadline - began)
+                    left = first + share * (self.budget - first) - self._evaluations()
+                    if time.monotonic() >= deadline or left < 1:
+                        break
+                    self._round(pool, left, deadline)
             finally:  # Ctrl-C comes to this thread alone
                 self.cancelled.set()
 
-    def _round(self, pool: ThreadPoolExecutor) -> None:
+    def _round(self, pool: ThreadPoolExecutor, left: float, deadline: float) -> None:
         """Let every chain go on for a while; then those far behind go on from the best one's plan."""
         found: queue.SimpleQueue[_Known] = queue.SimpleQueue()
-        left = self.budget - self._evaluations()
         shares = [
             ROUND if left >= ROUND * CHAINS else int(left) // CHAINS + (k < int(left) % CHAINS) for k in range(CHAINS)
         ]
 
         def go(k: int) -> None:
             def improved(outcome: Outcome, move: str) -> None:
-                found.put(_Known(outcome.value, self.chains[k].origin, move, None, outcome.plan))
+                found.put(_Known(outcome.value, self.chains[k].origin, move, outcome.plan))
 
-            self.chains[k].run(shares[k], lambda: self.cancelled.is_set() or self._out_of_time(), improved)
+            self.chains[k].run(shares[k], lambda: self.cancelled.is_set() or time.monotonic() >= deadline, improved)
 
         running: set[Future[None]] = {pool.submit(go, k) for k in range(CHAINS)}
         while running:
@@ -282,13 +298,34 @@ class _Search:
             if not chain.been_stuck and chain.current.energy > leader.current.energy * (1 + BEHIND):
                 chain.adopt(leader)
 
+    # --- windows ------------------------------------------------------------------------------------------------------
+
+    def _solve_windows(self) -> None:
+        """Where moves of plans lead nowhere, go on from the schedule itself, whose parts can change by themselves."""
+        windows = (self.budget - self._evaluations()) / RUNS
+        if not self.share_of_windows or self._out_of_time() or windows < 1:
+            return
+        known, e = self.known, self.merit.evaluator
+        assert known is not None
+        made = known.made if isinstance(known.made, Schedule) else e.schedule(known.made, "search")
+        start = decisions_of(e, made)
+        if isinstance(known.made, Plan):
+            start = start._replace(dropped=known.made.dropped, caps=known.made.caps)
+        self.windows = Windows(self.merit, start, np.random.SeedSequence([self.seed, CHAINS]))
+
+        def improved(now: Carried) -> None:
+            self._better(_Known(now.value, known.start, WINDOW, now.seen.decisions))
+
+        self.windows.run(windows, lambda: self.deadline - time.monotonic(), improved)
+
     # --- bookkeeping --------------------------------------------------------------------------------------------------
 
     def _out_of_time(self) -> bool:
         return time.monotonic() >= self.deadline
 
     def _evaluations(self) -> int:
-        return self.policy_runs + sum(e.runs for e in self._evaluators())
+        of_windows = 0 if self.windows is None else self.windows.tried * RUNS
+        return self.policy_runs + of_windows + sum(e.runs for e in self._evaluators())
 
     def _evaluators(self) -> list[Evaluator]:
         return [self.merit.evaluator] + [chain.merit.evaluator for chain in self.chains[1:]]
@@ -309,10 +346,10 @@ class _Search:
     def _result(self, message: str) -> SearchResult:
         known = self.known
         assert known is not None
-        schedule = known.schedule
-        if schedule is None:
-            assert known.plan is not None
-            found = self.merit.evaluator.schedule(known.plan, "search")
+        if isinstance(known.made, Schedule):
+            schedule = known.made
+        else:
+            found = self.merit.evaluator.schedule(known.made, "search")
             schedule = min((found, retime(self.instance, found)), key=self._value)
         report = verify(self.instance, schedule)
         if not report.ok:
@@ -324,29 +361,35 @@ class _Search:
             objective_name=str(self.aim),
             value=value,
             schedule=schedule,
-            plan=known.plan,
+            plan=self._plan(),
             start=known.start,
             move=known.move,
             starts=self.starts,
             series=tuple(self.series),
             evaluations=self._evaluations(),
-            moves=_counts(self.chains),
+            moves=self._moves(),
             seconds=time.monotonic() - self.began,
             message=message,
         )
 
+    def _plan(self) -> Plan | None:
+        """The best plan."""
+        if self.chains:
+            return min((chain.best for chain in self.chains), key=lambda outcome: outcome.value).plan
+        return self.known.made if self.known is not None and isinstance(self.known.made, Plan) else None
+
+    def _moves(self) -> dict[str, MoveCount]:
+        counts = {
+            name: MoveCount(sum(c.tried[name] for c in self.chains), sum(c.helped[name] for c in self.chains))
+            for name in (self.chains[0].tried if self.chains else ())
+        }
+        if self.windows is not None:
+            counts[WINDOW] = MoveCount(self.windows.tried, self.windows.helped)
+        return counts
+
 
 def _best(plans: list[tuple[Outcome, str]], count: int) -> list[tuple[Outcome, str]]:
     return sorted(plans, key=lambda row: row[0].energy)[:count]
-
-
-def _counts(chains: list[Chain]) -> dict[str, MoveCount]:
-    if not chains:
-        return {}
-    return {
-        name: MoveCount(sum(c.tried[name] for c in chains), sum(c.helped[name] for c in chains))
-        for name in chains[0].tried
-    }
 
 
 def _check(time_limit: float, evaluations: int | None, workers: int, seed: int) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from hexsched.model import Schedule
+from solvers.search.decisions import Decisions
+from solvers.search.evaluator import Evaluator
 from solvers.search.features import work_left
 from solvers.search.merit import Merit, Outcome
-from solvers.search.plan import Plan, plain_plan
+from solvers.search.plan import MOST, Plan, plain_plan
 
 SCALES = (0.5, 1.0, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0)  # SLO scales of the deadlines that priorities come from
 CROWDING = (0.1, 0.5)
@@ -70,16 +72,25 @@ def crowded(name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
         yield f"{name}, crowding {crowding:g}", base.plan.but(crowding=crowding)
 
 
+def decisions_of(e: Evaluator, schedule: Schedule) -> Decisions:
+    """What a schedule decides."""
+    calls = len(e.workflow)
+    start, admitted = np.empty(calls), np.empty(calls)
+    prefill, decode = np.empty(calls, np.int64), np.empty(calls, np.int64)
+    prefill_at = {machine.id: i for i, machine in enumerate(e.instance.prefill)}
+    decode_at = {machine.id: j for j, machine in enumerate(e.instance.decode)}
+    start[e.places.call] = [row.prefill_start for row in schedule.calls]
+    admitted[e.places.call] = [row.admitted for row in schedule.calls]
+    prefill[e.places.call] = [prefill_at[row.prefill_instance] for row in schedule.calls]
+    decode[e.places.call] = [decode_at[row.decode_instance] for row in schedule.calls]
+    none, no_cap = np.zeros(len(e.arrival), bool), np.full(len(e.max_batch), MOST)
+    return Decisions(prefill, decode, start, admitted, none, no_cap)
+
+
 def from_schedule(merit: Merit, schedule: Schedule) -> Iterator[Plan]:
     """Plans that come close to the decisions of a schedule: its times as priorities, with and without its places."""
     e = merit.evaluator
-    calls = len(e.workflow)
-    start, admitted = np.empty(calls), np.empty(calls)
-    prefills, decodes = np.empty(calls, np.int64), np.empty(calls, np.int64)
-    start[e.places.call] = [row.prefill_start for row in schedule.calls]
-    admitted[e.places.call] = [row.admitted for row in schedule.calls]
-    prefills[e.places.call] = [1 << e.prefill_kind[row.prefill_instance] for row in schedule.calls]
-    decodes[e.places.call] = [1 << e.decode_kind[row.decode_instance] for row in schedule.calls]
-    free = plain_plan(start, len(e.arrival), len(e.max_batch)).but(later=admitted - start)
+    made = decisions_of(e, schedule)
+    free = plain_plan(made.start, len(e.arrival), len(e.max_batch)).but(later=made.admitted - made.start)
     yield free
-    yield free.but(prefills=prefills, decodes=decodes)
+    yield free.but(prefills=1 << e.kind_of_prefill[made.prefill], decodes=1 << e.kind_of_decode[made.decode])
