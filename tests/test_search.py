@@ -381,5 +381,7 @@ def test_the_rule_of_a_plan_changes_nothing() -> None:
 def test_a_search_goes_on_from_the_plan_of_another(seed):
     instance = corner_instance(np.random.default_rng(seed), workflows=(2, 6))
     first = search(instance, "mean_ratio", start=["fcfs"], evaluations=40, time_limit=10, workers=1)
-    start = first.schedule if first.plan is None else first.plan
-    assert search(instance, "mean_ratio", start=[start], evaluations=1, time_limit=10, workers=1).value <= first.value
+    start = [first.schedule] if first.plan is None else [first.schedule, first.plan]
+    again = search(instance, "mean_ratio", start=start, evaluations=1, time_limit=10, workers=1)
+    assert again.value <= first.value
+    assert first.plan is None or "plan 0" in again.starts
