@@ -54,6 +54,18 @@ def corner_instances(
     return st.builds(make, st.integers(0, 2**32 - 1), **choices)
 
 
+def tiny_flow_shop(seed: int) -> Instance:
+    """Two workflows that meet on two prefill instances and one for decode: small enough to try everything."""
+    rng = np.random.default_rng(seed)
+    drawn = corner_instance(
+        rng, workflows=(2, 2), calls=(1, 2), decode_model="fixed", arrivals="together", transfers="slow"
+    )
+    prefill, decode = drawn.prefill[:2], drawn.decode[:1]
+    kept = {machine.id for machine in (*prefill, *decode)}
+    links = tuple(link for link in drawn.links if {link.source, link.to} <= kept)
+    return replace(drawn, prefill=prefill, decode=decode, links=links)
+
+
 def one_pair(*workflows: Workflow, decode_model: str = "fluid", **decode: object) -> Instance:
     """One prefill and one decode instance with round coefficients, to compute on by hand.
 

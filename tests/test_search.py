@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from instances import call, corner_instance, one_pair, workflow
+from instances import call, corner_instance, one_pair, tiny_flow_shop, workflow
 from msgspec.structs import replace
 from reference import random_instance
 from reference.exhaustive import Value, largest, mean_latency, mean_ratio, misses, optima, required
@@ -91,14 +91,7 @@ def test_it_survives_the_corner_cases(text: str) -> None:
 def test_it_reaches_and_never_beats_the_exhaustive_optimum(text: str) -> None:
     ratios = []
     for seed in range(6):
-        rng = np.random.default_rng(seed)
-        instance = corner_instance(
-            rng, workflows=(2, 2), calls=(1, 2), decode_model="fixed", arrivals="together", transfers="slow"
-        )
-        pools = instance.prefill[:2], instance.decode[:1]
-        kept = {machine.id for pool in pools for machine in pool}
-        links = tuple(link for link in instance.links if {link.source, link.to} <= kept)
-        instance = replace(instance, prefill=pools[0], decode=pools[1], links=links)
+        instance = tiny_flow_shop(seed)
         best = optima(instance, {text: OBJECTIVES[text]})[text]
         found = search(instance, text, evaluations=300, workers=1).value
         assert found >= best * (1 - 1e-9)

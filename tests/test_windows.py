@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import call, corner_instance, one_pair, workflow
+from instances import call, corner_instance, one_pair, tiny_flow_shop, workflow
 from msgspec.structs import replace
 from reference import random_instance
 from reference.exhaustive import largest, optima
@@ -140,14 +140,7 @@ def test_windows_mend_bad_schedules(text, decode_model):
 def test_windows_never_beat_the_exhaustive_optimum():
     reached = 0
     for seed in range(6):
-        rng = np.random.default_rng(seed)
-        instance = corner_instance(
-            rng, workflows=(2, 2), calls=(1, 2), decode_model="fixed", arrivals="together", transfers="slow"
-        )
-        pools = instance.prefill[:2], instance.decode[:1]
-        kept = {machine.id for pool in pools for machine in pool}
-        links = tuple(link for link in instance.links if {link.source, link.to} <= kept)
-        instance = replace(instance, prefill=pools[0], decode=pools[1], links=links)
+        instance = tiny_flow_shop(seed)
         best = optima(instance, {"max_ratio": largest})["max_ratio"]
         search = windows(instance, "max_ratio", "fcfs@random")
         improve(search, 20)

@@ -31,6 +31,7 @@ from hexsched.policies.projection import (
 from hexsched.policies.replay import replay
 
 LAST_BIT = 62  # kinds beyond it share it
+GOING, DONE, TOO_LATE = 0, 1, 2  # of a run
 
 ROW = np.dtype(
     [
@@ -67,20 +68,14 @@ def run_plan(
     of_interest : int
         The run ends with the completion of so many calls.
     """
-    board = state.board
-    clock = board.clock[0]
-    looked_at = 0
-    late = 0
-    while advance(state):
-        of_interest -= clock.completed
-        if of_interest <= 0:
-            return True
-        looked_at, late = _count_late(board, due, by_due, calls_from, looked_at, late)
-        if late > late_allowed:
-            return False
-        if asks_for_decision(clock):
+    status, looked_at, late = GOING, 0, 0
+    while status == GOING:
+        status, of_interest, looked_at, late = _go_on(
+            state, due, by_due, calls_from, late_allowed, of_interest, looked_at, late
+        )
+        if status == GOING and asks_for_decision(state.board.clock[0]):
             _decide(state, settings[0], rows, crowding)
-    return True
+    return status == DONE
 
 
 @entry
@@ -88,24 +83,31 @@ def run_orders(
     state: Any, orders: Any, due: Any, by_due: Any, calls_from: Any, late_allowed: int, of_interest: int
 ) -> bool:
     """Run a fresh state with every call's place, and the order of calls at each, given; otherwise as ``run_plan``."""
-    board = state.board
-    clock = board.clock[0]
-    looked_at = 0
-    late = 0
-    while advance(state):
-        of_interest -= clock.completed
-        if of_interest <= 0:
-            return True
-        looked_at, late = _count_late(board, due, by_due, calls_from, looked_at, late)
-        if late > late_allowed:
-            return False
-        replay(state, orders)
-    return True
+    status, looked_at, late = GOING, 0, 0
+    while status == GOING:
+        status, of_interest, looked_at, late = _go_on(
+            state, due, by_due, calls_from, late_allowed, of_interest, looked_at, late
+        )
+        if status == GOING:
+            replay(state, orders)
+    return status == DONE
 
 
 @kernel
-def _count_late(board: Any, due: Any, by_due: Any, calls_from: Any, looked_at: int, late: int) -> Any:
-    """How many workflows were due by now, and how many of them were not through then."""
+def _go_on(
+    state: Any, due: Any, by_due: Any, calls_from: Any, late_allowed: int, of_interest: int, looked_at: int, late: int
+) -> Any:
+    """Move to the next decision epoch, unless the run is over.
+
+    Returns the status, for how many more completions to wait, how many workflows were due by now, and how many of them
+    were not through then.
+    """
+    if not advance(state):
+        return DONE, of_interest, looked_at, late
+    board = state.board
+    of_interest -= board.clock[0].completed
+    if of_interest <= 0:
+        return DONE, of_interest, looked_at, late
     while looked_at < by_due.shape[0] and due[by_due[looked_at]] < board.clock[0].now:
         w = by_due[looked_at]
         looked_at += 1
@@ -113,7 +115,9 @@ def _count_late(board: Any, due: Any, by_due: Any, calls_from: Any, looked_at: i
             if board.calls[c].decode_instance < 0 or not 0.0 < board.calls[c].decode_end <= due[w]:
                 late += 1
                 break
-    return looked_at, late
+        if late > late_allowed:
+            return TOO_LATE, of_interest, looked_at, late
+    return GOING, of_interest, looked_at, late
 
 
 @kernel
