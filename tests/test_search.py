@@ -133,6 +133,15 @@ def test_same_seed_same_schedule_whatever_the_number_of_workers(text: str, monke
     assert {run.evaluations for run in runs} == {runs[0].evaluations}
 
 
+@pytest.mark.parametrize("seed", [10, 23])
+def test_of_two_that_are_as_good_threads_do_not_choose(seed: int) -> None:
+    instance = corner_instance(np.random.default_rng(seed), workflows=(5, 6), calls=(2, 4))
+    for text in ("misses(1.5)", "max_ratio"):
+        runs = [search(instance, text, evaluations=500, workers=workers, seed=1) for workers in (1, 2, 2, 2)]
+        assert all(run.schedule == runs[0].schedule for run in runs)
+        assert len({(run.start, run.move) for run in runs}) == 1
+
+
 def test_another_seed_is_another_search() -> None:
     runs = [search(drawn(5), "mean_ratio", evaluations=400, seed=seed) for seed in (0, 1)]
     assert runs[0].moves != runs[1].moves

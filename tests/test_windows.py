@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import call, corner_instance, one_pair, tiny_flow_shop, workflow
 from msgspec.structs import replace
+from ortools.sat.python import cp_model
 from reference import random_instance
 from reference.exhaustive import largest, optima
 
@@ -17,14 +21,16 @@ from hexsched.model import Instance
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.objective import objective
-from solvers.search import chain, search, window_model
+from solvers.search import chain, search
+from solvers.search import windows as search_windows
 from solvers.search.evaluator import Evaluator
 from solvers.search.merit import Merit
 from solvers.search.run import WINDOW
 from solvers.search.starts import decisions_of
-from solvers.search.windows import Carried, Windows
+from solvers.search.window_model import Shop
+from solvers.search.windows import Carried, Windows, carry_out
 
-OBJECTIVES = ("max_ratio", "req(0.7)", "mean_ratio", "mean_latency", "misses(1.5)")
+OBJECTIVES = ("max_ratio", "req(0.7)", "mean_ratio", "mean_latency")
 POLICIES = ("fcfs", "hexagent", "fcfs@random", "edf@jsq")
 
 
@@ -36,8 +42,10 @@ def contended(seed: int, decode_model: str, workflows: int = 6) -> Instance:
 
 def windows(instance: Instance, text: str, policy: str = "fcfs", seed: int = 0) -> Windows:
     merit = Merit(objective(text), Evaluator(instance))
-    start = decisions_of(merit.evaluator, simulate(instance, policy).schedule)
-    return Windows(merit, start, np.random.SeedSequence(seed))
+    shop = Shop(merit.evaluator)
+    start = carry_out(merit, shop, decisions_of(merit.evaluator, simulate(instance, policy).schedule))
+    assert start is not None
+    return Windows(merit, shop, start, np.random.SeedSequence(seed))
 
 
 def improve(of: Windows, count: int) -> list[Carried]:
@@ -68,7 +76,21 @@ def test_orders_that_wait_for_each_other_have_no_end():
     ratio = e.replay(good._replace(start=-good.start))
     assert ratio is not None
     assert math.inf in ratio
-    assert e.replay(good) is not None  # and it leaves no trace
+    for text in ("max_ratio", "req(0.5)", "mean_ratio"):  # whatever the objective looks at
+        merit = Merit(objective(text), e)
+        assert carry_out(merit, Shop(e), good._replace(start=-good.start)) is None
+        assert carry_out(merit, Shop(e), good) is not None  # and that leaves no trace
+
+
+def test_what_is_worse_than_the_limit_is_not_taken():
+    for text in OBJECTIVES:
+        merit = Merit(objective(text), Evaluator(contended(0, "fluid")))
+        e, shop = merit.evaluator, Shop(merit.evaluator)
+        made = decisions_of(e, simulate(e.instance, "fcfs").schedule)
+        known = carry_out(merit, shop, made)
+        assert known is not None
+        assert carry_out(merit, shop, made, known.energy * (1 + 1e-9)) is not None
+        assert carry_out(merit, shop, made, known.energy * (1 - 1e-9)) is None
 
 
 @settings(max_examples=25, deadline=None)
@@ -98,7 +120,7 @@ def test_windows_lead_to_schedules_that_only_get_better(seed, decode_model, text
 def test_the_schedule_as_it_was_is_a_solution_of_every_window(monkeypatch):
     """So CP-SAT never finds a window infeasible, and never anything worse than what was."""
     seen = []
-    solver_class = window_model.cp_model.CpSolver
+    solver_class = cp_model.CpSolver
 
     class Watched(solver_class):
         def solve(self, model):
@@ -109,20 +131,44 @@ def test_the_schedule_as_it_was_is_a_solution_of_every_window(monkeypatch):
                 hinted.add(variable == v)
             fixed = solver_class()
             fixed.parameters.num_workers = 1
-            assert fixed.solve(hinted) == window_model.cp_model.OPTIMAL
+            fixed.parameters.catch_sigint_signal = False
+            assert fixed.solve(hinted) == cp_model.OPTIMAL
             status = super().solve(model)
-            if status in (window_model.cp_model.OPTIMAL, window_model.cp_model.FEASIBLE):
+            assert status in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN)
+            if status != cp_model.UNKNOWN:
                 seen.append((self.objective_value, fixed.objective_value))
             return status
 
-    monkeypatch.setattr(window_model.cp_model, "CpSolver", Watched)
+    monkeypatch.setattr(cp_model, "CpSolver", Watched)
     for seed in range(3):
         for decode_model in ("fluid", "fixed"):
+            ties = corner_instance(
+                np.random.default_rng(seed), decode_model=decode_model, arrivals="together", delays="none"
+            )
             for text in OBJECTIVES:
                 improve(windows(contended(seed, decode_model), text, "fcfs@random"), 3)
+                improve(windows(ties, text, "fcfs@random"), 3)
     assert len(seen) > 50
     assert all(found <= before for found, before in seen)
     assert sum(found < before for found, before in seen) > 10
+
+
+def test_workflows_of_very_different_length_have_windows_too(monkeypatch):
+    statuses = []
+    solver_class = cp_model.CpSolver
+
+    class Watched(solver_class):
+        def solve(self, model):
+            statuses.append(super().solve(model))
+            return statuses[-1]
+
+    monkeypatch.setattr(cp_model, "CpSolver", Watched)
+    chained = [call(f"c{k}", 5_000, 2_000, *([f"c{k - 1}"] if k else [])) for k in range(40)]
+    short = [workflow(f"s{k}", 0.1 * k, call("c", 5, 1)) for k in range(8)]
+    for text in OBJECTIVES:
+        improve(windows(one_pair(workflow("long", 0.0, *chained), *short, kv_capacity_tokens=50_000), text), 4)
+    assert cp_model.MODEL_INVALID not in statuses
+    assert len(statuses) >= len(OBJECTIVES)
 
 
 @pytest.mark.parametrize("decode_model", ["fluid", "fixed"])
@@ -162,13 +208,42 @@ def test_same_seed_same_windows():
 def test_a_search_that_is_stuck_goes_on_by_windows(monkeypatch):
     monkeypatch.setattr(chain, "PATIENCE", 3)
     instance = contended(2, "fluid")
-    runs = [search(instance, "mean_ratio", evaluations=2000, workers=workers, seed=1) for workers in (1, 2)]
+    runs = [search(instance, "mean_ratio", evaluations=4000, workers=workers, seed=1) for workers in (1, 2)]
     assert runs[0].moves == runs[1].moves
     assert runs[0].schedule == runs[1].schedule
     assert runs[0].moves[WINDOW].tried >= 2
     assert verify(instance, runs[0].schedule).ok
-    without = search(instance, "mean_ratio", evaluations=2000, workers=1, seed=1, with_windows=False)
-    assert WINDOW not in without.moves
+    for text, with_windows in (("mean_ratio", False), ("misses(1.5)", True)):
+        without = search(instance, text, evaluations=4000, workers=1, seed=1, with_windows=with_windows)
+        assert WINDOW not in without.moves
+
+
+def test_windows_keep_to_the_evaluations_and_leave_the_rest_to_local_search(monkeypatch):
+    monkeypatch.setattr(chain, "PATIENCE", 3)
+    for evaluations in (1200, 2000):
+        found = search(contended(2, "fluid"), "mean_ratio", evaluations=evaluations, workers=1, seed=1)
+        assert evaluations - 2 <= found.evaluations <= evaluations + 2
+    monkeypatch.setattr(search_windows, "PATIENCE", 1)  # no time for windows to gain anything
+    found = search(contended(2, "fluid"), "mean_ratio", evaluations=2000, workers=1, seed=1)
+    assert 1998 <= found.evaluations <= 2002
+    assert found.moves[WINDOW].tried <= 2 + found.moves[WINDOW].helped
+
+
+def test_ctrl_c_after_a_window_reaches_python():
+    script = """
+import signal
+from test_windows import contended, improve, windows
+search = windows(contended(0, "fluid"), "mean_ratio", "fcfs@random")
+improve(search, 2)
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print(search.tried)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr
 
 
 def test_one_call_leaves_nothing_to_change():

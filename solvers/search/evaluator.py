@@ -63,7 +63,7 @@ class Evaluator:
     kind_of_prefill, kind_of_decode : (I,), (J,) int arrays
         The bit of each instance.
     runs : int
-        Plans run so far.
+        Plans and decisions run so far.
     """
 
     def __init__(self, instance: Instance) -> None:

@@ -27,8 +27,8 @@ class SearchResult:
         The objective of ``schedule``, which the independent verifier has passed.
     schedule : Schedule
     plan : Plan or None
-        The best plan, for another search to go on from; None where none was run. It leads to a schedule nearly as good,
-        or to this one.
+        The best plan, for another search to go on from; None where local search was not begun and the best start was no
+        plan. It may lead to ``schedule``, or to one that is not as good.
     start : str
         Where the chain that found it started: a policy, ``schedule 0`` (the first one given), or a rule.
     move : str

@@ -30,7 +30,8 @@ from solvers.search.plan import Plan
 from solvers.search.result import MoveCount, SearchResult
 from solvers.search.starts import crowded, decisions_of, from_schedule, rules, with_drops
 from solvers.search.tuning import Tuner
-from solvers.search.windows import RUNS, Carried, Windows
+from solvers.search.window_model import Shop
+from solvers.search.windows import RUNS, Carried, Windows, carry_out
 
 CHAINS = 2  # whatever the number of workers, so that it does not change the result
 ROUND = 100  # evaluations of a chain between two comparisons of the chains
@@ -135,7 +136,8 @@ class _Search:
         self.began = time.monotonic()
         self.instance, self.aim, self.seed, self.on_progress = instance, aim, seed, on_progress
         self.deadline = self.began + time_limit
-        self.share_of_windows = SHARE_OF_WINDOWS * with_windows
+        # a workflow that misses s is dropped, and one that does not is early enough: windows could gain nothing
+        self.share_of_windows = SHARE_OF_WINDOWS * (with_windows and aim.kind != "misses")
         self.budget = math.inf if evaluations is None else evaluations
         self.merit = Merit(aim, Evaluator(instance))
         self.policy_runs = 0
@@ -150,14 +152,16 @@ class _Search:
         message = ""
         try:
             outcomes = self._run_starts(chosen)
-            self._climb(self._tune(outcomes), workers)
+            self._set_out(self._tune(outcomes))
+            self._climb(workers, self.share_of_windows)
             self._solve_windows()
+            self._climb(workers, 0.0)
         except KeyboardInterrupt:
             if self.known is None:
                 raise
             message = INTERRUPTED
-        for chain in self.chains:
-            self._better(_Known(chain.best.value, chain.best_from, chain.best_move, chain.best.plan))
+            for chain in self.chains:
+                self._better(_best_of(chain))
         return self._result(message)
 
     # --- starts -------------------------------------------------------------------------------------------------------
@@ -252,7 +256,7 @@ class _Search:
 
     # --- local search -------------------------------------------------------------------------------------------------
 
-    def _climb(self, plans: list[tuple[Outcome, str]], workers: int) -> None:
+    def _set_out(self, plans: list[tuple[Outcome, str]]) -> None:
         if not plans:
             return
         seeds = np.random.SeedSequence(self.seed).spawn(CHAINS)
@@ -260,18 +264,24 @@ class _Search:
             own = plans[k::CHAINS] or plans
             merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.instance))
             self.chains.append(Chain(merit, own, seeds[k]))
+
+    def _climb(self, workers: int, reserve: float) -> None:
+        """Local search, but for a share of time and evaluations once all chains have been stuck."""
+        if not self.chains:
+            return
         began, first = time.monotonic(), self._evaluations()
         with ThreadPoolExecutor(min(workers, CHAINS)) as pool:
             try:
                 while True:
-                    share = 1 - self.share_of_windows if all(chain.been_stuck for chain in self.chains) else 1.0
+                    share = 1 - reserve * all(chain.been_stuck for chain in self.chains)
                     deadline = began + share * (self.deadline - began)
                     left = first + share * (self.budget - first) - self._evaluations()
                     if time.monotonic() >= deadline or left < 1:
                         break
                     self._round(pool, left, deadline)
-            finally:  # Ctrl-C comes to this thread alone
+            except BaseException:  # Ctrl-C comes to this thread alone
                 self.cancelled.set()
+                raise
 
     def _round(self, pool: ThreadPoolExecutor, left: float, deadline: float) -> None:
         """Let every chain go on for a while; then those far behind go on from the best one's plan."""
@@ -286,6 +296,8 @@ class _Search:
 
             self.chains[k].run(shares[k], lambda: self.cancelled.is_set() or time.monotonic() >= deadline, improved)
 
+        before = self.known
+        assert before is not None  # the starts have been run
         running: set[Future[None]] = {pool.submit(go, k) for k in range(CHAINS)}
         while running:
             done, running = wait(running, timeout=TICK)
@@ -293,6 +305,8 @@ class _Search:
                 self._better(found.get())
             for future in done:
                 future.result()
+        # which of two that are as good came first is up to the threads
+        self.known = min([before, *map(_best_of, self.chains)], key=lambda known: known.value)
         leader = min(self.chains, key=lambda chain: chain.current.energy)
         for chain in self.chains:
             if not chain.been_stuck and chain.current.energy > leader.current.energy * (1 + BEHIND):
@@ -303,15 +317,18 @@ class _Search:
     def _solve_windows(self) -> None:
         """Where moves of plans lead nowhere, go on from the schedule itself, whose parts can change by themselves."""
         windows = (self.budget - self._evaluations()) / RUNS
-        if not self.share_of_windows or self._out_of_time() or windows < 1:
-            return
         known, e = self.known, self.merit.evaluator
-        assert known is not None
+        if not self.share_of_windows or self._out_of_time() or windows < 1 or known is None:
+            return
         made = known.made if isinstance(known.made, Schedule) else e.schedule(known.made, "search")
         start = decisions_of(e, made)
         if isinstance(known.made, Plan):
             start = start._replace(dropped=known.made.dropped, caps=known.made.caps)
-        self.windows = Windows(self.merit, start, np.random.SeedSequence([self.seed, CHAINS]))
+        shop = Shop(e)
+        carried = carry_out(self.merit, shop, start)
+        if carried is None:
+            return
+        self.windows = Windows(self.merit, shop, carried, np.random.SeedSequence([self.seed, CHAINS]))
 
         def improved(now: Carried) -> None:
             self._better(_Known(now.value, known.start, WINDOW, now.seen.decisions))
@@ -324,7 +341,7 @@ class _Search:
         return time.monotonic() >= self.deadline
 
     def _evaluations(self) -> int:
-        of_windows = 0 if self.windows is None else self.windows.tried * RUNS
+        of_windows = 0 if self.windows is None else self.windows.tried * RUNS - self.windows.runs
         return self.policy_runs + of_windows + sum(e.runs for e in self._evaluators())
 
     def _evaluators(self) -> list[Evaluator]:
@@ -386,6 +403,10 @@ class _Search:
         if self.windows is not None:
             counts[WINDOW] = MoveCount(self.windows.tried, self.windows.helped)
         return counts
+
+
+def _best_of(chain: Chain) -> _Known:
+    return _Known(chain.best.value, chain.best_from, chain.best_move, chain.best.plan)
 
 
 def _best(plans: list[tuple[Outcome, str]], count: int) -> list[tuple[Outcome, str]]:

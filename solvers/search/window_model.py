@@ -5,8 +5,7 @@ each prefill instance their order. All others keep their times, and nothing in t
 that stays where it was takes as long as it did; elsewhere, a token takes as long as it took others there. In ``fluid``
 that is a guess, and so that it is not far off, batches become no larger than they were.
 
-What is minimised is how late workflows are. From a call on to the end of its workflow it takes at least what it took
-the calls after it, one after another, without the time that they waited for others than their parents.
+What is minimised is how late workflows are, if all that comes after the window takes and waits as long as it did.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ from solvers.search.plan import Array
 EFFORT = 0.02  # of CP-SAT for a window, in its deterministic seconds
 TICKS = 10_000  # from the first start of a window to its last end
 ROOM = 1.2  # how long it may take, times as long as it did
-WEIGHT = 100  # of being late, for a workflow of mean H_w
+WEIGHT, HEAVIEST = 100, 10_000  # of being late, for a workflow of mean H_w, and most
 # shares of the largest ratio that counts, and what it costs to be beyond one, in addition to those before
 LEVELS = ((0.95, 1), (0.98, 5), (0.99, 20), (1.0, 100))
-REACH = 1.2  # times s: a workflow beyond does not count in ``misses(s)``
 
 
 class Shop:
@@ -80,12 +78,14 @@ class Seen:
     value : float
         The objective.
     ran : (N,) bool array
-        False for calls of dropped workflows that were not run.
-    by_start : int array
-        The calls that ran, by the start of their prefill.
-    released, after : (N,) float arrays
-        When each call was released, and the seconds that must pass from its end to that of its workflow, if no call
-        after it waited for anything but its parents less, or more, than it did.
+        False for calls of dropped workflows.
+    by_start, rank : (R,), (N,) int arrays
+        The calls that ran, by the start of their prefill, and which of them each call is; -1 for the others.
+    released : (N,) float array
+        Seconds.
+    after : (N,) float array
+        Seconds from the end of each call to that of its workflow, if every call after it took as long from its release
+        to its end as it did: less than it was where one waited for another parent.
     counts : (W,) bool array
         Workflows that the objective looks at.
     """
@@ -95,9 +95,12 @@ class Seen:
     ) -> None:
         e, delay = shop.e, shop.e.workload.delay
         self.decisions, self.times, self.ratio, self.value = decisions, times, ratio, value
-        self.ran = times.decode >= 0
+        self.ran = (times.ended > 0.0) & ~decisions.dropped[e.workflow]
         ran = np.flatnonzero(self.ran)
-        self.by_start = ran[np.argsort(times.start[ran], kind="stable")]
+        # of calls that start and end at one instant, parents go first
+        self.by_start = ran[np.lexsort((times.ended[ran], times.start[ran]))]
+        self.rank = np.full(len(self.ran), -1)
+        self.rank[self.by_start] = np.arange(len(ran))
         self.released = e.arrival[e.workflow] + delay
         for c in ran.tolist():
             if shop.parents[c]:
@@ -108,8 +111,6 @@ class Seen:
         self.counts = np.zeros(len(ratio), bool)
         self.counts[np.argsort(ratio, kind="stable")[: len(ratio) - aim.dropped(len(ratio))]] = True
         self.counts &= ~decisions.dropped
-        if aim.kind == "misses":
-            self.counts &= ratio <= REACH * aim.parameter
 
     def until_end(self, shop: Shop, c: int) -> float:
         """Seconds from the end of the last parent of c to the end of its workflow."""
@@ -126,7 +127,20 @@ class Solved(NamedTuple):
 def solve_window(
     shop: Shop, seen: Seen, aim: Objective, free: Array, followers: Array, seconds: float, seed: int
 ) -> Solved:
-    """Better decisions for the calls ``free``, as far as the model can tell."""
+    """Better decisions for calls that started one after another, as far as the model can tell.
+
+    Parameters
+    ----------
+    shop : Shop
+    seen : Seen
+    aim : Objective
+        Anything but ``misses``: a workflow that misses s is dropped, and one that does not is early enough.
+    free, followers : int arrays
+        Calls, in the order of ``seen.by_start``.
+    seconds : float
+        At most; CP-SAT ends by itself after the same effort on every machine.
+    seed : int
+    """
     model = _Window(shop, seen, free, followers)
     model.keep_orders()
     model.keep_others()
@@ -145,6 +159,14 @@ class _Call(NamedTuple):
     ended: cp_model.IntVar
     on_prefill: dict[int, cp_model.IntVar]
     on_decode: dict[int, cp_model.IntVar]
+
+
+class _End(NamedTuple):
+    """When a workflow ends, in ticks: in the model, in the schedule as it was, and at the latest."""
+
+    ticks: cp_model.IntVar
+    before: int
+    latest: int
 
 
 class _Window:
@@ -255,10 +277,11 @@ class _Window:
     def keep_others(self) -> None:
         """All other calls are where and when they were; the window is over where the first of them starts after it."""
         t, others = self.seen.times, self.seen.ran & ~self.member
-        for c in np.flatnonzero(others & (t.start < self.begin) & (t.prefilled > self.begin)).tolist():
+        ranks = self.seen.rank[self.member]
+        for c in np.flatnonzero(others & (self.seen.rank < ranks.min()) & (t.prefilled > self.begin)).tolist():
             self.prefills[t.prefill[c]].append(self._fixed(t.start[c], t.prefilled[c]))
         for i, there in enumerate(self.prefills):
-            later = others & (t.start >= self.begin) & (t.prefill == i)
+            later = others & (self.seen.rank > ranks.max()) & (t.prefill == i)
             if later.any():
                 there.append(self._fixed(t.start[later].min(), math.inf))
         for c in np.flatnonzero(others & self.present).tolist():
@@ -312,10 +335,11 @@ class _Window:
         mean = float(self.e.horizon.mean())
         for w, members in flows.items():
             if self.seen.counts[w]:
-                weight = WEIGHT if aim.kind == "mean_latency" else max(round(WEIGHT * mean / self.e.horizon[w]), 1)
-                end, before = self._end_of(members)
+                weight = WEIGHT if aim.kind == "mean_latency" else round(WEIGHT * mean / self.e.horizon[w])
+                end = self._end_of(members)
                 for scale, cost in self._levels(aim):
-                    self._late(end, before, self._at(self.e.arrival[w] + scale * self.e.horizon[w]), cost * weight)
+                    due = self._at(self.e.arrival[w] + scale * self.e.horizon[w])
+                    self._late(end, due, cost * min(max(weight, 1), HEAVIEST))
         self.model.minimize(cp_model.LinearExpr.sum(self.costs))
         return self.cost_before > 0
 
@@ -323,27 +347,28 @@ class _Window:
         """Ratios beyond which a workflow is late, and what each unit of that costs."""
         if aim.is_tail:
             return [(level * self.seen.value, cost) for level, cost in LEVELS]
-        return [(aim.parameter if aim.kind == "misses" else 0.0, 1)]
+        return [(0.0, 1)]
 
-    def _end_of(self, members: list[int]) -> tuple[cp_model.IntVar, int]:
-        """When a workflow ends as far as its calls in the window go, in ticks, and when it did."""
-        end = self.model.new_int_var(0, 2**40, "")
-        before = 0
+    def _end_of(self, members: list[int]) -> _End:
+        """When a workflow ends as far as its calls in the window go."""
+        rests = []
         for c in members:
-            rest = max(
-                (self.seen.until_end(self.shop, x) for x in self.shop.children[c] if x not in self.calls), default=0
-            )
-            self.model.add(end >= self.calls[c].ended + self._long(rest))
-            before = max(before, self._at(self.seen.times.ended[c]) + self._long(rest))
+            outside = [x for x in self.shop.children[c] if x not in self.calls]
+            rests.append(self._long(max((self.seen.until_end(self.shop, x) for x in outside), default=0.0)))
+        before = max(self._at(self.seen.times.ended[c]) + rest for c, rest in zip(members, rests, strict=True))
+        latest = self.far + max(rests)
+        end = self.model.new_int_var(0, latest, "")
+        for c, rest in zip(members, rests, strict=True):
+            self.model.add(end >= self.calls[c].ended + rest)
         self.model.add_hint(end, before)
-        return end, before
+        return _End(end, before, latest)
 
-    def _late(self, end: cp_model.IntVar, before: int, due: int, cost: int) -> None:
-        late = self.model.new_int_var(0, 2**40, "")
-        self.model.add(late >= end - due)
-        self.model.add_hint(late, max(before - due, 0))
+    def _late(self, end: _End, due: int, cost: int) -> None:
+        late = self.model.new_int_var(0, max(end.latest - due, 0), "")
+        self.model.add(late >= end.ticks - due)
+        self.model.add_hint(late, max(end.before - due, 0))
         self.costs.append(cost * late)
-        self.cost_before += cost * max(before - due, 0)
+        self.cost_before += cost * max(end.before - due, 0)
 
     # --- the solution -------------------------------------------------------------------------------------------------
 
@@ -358,6 +383,7 @@ class _Window:
         solver.parameters.symmetry_level = 0
         solver.parameters.max_deterministic_time = EFFORT
         solver.parameters.max_time_in_seconds = seconds
+        solver.parameters.catch_sigint_signal = False  # Python's own handler is to stay
         status = solver.solve(self.model)
         done = status == cp_model.OPTIMAL
         if not (done or status == cp_model.FEASIBLE) or solver.objective_value >= self.cost_before:
@@ -368,9 +394,10 @@ class _Window:
         t, d, ran = self.seen.times, self.seen.decisions, self.seen.ran
         prefill, decode = d.prefill.copy(), d.decode.copy()
         start, admitted = np.where(ran, t.start, d.start), np.where(ran, t.admitted, d.admitted)
-        for c, call in self.calls.items():
-            start[c] = self.begin + solver.value(call.start) * self.tick
-            admitted[c] = self.begin + solver.value(call.admitted) * self.tick
+        within = self.tick / len(self.calls)
+        for k, (c, call) in enumerate(self.calls.items()):  # in one tick they keep the order that they had
+            start[c] = self.begin + solver.value(call.start) * self.tick + k * within
+            admitted[c] = self.begin + solver.value(call.admitted) * self.tick + k * within
             for places, of in ((call.on_prefill, prefill), (call.on_decode, decode)):
                 for place, literal in places.items():
                     if solver.boolean_value(literal):

@@ -40,8 +40,20 @@ class Carried:
     energy: float
 
 
+def carry_out(merit: Merit, shop: Shop, decisions: Decisions, limit: float = math.inf) -> Carried | None:
+    """None where the energy is above ``limit``, or orders wait for each other."""
+    tail = merit.aim.is_tail
+    ratio = merit.evaluator.replay(decisions, limit if tail else math.inf, merit.may_drop, tail)
+    if ratio is None or np.isinf(ratio[~decisions.dropped]).any():
+        return None
+    value, energy = merit.of(ratio)
+    if energy > limit:
+        return None
+    return Carried(Seen(shop, merit.aim, decisions, merit.evaluator.times(), ratio, value), value, energy)
+
+
 class Windows:
-    """A search by windows that sets out from given decisions.
+    """A search by windows, for any objective but ``misses``.
 
     Attributes
     ----------
@@ -49,22 +61,21 @@ class Windows:
         The best so far.
     tried, helped : int
         Windows, and how many of them lowered the energy.
+    runs : int
+        Of the simulator, for them.
     """
 
-    def __init__(self, merit: Merit, start: Decisions, seed: np.random.SeedSequence) -> None:
-        self.merit = merit
+    def __init__(self, merit: Merit, shop: Shop, start: Carried, seed: np.random.SeedSequence) -> None:
+        self.merit, self.now = merit, start
+        self._shop = shop
         self._rng = np.random.Generator(np.random.PCG64(seed))
-        self._shop = Shop(merit.evaluator)
         self._size, self._idle = FREE, 0
-        self.tried = self.helped = 0
-        found = self._carry_out(start, math.inf)
-        assert found is not None  # there was no limit
-        self.now = found
+        self.tried = self.helped = self.runs = 0
 
     def run(self, windows: float, seconds_left: Callable[[], float], improved: Callable[[Carried], None]) -> None:
-        """Solve so many windows, fewer where time is out or nothing is gained any more; tell every better objective."""
+        """Solve so many windows, fewer where time is out or nothing is gained any more; tell every better value."""
         until = self.tried + windows
-        while self.tried < until and self._idle < PATIENCE and (left := seconds_left()) > 0:
+        while self.tried + 1 <= until and self._idle < PATIENCE and (left := seconds_left()) > 0:
             value = self.now.value
             self._step(left)
             if self.now.value < value:
@@ -81,8 +92,11 @@ class Windows:
         seed = int(self._rng.integers(2**31))
         solved = solve_window(self._shop, seen, self.merit.aim, calls[:size], calls[size:], seconds, seed)
         self._size = min(max(self._size * (GROWTH if solved.done else SHRINKAGE), FEWEST), MOST)
-        found = None if solved.decisions is None else self._carry_out(solved.decisions, self.now.energy)
-        if found is None or found.energy > self.now.energy:
+        if solved.decisions is None:
+            return
+        self.runs += 1
+        found = carry_out(self.merit, self._shop, solved.decisions, self.now.energy)
+        if found is None:
             return
         if found.energy < self.now.energy:
             self.helped += 1
@@ -113,13 +127,3 @@ class Windows:
         worst_first = flows[np.argsort(-seen.ratio[flows], kind="stable")]
         rank = int(self._rng.exponential(max(NEAR * len(flows), 1.0)))
         return int(worst_first[min(rank, len(flows) - 1)])
-
-    def _carry_out(self, decisions: Decisions, limit: float) -> Carried | None:
-        """None where the energy is above ``limit``, as far as that shows on the way."""
-        merit = self.merit
-        tail = merit.aim.is_tail
-        ratio = merit.evaluator.replay(decisions, limit if tail else math.inf, merit.may_drop, tail)
-        if ratio is None:
-            return None
-        value, energy = merit.of(ratio)
-        return Carried(Seen(self._shop, merit.aim, decisions, merit.evaluator.times(), ratio, value), value, energy)
