@@ -234,6 +234,7 @@ def test_ctrl_c_after_a_window_reaches_python():
 import signal
 from test_windows import contended, improve, windows
 search = windows(contended(0, "fluid"), "mean_ratio", "fcfs@random")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell has told this process to ignore
 improve(search, 2)
 try:
     signal.raise_signal(signal.SIGINT)

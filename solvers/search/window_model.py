@@ -187,7 +187,7 @@ class _Window:
         self.tokens: list[list[int]] = [[] for _ in self.decodes]
         self.present = seen.ran & (t.ended > self.begin) & (t.admitted < self.begin + self.far * self.tick)
         self.token_seconds = self._token_seconds()
-        self.calls = {c: self._declare(c, c in set(self.free)) for c in inside}
+        self.calls = {c: self._declare(c, k < len(self.free)) for k, c in enumerate(inside)}
         self.costs: list[cp_model.LinearExprT] = []
         self.cost_before = 0
 
@@ -377,7 +377,7 @@ class _Window:
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = seed
-        # many windows solved roughly gain more than a few that are solved well
+        # a window is solved roughly, in hundredths of a second
         solver.parameters.linearization_level = 0
         solver.parameters.cp_model_probing_level = 0
         solver.parameters.symmetry_level = 0

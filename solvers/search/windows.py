@@ -28,7 +28,7 @@ GROWTH, SHRINKAGE = 1.05, 0.85  # of their number, where CP-SAT was through with
 FOLLOWERS = 2.0  # calls after the free ones that are in the model, times as many
 NEAR = 0.02  # share of the workflows among which the one to look at is picked, on average
 PATIENCE = 300  # windows without a gain after which there is none to be found
-RUNS = 50  # of the simulator, that take about as long as a window
+RUNS = 50  # of the simulator, that a window counts as; it takes as long as some 35 to 140
 
 
 @dataclass(frozen=True, eq=False)
