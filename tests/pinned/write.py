@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from hexsched.simulator import simulate
 from pinned import cases
 from pinned.cases import BoundPin, Pin, SearchPin, digest, instance
-
-from hexsched.simulator import simulate
 from solvers.bounds.registry import bound
 from solvers.objective import objective
 from solvers.problem import fixed_problem

@@ -1,0 +1,119 @@
+"""Things of which there are several, a module each: a folder is their list, and nothing else names them."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, Generic, Protocol, TypeVar
+
+from hexsched.errors import InputError
+
+
+class Named(Protocol):
+    """Anything with a name."""
+
+    @property
+    def name(self) -> str:
+        """What people call it on the command line."""
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """All entries of one sort, by name: what the modules of a package say of themselves.
+
+    Every module in the package's folder is an entry, or several: it has the ``attribute``, an entry or a tuple of them.
+    Folders inside it, and modules whose names begin with ``_``, are for what entries share. So to add an entry is to
+    add a file. Modules are imported when the registry is first looked into.
+
+    Parameters
+    ----------
+    package : str
+        Its dotted name; ``__name__`` in the package's own ``__init__``.
+    attribute : str
+        What a module calls its entry: ``BOUND``.
+    noun : str
+        What people call one: ``bound``.
+    rank : callable, optional
+        Entries are listed by this, then by name.
+    """
+
+    def __init__(self, package: str, attribute: str, noun: str, rank: Callable[[T], Any] = lambda entry: 0) -> None:
+        self.package, self.attribute, self.noun, self._rank = package, attribute, noun, rank
+        self._entries: dict[str, T] | None = None
+
+    def __getitem__(self, name: str) -> T:
+        return self._found()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found())
+
+    def __len__(self) -> int:
+        return len(self._found())
+
+    def __repr__(self) -> str:
+        return f"<{self.noun}s: {', '.join(self)}>"
+
+    def find(self, name: str) -> T:
+        """The entry of that name.
+
+        Raises
+        ------
+        InputError
+            When there is none, with what may have been meant.
+        """
+        if name not in self:
+            raise InputError(f"unknown {self.noun} {name!r}{suggest(name, self)}")
+        return self[name]
+
+    def add(self, entry: T) -> None:
+        """Add an entry that stands in no module of the package: a user's own.
+
+        Raises
+        ------
+        InputError
+            When the name is taken.
+        """
+        if entry.name in self:
+            raise InputError(f"{self.noun} name {entry.name!r} is taken")
+        self._entries = self._listed([*self._found().values(), entry])
+
+    def remove(self, name: str) -> None:
+        """Take an entry out again; nothing happens when there is none of that name."""
+        self._found().pop(name, None)
+
+    def refresh(self) -> None:
+        """Look into the package anew: its ``__path__`` has another folder, or lost one."""
+        self._entries = None
+
+    def _found(self) -> dict[str, T]:
+        if self._entries is None:
+            self._entries = self._listed(self._in_modules())
+        return self._entries
+
+    def _in_modules(self) -> Iterator[T]:
+        for module in pkgutil.iter_modules(import_module(self.package).__path__):
+            if module.ispkg or module.name.startswith("_"):
+                continue
+            said = getattr(import_module(f"{self.package}.{module.name}"), self.attribute, None)
+            if said is None:
+                raise TypeError(f"{self.package}.{module.name} has no {self.attribute}, so it is no {self.noun}")
+            yield from said if isinstance(said, tuple) else (said,)
+
+    def _listed(self, entries: Iterable[T]) -> dict[str, T]:
+        listed: dict[str, T] = {}
+        for entry in sorted(entries, key=lambda entry: (self._rank(entry), entry.name)):
+            if entry.name in listed:
+                raise TypeError(f"two {self.noun}s are called {entry.name!r}")
+            listed[entry.name] = entry
+        return listed
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean ...?"`` for a near miss, else what there is."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
