@@ -32,7 +32,8 @@ def draw_figures(
     as_json: Json = False,
 ) -> None:
     """Draw figures from stored results: PDF, PNG, and the table behind each as CSV."""
-    from paper_figs.figure import NoDataError, write_figure
+    from paper_figs.drawing.figure import write_figure
+    from paper_figs.reading.store import NoDataError
     from paper_figs.registry import FIGURES, figure
 
     chosen = [figure(name) for name in names] if names else list(FIGURES.values())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hexsched.errors import InputError
-from hexsched.policies.registry import suggest
-from paper_figs import (
+from hexsched.registry import suggest
+from paper_figs.drawing.figure import Figure
+from paper_figs.figures import (
     ablation,
     attainment,
     convergence,
@@ -18,7 +19,6 @@ from paper_figs import (
     sweeps,
     utilisation,
 )
-from paper_figs.figure import Figure
 
 FIGURES = {
     figure.name: figure

@@ -1,6 +1,10 @@
-"""The offline problem of model.md section 6: formulations that find schedules, bounds that no schedule can beat.
+"""The offline problem (docs/model.md): schedules that are good, and values that no schedule can beat.
 
-Read in this order: ``problem`` (the instance as arrays), ``objective`` (what is minimised), ``result`` (what a solve
-gives back), ``certificate`` (from a solver's claim to one that holds in real time), then ``formulations`` and
-``bounds``, a module each behind a registry.
+Rooms, each of which imports only those before it:
+
+- ``problem``: an instance as arrays, what is minimised, what makes a claim certain;
+- ``bounds``: what is below the optimum, a module a bound;
+- ``schedules``: what is above it: list schedules, and the clairvoyant search;
+- ``exact``: what closes in on it from both sides, a module a formulation;
+- ``brackets``: what brings them together: ``solve``, ``best_bound``, ``gap``.
 """

@@ -7,8 +7,8 @@ from reference import agreement
 from reference.agreement import KINDS, OBJECTIVES, Findings, draw, examine
 
 from hexsched.policies import policies
-from solvers.bounds.registry import BOUNDS
-from solvers.problem import fixed_problem
+from solvers.bounds import BOUNDS
+from solvers.problem.offline import fixed_problem
 
 QUICK = ("cpsat", "milp_disjunctive")  # what proves these optima in tenths of a second
 

@@ -19,16 +19,16 @@ from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Workflow, read_instance, write_instance
 from hexsched.simulator import Run, simulate
-from solvers.bounds import destructive, preemptive_lp, time_indexed_lp
-from solvers.bounds.bound import Bound
+from solvers.bounds import BOUNDS, bound, preemptive_lp, time_indexed_lp
 from solvers.bounds.critical_path import BOUND as CRITICAL_PATH
-from solvers.bounds.linear import Program
-from solvers.bounds.pools import pools
-from solvers.bounds.portfolio import best_bound
-from solvers.bounds.registry import BOUNDS, bound
+from solvers.bounds.parts import destructive
+from solvers.bounds.parts.bound import Bound
+from solvers.bounds.parts.linear import Program
+from solvers.bounds.parts.pools import pools
 from solvers.bounds.single_machine import preemptive
-from solvers.objective import objective
-from solvers.problem import Problem, fixed_problem
+from solvers.brackets.portfolio import best_bound
+from solvers.problem.objective import objective
+from solvers.problem.offline import Problem, fixed_problem
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 OPTIMA = CASES / "optima.json"

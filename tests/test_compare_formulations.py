@@ -33,8 +33,9 @@ from experiments.formulations.rows import FORMULATIONS_CSV, Row, Task, as_frame,
 from experiments.library.names import digest, instance
 from hexsched.errors import InputError
 from hexsched.model import write_instance
-from paper_figs.figure import NoDataError, write_figure
-from paper_figs.formulations import profile_table, sizes_table
+from paper_figs.drawing.figure import write_figure
+from paper_figs.figures.formulations import profile_table, sizes_table
+from paper_figs.reading.store import NoDataError
 from paper_figs.registry import figure
 
 mpl.use("Agg")

@@ -12,13 +12,14 @@ from reference.exhaustive import largest, optima, required
 
 from hexsched.model import Instance, Schedule
 from hexsched.simulator import simulate
-from solvers.formulations.cpsat import energy, search
-from solvers.formulations.cpsat.bracket import Bracket, close
-from solvers.formulations.cpsat.ticked import TickedProblem, in_ticks
-from solvers.objective import objective
-from solvers.problem import fixed_problem
-from solvers.result import Options
-from solvers.solve import solve
+from solvers.brackets.solve import solve
+from solvers.exact import cpsat as search
+from solvers.exact.cp import energy
+from solvers.exact.cp.bracket import Bracket, close
+from solvers.exact.cp.ticked import TickedProblem, in_ticks
+from solvers.problem.objective import objective
+from solvers.problem.offline import fixed_problem
+from solvers.problem.result import Options
 
 OBJECTIVES = {"max_ratio": largest, "req(0.5)": required("0.5")}
 SMALL = tuple(seed for seed in range(40) if sum(len(w.calls) for w in draw(seed)[1].workflows) <= 4)[:8]

@@ -18,9 +18,19 @@ from stored import POLICIES, VERSION, write_cell, write_runs
 
 from experiments.cli import main
 from hexsched.errors import InputError
-from paper_figs.ablation import ablation_table, draw_ablation
-from paper_figs.attainment import attainment_table, draw_attainment
-from paper_figs.claims import (
+from paper_figs.drawing.figure import write_figure
+from paper_figs.drawing.layout import plain_log_ticks
+from paper_figs.drawing.style import PINNED, lines
+from paper_figs.figures.ablation import ablation_table, draw_ablation
+from paper_figs.figures.attainment import attainment_table, draw_attainment
+from paper_figs.figures.estimates import draw_estimates, estimate_table
+from paper_figs.figures.gantt import draw_gantt, gantt_table
+from paper_figs.figures.gaps import UPPER, draw_gap, gap_table
+from paper_figs.figures.overhead import draw_overhead, overhead_table
+from paper_figs.figures.requirements import draw_requirement, requirement_table
+from paper_figs.figures.sweeps import draw_reduction, draw_requirements, instance_table, load_table
+from paper_figs.figures.utilisation import draw_measure, occupancy, utilisation_table
+from paper_figs.reading.claims import (
     AGREES,
     DISAGREES,
     LARGER,
@@ -31,20 +41,10 @@ from paper_figs.claims import (
     judge_growth,
     judge_range,
 )
-from paper_figs.estimates import draw_estimates, estimate_table
-from paper_figs.figure import NoDataError, write_figure
-from paper_figs.gantt import draw_gantt, gantt_table
-from paper_figs.gaps import UPPER, draw_gap, gap_table
-from paper_figs.intervals import Interval, mean_interval, text
-from paper_figs.layout import plain_log_ticks
-from paper_figs.overhead import draw_overhead, overhead_table
-from paper_figs.reductions import main_load, paper_cells, pooled, reductions
+from paper_figs.reading.intervals import Interval, mean_interval, text
+from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
+from paper_figs.reading.store import NoDataError, read, read_runs
 from paper_figs.registry import FIGURES, figure
-from paper_figs.requirements import draw_requirement, requirement_table
-from paper_figs.store import read, read_runs
-from paper_figs.style import PINNED, lines
-from paper_figs.sweeps import draw_reduction, draw_requirements, instance_table, load_table
-from paper_figs.utilisation import draw_measure, occupancy, utilisation_table
 
 mpl.use("Agg")
 

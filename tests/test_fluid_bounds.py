@@ -20,11 +20,11 @@ from hexsched.model import Instance
 from hexsched.simulator import simulate
 from solvers.bounds import critical_path
 from solvers.bounds.preemptive_lp import path_cover
-from solvers.fluid import batch_modes, window_bound
-from solvers.fluid.problem import FluidProblem, fluid_problem
-from solvers.fluid.window_bound import window_lp_bound
-from solvers.fluid.window_lp import Level, time_grid
-from solvers.objective import objective
+from solvers.bounds.windows import batch_modes, window_bound
+from solvers.bounds.windows.window_bound import window_lp_bound
+from solvers.bounds.windows.window_lp import Level, time_grid
+from solvers.problem.fluid import FluidProblem, fluid_problem
+from solvers.problem.objective import objective
 
 POLICIES = ("hexagent", "sjf", "workflow-llf", "edf@earliest-finish", "fcfs@jsq")
 TEXTS = ("max_ratio", "req(0.6)", "mean_ratio", "mean_latency", "misses(1.3)")

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from hexsched.engine.horizon import horizons
 from hexsched.simulator import simulate
-from solvers.lagrangian import ascent, priced_bound
-from solvers.lagrangian.planner import Planner
-from solvers.lagrangian.relaxation import relax
-from solvers.objective import objective
+from solvers.bounds.prices import ascent, priced_bound
+from solvers.bounds.prices.planner import Planner
+from solvers.bounds.prices.relaxation import relax
+from solvers.problem.objective import objective
 
 OBJECTIVES = ("max_ratio", "req(0.5)", "req(0.8)", "mean_ratio", "mean_latency", "misses(1.3)", "misses(2)")
 POLICIES = ("hexagent", "workflow-llf", "sjf", "fcfs@random", "critical-path")

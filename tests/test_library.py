@@ -20,7 +20,7 @@ from experiments.library.names import digest, expand, instance, names
 from hexsched.errors import InputError
 from hexsched.model import read_instance
 from hexsched.simulator import retime, simulate
-from solvers.certificate import ContradictionError
+from solvers.problem.certificate import ContradictionError
 
 SMALL = "unary-chain-4-0"
 QUICK = Effort(time_limit=2.0, workers=1)
@@ -183,7 +183,7 @@ def test_bounds_are_raised_and_schedules_replaced_only_where_that_is_better(entr
 
 
 def test_a_bound_above_a_schedule_is_an_error(entry, monkeypatch):
-    from solvers import solve as solve_module
+    from solvers.brackets import solve as solve_module
 
     real = solve_module.solve
 

@@ -18,22 +18,22 @@ from reference import exhaustive
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, read_instance
-from solvers.certificate import certified_value, certify
-from solvers.formulations import milp_disjunctive, milp_event, milp_placement, milp_time_indexed
-from solvers.milp import backends, cbc, highs
-from solvers.milp.answer import Answer, Limits
-from solvers.milp.drive import write_model
-from solvers.milp.energy import decode_cuts, prefill_cuts
-from solvers.milp.forbidden import ForbiddenSets
-from solvers.milp.leaving_out import run_last
-from solvers.milp.list_schedule import best_list_schedule
-from solvers.milp.model import OutOfTimeError, TimedProblem
-from solvers.milp.modes import decode_modes
-from solvers.milp.plan import from_schedule, hold_seconds, to_schedule
-from solvers.milp.windows import Windows, target_windows, windows
-from solvers.objective import Objective, objective
-from solvers.problem import Problem, fixed_problem
-from solvers.result import INTERRUPTED, Options, SolveResult
+from solvers.exact import milp_disjunctive, milp_event, milp_placement, milp_time_indexed
+from solvers.exact.milp import backends, cbc, highs
+from solvers.exact.milp.answer import Answer, Limits
+from solvers.exact.milp.drive import write_model
+from solvers.exact.milp.energy import decode_cuts, prefill_cuts
+from solvers.exact.milp.forbidden import ForbiddenSets
+from solvers.exact.milp.leaving_out import run_last
+from solvers.exact.milp.model import OutOfTimeError, TimedProblem
+from solvers.exact.milp.modes import decode_modes
+from solvers.exact.milp.windows import Windows, target_windows, windows
+from solvers.problem.certificate import certified_value, certify
+from solvers.problem.objective import Objective, objective
+from solvers.problem.offline import Problem, fixed_problem
+from solvers.problem.result import INTERRUPTED, Options, SolveResult
+from solvers.schedules.list_schedule import best_list_schedule
+from solvers.schedules.timetable import from_schedule, hold_seconds, to_schedule
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 CONTINUOUS = (milp_disjunctive, milp_event)
@@ -94,8 +94,8 @@ def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
         fits = [int(np.flatnonzero(np.isfinite(row))[-1]) for row in problem.decode]
         return best_list_schedule(problem, goal, (first, np.array(fits)))
 
-    monkeypatch.setattr("solvers.milp.drive.best_list_schedule", first_pair)
-    monkeypatch.setattr("solvers.milp.start.SHARE", 0.0)
+    monkeypatch.setattr("solvers.exact.milp.drive.best_list_schedule", first_pair)
+    monkeypatch.setattr("solvers.exact.milp.start.SHARE", 0.0)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,8 +10,8 @@ pytest.importorskip("pyjobshop")
 
 from experiments.bench import peer_ratio
 from experiments.library.names import instance
-from solvers.objective import objective
-from solvers.problem import fixed_problem
+from solvers.problem.objective import objective
+from solvers.problem.offline import fixed_problem
 
 NAMES = ("contended-dag-6-0", "unary-chain-6-0", "unary-dag-6-0", "kv-tight-dag-8-0")
 

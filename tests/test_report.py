@@ -14,13 +14,13 @@ from stored import write_cell, write_runs
 
 from experiments.cli import main
 from hexsched.errors import InputError
-from paper_figs import paper_numbers as paper
-from paper_figs.claims import AGREES, DISAGREES, NOT_TESTED, claim_table
+from paper_figs.reading import paper_numbers as paper
+from paper_figs.reading.claims import AGREES, DISAGREES, NOT_TESTED, claim_table
+from paper_figs.reading.store import read
 from paper_figs.registry import FIGURES
 from paper_figs.report.build import write_report
 from paper_figs.report.sections import sections
 from paper_figs.report.tables import table
-from paper_figs.store import read
 
 mpl.use("Agg")
 

@@ -23,16 +23,16 @@ from hexsched.errors import InputError
 from hexsched.model import Instance, write_instance
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
-from solvers import isolation
-from solvers import solve as solving
-from solvers.bounds.registry import CHEAP
-from solvers.certificate import ContradictionError
-from solvers.formulations import registry
-from solvers.formulations.formulation import Formulation
-from solvers.objective import Objective
-from solvers.problem import Problem
-from solvers.result import Options, Raw, Size
-from solvers.solve import solve
+from solvers import exact
+from solvers.bounds import cheap
+from solvers.brackets import isolation
+from solvers.brackets import solve as solving
+from solvers.brackets.solve import solve
+from solvers.exact.parts.formulation import Formulation
+from solvers.problem.certificate import ContradictionError
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
+from solvers.problem.result import Options, Raw, Size
 
 pytestmark = pytest.mark.skipif(not isolation.AVAILABLE, reason="solves are not isolated here")
 
@@ -68,7 +68,7 @@ def dies_by(number: int) -> Solve:
 def with_formulation(monkeypatch: pytest.MonkeyPatch, formulation: Solve) -> None:
     """Have it known as ``test``."""
     kind = Formulation(name="test", summary="", citation="", solve=formulation)
-    monkeypatch.setitem(registry.FORMULATIONS, "test", kind)
+    monkeypatch.setitem(exact.FORMULATIONS, "test", kind)
 
 
 def alone(instance: Instance = INSTANCE, **options: Any) -> Any:
@@ -96,7 +96,7 @@ def test_a_crash_before_anything_is_found_leaves_the_warm_start(monkeypatch: pyt
     with_formulation(monkeypatch, formulation)
     result = solve(INSTANCE, "test")
     assert result.status == "unknown"
-    assert result.bound_source in {bound.name for bound in CHEAP}
+    assert result.bound_source in {bound.name for bound in cheap()}
     assert result.schedule is not None
     assert "test crashed: it was killed by signal SIGABRT" in result.message
     serial = serial_schedule(INSTANCE, np.random.default_rng(0))
@@ -187,9 +187,9 @@ STUBBORN = """
 import os, signal, sys, time
 from dataclasses import replace
 from hexsched.model import read_instance
-from solvers.formulations import registry
-from solvers.result import Options
-from solvers.solve import solve
+from solvers import exact
+from solvers.problem.result import Options
+from solvers.brackets.solve import solve
 
 def formulation(problem, aim, options):
     if sys.argv[2] == "deaf":
@@ -198,7 +198,7 @@ def formulation(problem, aim, options):
     print(os.getpid(), flush=True)
     time.sleep(60)
 
-registry.FORMULATIONS["test"] = replace(registry.formulation("cpsat"), solve=formulation)
+exact.FORMULATIONS["test"] = replace(exact.FORMULATIONS.find("cpsat"), solve=formulation)
 result = solve(read_instance(sys.argv[1]), "test", options=Options(time_limit=30))
 print(result.status, result.message, result.objective is not None, flush=True)
 """
@@ -243,7 +243,7 @@ def test_the_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("solver", ["Gurobi", "CPLEX"])
 def test_missing_solver_is_one_line(solver: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from solvers.milp.backends import BACKENDS
+    from solvers.exact.milp.backends import BACKENDS
 
     if BACKENDS[solver].available():
         pytest.skip(f"{solver} is installed")

@@ -18,20 +18,20 @@ from hexsched.model import Instance, Schedule
 from hexsched.policies import register_order
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
-from solvers.bounds import registry as bounds
+from solvers import bounds
 from solvers.bounds import time_indexed_lp
-from solvers.objective import objective
-from solvers.problem import fixed_problem
-from solvers.result import INTERRUPTED, Options
-from solvers.search import SearchResult, default_starts, search
-from solvers.search import run as search_run
-from solvers.search.evaluator import Evaluator
-from solvers.search.merit import Merit
-from solvers.search.moves import MOVES
-from solvers.search.plan import plain_plan
-from solvers.search.starts import rules
-from solvers.search.tuning import Tuner, plan_of, rule_of
-from solvers.solve import solve
+from solvers.brackets.solve import solve
+from solvers.problem.objective import objective
+from solvers.problem.offline import fixed_problem
+from solvers.problem.result import INTERRUPTED, Options
+from solvers.schedules.search import SearchResult, default_starts, search
+from solvers.schedules.search import run as search_run
+from solvers.schedules.search.evaluator import Evaluator
+from solvers.schedules.search.merit import Merit
+from solvers.schedules.search.moves import MOVES
+from solvers.schedules.search.plan import plain_plan
+from solvers.schedules.search.starts import rules
+from solvers.schedules.search.tuning import Tuner, plan_of, rule_of
 
 OBJECTIVES: dict[str, Value] = {
     "max_ratio": largest,

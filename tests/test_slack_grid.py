@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from instances import call, one_pair, workflow
 
 from hexsched.engine.kernel import interpreted
-from solvers.lagrangian.decode import decode_in_batch, set_worth
-from solvers.lagrangian.grid import add_price, interval_at, price_of, shifted
-from solvers.lagrangian.planner import Planner
-from solvers.lagrangian.relaxation import relax
+from solvers.bounds.prices.decode import decode_in_batch, set_worth
+from solvers.bounds.prices.grid import add_price, interval_at, price_of, shifted
+from solvers.bounds.prices.planner import Planner
+from solvers.bounds.prices.relaxation import relax
 
 ROUNDING = 1e-9
 costs = st.lists(st.floats(0, 100), min_size=2, max_size=12)

@@ -24,14 +24,14 @@ from hexsched.model import Instance, read_instance, read_schedule, write_instanc
 from hexsched.policies import policies
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
+from solvers import exact
 from solvers.bounds import critical_path
-from solvers.certificate import ContradictionError
-from solvers.formulations import registry
-from solvers.formulations.cpsat import search
-from solvers.objective import objective
-from solvers.problem import fixed_problem
-from solvers.result import Options
-from solvers.solve import solve
+from solvers.brackets.solve import solve
+from solvers.exact import cpsat as search
+from solvers.problem.certificate import ContradictionError
+from solvers.problem.objective import objective
+from solvers.problem.offline import fixed_problem
+from solvers.problem.result import Options
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 OBJECTIVES: dict[str, Value] = {
@@ -47,7 +47,7 @@ SMALL = ((68, 2, 1), (36, 1, 1))  # seed, prefill and decode instances, all in u
 TINY = (*SMALL, (87, 1, 2), (78, 1, 2), (57, 1, 2), (102, 2, 1), (5, 2, 2))  # up to four calls
 SLOW = ("milp_time_indexed",)  # seconds for what the others solve in tenths, so it gets SMALL alone
 ACCURACY = 1e-3
-FORMULATIONS = sorted(registry.FORMULATIONS)
+FORMULATIONS = sorted(exact.FORMULATIONS)
 QUICK = Options(time_limit=5, workers=1)
 
 
@@ -93,8 +93,8 @@ def pairs(exact_only: bool = False) -> list[tuple[str, str]]:
         (name, text)
         for name in FORMULATIONS
         for text in OBJECTIVES
-        if objective(text).kind in registry.formulation(name).objectives
-        and (registry.formulation(name).exact or not exact_only)
+        if objective(text).kind in exact.FORMULATIONS.find(name).objectives
+        and (exact.FORMULATIONS.find(name).exact or not exact_only)
     ]
 
 
@@ -186,11 +186,11 @@ def test_warm_start_is_never_lost(formulation: str) -> None:
 
 @pytest.mark.parametrize(
     ("formulation", "switch"),
-    [(name, switch) for name in FORMULATIONS for switch in registry.formulation(name).switches],
+    [(name, switch) for name in FORMULATIONS for switch in exact.FORMULATIONS.find(name).switches],
 )
 @pytest.mark.parametrize("on", [False, True])
 def test_switch_does_not_change_the_optimum(formulation: str, switch: str, on: bool) -> None:
-    kind = registry.formulation(formulation)
+    kind = exact.FORMULATIONS.find(formulation)
     case = SMALL[1]
     result = solve(tiny(*case), formulation, "max_ratio", options=replace(QUICK, extra={switch: on}))
     optimum = best(*case)["max_ratio"]
@@ -201,7 +201,7 @@ def test_switch_does_not_change_the_optimum(formulation: str, switch: str, on: b
 @pytest.mark.parametrize("text", ["max_ratio", "mean_ratio", "mean_latency"])
 def test_cpsat_stays_exact_with_everything_on(text: str) -> None:
     for case in TINY:
-        extra = dict.fromkeys(registry.formulation("cpsat").switches, True)
+        extra = dict.fromkeys(exact.FORMULATIONS.find("cpsat").switches, True)
         result = solve(tiny(*case), "cpsat", text, options=replace(QUICK, extra=extra))
         assert result.status == "optimal"
         assert close(result.objective, best(*case)[text])
@@ -209,7 +209,7 @@ def test_cpsat_stays_exact_with_everything_on(text: str) -> None:
 
 @pytest.mark.parametrize("formulation", FORMULATIONS)
 def test_model_file(formulation: str, tmp_path: Path) -> None:
-    for ending in registry.formulation(formulation).model_formats:
+    for ending in exact.FORMULATIONS.find(formulation).model_formats:
         path = tmp_path / f"model{ending}"
         solve(tiny(*SMALL[0]), formulation, options=Options(time_limit=0.2, workers=1, write_model=path))
         assert path.stat().st_size > 100
@@ -220,8 +220,8 @@ def test_crash_keeps_the_warm_start(formulation: str, monkeypatch: pytest.Monkey
     def crash(*_: object) -> None:
         raise RuntimeError("the licence has expired")
 
-    kind = replace(registry.formulation(formulation), solve=crash)
-    monkeypatch.setitem(registry.FORMULATIONS, formulation, kind)
+    kind = replace(exact.FORMULATIONS.find(formulation), solve=crash)
+    monkeypatch.setitem(exact.FORMULATIONS, formulation, kind)
     result = solve(tiny(*SMALL[0]), formulation)
     assert result.status == "unknown"
     assert "the licence has expired" in result.message
@@ -230,9 +230,9 @@ def test_crash_keeps_the_warm_start(formulation: str, monkeypatch: pytest.Monkey
 
 
 def test_wrong_bound_is_not_hushed_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = registry.formulation("cpsat")
+    kind = exact.FORMULATIONS.find("cpsat")
     boast = replace(kind, solve=lambda *given: replace(kind.solve(*given), bound=1e6))
-    monkeypatch.setitem(registry.FORMULATIONS, "cpsat", boast)
+    monkeypatch.setitem(exact.FORMULATIONS, "cpsat", boast)
     with pytest.raises(ContradictionError, match="claims max_ratio"):
         solve(tiny(*SMALL[0]), options=QUICK)
 
@@ -315,7 +315,7 @@ def test_command_tells_bad_input_in_a_line(
 def test_list_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["formulations", "--json"]) == OK
     listed = json.loads(capsys.readouterr().out)["formulations"]
-    assert [one["name"] for one in listed] == list(registry.FORMULATIONS)
+    assert [one["name"] for one in listed] == list(exact.FORMULATIONS)
     assert main(["formulations"]) == OK
     assert "cpsat" in capsys.readouterr().out
 

@@ -20,15 +20,15 @@ from reference.exhaustive import largest, optima
 from hexsched.model import Instance
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
-from solvers.objective import objective
-from solvers.search import chain, search
-from solvers.search import windows as search_windows
-from solvers.search.evaluator import Evaluator
-from solvers.search.merit import Merit
-from solvers.search.run import WINDOW
-from solvers.search.starts import decisions_of
-from solvers.search.window_model import Shop
-from solvers.search.windows import Carried, Windows, carry_out
+from solvers.problem.objective import objective
+from solvers.schedules.search import chain, search
+from solvers.schedules.search import windows as search_windows
+from solvers.schedules.search.evaluator import Evaluator
+from solvers.schedules.search.merit import Merit
+from solvers.schedules.search.run import WINDOW
+from solvers.schedules.search.starts import decisions_of
+from solvers.schedules.search.window_model import Shop
+from solvers.schedules.search.windows import Carried, Windows, carry_out
 
 OBJECTIVES = ("max_ratio", "req(0.7)", "mean_ratio", "mean_latency")
 POLICIES = ("fcfs", "hexagent", "fcfs@random", "edf@jsq")

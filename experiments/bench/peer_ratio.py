@@ -35,13 +35,13 @@ import numpy as np
 
 from experiments.library.names import expand, instance, names
 from hexsched.errors import InputError
-from solvers.certificate import OPTIMALITY_TOLERANCE, certified_value
-from solvers.formulations.cpsat.search import FORMULATION, PRECISIONS, RELATIVE_GAP
-from solvers.formulations.cpsat.ticked import TickedProblem, in_ticks
-from solvers.milp.list_schedule import best_list_schedule
-from solvers.objective import Objective, objective
-from solvers.problem import Problem, fixed_problem
-from solvers.result import Options
+from solvers.exact.cp.ticked import TickedProblem, in_ticks
+from solvers.exact.cpsat import FORMULATION, PRECISIONS, RELATIVE_GAP
+from solvers.problem.certificate import OPTIMALITY_TOLERANCE, certified_value
+from solvers.problem.objective import Objective, objective
+from solvers.problem.offline import Problem, fixed_problem
+from solvers.problem.result import Options
+from solvers.schedules.list_schedule import best_list_schedule
 
 if TYPE_CHECKING:
     import pyjobshop  # type: ignore[import-untyped,import-not-found,unused-ignore]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from hexsched.model import Instance
 
-# A solve is ended after GRACE + GRACE_FACTOR * time limit: later than ``solvers.solve`` itself ends a formulation that
-# does not keep its limit, and then still has the schedule that it started from.
+# A solve is ended after GRACE + GRACE_FACTOR * time limit: later than ``solvers.brackets.solve`` itself ends a
+# formulation that does not keep its limit, and then still has the schedule that it started from.
 GRACE = 90.0  # seconds
 GRACE_FACTOR = 2.0
 SIGNALS = {-number: signal.Signals(number).name for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)}
@@ -32,7 +32,7 @@ def solve_apart(task: Task, problem: Instance) -> Row:
     Returns
     -------
     Row
-        Status ``unknown`` and a message where the child died or had to be ended, or ``solvers.solve`` raised.
+        Status ``unknown`` and a message where the child died or had to be ended, or ``solvers.brackets.solve`` raised.
     """
     context = get_context("spawn")
     mine, theirs = context.Pipe(duplex=False)
@@ -118,8 +118,8 @@ def _measured(task: Task, data: bytes) -> dict[str, Any]:
     """The columns of ``Row`` after those of the task."""
     from hexsched.model import Instance
     from hexsched.simulator import simulate
-    from solvers.result import Options
-    from solvers.solve import START_POLICIES, solve
+    from solvers.brackets.solve import START_POLICIES, solve
+    from solvers.problem.result import Options
 
     problem = Instance.from_bytes(data)
     simulate(problem, START_POLICIES[0])  # loads compiled code, which is no part of a formulation

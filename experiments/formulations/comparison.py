@@ -39,12 +39,12 @@ def plan(
         For an unknown objective or formulation, a ``fluid`` instance, and where nothing is left to solve.
     """
     from experiments.library.names import digest
-    from solvers.formulations.registry import formulation
-    from solvers.objective import objective
-    from solvers.problem import fixed_problem
+    from solvers.exact import FORMULATIONS
+    from solvers.problem.objective import objective
+    from solvers.problem.offline import fixed_problem
 
     aims = list(dict.fromkeys(objective(text) for text in objectives))
-    chosen = list(dict.fromkeys(formulation(name).name for name in formulations))
+    chosen = list(dict.fromkeys(FORMULATIONS.find(name).name for name in formulations))
     for name, problem in problems.items():
         try:
             fixed_problem(problem)
@@ -55,7 +55,7 @@ def plan(
         for name, problem in sorted(problems.items(), key=lambda item: item[1].call_count)
         for aim in aims
         for method in chosen
-        if aim.kind in formulation(method).objectives
+        if aim.kind in FORMULATIONS.find(method).objectives
     ]
     if not tasks:
         raise InputError("there is nothing to solve: none of the formulations can minimise any of the objectives")

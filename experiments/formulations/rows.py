@@ -51,8 +51,8 @@ class Row(NamedTuple):
     status : str
         ``optimal``, ``feasible``, ``infeasible`` or ``unknown``.
     seconds, cpu_seconds : float
-        Wall clock, and processor time of the solving process, its threads and children, of ``solvers.solve``: the
-        policies that give the start included, the start of Python not. Where the process died, since its start.
+        Wall clock, and processor time of the solving process, its threads and children, of ``solvers.brackets.solve``:
+        the policies that give the start included, the start of Python not. Where the process died, since its start.
     seconds_to_optimal : float or None
         ``seconds`` where optimality was proven.
     value : float or None

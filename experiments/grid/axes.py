@@ -89,13 +89,13 @@ def _instances(entry: object, folder: Path) -> list[Value]:
 
 
 def _formulations(entry: object, folder: Path) -> list[Value]:
-    from solvers.formulations.registry import FORMULATIONS, formulation
+    from solvers.exact import FORMULATIONS
 
-    return list(FORMULATIONS) if entry == "all" else [formulation(str(entry)).name]
+    return list(FORMULATIONS) if entry == "all" else [FORMULATIONS.find(str(entry)).name]
 
 
 def _objectives(entry: object, folder: Path) -> list[Value]:
-    from solvers.objective import objective
+    from solvers.problem.objective import objective
 
     return [str(objective(str(entry)))]
 

@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 
 from hexsched.errors import InputError
-from hexsched.policies.registry import suggest
+from hexsched.registry import suggest
 
 # rule -> least parameter, or None where there is none; and whether its rate has to be searched for first
 RULES: dict[str, tuple[float | None, bool]] = {

@@ -12,7 +12,7 @@ from experiments.library.names import digest, instance
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
-    from solvers.problem import Problem
+    from solvers.problem.offline import Problem
 
 ACCURACY = 1e-9  # relative: the same machine code of the same additions, but perhaps another order
 
@@ -70,8 +70,8 @@ def value_of(problem: Problem, entry: Entry) -> float:
     InputError
         When there is no such schedule of the instance.
     """
-    from solvers.certificate import certified_value
-    from solvers.objective import objective
+    from solvers.problem.certificate import certified_value
+    from solvers.problem.objective import objective
 
     found = certified_value(
         problem, objective(entry.objective), from_text(problem.instance, entry.decisions, "archive")
@@ -84,7 +84,7 @@ def value_of(problem: Problem, entry: Entry) -> float:
 @lru_cache(maxsize=128)
 def prepared(name: str) -> tuple[Problem, str]:
     """The offline problem of a library instance and its hash; objectives share them."""
-    from solvers.problem import fixed_problem
+    from solvers.problem.offline import fixed_problem
 
     made = instance(name)
     return fixed_problem(made), digest(made)

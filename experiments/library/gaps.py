@@ -66,7 +66,7 @@ def archived_gaps(
     """
     from experiments.library.names import instance
     from hexsched.simulator import simulate
-    from solvers.objective import objective
+    from solvers.problem.objective import objective
 
     by_instance: dict[str, list[Entry]] = {}
     for entry in entries:

@@ -14,8 +14,8 @@ from hexsched.errors import InputError
 
 if TYPE_CHECKING:
     from hexsched.model import Schedule
-    from solvers.problem import Problem
-    from solvers.result import OnProgress, SolveResult
+    from solvers.problem.offline import Problem
+    from solvers.problem.result import OnProgress, SolveResult
 
 
 LEAST_GAIN = 1e-9  # relative: what is better by less is the same but for rounding
@@ -33,7 +33,7 @@ class Effort:
     workers, seed : int
     formulation : str
     on_progress : callable, optional
-        As ``solvers.result.OnProgress``.
+        As ``solvers.problem.result.OnProgress``.
     """
 
     time_limit: float = 5.0
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
 
 def is_closed(entry: Entry) -> bool:
     """Whether nothing can be gained: the bounds agree as far as a solver's claim of optimality goes."""
-    from solvers.certificate import OPTIMALITY_TOLERANCE
+    from solvers.problem.certificate import OPTIMALITY_TOLERANCE
 
     return entry.upper_bound - entry.lower_bound <= OPTIMALITY_TOLERANCE * max(abs(entry.upper_bound), 1e-12)
 
@@ -93,10 +93,10 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
     ContradictionError
         When a lower bound is above a verified schedule: a mistake in a formulation or bound.
     """
-    from solvers.bounds.portfolio import best_bound
-    from solvers.objective import objective
-    from solvers.result import INTERRUPTED, Options
-    from solvers.solve import solve
+    from solvers.brackets.portfolio import best_bound
+    from solvers.brackets.solve import solve
+    from solvers.problem.objective import objective
+    from solvers.problem.result import INTERRUPTED, Options
 
     name, aim = key[0], objective(key[1])
     problem, sha256 = prepared(name)
@@ -150,7 +150,7 @@ def _better_lower(best: Entry, bound: float, source: str) -> Entry:
 
 
 def _refuse_contradiction(key: Key, bound: float, bound_source: str, value: float, value_source: str) -> None:
-    from solvers.certificate import CONTRADICTION, ContradictionError
+    from solvers.problem.certificate import CONTRADICTION, ContradictionError
 
     if bound > value * (1 + CONTRADICTION) + 1e-12:
         raise ContradictionError(

@@ -9,7 +9,7 @@ from experiments.library.families import FAMILIES, SEEDS, SIZES
 from experiments.library.generate import generate
 from hexsched.errors import InputError
 from hexsched.model import Instance
-from hexsched.policies.registry import suggest
+from hexsched.registry import suggest
 
 LARGEST_SIZE = 1000
 

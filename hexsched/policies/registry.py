@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from hexsched.errors import InputError
 from hexsched.policies import orders, placements
 from hexsched.policies.settings import DECIDER, PLAN, QUEUES, SETTINGS
+from hexsched.registry import suggest
 
 # placement name -> (number, what it does)
 PLACEMENTS: dict[str, tuple[int, str]] = {
@@ -184,13 +184,6 @@ def policy(text: str) -> Policy:
             raise InputError(f"policy {name!r} has no option {key!r}{known}")
         values[key] = _read_option(name, key, value, values[key])
     return replace(base, name=re.sub(r"\s", "", text), options=values, placement=placement or base.placement)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean ...?"`` for a near miss, else what there is."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
 
 
 def _read_option(policy_name: str, key: str, value: str, default: Any) -> Any:

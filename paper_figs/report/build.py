@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from hexsched.model.files import write_bytes
-from paper_figs.claims import claim_table
-from paper_figs.figure import NoDataError, write_figure
+from paper_figs.drawing.figure import write_figure
+from paper_figs.reading.claims import claim_table
+from paper_figs.reading.store import NoDataError
 from paper_figs.registry import FIGURES
 from paper_figs.report.html import page
 from paper_figs.report.sections import Drawn, sections

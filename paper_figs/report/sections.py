@@ -9,16 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from hexsched import __version__
-from paper_figs import paper_numbers as paper
-from paper_figs.claims import EXACT, NOT_TESTED
-from paper_figs.figure import NoDataError
-from paper_figs.reductions import main_load, paper_cells, reductions, rule_of
+from paper_figs.drawing.style import label
+from paper_figs.figures.summary import ours_text
+from paper_figs.reading import paper_numbers as paper
+from paper_figs.reading.claims import EXACT, NOT_TESTED
+from paper_figs.reading.reductions import main_load, paper_cells, reductions, rule_of
+from paper_figs.reading.store import CELL, NoDataError, fill, has_rows, ordered, read, read_runs
 from paper_figs.report.settings import SETTING, by_group, by_load, not_better, setting_by_setting
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
 from paper_figs.report.tables import table
-from paper_figs.store import CELL, fill, has_rows, ordered, read, read_runs
-from paper_figs.style import label
-from paper_figs.summary import ours_text
 
 RULES = {
     "stress": "the highest fixed arrival rate at which the strongest baseline's Req95 is still at most the "

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from paper_figs import paper_numbers as paper
-from paper_figs.intervals import mean_interval
-from paper_figs.reductions import HEADLINES, paper_cells, pooled
+from paper_figs.drawing.style import cluster_label, label, pool_label
+from paper_figs.figures.summary import ours_text
+from paper_figs.reading import paper_numbers as paper
+from paper_figs.reading.intervals import mean_interval
+from paper_figs.reading.reductions import HEADLINES, paper_cells, pooled
+from paper_figs.reading.store import CELL
 from paper_figs.report.tables import number, share, table
-from paper_figs.store import CELL
-from paper_figs.style import cluster_label, label, pool_label
-from paper_figs.summary import ours_text
 
 SETTING = ["cluster", "workload", "workflows", "load"]
 FEW = 5  # settings, below which nothing is said about what goes with what

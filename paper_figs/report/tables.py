@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from paper_figs.intervals import Interval, text
+from paper_figs.reading.intervals import Interval, text
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,1 +1,17 @@
-"""Lower bounds on the offline problem, a module each; ``registry`` lists them, ``portfolio`` takes the best."""
+"""Lower bounds on the optimum, a module each; ``parts``, ``windows`` and ``prices`` hold what they are made of.
+
+To add one: a module here with a ``BOUND`` in it.
+"""
+
+from hexsched.registry import Registry
+from solvers.bounds.parts.bound import Bound, Cost
+
+BOUNDS: Registry[Bound] = Registry(__name__, "BOUND", "bound", rank=lambda bound: bound.cost)
+
+
+def cheap() -> list[Bound]:
+    """The bounds that take no linear program and no search."""
+    return [bound for bound in BOUNDS.values() if bound.cost == Cost.AT_ONCE]
+
+
+__all__ = ["BOUNDS", "cheap"]

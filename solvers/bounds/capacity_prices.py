@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from solvers.bounds.bound import Bound
-from solvers.lagrangian import priced_bound
-from solvers.objective import Objective
-from solvers.problem import Problem
+from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds.prices import priced_bound
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
 
 
 def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
-    """See ``solvers.lagrangian.priced_bound``, which holds in either decode model."""
+    """See ``solvers.bounds.prices.priced_bound``, which holds in either decode model."""
     return priced_bound(problem.instance, objective, time_limit).value
 
 
@@ -18,4 +18,5 @@ BOUND = Bound(
     summary="capacities priced, and every workflow's cheapest schedule by dynamic programming",
     citation="Moehring, Schulz, Stork and Uetz, Solving project scheduling problems by minimum cut computations, 2003",
     compute=compute,
+    cost=Cost.ANY_TIME,
 )

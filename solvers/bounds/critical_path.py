@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from solvers.bounds.bound import Bound
-from solvers.bounds.destructive import ROUND_DOWN
-from solvers.objective import Objective
-from solvers.problem import Problem
+from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds.parts.destructive import ROUND_DOWN
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
 
 
 def compute(problem: Problem, objective: Objective, time_limit: float = 0.0) -> float:
@@ -28,4 +28,5 @@ BOUND = Bound(
     summary="every workflow alone on the cluster: L_w >= H_w",
     citation="Kelley and Walker, Critical-path planning and scheduling, 1959",
     compute=compute,
+    cost=Cost.AT_ONCE,
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from solvers.bounds.bound import Bound
-from solvers.bounds.destructive import destructive_bound
-from solvers.bounds.pools import Array, Resource, pools, resources
-from solvers.objective import Objective
-from solvers.problem import Problem
+from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds.parts.destructive import destructive_bound
+from solvers.bounds.parts.pools import Array, Resource, pools, resources
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
 
 ANCHORS = 48  # most starts and most ends of windows that are looked at; any choice of windows is valid
 
@@ -62,5 +62,6 @@ BOUND = Bound(
     summary="work of a stage against what it can do between two instants",
     citation="Erschler, Lopez and Thuriot, Raisonnement temporel sous contraintes de ressource, 1991",
     compute=compute,
+    cost=Cost.AT_ONCE,
     objectives=("max_ratio", "req", "misses"),
 )

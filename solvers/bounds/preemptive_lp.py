@@ -8,12 +8,12 @@ import time
 import numpy as np
 
 from solvers.bounds import load
-from solvers.bounds.bound import Bound
-from solvers.bounds.destructive import destructive_bound
-from solvers.bounds.linear import Program
-from solvers.bounds.pools import Array, Pools, pools
-from solvers.objective import Objective
-from solvers.problem import Problem
+from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds.parts.destructive import destructive_bound
+from solvers.bounds.parts.linear import Program
+from solvers.bounds.parts.pools import Array, Pools, pools
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
 
 INTERVALS = 72  # most intervals of the time grid; any grid is valid
 TIME_DIGITS = 6  # limits of the grid are told apart to microseconds
@@ -189,5 +189,6 @@ BOUND = Bound(
     summary="preemptive LP of both stages on unrelated machine types, in time windows",
     citation="Lawler and Labetoulle, On preemptive scheduling of unrelated parallel processors by LP, 1978",
     compute=compute,
+    cost=Cost.LINEAR_PROGRAM,
     objectives=("max_ratio", "req", "misses"),
 )

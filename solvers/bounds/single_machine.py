@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from solvers.bounds import critical_path
-from solvers.bounds.bound import Bound
-from solvers.bounds.destructive import ROUND_DOWN, destructive_bound
-from solvers.bounds.pools import Array, Resource, pools, resources
-from solvers.objective import Objective
-from solvers.problem import Problem
+from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds.parts.destructive import ROUND_DOWN, destructive_bound
+from solvers.bounds.parts.pools import Array, Resource, pools, resources
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
 
 
 def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
@@ -104,5 +104,6 @@ BOUND = Bound(
     summary="each stage as one preemptive machine with heads and tails",
     citation="Carlier, The one-machine sequencing problem, 1982; Goemans, 1997",
     compute=compute,
+    cost=Cost.AT_ONCE,
     objectives=("max_ratio", "mean_ratio", "mean_latency"),
 )

@@ -8,13 +8,13 @@ import time
 import numpy as np
 
 from solvers.bounds import load, single_machine
-from solvers.bounds.bound import Bound
-from solvers.bounds.destructive import ROUND_DOWN, destructive_bound
-from solvers.bounds.linear import Program
-from solvers.bounds.pools import Array, Pools, pools, resources
-from solvers.objective import Objective
-from solvers.problem import Problem
-from solvers.ticks import Ticks
+from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds.parts.destructive import ROUND_DOWN, destructive_bound
+from solvers.bounds.parts.linear import Program
+from solvers.bounds.parts.pools import Array, Pools, pools, resources
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
+from solvers.problem.ticks import Ticks
 
 SPARE = 1.2  # the grid for means is this much longer than the work of the busiest stage lasts
 RESOLUTIONS = (20, 60, 180)  # ticks in the mean window of a call; ever finer LPs while the time lasts
@@ -23,7 +23,7 @@ EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes no
 
 
 def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
-    """A relaxation because every duration is rounded down to ticks (``solvers.ticks``), then the LP of it.
+    """A relaxation because every duration is rounded down to ticks (``solvers.problem.ticks``), then the LP of it.
 
     Tails and misses: the LP maximises the number of workflows that meet scale s, with windows from heads, tails and
     deadlines; workflows that do not meet it need not run (``destructive``). Means: all calls run, the LP minimises the
@@ -268,4 +268,5 @@ BOUND = Bound(
     summary="LP relaxation of the time-indexed model, durations rounded down to ticks",
     citation="Dyer and Wolsey, Formulating the single machine sequencing problem with release dates, 1990",
     compute=compute,
+    cost=Cost.LINEAR_PROGRAM,
 )

@@ -10,10 +10,10 @@ from typing import Any
 from hexsched.simulator import simulate
 from pinned import cases
 from pinned.cases import BoundPin, Pin, SearchPin, digest, instance
-from solvers.bounds.registry import bound
-from solvers.objective import objective
-from solvers.problem import fixed_problem
-from solvers.search import search
+from solvers.bounds import BOUNDS
+from solvers.problem.objective import objective
+from solvers.problem.offline import fixed_problem
+from solvers.schedules.search import search
 
 
 def run(pin: Pin, compiled: bool = True) -> Pin:
@@ -32,7 +32,7 @@ def look(pin: SearchPin) -> SearchPin:
 
 def prove(pin: BoundPin) -> BoundPin:
     """The pin with what the bound says now; empty where it does not apply."""
-    aim, chosen = objective(pin.objective), bound(pin.bound)
+    aim, chosen = objective(pin.objective), BOUNDS.find(pin.bound)
     if aim.kind not in chosen.objectives:
         return pin._replace(value="")
     return pin._replace(value=repr(chosen.compute(fixed_problem(instance(pin.instance)), aim, 1e6)))

@@ -21,12 +21,12 @@ from hexsched.model import Instance
 from hexsched.policies import policies
 from hexsched.simulator import simulate
 from reference.exhaustive import largest, mean_latency, mean_ratio, misses, optima, required
-from solvers.bounds.registry import BOUNDS
-from solvers.formulations.registry import FORMULATIONS
-from solvers.objective import objective
-from solvers.problem import fixed_problem
-from solvers.result import Options
-from solvers.solve import solve
+from solvers.bounds import BOUNDS
+from solvers.brackets.solve import solve
+from solvers.exact import FORMULATIONS
+from solvers.problem.objective import objective
+from solvers.problem.offline import fixed_problem
+from solvers.problem.result import Options
 
 OBJECTIVES = {
     "max_ratio": largest,

@@ -18,10 +18,10 @@ from hexsched.simulator import simulate
 from reference.exhaustive import Value, largest, mean_latency, mean_ratio, misses, required
 from reference.fluid_optimum import event_optima
 from reference.instances import random_instance
-from solvers.fluid.problem import fluid_problem
-from solvers.fluid.window_bound import window_lp_bound
-from solvers.fluid.window_lp import Level
-from solvers.objective import objective
+from solvers.bounds.windows.window_bound import window_lp_bound
+from solvers.bounds.windows.window_lp import Level
+from solvers.problem.fluid import fluid_problem
+from solvers.problem.objective import objective
 
 INSTANCES = 300
 STEPS = 3_000  # of the exhaustive search: about a second

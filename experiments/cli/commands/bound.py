@@ -12,7 +12,7 @@ from experiments.cli.policy_list import ALL
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
-    from solvers.bounds.bound import Bound
+    from solvers.bounds.parts.bound import Bound
 
 
 def add(app: typer.Typer) -> None:
@@ -41,9 +41,9 @@ def bound_command(
     For instances with decode model fixed. Whatever the time limit, each value is valid.
     """
     from hexsched.model import read_instance
-    from solvers.bounds.portfolio import best_bound
-    from solvers.objective import objective as read_objective
-    from solvers.problem import fixed_problem
+    from solvers.brackets.portfolio import best_bound
+    from solvers.problem.objective import objective as read_objective
+    from solvers.problem.offline import fixed_problem
 
     aim = read_objective(objective)
     chosen = _chosen(bounds)
@@ -60,10 +60,10 @@ def bound_command(
 
 
 def _chosen(text: str) -> list[Bound]:
-    from solvers.bounds.registry import BOUNDS, bound
+    from solvers.bounds import BOUNDS
 
     names = [name.strip() for name in text.split(",")]
     if not all(names):
         raise InputError(f"a name is missing in {text!r}; expected names with a comma between them", "--bounds")
-    found = {b.name: b for name in names for b in (BOUNDS.values() if name == ALL else [bound(name)])}
+    found = {b.name: b for name in names for b in (BOUNDS.values() if name == ALL else [BOUNDS.find(name)])}
     return list(found.values())

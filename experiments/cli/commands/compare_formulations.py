@@ -219,7 +219,7 @@ def _listed(text: str, where: str) -> list[str]:
 
 
 def _formulations(text: str) -> list[str]:
-    from solvers.formulations.registry import FORMULATIONS
+    from solvers.exact import FORMULATIONS
 
     groups = {ALL: list(FORMULATIONS), EXACT: [name for name, one in FORMULATIONS.items() if one.exact]}
     return [name for part in _listed(text, "--formulations") for name in groups.get(part, [part])]

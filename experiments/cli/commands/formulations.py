@@ -10,7 +10,7 @@ from experiments.cli.options import Json
 from experiments.cli.output import Table, emit
 
 if TYPE_CHECKING:
-    from solvers.formulations.formulation import Formulation
+    from solvers.exact.parts.formulation import Formulation
 
 
 def add(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def formulations_command(as_json: Json = False) -> None:
 
     An exact one reaches the optimum given time; the others find schedules only. The first solver is the default.
     """
-    from solvers.formulations.registry import FORMULATIONS
+    from solvers.exact import FORMULATIONS
 
     found = [_record(one) for one in FORMULATIONS.values()]
     columns = ("formulation", "exact", "objectives", "solvers", "source", "summary")

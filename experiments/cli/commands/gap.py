@@ -50,8 +50,8 @@ def gap_command(
     import msgspec
 
     from hexsched.model import read_instance
-    from solvers.gap import bracket
-    from solvers.result import INTERRUPTED as INTERRUPTED_MESSAGE
+    from solvers.brackets.gap import bracket
+    from solvers.problem.result import INTERRUPTED as INTERRUPTED_MESSAGE
 
     load_plugins(plugin)
     check_destination(output, [instance], as_json)

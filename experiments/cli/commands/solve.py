@@ -15,7 +15,7 @@ from experiments.cli.progress import Progress
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
-    from solvers.result import OnProgress, SolveResult
+    from solvers.problem.result import OnProgress, SolveResult
 
 ON_OFF = {"on": True, "off": False}
 
@@ -71,8 +71,8 @@ def solve_command(
     when value and bound agree to 1e-4. After Ctrl-C the best so far is given, with exit code 130.
     """
     from hexsched.model import read_instance, read_schedule
-    from solvers.result import Options
-    from solvers.solve import START_POLICIES, solve
+    from solvers.brackets.solve import START_POLICIES, solve
+    from solvers.problem.result import Options
 
     inputs = [instance, *([warm_start] if warm_start else [])]
     check_destination(output, inputs, as_json)
@@ -98,7 +98,7 @@ def solve_command(
 
 
 def _deliver(result: SolveResult, instance: Path, output: str | None, as_json: bool) -> None:
-    from solvers.result import INTERRUPTED as INTERRUPTED_MESSAGE
+    from solvers.problem.result import INTERRUPTED as INTERRUPTED_MESSAGE
 
     record = {
         "instance": str(instance),

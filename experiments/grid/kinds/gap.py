@@ -65,7 +65,7 @@ class GapCell(Cell):
         return self.loaded
 
     def compute(self, rate: float | None) -> Computed:
-        from solvers.gap import gap
+        from solvers.brackets.gap import gap
 
         instance, _ = prepared(self.scene, rate)
         report = gap(instance, self.objective, self.policies, self.time_limit, self.scene.seed)

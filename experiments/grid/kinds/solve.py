@@ -46,8 +46,8 @@ class SolveCell(Cell):
 
     def compute(self, rate: float | None) -> Computed:
         from experiments.library.names import instance
-        from solvers.result import Options
-        from solvers.solve import solve
+        from solvers.brackets.solve import solve
+        from solvers.problem.result import Options
 
         problem = instance(self.instance)
         options = Options(time_limit=self.time_limit, workers=self.threads, seed=self.seed)

@@ -1,0 +1,103 @@
+"""What several figures share in how they are laid out."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+LEGEND_ENTRY = 1.35  # inches that an entry takes
+LEGEND_LINE = 0.16
+CHARACTERS_AN_INCH = 15  # of a title
+MOST_TICKS = 6
+# from fine to coarse; the first with few enough is taken
+TICKS = (
+    *(tuple(round(1 + step * k, 2) for k in range(round(9 / step))) for step in (0.05, 0.1, 0.2, 0.5, 1.0)),
+    (1.0, 2.0, 3.0, 5.0, 7.0),
+    (1.0, 2.0, 5.0),
+    (1.0,),
+)
+FARTHEST = 2.0  # of the largest mean: where axes end, however wide an interval is
+
+
+def width_for(columns: int) -> float:
+    """Up to two panels beside each other fit a column of the paper; more take the page."""
+    return COLUMN_WIDTH if columns <= 2 else PAGE_WIDTH
+
+
+def panels(
+    rows: int, columns: int, height: float, legend_entries: int = 0, **options: Any
+) -> tuple[MatplotlibFigure, np.ndarray[Any, Any], int]:
+    """A grid of panels.
+
+    Parameters
+    ----------
+    rows, columns : int
+    height : float
+        Of one row, inches.
+    legend_entries : int
+        For which room is left at the top.
+    **options
+        For ``plt.subplots``.
+
+    Returns
+    -------
+    figure, (rows, columns) array of Axes, columns of the legend
+    """
+    from matplotlib import pyplot as plt
+
+    width = float(options.pop("width", width_for(columns)))
+    across = max(1, min(legend_entries, int(width / LEGEND_ENTRY)))
+    legend = 0.15 + LEGEND_LINE * -(-legend_entries // across) if legend_entries else 0.0
+    size = (width, legend + height * rows)
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
+    return fig, axes, across
+
+
+def legend_on_top(fig: MatplotlibFigure, axes: Iterable[Axes], across: int, title: str = "", **options: Any) -> None:
+    """One legend for all panels, each label once, in the order in which they are met, under a title."""
+    found: dict[str, Any] = {}
+    for each in axes:
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    lines = textwrap.fill(title, int(CHARACTERS_AN_INCH * fig.get_figwidth()))
+    options = {"handlelength": 2.6, "title_fontsize": 7.5, "title": lines or None, **options}
+    fig.legend(list(found.values()), list(found), loc="outside upper center", ncols=across, **options)
+
+
+def error_bars(rows: pd.DataFrame, scale: float = 1.0) -> np.ndarray[Any, Any]:
+    """Distances from mean to low and to high, (2, n); 0 where there is no interval."""
+    mean = rows["mean"].to_numpy(dtype=float)
+    low, high = rows["low"].to_numpy(dtype=float), rows["high"].to_numpy(dtype=float)
+    return scale * np.nan_to_num(np.vstack((mean - low, high - mean)))
+
+
+def limits_of_means(rows: pd.DataFrame, scale: float = 1.0) -> tuple[float, float]:
+    """Ends of an axis that shows every mean, and intervals up to ``FARTHEST`` times the largest mean."""
+    mean = scale * rows["mean"].to_numpy(dtype=float)
+    ends = np.array([mean, scale * rows["low"].to_numpy(dtype=float), scale * rows["high"].to_numpy(dtype=float)])
+    farthest = FARTHEST * max(float(np.nanmax(np.abs(mean))), 1e-9)
+    low, high = max(float(np.nanmin(ends)), -farthest), min(float(np.nanmax(ends)), farthest)
+    low, high = min(low, 0.0), max(high, 0.0)
+    pad = 0.06 * max(high - low, 1e-9)
+    return low - pad, high + pad
+
+
+def plain_log_ticks(axis: Any, least: float, most: float) -> None:
+    """Ticks of a logarithmic axis as plain numbers, few enough to be read."""
+    powers = range(int(np.floor(np.log10(least))) - 1, int(np.ceil(np.log10(most))) + 1)
+    for steps in TICKS:
+        ticks = [s * 10.0**p for p in powers for s in steps if least <= s * 10.0**p <= most]
+        if len(ticks) <= MOST_TICKS:
+            break
+    axis.set_ticks(ticks, [f"{t:g}" for t in ticks])
+    axis.set_ticks([], minor=True)

@@ -1,0 +1,1 @@
+"""All figures, a module each."""

@@ -1,0 +1,114 @@
+"""What each ingredient of HexAGenT is worth: how much more it needs without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels
+from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label
+from paper_figs.reading.paper_numbers import HEXAGENT, WORKLOADS
+from paper_figs.reading.reductions import HEADLINES, pooled
+from paper_figs.reading.store import CELL, NoDataError, fill, ordered, read_runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+NAMES = {
+    "risk=off": "no risk order",
+    "joint=off": "no joint placement",
+    "kv=off": "no KV term",
+    "transfer=off": "no transfer term",
+    "replan=off": "no replanning",
+    "horizon=oracle": "oracle horizon",
+}
+EACH = "all workloads"
+MARKERS = {"req95": ("o", "#0072B2"), "req99": ("s", "#E69F00")}
+
+
+def ablation_rows(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a setting, seed, variant and metric: ``CELL``, seed, variant, metric, growth.
+
+    ``growth`` is variant / HexAGenT - 1 on the same instance. Variants are ``hexagent(...)`` without a placement.
+    """
+    variants = runs[runs["policy"].str.fullmatch(r"hexagent\(.*\)")]
+    both = variants.merge(runs[runs["policy"] == HEXAGENT], on=[*CELL, "seed"], suffixes=("", "_full"))
+    parts = [
+        both[[*CELL, "seed"]].assign(
+            variant=both["policy"].str.slice(len(HEXAGENT) + 1, -1),
+            metric=metric,
+            growth=both[metric] / both[f"{metric}_full"] - 1,
+        )
+        for metric in HEADLINES
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def ablation_table(store: Path) -> pd.DataFrame:
+    """A row a variant, metric and workload (and all workloads): mean growth over settings, interval over seeds."""
+    found = ablation_rows(read_runs(store, "ablation"))
+    if found.empty:
+        raise NoDataError(
+            f"no runs of HexAGenT with options beside plain ones; make them with {fill('ablation', store)}", store
+        )
+    rows = []
+    groups = {EACH: found, **dict(list(found.groupby("workload", sort=True)))}
+    for workload, group in groups.items():
+        for (variant, metric), cells in group.groupby(["variant", "metric"], sort=True):
+            growth = pooled(cells, "growth", CELL)
+            settings = len(cells.drop_duplicates(CELL))
+            values = {"mean": growth.mean, "low": growth.low, "high": growth.high, "n": growth.n, "settings": settings}
+            rows.append({"workload": workload, "variant": variant, "metric": metric, **values})
+    return pd.DataFrame(rows)
+
+
+def draw_ablation(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Points with intervals, a line a variant; the rows of one workload."""
+    from matplotlib import pyplot as plt
+
+    axes = plt.gca() if ax is None else ax
+    variants = ordered(list(table["variant"]), list(NAMES))
+    for k, metric in enumerate(HEADLINES):
+        rows = table[table["metric"] == metric].set_index("variant").reindex(variants)
+        marker, colour = MARKERS[metric]
+        place = np.arange(len(variants)) + (k - 0.5) * 0.3
+        axes.errorbar(
+            100 * rows["mean"],
+            place,
+            xerr=error_bars(rows, 100),
+            fmt=marker,
+            markersize=3.5,
+            color=colour,
+            linewidth=1,
+            label=label(metric),
+        )
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_xlim(*limits_of_means(table, 100))
+    axes.set_yticks(range(len(variants)), [NAMES.get(name, name) for name in variants])
+    axes.set_ylim(len(variants) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("more needed, %")
+    return axes
+
+
+def draw(table: pd.DataFrame) -> MatplotlibFigure:
+    """A panel a workload; one panel where there is but one workload."""
+    workloads = ordered([name for name in table["workload"] if name != EACH], WORKLOADS)
+    shown = workloads if len(workloads) > 1 else [EACH]
+    width = PAGE_WIDTH if len(shown) > 1 else COLUMN_WIDTH
+    height = 0.55 + 0.24 * table["variant"].nunique()
+    fig, axes, across = panels(1, len(shown), height, len(HEADLINES), sharey=True, width=width)
+    for panel, workload in zip(axes.flat, shown, strict=True):
+        draw_ablation(table[table["workload"] == workload], panel)
+        panel.set_title(label(workload) if workload != EACH else "")
+    title = f"against plain HexAGenT; 95 % intervals over {table['n'].max()} seeds"
+    legend_on_top(fig, axes.flat[:1], across, title, handlelength=1.2)
+    return fig
+
+
+FIGURE = Figure("ablation", "HexAGenT without each of its ingredients", ablation_table, draw)

@@ -1,0 +1,89 @@
+"""How policies fare when they do not know output lengths exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels
+from paper_figs.drawing.style import label, lines
+from paper_figs.reading.claims import EXACT, estimate_growth, noise_of
+from paper_figs.reading.paper_numbers import BASELINES
+from paper_figs.reading.reductions import HEADLINES, pooled
+from paper_figs.reading.store import CELL, NoDataError, fill, ordered, read_runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+HEIGHT = 1.9
+
+
+def estimate_table(store: Path) -> pd.DataFrame:
+    """A row a policy, estimator and metric: mean growth over settings against exact lengths, low, high, n (seeds)."""
+    runs = read_runs(store, "estimates")
+    rows = []
+    for metric in HEADLINES:
+        found = estimate_growth(runs, metric)
+        for (policy, estimator), cells in found.groupby(["policy", "estimator"], sort=True):
+            growth = pooled(cells, "growth", CELL)
+            values = {"mean": growth.mean, "low": growth.low, "high": growth.high, "n": growth.n}
+            rows.append({"policy": policy, "estimator": estimator, "metric": metric, **values})
+    if not rows:
+        raise NoDataError(
+            f"no runs with estimators beside exact ones; make them with {fill('estimates', store)}", store
+        )
+    return pd.DataFrame(rows)
+
+
+def draw_estimates(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Growth against the error; estimators without a number stand to the right. The rows of one metric."""
+    from matplotlib import pyplot as plt
+
+    axes = plt.gca() if ax is None else ax
+    estimators = sorted(set(table["estimator"]), key=lambda name: (np.isnan(noise_of(name)), noise_of(name), name))
+    noisy = [name for name in estimators if not np.isnan(noise_of(name))]
+    others = [name for name in estimators if np.isnan(noise_of(name))]
+    points = [EXACT, *noisy]
+    policies = ordered(list(table["policy"]), BASELINES)
+    for k, (policy, style) in enumerate(lines(policies).items()):
+        rows = table[table["policy"] == policy].set_index("estimator")
+        shift = 0.06 * (k - (len(policies) - 1) / 2)
+        drawn = rows.reindex(points)
+        drawn.loc[EXACT, ["mean", "low", "high"]] = 0.0
+        place = np.arange(len(points)) + shift
+        axes.errorbar(
+            place, 100 * drawn["mean"], yerr=error_bars(drawn, 100), label=label(policy), elinewidth=0.8, **style
+        )
+        if others:
+            apart = rows.reindex(others)
+            place = len(points) + np.arange(len(others)) + 2 * shift
+            looks = {"color": style["color"], "zorder": style.get("zorder", 2)}
+            axes.errorbar(
+                place, 100 * apart["mean"], yerr=error_bars(apart, 100), fmt="o", markersize=3, elinewidth=0.8, **looks
+            )
+    names = ["exact", *(f"{100 * noise_of(name):g} %" for name in noisy), *(name.replace("_", "\n") for name in others)]
+    axes.set_xticks(range(len(names)), names)
+    axes.grid(axis="x", visible=False)
+    axes.set_ylim(*limits_of_means(table, 100))
+    axes.set_xlabel("error of the estimate")
+    axes.set_ylabel("more needed than\nwith exact lengths, %")
+    return axes
+
+
+def draw(table: pd.DataFrame) -> MatplotlibFigure:
+    """A panel a metric, in the width of a page."""
+    fig, axes, across = panels(1, len(HEADLINES), HEIGHT, table["policy"].nunique(), width=7.0)
+    for panel, metric in zip(axes.flat, HEADLINES, strict=True):
+        draw_estimates(table[table["metric"] == metric], panel)
+        panel.set_title(label(metric))
+    axes[0, 1].set_ylabel("")
+    legend_on_top(fig, axes.flat, across)
+    return fig
+
+
+FIGURE = Figure("estimates", "How much more policies need as their estimates err", estimate_table, draw)

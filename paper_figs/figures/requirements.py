@@ -1,0 +1,244 @@
+"""The SLO scale that 95 and 99 % of the workflows need: bars by policy, and HexAGenT's reductions as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.layout import error_bars, legend_on_top, panels
+from paper_figs.drawing.style import PAGE_WIDTH, SMALL, cluster_label, label, lines, percent
+from paper_figs.reading.intervals import Interval, mean_interval
+from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, WORKLOADS
+from paper_figs.reading.reductions import HEADLINES, main_load, reductions
+from paper_figs.reading.store import CELL, NoDataError, ordered, read_runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+ROWS_OF_A_PAGE = 5
+ROW_HEIGHT = 1.5
+BAR = 0.8  # share of a group that bars take
+TALLEST = 1.5  # of the tallest bar: where intervals are cut off
+LINE_HEIGHT = 0.155
+LINES_OF_A_PAGE = 56
+STRONGEST = "strongest"
+BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}  # text over bars of intervals
+FULL_COLOUR = 0.5  # reductions beyond it are no darker
+
+
+def requirement_table(store: Path) -> pd.DataFrame:
+    """A row a setting, policy and metric, at exact estimates.
+
+    ``CELL``, model, pool, policy, metric, mean, low, high, n; HexAGenT's reduction against that policy with its
+    interval over seeds; and whether that policy is the strongest baseline.
+    """
+    runs = read_runs(store)
+    runs = runs[(runs["estimator"] == "exact") & runs["policy"].isin([*BASELINES, HEXAGENT])]
+    if HEXAGENT not in set(runs["policy"]):
+        raise NoDataError("no runs of HexAGenT with exact estimates", store)
+    found = reductions(runs)
+    against = {tuple(key): rows for key, rows in found.groupby([*CELL, "metric", "baseline"], sort=True)}
+    rows = []
+    for key, cell in runs.groupby([*CELL, "model", "pool"], sort=True):
+        named = dict(zip([*CELL, "model", "pool"], key, strict=True))
+        for metric in HEADLINES:
+            for policy in ordered(list(cell["policy"]), BASELINES):
+                values = mean_interval(cell.loc[cell["policy"] == policy, metric].tolist())
+                pairs = against.get((*key[: len(CELL)], metric, policy))
+                less = mean_interval([]) if pairs is None else mean_interval(pairs["reduction"].tolist())
+                strongest = pairs is not None and bool(pairs["strongest"].iloc[0])
+                rows.append(
+                    {**named, "metric": metric, "policy": policy, **_columns(values, less), STRONGEST: strongest}
+                )
+    return pd.DataFrame(rows)
+
+
+def _columns(values: Interval, less: Interval) -> dict[str, object]:
+    return {
+        "mean": values.mean,
+        "low": values.low,
+        "high": values.high,
+        "n": values.n,
+        "reduction": less.mean,
+        "reduction_low": less.low,
+        "reduction_high": less.high,
+        "reduction_n": less.n,
+    }
+
+
+def draw_requirement(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Req95 and Req99 of one setting as bars; above HexAGenT's, how much less than the strongest baseline it needs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of one setting of ``requirement_table``.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    from matplotlib import pyplot as plt
+
+    axes = plt.gca() if ax is None else ax
+    policies = list(dict.fromkeys(table["policy"]))
+    styles = lines(policies)
+    width = BAR / len(policies)
+    for k, policy in enumerate(policies):
+        rows = table[table["policy"] == policy].set_index("metric").reindex(HEADLINES)
+        place = np.arange(len(HEADLINES)) + (k - (len(policies) - 1) / 2) * width
+        axes.bar(
+            place,
+            rows["mean"],
+            0.9 * width,
+            color=styles[policy]["color"],
+            yerr=error_bars(rows),
+            error_kw={"linewidth": 0.7, "ecolor": "#555555"},
+            label=label(policy),
+        )
+    # one wide interval would make all bars small
+    top = min(float(np.nanmax(table[["mean", "high"]].to_numpy())), TALLEST * float(table["mean"].max()))
+    for k, metric in enumerate(HEADLINES):
+        rows = table[(table["metric"] == metric) & table[STRONGEST]]
+        if len(rows):
+            row = rows.iloc[0]
+            text = percent(-row["reduction"], -row["reduction_high"], -row["reduction_low"])
+            height = min(float(np.nanmax(table.loc[table["metric"] == metric, ["mean", "high"]].to_numpy())), top)
+            axes.text(k, height + 0.03 * top, text, ha="center", va="bottom", fontsize=SMALL, bbox=BACKING)
+    axes.set_xticks(range(len(HEADLINES)), [label(metric) for metric in HEADLINES])
+    axes.set_ylim(0, 1.18 * top)
+    axes.grid(axis="x", visible=False)
+    axes.set_axisbelow(True)
+    axes.set_ylabel("SLO scale needed")
+    return axes
+
+
+def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
+    """Rows are clusters, columns workloads, under the load most settings have and the largest number of workflows."""
+    table = table[table["load"] == main_load(table)]
+    table = table[table["workflows"] == table.groupby(["cluster", "workload"])["workflows"].transform("max")]
+    clusters = list(dict.fromkeys(table["cluster"]))
+    workloads = ordered(list(table["workload"]), WORKLOADS)
+    pages = []
+    for first in range(0, len(clusters), ROWS_OF_A_PAGE):
+        page = clusters[first : first + ROWS_OF_A_PAGE]
+        rows = table[table["cluster"].isin(page)]
+        fig, axes, across = panels(len(page), len(workloads), ROW_HEIGHT, rows["policy"].nunique())
+        for i, cluster in enumerate(page):
+            for j, workload in enumerate(workloads):
+                panel, cell = axes[i, j], rows[(rows["cluster"] == cluster) & (rows["workload"] == workload)]
+                if cell.empty:
+                    panel.set_visible(False)
+                    continue
+                draw_requirement(cell, panel)
+                panel.set_title(label(workload) if i == 0 else "")
+                named = cluster_label(str(cell["model"].iloc[0]), str(cell["pool"].iloc[0]))
+                panel.set_ylabel(named.replace(", ", ",\n") if j == 0 else "", fontsize=7.5)
+        fig.supylabel("SLO scale needed", fontsize=8)
+        load, counts = rows["load"].iloc[0], " or ".join(map(str, sorted(set(rows["workflows"]))))
+        title = (
+            f"load {load}, {counts} workflows; 95 % intervals, {rows['n'].max()} seeds; change against the strongest"
+        )
+        legend_on_top(fig, [p for p in axes.flat if p.get_visible()], across, title, handlelength=1.0)
+        pages.append(fig)
+    return pages
+
+
+def reduction_table(store: Path) -> pd.DataFrame:
+    """A row a setting, metric and baseline, with one for the ``strongest``.
+
+    ``CELL``, model, pool, metric, baseline, reduction, low, high, n, the mean requirements of both, and which baseline
+    is the strongest.
+    """
+    runs = read_runs(store)
+    found = reductions(runs[runs["estimator"] == "exact"])
+    if found.empty:
+        raise NoDataError("no seeds at which both HexAGenT and a baseline ran with exact estimates", store)
+    rows = []
+    for key, cell in found.groupby([*CELL, "model", "pool", "metric"], sort=True):
+        named = dict(zip([*CELL, "model", "pool", "metric"], key, strict=True))
+        best = str(cell.loc[cell["strongest"], "baseline"].iloc[0])
+        for baseline in [*ordered(list(cell["baseline"]), BASELINES), STRONGEST]:
+            pairs = cell[cell["baseline"] == (best if baseline == STRONGEST else baseline)]
+            less = mean_interval(pairs["reduction"].tolist())
+            values = {"reduction": less.mean, "low": less.low, "high": less.high, "n": less.n}
+            needs = {"baseline_mean": pairs["value"].mean(), "hexagent_mean": pairs["hexagent"].mean()}
+            rows.append({**named, "baseline": baseline, **values, **needs, "strongest_baseline": best})
+    return pd.DataFrame(rows)
+
+
+def draw_reductions(table: pd.DataFrame) -> list[MatplotlibFigure]:
+    """A line a setting, a column a baseline and metric, coloured by the reduction: blue where HexAGenT needs less."""
+    place = {name: k for k, name in enumerate(ordered(table["workload"], WORKLOADS))}
+    table = table.assign(place=table["workload"].map(place)).sort_values(
+        ["model", "pool", "place", "workflows", "load"], kind="stable"
+    )
+    cells = list(dict.fromkeys(zip(*(table[column] for column in CELL), strict=True)))
+    return [
+        _reduction_page(table, cells[first : first + LINES_OF_A_PAGE])
+        for first in range(0, len(cells), LINES_OF_A_PAGE)
+    ]
+
+
+def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]]) -> MatplotlibFigure:
+    from matplotlib import pyplot as plt
+    from matplotlib.colors import Normalize
+
+    baselines = ordered(list(table["baseline"]), [*BASELINES])
+    baselines = [name for name in baselines if name != STRONGEST] + [STRONGEST]
+    columns = [(metric, baseline) for metric in HEADLINES for baseline in baselines]
+    by_cell = {tuple(row[c] for c in [*CELL, "metric", "baseline"]): row for row in table.to_dict("records")}
+    loads = len({cell[CELL.index("load")] for cell in cells}) > 1
+    fig, axes = plt.subplots(figsize=(PAGE_WIDTH, 0.75 + LINE_HEIGHT * len(cells)), layout="constrained")
+    norm, colours = Normalize(-FULL_COLOUR, FULL_COLOUR), plt.get_cmap("RdBu")
+    for i, cell in enumerate(cells):
+        for j, column in enumerate(columns):
+            row = by_cell.get((*cell, *column))
+            if row is None:
+                continue
+            shade = colours(norm(row["reduction"]))
+            axes.add_patch(plt.Rectangle((j, i), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.5))
+            text = percent(row["reduction"], row["low"], row["high"]).removesuffix(" %")
+            dark = abs(norm(row["reduction"]) - 0.5) > 0.35
+            axes.text(j + 0.5, i + 0.53, text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
+    named = {tuple(row[c] for c in CELL): row for row in table.to_dict("records")}
+    titles = []
+    for cell in cells:
+        row = named[cell]
+        load = f", {row['load']}" if loads else ""
+        titles.append(f"{cluster_label(row['model'], row['pool'])}, {label(row['workload'])}, {row['workflows']}{load}")
+    axes.set_yticks(np.arange(len(cells)) + 0.5, titles, fontsize=6)
+    short = {**{name: label(name).replace("Workflow-", "Wf-") for name in baselines}, STRONGEST: "strongest"}
+    axes.set_xticks(np.arange(len(columns)) + 0.5, [short[b] for _, b in columns], fontsize=6)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_xlim(0, len(columns))
+    axes.set_ylim(len(cells), -1.0)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for k, metric in enumerate(HEADLINES):
+        middle = (k + 0.5) * len(baselines)
+        axes.text(middle, -0.35, f"{label(metric)}: % less than", ha="center", va="center", fontsize=7, weight="bold")
+    axes.axvline(len(baselines), color="black", linewidth=0.8)
+    return fig
+
+
+FIGURE = Figure(
+    "requirements",
+    "Req95 and Req99 by policy, with HexAGenT's reduction against the strongest",
+    requirement_table,
+    draw,
+)
+REDUCTIONS = Figure(
+    "reductions",
+    "HexAGenT's reductions against each baseline and the strongest, cell by cell",
+    reduction_table,
+    draw_reductions,
+)

@@ -1,0 +1,219 @@
+"""Req95, Req99 and HexAGenT's reduction along one axis: the load, the number of workflows, the number of instances."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines
+from paper_figs.reading.intervals import mean_interval
+from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, WORKLOADS
+from paper_figs.reading.reductions import HEADLINES, reductions, rule_of
+from paper_figs.reading.store import CELL, NoDataError, fill, ordered, read_runs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+ROW_HEIGHT = 1.45
+POINTS = 2  # the least that make a line
+TIMES = 2  # the largest cluster over the smallest: those of about the same size differ in their GPUs
+REDUCTION = "reduction"
+DECADES = 8.0  # largest over least value of x from which on the axis is logarithmic
+MOST_TICKS = 5
+MARKERS = {"req95": ("o", "#0072B2", "-"), "req99": ("s", "#E69F00", "--")}
+
+
+def sweep_table(runs: pd.DataFrame, page: Sequence[str], x: str) -> pd.DataFrame:
+    """A row a page, workload, x, metric and policy, and one for the reduction against the strongest baseline.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As ``read_runs`` gives it, with columns ``page`` and ``x``.
+    page : sequence of str
+        Columns that are the same all over a page.
+    x : str
+        The column that varies.
+
+    Returns
+    -------
+    DataFrame
+        ``page``, workload, ``x``, metric, series (a policy, or ``reduction``), mean, low, high, n. What shares page,
+        workload and x is averaged at each seed; a workload with one value of x is left out.
+    """
+    runs = runs[runs["policy"].isin([*BASELINES, HEXAGENT]) & (runs["estimator"] == "exact")]
+    if runs.empty:
+        return pd.DataFrame()
+    less = reductions(runs)
+    extra = [column for column in dict.fromkeys([*page, x]) if column not in less]
+    less = less[less["strongest"].astype(bool)].join(runs.drop_duplicates(CELL).set_index(CELL)[extra], on=CELL)
+    rows = []
+    for key, group in runs.groupby([*page, "workload"], sort=True):
+        if group[x].nunique() < POINTS:
+            continue
+        named = dict(zip([*page, "workload"], key, strict=True))
+        inside = less[(less[[*page, "workload"]] == pd.Series(named)).all(axis="columns")]
+        for metric in HEADLINES:
+            for (at, policy), values in group.groupby([x, "policy"], sort=True):
+                rows.append({**named, "x": at, "metric": metric, "series": policy, **_means(values, metric)})
+            for at, values in inside[inside["metric"] == metric].groupby(x, sort=True):
+                rows.append({**named, "x": at, "metric": metric, "series": REDUCTION, **_means(values, REDUCTION)})
+    return pd.DataFrame(rows)
+
+
+def _means(rows: pd.DataFrame, column: str) -> dict[str, float]:
+    found = mean_interval(rows.groupby("seed")[column].mean().tolist())
+    return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
+
+
+def draw_requirements(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Means with intervals against x, a line a policy; the rows of one page, workload and metric."""
+    from matplotlib import pyplot as plt
+
+    axes = plt.gca() if ax is None else ax
+    policies = ordered([name for name in table["series"] if name != REDUCTION], BASELINES)
+    for policy, style in lines(policies).items():
+        rows = table[table["series"] == policy].sort_values("x")
+        axes.errorbar(rows["x"], rows["mean"], yerr=error_bars(rows), label=label(policy), elinewidth=0.8, **style)
+    axes.set_yscale("log")
+    plain_log_ticks(axes.yaxis, *axes.get_ylim())
+    return axes
+
+
+def draw_reduction(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """HexAGenT's reduction against the strongest baseline; the rows of one page and workload."""
+    from matplotlib import pyplot as plt
+
+    axes = plt.gca() if ax is None else ax
+    for metric in HEADLINES:
+        rows = table[(table["series"] == REDUCTION) & (table["metric"] == metric)].sort_values("x")
+        marker, colour, dash = MARKERS[metric]
+        options: dict[str, Any] = {
+            "marker": marker,
+            "markersize": 3,
+            "color": colour,
+            "linestyle": dash,
+            "linewidth": 1.2,
+        }
+        axes.errorbar(
+            rows["x"],
+            100 * rows["mean"],
+            yerr=error_bars(rows, 100),
+            label=f"reduction, {label(metric)}",
+            elinewidth=0.8,
+            **options,
+        )
+    axes.axhline(0, color="black", linewidth=0.6)
+    return axes
+
+
+def draw_pages(
+    table: pd.DataFrame, page: Sequence[str], title: Callable[..., str], xlabel: Callable[..., str]
+) -> list[MatplotlibFigure]:
+    """A page each: rows Req95, Req99 and the reduction, columns the workloads."""
+    figures = []
+    for key, rows in table.groupby(list(page), sort=True):
+        workloads = ordered(list(rows["workload"]), WORKLOADS)
+        policies = [name for name in dict.fromkeys(rows["series"]) if name != REDUCTION]
+        entries = len(policies) + len(HEADLINES)
+        width = PAGE_WIDTH if len(workloads) > 1 else COLUMN_WIDTH
+        fig, axes, across = panels(3, len(workloads), ROW_HEIGHT, entries, sharex="col", width=width)
+        for j, workload in enumerate(workloads):
+            cell = rows[rows["workload"] == workload]
+            for i, metric in enumerate(HEADLINES):
+                draw_requirements(cell[cell["metric"] == metric], axes[i, j])
+                axes[i, j].set_ylabel(label(metric) if j == 0 else "")
+            draw_reduction(cell, axes[2, j])
+            axes[2, j].set_ylabel("% less than\nthe strongest" if j == 0 else "")
+            axes[0, j].set_title(label(workload))
+            values = sorted(set(cell["x"]))
+            if values[0] > 0 and values[-1] / values[0] >= DECADES:
+                axes[2, j].set_xscale("log")
+                axes[2, j].xaxis.set_ticks([], minor=True)
+            shown = values[:: -(-len(values) // MOST_TICKS)]
+            axes[2, j].set_xticks(shown, [f"{value:g}" for value in shown])
+        fig.supxlabel(xlabel(*key), fontsize=8)
+        legend_on_top(fig, [axes[0, 0], axes[2, 0]], across, title(*key))
+        figures.append(fig)
+    return figures
+
+
+def load_table(store: Path) -> pd.DataFrame:
+    """``sweep_table`` along the number of a load rule; a page a rule, cluster and number of workflows."""
+    runs = read_runs(store, "load")
+    rules = [rule_of(load) for load in runs["load"]]
+    runs = runs.assign(rule=[rule for rule, _ in rules], x=[number for _, number in rules])
+    table = sweep_table(runs[[not math.isnan(number) for _, number in rules]], LOAD_PAGE, "x")
+    return _found(table, "no setting under two values of the same load rule", "load", store)
+
+
+def workflow_table(store: Path) -> pd.DataFrame:
+    """``sweep_table`` along the number of workflows; a page a cluster and load."""
+    table = sweep_table(read_runs(store, "scale"), WORKFLOW_PAGE, "workflows")
+    return _found(table, "no setting with two numbers of workflows", "scale", store)
+
+
+def instance_table(store: Path) -> pd.DataFrame:
+    """``sweep_table`` along the number of instances; a page a model, kind of pool, number of workflows and load."""
+    runs = read_runs(store, "scale")
+    if not {"prefill_instances", "decode_instances"} <= set(runs):
+        raise NoDataError("the runs in this store do not say how many instances a cluster has", store)
+    runs = runs.assign(instances=runs["prefill_instances"] + runs["decode_instances"])
+    sizes = runs.groupby([*INSTANCE_PAGE, "workload"])["instances"]
+    least, largest = sizes.transform("min"), sizes.transform("max")
+    table = sweep_table(runs[largest >= TIMES * least], INSTANCE_PAGE, "instances")
+    return _found(table, "no setting on clusters of different sizes", "scale", store)
+
+
+def _found(table: pd.DataFrame, what: str, grid: str, store: Path) -> pd.DataFrame:
+    if table.empty:
+        raise NoDataError(f"{what}; make some with {fill(grid, store)}", store)
+    return table
+
+
+LOAD_PAGE = ("rule", "cluster", "workflows")
+WORKFLOW_PAGE = ("cluster", "load")
+INSTANCE_PAGE = ("model", "workflows", "load")
+RULES = {
+    "stress": "load: Req95 that the strongest baseline is to have",
+    "saturation": "load: share of the saturation rate",
+    "rate": "load: workflows a second",
+}
+
+LOAD = Figure(
+    "load",
+    "Req95, Req99 and the reduction as the load grows",
+    load_table,
+    lambda table: draw_pages(
+        table,
+        LOAD_PAGE,
+        lambda rule, cluster, workflows: f"{cluster}, {workflows} workflows",
+        lambda rule, cluster, workflows: RULES.get(str(rule), str(rule)),
+    ),
+)
+WORKFLOWS = Figure(
+    "scaling-workflows",
+    "Req95, Req99 and the reduction as there are more workflows",
+    workflow_table,
+    lambda table: draw_pages(
+        table, WORKFLOW_PAGE, lambda cluster, load: f"{cluster}, load {load}", lambda cluster, load: "workflows"
+    ),
+)
+INSTANCES = Figure(
+    "scaling-instances",
+    "Req95, Req99 and the reduction as there are more instances",
+    instance_table,
+    lambda table: draw_pages(
+        table,
+        INSTANCE_PAGE,
+        lambda model, workflows, load: f"{label(model)}, {workflows} workflows, load {load}",
+        lambda model, workflows, load: "instances",
+    ),
+)

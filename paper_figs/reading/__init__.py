@@ -1,0 +1,1 @@
+"""From stored results to tables of numbers: a module a question."""

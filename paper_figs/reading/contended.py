@@ -1,0 +1,63 @@
+"""Which stored run the timelines show: the most contended, under HexAGenT and the strongest baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT
+from paper_figs.reading.store import CELL, NoDataError, ordered, read_runs, schedule_keys
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One instance under two policies.
+
+    Attributes
+    ----------
+    title : str
+        What is run on what.
+    runs : DataFrame
+        Two rows of ``read_runs``, the baseline first.
+    """
+
+    title: str
+    runs: pd.DataFrame
+
+
+def contended_pair(store: Path) -> Pair:
+    """Of the instances with the schedules of two policies kept, that with the largest Req95 of the better one.
+
+    The pair is HexAGenT and the paper's baseline with the least Req95 on that instance; where these are missing, the
+    first two policies by name.
+    """
+    runs = read_runs(store)
+    runs = runs[runs["key"].isin(schedule_keys(store))]
+    best: tuple[float, tuple[object, ...]] | None = None
+    chosen = None
+    for key, group in runs.groupby([*CELL, "seed"], sort=True):
+        if group["policy"].nunique() < 2:
+            continue
+        pair = _pair(group)
+        rank = (float(pair["req95"].min()), key)
+        if best is None or rank[0] > best[0]:
+            best, chosen = rank, pair
+    if chosen is None:
+        raise NoDataError(
+            "no instance with the schedules of two policies; keep them with 'hexsched grid run ... --schedules'", store
+        )
+    row = chosen.iloc[0]
+    title = f"{row['cluster']}, {row['workload']}, {row['workflows']} workflows, load {row['load']}, seed {row['seed']}"
+    return Pair(title, chosen)
+
+
+def _pair(group: pd.DataFrame) -> pd.DataFrame:
+    rows = group.set_index("policy", drop=False)
+    baselines = [name for name in BASELINES if name in rows.index]
+    if HEXAGENT in rows.index and baselines:
+        names = [str(rows.loc[baselines, "req95"].idxmin()), HEXAGENT]
+    else:
+        names = ordered(list(group["policy"]), [])[:2]
+    return rows.loc[names].reset_index(drop=True)

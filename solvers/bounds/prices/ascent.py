@@ -1,0 +1,406 @@
+"""Looking for the prices that prove most."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from solvers.bounds.prices.mixture import Mixture, improve
+from solvers.bounds.prices.planner import Planner
+from solvers.bounds.prices.relaxation import Relaxation
+
+Array = np.ndarray[Any, Any]
+
+SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
+MEMORY = 0.8  # of the average of past prices, a pass
+SHARPNESS = (30.0, 1.03, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
+PASSES_A_CHECK = (6, 30)  # at least, at most
+LEAST_SECONDS = 1e-6  # of a pass
+SHARE_OF_CHECKS = 0.25  # of the time, as far as those allow
+SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
+CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
+FIRMNESS = 0.3  # of the joins: larger follows them sooner, and unsettles prices more
+REGRIDS = (10, 24)  # passes after which intervals are laid out anew
+EVENLY = 0.3  # of the intervals, over time; the others go where prices are
+ANY_TIME = 1e300  # seconds: later than any completion
+FINER = 2  # cells of a proof, over those of the search for prices
+PROOF_TOKEN_PRICES = 48
+SHARPER = 2  # prices of tokens and ranges of the last proofs, over those before
+LAST_PROOFS = 1.5  # for which there should be time then
+PLANS = 12  # remembered of each workflow
+EXCHANGES = 10  # rounds a pass
+FINEST = 512  # cells of a proof
+PASSES_BEFORE, PASSES_AFTER = 12, 60  # refining: how many passes, and for how many there is time, proofs included
+SLOWER = 3.0  # is a pass then, about
+PATIENCE = 6  # checks without news
+LAST_PATIENCE = 60  # with the shortest cells
+SETTLED = 100  # passes after which prices are as sharp as they get
+LONGEST_STEP = 1.25  # from a scale to the next, a factor
+LAST_STEP, FINE_STEP = 1e-3, 5e-4  # relative: how far beyond a bound to look
+STEEPNESS = (0.8, 3.0)  # what is paid falls with a power of the scale: at least, and at most or where it is unknown
+UNSETTLED = 0.95  # of the largest load is paid by prices that are
+UNTIL_SETTLED = 4  # checks without news, after which prices are believed
+LARGEST_CHANGE = 1.3  # of a target for a mean, a check
+LEAST_GAIN = 1e-4  # relative: less is no news
+
+OnBound = Callable[[float], None]
+
+
+class Market:
+    """Prices, and a fractional schedule that follows them.
+
+    Parameters
+    ----------
+    relaxation : Relaxation
+    cells : int
+        Cells of slack while looking for prices, at first; proofs have more.
+    edge : (T + 1,) float array
+        Between which times prices are constant, from 0 on; everything is free after the last.
+    workers : int
+        Threads.
+    ranges : int
+        Of ends of decodes that proofs look at apart.
+    """
+
+    def __init__(
+        self,
+        relaxation: Relaxation,
+        edge: Array,
+        *,
+        cells: int,
+        workers: int,
+        ranges: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.relaxation = x = relaxation
+        intervals = len(edge) - 1
+        self.edge, self.workers = edge, workers
+        self.coarse = Planner(x, cells, intervals, workers)
+        self.ranges = ranges
+        self.fine = Planner(x, FINER * cells, intervals, workers, PROOF_TOKEN_PRICES, ranges)
+        count = np.concatenate([x.prefill_count, x.decode_count, x.decode_count]).astype(float)
+        self.supply = count[:, None] * np.diff(edge)
+        calls, joins = len(x.head), len(x.join_gap)
+        self.mixture = Mixture(
+            plan=np.zeros((x.workflows, PLANS, *self.supply.shape)),
+            weight=np.concatenate([np.ones((x.workflows, 1)), np.zeros((x.workflows, PLANS - 1))], axis=1),
+            made_for=np.concatenate([np.zeros((x.workflows, 1)), np.full((x.workflows, PLANS - 1), np.inf)], axis=1),
+            end=np.zeros((calls, PLANS)),
+            start=np.zeros((calls, PLANS)),
+            ended=np.zeros(calls),
+            began=np.zeros(calls),
+            push=np.zeros(joins),
+            load=np.zeros(self.supply.shape),
+            supply=self.supply,
+            owed=np.concatenate([np.ones((x.workflows, 1)), np.zeros((x.workflows, PLANS - 1))], axis=1),
+            slowness=np.zeros(x.workflows),
+            total=np.array([float(x.workflows)]),
+            fresh=np.zeros((1, *self.supply.shape)),
+            cost=np.zeros(PLANS),
+        )
+        self.rate = np.zeros(self.supply.shape)
+        self.toll = np.zeros(joins)
+        self.slowness = np.zeros(x.workflows)
+        self.passes = self._regridded = 0
+        self._passes_here, self._pass_seconds, self._proof_seconds = 0, 0.0, 0.0
+        self._best = (self.rate, self.toll, self.slowness)
+        self._prices = self.coarse.prices(self.rate, self.edge, np.zeros_like(self.toll))
+        self._scratch = self.coarse.scratch()
+        self._released = np.zeros(len(x.head))
+        self._random = np.random.default_rng(seed)
+
+    def improve(self, latest: Array, spare: float) -> None:
+        """One pass over all workflows; the prices become an average of those of past passes.
+
+        Parameters
+        ----------
+        latest : (W,) float array
+            Latest completions.
+        spare : float
+            How much the objective may count: workflows to drop, or weighted slack.
+        """
+        began = time.monotonic()
+        mixture = self.mixture
+        largest = self.largest_load(spare) if self.passes else 0.0
+        first, growth, last = SHARPNESS
+        sharpness = (
+            min(first * growth ** min(self.passes - self._regridded, SETTLED), last) / largest if largest > 0 else 1.0
+        )
+        limit, cell = self.coarse.windows(latest)
+        order = self._random.permutation(self.relaxation.workflows)
+        improve(
+            self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, latest,
+            float(spare), self.passes == 0, sharpness, self._firmness(), EXCHANGES, mixture, self._released,
+        )  # fmt: skip
+        # without the rounding of many small changes
+        mixture.load[:] = np.einsum("wp,wprt->rt", mixture.weight, mixture.plan) / self.supply
+        mixture.total[0] = (mixture.weight * mixture.owed).sum()
+        self.passes += 1
+        keep = MEMORY if self.passes > 2 else 0.0
+        self.rate = keep * self.rate + (1 - keep) * self._prices.rate
+        self.toll = keep * self.toll + (1 - keep) * self._prices.toll
+        self.slowness = keep * self.slowness + (1 - keep) * self._prices.slowness
+        self._passes_here += 1
+        self._pass_seconds = time.monotonic() - began
+        if self.passes in REGRIDS:
+            self._regrid()
+            self._regridded = self.passes
+
+    def largest_load(self, spare: float) -> float:
+        """Of any machine in any interval in the mixture, or of what it owes over ``spare``."""
+        owed = float(self.mixture.total[0]) / spare if spare > 0 else 0.0
+        return max(float(self.mixture.load.max()), owed)
+
+    def _regrid(self) -> None:
+        """Shorter intervals where prices are; what is remembered is spread evenly over the parts of old intervals."""
+        old, worth = self.edge, (self.rate * self.supply).sum(axis=0)
+        if worth.sum() <= 0:
+            return
+        density = (1 - EVENLY) * worth / worth.sum() + EVENLY * np.diff(old) / old[-1]
+        reached = np.concatenate([[0.0], np.cumsum(density)])
+        self.edge = np.interp(np.linspace(0.0, 1.0, len(old)), reached / reached[-1], old)
+        self.edge[0], self.edge[-1] = 0.0, old[-1]
+        within = np.minimum(old[1:, None], self.edge[None, 1:]) - np.maximum(old[:-1, None], self.edge[None, :-1])
+        share = np.maximum(within, 0.0) / np.diff(old)[:, None]
+        mixture = self.mixture
+        mixture.plan[:] = mixture.plan @ share
+        # good enough to see the load of all others by, but each is to be replaced when it is its turn
+        mixture.made_for[:, 1:][mixture.made_for[:, 1:] < np.inf] = ANY_TIME
+        self.supply[:] = self.supply @ share
+        mixture.load[:] = np.einsum("wp,wprt->rt", mixture.weight, mixture.plan) / self.supply
+        over = np.maximum(within, 0.0) / np.diff(self.edge)
+        self.rate = self.rate @ over
+        self._best = (self._best[0] @ over, *self._best[1:])
+        self._prices = self.coarse.prices(self.rate, self.edge, self._prices.toll)
+
+    def _firmness(self) -> Array:
+        """(W,): the price of a cell at which joins that are a cell over pay as much as a call does in all."""
+        x = self.relaxation
+        return FIRMNESS / (x.workflows * np.diff(x.first_call) * self.coarse.cells**2)
+
+    def improve_awhile(self, latest: Array, spare: float, stop: float) -> None:
+        """As many passes as it takes until it is worth seeing what prices prove, fewer when time is ``stop`` before."""
+        least, most = PASSES_A_CHECK
+        even = self._proof_seconds / max(self._pass_seconds, LEAST_SECONDS) * (1 / SHARE_OF_CHECKS - 1)
+        for _ in range(int(min(max(even, least), most))):
+            self.improve(latest, spare)
+            if time.monotonic() >= stop:
+                break
+
+    def refine(self) -> bool:
+        """Go on with cells half as long; False when they are as short as they get."""
+        if self.fine.cells >= FINEST:
+            return False
+        cells = 2 * self.coarse.cells
+        intervals = len(self.edge) - 1
+        self.coarse = Planner(self.relaxation, cells, intervals, self.workers)
+        self.fine = Planner(self.relaxation, FINER * cells, intervals, self.workers, PROOF_TOKEN_PRICES, self.ranges)
+        mixture = self.mixture
+        for slack in (mixture.end, mixture.start, mixture.ended, mixture.began):
+            slack *= 2
+        mixture.push[:] /= 2
+        self.toll = self.toll / 2
+        self._best = (self._best[0], self._best[1] / 2, self._best[2])
+        self._prices = self.coarse.prices(self.rate, self.edge, self.toll.copy())
+        self._scratch = self.coarse.scratch()
+        self._passes_here = 0
+        return True
+
+    def refine_in_time(self, stop: float) -> None:
+        """Refine where shorter cells leave time enough to settle until ``stop``: how long they are costs most."""
+        since = self.passes - max(REGRIDS, default=0)
+        if min(since, self._passes_here) < PASSES_BEFORE:
+            return
+        if self._pass_seconds * SLOWER * PASSES_AFTER < stop - time.monotonic():
+            self.refine()
+
+    def sharpen(self, stop: float) -> None:
+        """Let proofs look closer, where there is time for such a proof until ``stop``."""
+        slower = SHARPER ** (2 if self.ranges > 1 else 1)
+        if self._proof_seconds * slower * LAST_PROOFS < stop - time.monotonic():
+            self.fine = Planner(
+                self.relaxation, self.fine.cells, len(self.edge) - 1, self.workers,
+                SHARPER * PROOF_TOKEN_PRICES, SHARPER * self.ranges if self.ranges > 1 else 1,
+            )  # fmt: skip
+
+    def keep(self) -> None:
+        """Note the present prices as the best."""
+        self._best = (self.rate, self.toll, self.slowness)
+
+    def back_to_best(self) -> None:
+        """Take back the best prices."""
+        self.rate, self.toll, self.slowness = self._best
+
+    def count(self, slowness: Array, dropped: Array) -> None:
+        """Let the objective count slack at the end of workflows, and so much for dropping one, (W,)."""
+        self.mixture.slowness[:] = slowness
+        self.mixture.owed[:, 0] = dropped
+        self.mixture.total[0] = dropped.sum()
+
+    def costs(self, latest: Array) -> Array:
+        """(W,) cheapest schedules at the present prices, as shares of what all supply costs; inf: not in time."""
+        supplied = float((self.rate * self.supply).sum())
+        if supplied <= 0:
+            return np.zeros(self.relaxation.workflows)
+        return np.asarray(np.maximum(self._plan(latest, None), 0.0) / supplied)
+
+    def least_owed(self, latest: Array) -> float:
+        """What is owed at least, in any schedule, at the present prices."""
+        mixture = self.mixture
+        price = float(self.slowness.sum() / mixture.slowness.sum())
+        if price <= 0:
+            return 0.0
+        cost = np.minimum(np.maximum(self._plan(latest, self.slowness), 0.0), price * mixture.owed[:, 0])
+        supplied = float((self.rate * self.supply).sum())
+        return float(cost.sum() * (1 - SAFETY) - supplied * (1 + SAFETY)) / price
+
+    def _plan(self, latest: Array, slowness: Array | None) -> Array:
+        began = time.monotonic()
+        stretch = self.fine.cells / self.coarse.cells
+        prices = self.fine.prices(self.rate, self.edge, self.toll, stretch, slowness)
+        cost = self.fine.plan(prices, latest)[0]
+        self._proof_seconds = time.monotonic() - began
+        return cost
+
+
+def tail_bound(
+    market: Market, needed: int, start: float, ceiling: float, stop: float, on_bound: OnBound | None = None
+) -> float:
+    """A scale that no schedule with ``needed`` workflows in time can go below.
+
+    Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is about where they
+    still would. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``stop`` a time of the
+    monotonic clock.
+    """
+    x = market.relaxation
+    best, excess = start, 1.0
+
+    def latest(scale: float) -> Array:
+        return np.asarray(x.arrival + scale * x.horizon)
+
+    def price_of(scale: float) -> float:
+        """What the cheapest ``needed`` workflows pay, over what all supply is worth; above 1 it refutes the scale."""
+        nonlocal best, excess
+        paid = float(np.partition(market.costs(latest(scale)), needed - 1)[:needed].sum())
+        if paid > 1 + SAFETY:
+            best, excess = scale, paid
+            market.keep()
+            if on_bound is not None:
+                on_bound(best)
+        return paid
+
+    # half way to the known schedule first: large instances leave time for few checks
+    scale, idle, spare = math.sqrt(start * ceiling), 0, x.workflows - needed
+    steepness, before = STEEPNESS[1], (0.0, 0.0)
+    reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
+    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
+        if idle >= PATIENCE and market.refine():
+            idle = 0
+        if idle >= LAST_PATIENCE:
+            break
+        market.refine_in_time(stop - reserve)
+        scale = min(max(scale, best * (1 + LAST_STEP)), ceiling)
+        market.improve_awhile(latest(scale), spare, stop - reserve)
+        known = best
+        paid = price_of(scale)
+        settled = market.passes > max(REGRIDS, default=0)
+        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + settled
+        if scale > before[0] > 0.0 and 0.0 < paid < before[1]:
+            found = math.log(before[1] / paid) / math.log(scale / before[0])
+            steepness = min(max(found, STEEPNESS[0]), STEEPNESS[1])
+        before = (scale, paid)
+        # about where 1 is paid. Going back unsettles the mixture: not while its loads promise that prices will pay here
+        promising = market.largest_load(spare) * UNSETTLED > 1 and (idle == 0 or idle % UNTIL_SETTLED)
+        due = 1.0 if paid <= 1 and (promising or not settled) else paid
+        scale *= min(max(due ** (1 / steepness), 1 / LONGEST_STEP), LONGEST_STEP)
+    # the most that the best prices prove
+    market.back_to_best()
+    market.sharpen(stop)
+    beyond = ceiling
+    while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
+        scale = best * min(max(excess ** (1 / steepness), 1 + LAST_STEP), LONGEST_STEP)
+        scale = scale if scale < beyond else math.sqrt(best * beyond)
+        if price_of(scale) <= 1 + SAFETY:
+            beyond = scale
+    return best
+
+
+def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound: OnBound | None = None) -> int:
+    """How many workflows every schedule has above ``scale``; ``start`` is a bound already known."""
+    x = market.relaxation
+    latest = x.arrival + scale * x.horizon
+    best, idle = start, 0
+
+    def raise_bound() -> bool:
+        nonlocal best
+        cost = market.costs(latest)
+        found = x.workflows - int(np.count_nonzero(np.cumsum(np.sort(cost)) <= 1 + SAFETY))
+        if found <= best:
+            return False
+        best = found
+        if on_bound is not None:
+            on_bound(best)
+        return True
+
+    while time.monotonic() < stop and best < x.workflows and (idle < PATIENCE or market.refine()):
+        idle = 0 if idle == PATIENCE else idle
+        market.refine_in_time(stop)
+        market.improve_awhile(latest, best, stop)  # so many are not enough to drop, it will show
+        idle = 0 if raise_bound() else idle + 1
+    return best
+
+
+def mean_bound(
+    market: Market, weight: Array, most: Array, ceiling: float, stop: float, on_bound: OnBound | None = None
+) -> float:
+    """The least that sum_w weight_w (ratio_w - 1) can be.
+
+    Slack at the end of a workflow has a price too. At any prices that sum, at its price, is at least what the cheapest
+    schedules pay, slack included, less what all supply is worth. A workflow that ends later than ``most`` pays for
+    that much slack, and possibly nothing else. Prices are those of a mixture of schedules in which loads are balanced
+    against the sum over a target for it; the target is moved to where all are about 1.
+
+    Parameters
+    ----------
+    weight : (W,) float array
+        Above 0.
+    most : (W,) float array
+        Ratios less 1 up to which schedules are looked at, above 0.
+    ceiling : float
+        A value that a schedule has.
+    """
+    x = market.relaxation
+    latest = np.asarray(x.arrival + (1 + most) * x.horizon)
+    market.count(weight / x.horizon, weight * most)
+    target, best, idle = ceiling, 0.0, 0
+
+    def prove() -> None:
+        nonlocal best
+        found = market.least_owed(latest)
+        if found > best:
+            best = found
+            market.keep()
+            if on_bound is not None:
+                on_bound(best)
+
+    reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
+    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
+        if idle >= PATIENCE and market.refine():
+            idle = 0
+        if idle >= LAST_PATIENCE:
+            break
+        market.refine_in_time(stop - reserve)
+        market.improve_awhile(latest, target, stop - reserve)
+        largest = market.largest_load(target)
+        target = min(target * min(max(largest, 1 / LARGEST_CHANGE), LARGEST_CHANGE), ceiling)
+        known = best
+        prove()
+        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + 1
+    market.back_to_best()
+    market.sharpen(stop)
+    prove()
+    return best

@@ -1,0 +1,162 @@
+"""The priced relaxation as a lower bound of every objective, in either decode model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hexsched.model import Instance
+from hexsched.simulator import simulate
+from solvers.bounds.parts.destructive import ROUND_DOWN
+from solvers.bounds.prices.ascent import Market, OnBound, mean_bound, misses_bound, tail_bound
+from solvers.bounds.prices.relaxation import Relaxation, relax
+from solvers.problem.objective import Objective
+
+Array = np.ndarray[Any, Any]
+
+INTERVALS = 60  # of prices; more follow the load closer, fewer are steadier and found sooner
+CELLS = (64, 32)  # of slack, at first; the fewer, the more passes there is time for in
+LARGE = 5000  # calls and more
+RANGES = 4  # of ends of decodes, for means: their cost is not convex in the end of a decode
+ANY_POLICY = "hexagent"
+
+
+@dataclass(frozen=True)
+class PricedBound:
+    """A lower bound and what it rests on.
+
+    Attributes
+    ----------
+    value : float
+    binding : dict of str to float
+        Share of the proof that each resource carries: "prefill A100", "decode H100", "KV cache H100". They sum to 1.
+    passes : int
+        Passes of price improvement.
+    seconds : float
+    """
+
+    value: float
+    binding: dict[str, float]
+    passes: int
+    seconds: float
+
+
+def priced_bound(
+    instance: Instance,
+    objective: Objective,
+    time_limit: float,
+    *,
+    completed: Array | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    on_bound: OnBound | None = None,
+) -> PricedBound:
+    """A value that no schedule of the instance can beat, by Lagrangian relaxation of all capacities.
+
+    Give every second of every type of machine a price. A schedule that keeps to the capacities pays no more for what it
+    uses than all supply is worth. Freed from capacities, workflows do not meet, and the cheapest schedule of each, with
+    its precedences (a forest of them), delays, places and speeds, is a dynamic program (``program``). Where a call has
+    more parents than the one in the forest, that it starts no earlier than these end has a price too: a toll on every
+    second by which it does. No schedule pays tolls, on balance. For *any* prices and tolls:
+
+    - tails: when the cheapest ``needed`` workflows that are in time for scale s cost more than the supply, no schedule
+      has so many workflows in time. ``req(q)`` needs all but floor((1 - q) W) of them, whichever those are;
+    - misses: no more workflows meet s than the cheapest that the supply pays for;
+    - means: slack at the end of workflows has a price as well; at that price all slack is worth what the cheapest
+      schedules pay, slack included, less the supply.
+
+    It is never below the critical path's bound.
+
+    What a call uses of a decode instance is its share of the time of iterations in the largest batch in which it could
+    be as fast as it is (``relaxation.relax``); how fast that is follows from a price of tokens (``decode``). Costs are
+    functions of slack that are kept on a grid, nowhere above the true ones (``grid``). Prices are looked for by
+    pairwise Frank-Wolfe steps on a smooth version of the primal (``mixture``, ``ascent``); that search proves nothing,
+    and needs to be neither exact nor finished.
+
+    Parameters
+    ----------
+    instance : Instance
+    objective : Objective
+    time_limit : float
+        Seconds; valid however early the time runs out.
+    completed : (W,) float array, optional
+        Completion of each workflow in a known schedule, in file order, to choose grids by; a policy's when absent.
+    workers : int
+        Threads for proofs; the search for prices uses one.
+    seed : int
+        Of the order in which workflows are looked at.
+    on_bound : callable, optional
+        Called with each better bound.
+
+    References
+    ----------
+    Held and Karp, The traveling-salesman problem and minimum spanning trees: part II, 1971. Moehring, Schulz, Stork and
+    Uetz, Solving project scheduling problems by minimum cut computations, 2003, price the resources of projects in the
+    same way. Lacoste-Julien, Jaggi, Schmidt and Pletscher, Block-coordinate Frank-Wolfe optimization, 2013.
+    """
+    began = time.monotonic()
+    stop = began + time_limit
+    if completed is None:
+        completed = simulate(instance, ANY_POLICY).completed
+    x = relax(instance)
+    ceiling = objective.value(x.arrival, completed, x.horizon)
+    kind = objective.kind
+    tell = _within_rounding(objective, on_bound)
+    base = 1.0
+    if kind in ("mean_ratio", "mean_latency"):
+        weight = np.ones(x.workflows) if kind == "mean_ratio" else x.horizon
+        base = float(weight.mean())
+        if ceiling <= base * (1 + ROUND_DOWN):
+            return PricedBound(base, {}, 0, time.monotonic() - began)
+        excess = (completed - x.arrival) / x.horizon - 1
+        most = excess + float(excess.mean())
+        market = _market(x, float((x.arrival + (1 + most) * x.horizon).max()), workers, seed, RANGES)
+        found = mean_bound(
+            market,
+            weight / x.workflows,
+            most,
+            ceiling - base,
+            stop,
+            None if tell is None else lambda value: tell(base + value),
+        )
+        value = max(base, (base + found) * (1 - ROUND_DOWN))
+    elif kind == "misses":
+        scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
+        if objective.parameter < 1 - ROUND_DOWN:
+            return PricedBound(float(x.workflows), {}, 0, time.monotonic() - began)
+        market = _market(x, float((x.arrival + scale * x.horizon).max()), workers, seed)
+        value = float(misses_bound(market, scale, 0, stop, tell))
+    else:
+        if ceiling <= 1 + ROUND_DOWN:
+            return PricedBound(base, {}, 0, time.monotonic() - began)
+        market = _market(x, float((x.arrival + ceiling * x.horizon).max()), workers, seed)
+        needed = x.workflows - objective.dropped(x.workflows)
+        value = max(base, tail_bound(market, needed, base, ceiling, stop, tell) * (1 - ROUND_DOWN))
+    return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
+
+
+def _market(x: Relaxation, end: float, workers: int, seed: int, ranges: int = 1) -> Market:
+    cells = CELLS[len(x.head) >= LARGE]
+    return Market(x, np.linspace(0.0, end, INTERVALS + 1), cells=cells, workers=workers, ranges=ranges, seed=seed)
+
+
+def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:
+    if on_bound is None or objective.kind == "misses":
+        return on_bound
+    return lambda value: on_bound(value * (1 - ROUND_DOWN))
+
+
+def _binding(x: Relaxation, market: Market) -> dict[str, float]:
+    """Value of each resource's supply at the best prices, as a share of all."""
+    value = (market.rate * market.supply).sum(axis=1)
+    if value.sum() <= 0:
+        return {}
+    names = [f"prefill {gpu}" for gpu in x.prefill_gpus]
+    names += [f"decode {gpu}" for gpu in x.decode_gpus] + [f"KV cache {gpu}" for gpu in x.decode_gpus]
+    shares: dict[str, float] = {}
+    for name, share in zip(names, (value / value.sum()).tolist(), strict=True):
+        shares[name] = shares.get(name, 0.0) + share  # types may differ in links alone
+    return shares

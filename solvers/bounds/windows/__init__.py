@@ -1,0 +1,1 @@
+"""Linear programs over time windows, in either decode model."""

@@ -1,0 +1,1 @@
+"""What brings bounds, schedules and formulations together: ``solve``, ``portfolio``, ``gap``."""

@@ -1,0 +1,85 @@
+"""The best of several bounds, and which one it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hexsched.errors import InputError
+from solvers.bounds import BOUNDS
+from solvers.bounds.parts.bound import Bound
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
+
+
+class Row(NamedTuple):
+    """What one bound came to.
+
+    Attributes
+    ----------
+    bound : str
+        Its name.
+    value : float or None
+        None where it does not apply to the objective.
+    seconds : float
+    """
+
+    bound: str
+    value: float | None
+    seconds: float
+
+
+class BestBound(NamedTuple):
+    """The largest lower bound.
+
+    Attributes
+    ----------
+    value : float
+    source : str
+        The first bound that reached it.
+    table : list of Row
+        All that were asked for, in their order.
+    """
+
+    value: float
+    source: str
+    table: list[Row]
+
+
+def best_bound(
+    problem: Problem, objective: Objective, time_limit: float, chosen: Sequence[Bound] | None = None
+) -> BestBound:
+    """Compute bounds one after another; the largest of valid lower bounds is one.
+
+    Parameters
+    ----------
+    problem : Problem
+    objective : Objective
+    time_limit : float
+        Seconds for all together: each may use an equal share of what is left.
+    chosen : sequence of Bound, optional
+        All registered ones by default.
+
+    Raises
+    ------
+    InputError
+        When none of the chosen bounds applies to the objective, or the time limit is not above 0.
+    """
+    if not time_limit > 0:
+        raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
+    candidates = list(BOUNDS.values()) if chosen is None else list(chosen)
+    usable = [bound for bound in candidates if objective.kind in bound.objectives]
+    if not usable:
+        able = [name for name, bound in BOUNDS.items() if objective.kind in bound.objectives]
+        raise InputError(f"none of the chosen bounds applies to {objective}; those that do are {', '.join(able)}")
+    stop = time.monotonic() + time_limit
+    rows: dict[str, Row] = {bound.name: Row(bound.name, None, 0.0) for bound in candidates}
+    value, source = -float("inf"), ""
+    for position, bound in enumerate(usable):
+        began = time.monotonic()
+        found = bound.compute(problem, objective, max(stop - began, 0.0) / (len(usable) - position))
+        rows[bound.name] = Row(bound.name, found, time.monotonic() - began)
+        if found > value:
+            value, source = found, bound.name
+    return BestBound(value, source, list(rows.values()))

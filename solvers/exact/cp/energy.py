@@ -1,0 +1,307 @@
+"""Work that must be done between two instants on each instance, where the largest ratio lies in a known bracket.
+
+A call on an instance for d seconds, not before r and done by q, is there for at least
+min(d, b - a, r + d - a, b - q + d) seconds of a window [a, b] (left-shifted or right-shifted, whichever is less). Heads
+do not depend on the ratio s; deadlines and the ends of windows grow with it, q(s) = a_w + s H_w - tail. So each term is
+linear in s, the minimum is concave, and its lesser value at the two ends of the bracket holds throughout. Workflows
+that are dropped, as req(q) lets some be, have no deadline: all their work is taken off. All is in seconds of the
+instance, so what follows is true of schedules in real time, whatever the ticks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from solvers.bounds.parts.destructive import destructive_bound
+from solvers.exact.cp.objective import RATIO_UNIT, Largest
+from solvers.exact.cp.ticked import Array, TickedProblem
+from solvers.exact.cp.variables import Variables
+from solvers.problem.objective import Objective
+
+ROUNDS = 15  # of separation, most
+BATCH = 40  # rows added in a round
+SPARE = 200  # rows that are nearly as full as the fullest go into the model as well
+NEARLY = 0.9
+CERTAIN = 1e-6  # relative; by how much a row must be overfull before floating-point numbers are believed
+UNITS = 1e5  # the coefficient of the ratio in a row before rounding: its relative error is at most the inverse
+LARGEST_SUM = 2**50  # of the coefficients of a row
+STEP_FUNCTIONS = (1, 2, 3)  # k of the dual feasible functions of Fekete and Schepers 2001, see ``bounds.pools``
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The literals of a model as numbers: first (call, prefill instance), then (call, mode).
+
+    Attributes
+    ----------
+    total : int
+    groups : list of int arrays
+        Of each group exactly one is true.
+    resources : list of Resource
+    """
+
+    total: int
+    groups: list[Array]
+    resources: list[Resource]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """An instance, or one thing that a decode instance has only so much of, and what each choice takes of it.
+
+    Attributes
+    ----------
+    choice, call : (K,) int arrays
+    share : (K,) float array
+        Of the resource, while it is held.
+    seconds, head, after : (K,) float arrays
+        How long it is held, no earlier than when, and how much passes at least from then to the end of the workflow.
+    """
+
+    choice: Array
+    call: Array
+    share: Array
+    seconds: Array
+    head: Array
+    after: Array
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inequalities ``work @ choices - relief @ dropped <= slope * s + offset`` for every s of a bracket.
+
+    Attributes
+    ----------
+    work : (R, choices) float array
+    relief : (R, W) float array
+    slope, offset : (R,) float arrays
+    """
+
+    work: Array
+    relief: Array
+    slope: Array
+    offset: Array
+
+
+def choices(data: TickedProblem) -> Choices:
+    """What can be chosen, and what it takes."""
+    problem = data.problem
+    calls, instances = problem.prefill.shape
+    reservation = problem.transfer + problem.decode[:, None, :]
+    first = calls * instances + np.cumsum([0, *(len(modes) for modes in data.modes)])
+    groups = [np.arange(c * instances, (c + 1) * instances) for c in range(calls)]
+    groups += [np.arange(first[c], first[c + 1]) for c in range(calls)]
+    numbers = np.arange(calls)
+    resources = [
+        Resource(
+            choice=numbers * instances + i,
+            call=numbers,
+            share=np.ones(calls),
+            seconds=problem.prefill[:, i],
+            head=problem.head,
+            after=problem.tail + reservation[:, i].min(axis=1),
+        )
+        for i in range(instances)
+    ]
+    for j in range(len(problem.capacity)):
+        modes = [(c, k, mode) for c in range(calls) for k, mode in enumerate(data.modes[c]) if mode.decode == j]
+        if not modes:
+            continue
+        call = np.array([c for c, _, _ in modes])
+        least = [reservation[c, list(mode.sources), j].min() for c, _, mode in modes]
+        earliest = [problem.prefill[c, list(mode.sources)].min() for c, _, mode in modes]
+        for share in _shares(problem.kv[call], int(problem.capacity[j]), int(problem.max_batch[j])):
+            resources.append(
+                Resource(
+                    choice=np.array([first[c] + k for c, k, _ in modes]),
+                    call=call,
+                    share=share,
+                    seconds=np.array(least),
+                    head=problem.head[call] + earliest,
+                    after=problem.tail[call],
+                )
+            )
+    return Choices(int(first[-1]), groups, resources)
+
+
+def _shares(kv: Array, room: int, slots: int) -> list[Array]:
+    """Shares of a decode instance of which calls on it at the same time never have more than 1 together."""
+    found = [np.full(len(kv), 1 / slots)]
+    if kv.sum() > room:
+        found.append(kv / room)
+    for k in STEP_FUNCTIONS:
+        share = np.where((k + 1) * kv % room == 0, kv / room, ((k + 1) * kv // room) / k)
+        if share.sum() > 1 and not any(np.all(share <= other) for other in found):
+            found.append(share)
+    return found
+
+
+def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float) -> Rows:
+    """The windows, from a head to a deadline on the same resource, that could be overfull.
+
+    Parameters
+    ----------
+    lower, upper : float
+        The bracket: the rows hold for schedules whose largest ratio lies in it.
+    """
+    problem = data.problem
+    found = []
+    for resource in chosen.resources:
+        w = problem.workflow[resource.call]
+        horizon, fixed = problem.horizon[w], problem.arrival[w] - resource.after
+        ends = np.unique(np.stack([horizon, fixed]), axis=1)
+        for begin in np.unique(resource.head):
+            slope, offset = ends[:, ends[0] * lower + ends[1] > begin]
+            work = np.full((len(slope), len(w)), np.inf)
+            for s in (lower, upper):
+                end, due = (slope * s + offset)[:, None], horizon * s + fixed
+                right = np.minimum(end - due + resource.seconds, end - begin)
+                left = np.minimum(resource.seconds, resource.head + resource.seconds - begin)
+                work = np.minimum(work, np.minimum(left, right))
+            work = np.maximum(work, 0.0) * resource.share
+            full = work.sum(axis=1) > slope * lower + offset - begin
+            wide = np.zeros((int(full.sum()), chosen.total))
+            wide[:, resource.choice] = work[full]
+            relief = np.zeros((len(wide), problem.workflows))
+            for v in np.unique(w):
+                relief[:, v] = work[full][:, w == v].sum(axis=1)
+            found.append((wide, relief, slope[full], offset[full] - begin))
+    if not found:
+        return Rows(np.zeros((0, chosen.total)), np.zeros((0, problem.workflows)), np.zeros(0), np.zeros(0))
+    return Rows(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def possible(data: TickedProblem, chosen: Choices, scale: float, dropped: int) -> Array:
+    """(choices,) bool: what leaves a call time enough to meet the scale; anything, where workflows may be dropped."""
+    problem = data.problem
+    found = np.ones(chosen.total, dtype=bool)
+    if dropped:
+        return found
+    for resource in chosen.resources:
+        w = problem.workflow[resource.call]
+        due = problem.arrival[w] + scale * problem.horizon[w]
+        late = resource.head + resource.seconds + resource.after > due * (1 + CERTAIN)
+        found[resource.choice[late]] = False
+    return found
+
+
+def fullest(
+    chosen: Choices, found: Rows, scale: float, allowed: Array, dropped: int, is_it_over: bool = False
+) -> tuple[Array, float]:
+    """By how much some window is overfull at a scale, however calls are placed, fractionally.
+
+    Parameters
+    ----------
+    allowed : (choices,) bool array
+        The others are not taken.
+    dropped : int
+        Workflows that may be.
+    is_it_over : bool
+        Stop as soon as it is clear whether it is more than full.
+
+    Returns
+    -------
+    (R',) int array
+        The rows that say so, and those that are nearly as full.
+    float
+        A lower bound of how full the fullest window is, 1 being full: safe from the tolerances of the LP, because it
+        is made anew from the multipliers.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array, vstack
+
+    if not all(allowed[g].any() for g in chosen.groups):
+        return np.arange(0), math.inf
+    if not len(found.slope):
+        return np.arange(0), 0.0
+    workflows, groups = found.relief.shape[1], len(chosen.groups)
+    room = (found.slope * scale + found.offset)[:, None]
+    filled = np.hstack([found.work, -found.relief]) / room
+    columns = filled.shape[1] + 1  # the last is how full the fullest window is
+    member = np.concatenate(chosen.groups)
+    group = np.repeat(np.arange(groups), [len(g) for g in chosen.groups])
+    one_each: Any = csr_array((np.ones(len(member)), (group, member)), shape=(groups, columns))
+    at_most = np.zeros((1, columns))
+    at_most[0, chosen.total : -1] = 1.0
+    limit = np.concatenate([np.where(allowed, 1.0, 0.0), np.full(workflows, float(dropped > 0)), [np.inf]])
+    bounds: Any = np.stack([np.zeros(columns), limit], axis=1)
+    cost = np.append(np.zeros(columns - 1), 1.0)
+    evenly = np.zeros(columns - 1)
+    for g in chosen.groups:
+        evenly[g] = allowed[g] / allowed[g].sum()
+    taken: list[int] = []
+    bound = 0.0
+    level: Array = filled @ evenly
+    for _ in range(ROUNDS):
+        enough = max(bound, 1.0) if is_it_over else bound
+        new = [k for k in np.argsort(-level)[:BATCH].tolist() if level[k] > enough + CERTAIN and k not in taken]
+        if not new or (is_it_over and bound > 1 + CERTAIN):
+            break
+        taken += new
+        windows = np.hstack([filled[taken], -np.ones((len(taken), 1))])
+        matrix: Any = vstack([csr_array(windows), csr_array(at_most)])
+        right = np.append(np.zeros(len(taken)), float(dropped))
+        equal = np.ones(groups)
+        answer: Any = linprog(cost, matrix.tocsr(), right, one_each, equal, bounds=bounds, method="highs")
+        if answer.x is None:
+            break
+        price = np.maximum(-answer.ineqlin.marginals[:-1], 0.0)
+        value = price @ filled[taken] / max(float(price.sum()), 1e-300)
+        most_relief = np.sort(-value[chosen.total :])[workflows - dropped :].sum()
+        proved = sum(float(value[g][allowed[g]].min()) for g in chosen.groups) - float(most_relief)
+        bound = max(bound, proved)
+        level = filled @ answer.x[:-1]
+    near = [k for k in np.argsort(-level)[: SPARE + len(taken)].tolist() if level[k] > NEARLY * level.max()]
+    return np.array(sorted({*taken, *near}), dtype=int), bound
+
+
+def energy_bound(data: TickedProblem, objective: Objective, known: float, time_limit: float) -> float:
+    """A lower bound of ``max_ratio`` or ``req(q)``: at its scale some window is overfull, however calls are placed."""
+    chosen = choices(data)
+    dropped = objective.dropped(data.problem.workflows)
+    needed = data.problem.workflows - dropped
+
+    def most_kept(scale: float, _: float) -> float:
+        allowed = possible(data, chosen, scale, dropped)
+        windows = rows(data, chosen, scale, scale)
+        full = fullest(chosen, windows, scale, allowed, dropped, is_it_over=True)[1]
+        return needed - 1 if full > 1 + CERTAIN else math.inf
+
+    return destructive_bound(data.problem, objective, most_kept, time_limit, known)
+
+
+def add_energy(
+    model: cp_model.CpModel,
+    data: TickedProblem,
+    variables: Variables,
+    largest: Largest,
+    lower: float,
+    upper: float,
+) -> None:
+    """The windows that are fullest where the bracket begins, against the largest ratio.
+
+    Parameters
+    ----------
+    largest : Largest
+    lower, upper : float
+        A bracket of the largest ratio.
+    """
+    chosen, dropped = choices(data), largest.most_dropped
+    found = rows(data, chosen, lower, upper)
+    kept, _ = fullest(chosen, found, lower, possible(data, chosen, upper, dropped), dropped)
+    literals = [x for of_call in variables.on_prefill for x in of_call] + [x for c in variables.in_mode for x in c]
+    for k in kept.tolist():
+        unit = max(found.slope[k] * RATIO_UNIT / UNITS, found.work[k].sum() / LARGEST_SUM)
+        work = np.floor(found.work[k] / unit * (1 - 1e-12)).astype(np.int64)
+        relief = np.ceil(found.relief[k] / unit * (1 + 1e-12)).astype(np.int64)
+        slope = math.ceil(found.slope[k] * RATIO_UNIT / unit * (1 + 1e-12))
+        offset = math.ceil(found.offset[k] / unit + 1e-9 * abs(found.offset[k] / unit))
+        used = np.flatnonzero(work)
+        taken = cp_model.LinearExpr.weighted_sum([literals[x] for x in used], work[used].tolist())
+        freed = cp_model.LinearExpr.weighted_sum(largest.dropped, relief.tolist()) if largest.dropped else 0
+        model.add(taken - freed <= slope * largest.ratio + offset)

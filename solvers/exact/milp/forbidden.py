@@ -1,0 +1,74 @@
+"""Calls that cannot all be on one instance at once, learned from plans in which they were.
+
+Alvarez-Valdes and Tamarit, The project scheduling polyhedron, European Journal of Operational Research 67 (1993).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from solvers.problem.offline import Problem
+from solvers.schedules.timetable import Plan
+
+OVERLAP = 1e-6  # seconds; less is rounding, which re-timing takes away
+
+Members = tuple[int, ...]
+
+
+class ForbiddenSets:
+    """Pairs that overlapped on a prefill instance, and minimal sets that were too much for a decode instance.
+
+    What is learned on one instance is noted for all those that it holds for.
+
+    Attributes
+    ----------
+    prefill : dict of (instance, pair)
+    decode : dict of (instance, set)
+        In the order in which they were learned.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.prefill: dict[tuple[int, Members], None] = {}
+        self.decode: dict[tuple[int, Members], None] = {}
+
+    def learn(self, plan: Plan) -> bool:
+        """Add what the plan does and an instance cannot; whether there was anything new."""
+        known = len(self.prefill) + len(self.decode)
+        self._overlapping_prefills(plan)
+        self._overfull_decodes(plan)
+        return len(self.prefill) + len(self.decode) > known
+
+    def _overlapping_prefills(self, plan: Plan) -> None:
+        ends = plan.prefilled(self.problem)
+        for c, d in combinations(range(self.problem.calls), 2):
+            overlap = min(ends[c], ends[d]) - max(plan.start[c], plan.start[d])
+            if plan.prefill[c] == plan.prefill[d] and overlap > OVERLAP:
+                self.prefill.update({(i, (c, d)): None for i in range(self.problem.prefill.shape[1])})
+
+    def _overfull_decodes(self, plan: Plan) -> None:
+        ends = plan.completed(self.problem)
+        for d in range(self.problem.calls):
+            j, now = int(plan.decode[d]), plan.admitted[d]
+            held = [
+                int(c) for c in np.flatnonzero((plan.decode == j) & (plan.admitted <= now) & (ends > now + OVERLAP))
+            ]
+            for order in (held, held[::-1]):
+                if self._too_many(j, order):
+                    members = self._minimal(j, order)
+                    others = [k for k in range(len(self.problem.capacity)) if self._too_many(k, list(members))]
+                    self.decode.update({(k, members): None for k in others})
+
+    def _too_many(self, j: int, members: list[int]) -> bool:
+        problem = self.problem
+        return bool(len(members) > problem.max_batch[j] or problem.kv[members].sum() > problem.capacity[j])
+
+    def _minimal(self, j: int, members: list[int]) -> Members:
+        kept = list(members)
+        for c in members:
+            without = [x for x in kept if x != c]
+            if self._too_many(j, without):
+                kept = without
+        return tuple(sorted(kept))

@@ -1,0 +1,159 @@
+"""When and where things can happen at all: time windows and modes of calls that keep at least one optimal schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from solvers.problem.objective import SLACK, Objective
+from solvers.problem.offline import Problem
+from solvers.schedules.timetable import hold_seconds
+
+Array = np.ndarray[Any, Any]
+
+ROOM = 1e-6  # relative; deadlines are this much later, so that a known schedule is not lost to rounding
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows that hold in some schedule that is no worse than a known value, if there is any.
+
+    Attributes
+    ----------
+    problem : Problem
+    deadline : (W,) float array
+        By when each workflow completes, seconds.
+    spare : int or None
+        The windows are those of a target that all but so many workflows meet; the others can be left out, since they
+        may as well run after everything else. None where every call is to be scheduled.
+    """
+
+    problem: Problem
+    deadline: Array
+    spare: int | None = None
+
+    @cached_property
+    def allowed(self) -> Array:
+        """(N, I, J) bool: pairs of instances on which a call can complete in time, if nothing else is in its way."""
+        return self._tight[0]
+
+    @cached_property
+    def head(self) -> Array:
+        """(N,) seconds: the earliest release of each call."""
+        return self._tight[1]
+
+    @cached_property
+    def due(self) -> Array:
+        """(N,) seconds: the latest completion of each call."""
+        return self._tight[2]
+
+    @cached_property
+    def hold(self) -> Array:
+        """(N, I, J) seconds from admission to completion; inf where the pair is not allowed."""
+        held: Array = np.where(self.allowed, hold_seconds(self.problem), np.inf)
+        return held
+
+    @cached_property
+    def latest_start(self) -> Array:
+        """(N,) seconds: the latest start of each prefill."""
+        latest: Array = self.latest_start_on.max(axis=1)
+        return latest
+
+    @cached_property
+    def latest_start_on(self) -> Array:
+        """(N, I) seconds: the same on each prefill instance; -inf where it is not allowed."""
+        latest: Array = self.due[:, None] - self.problem.prefill - self.hold.min(axis=2)
+        return latest
+
+    @cached_property
+    def latest_prefilled(self) -> Array:
+        """(N,) seconds: the latest end of each prefill."""
+        return self.latest_admission
+
+    @cached_property
+    def earliest_admission(self) -> Array:
+        """(N,) seconds."""
+        usable = np.where(self.allowed.any(axis=2), self.problem.prefill, np.inf)
+        earliest: Array = self.head + usable.min(axis=1)
+        return earliest
+
+    @cached_property
+    def latest_admission(self) -> Array:
+        """(N,) seconds."""
+        latest: Array = self.due - self.hold.min(axis=(1, 2))
+        return latest
+
+    @cached_property
+    def _tight(self) -> tuple[Array, Array, Array]:
+        """Modes, heads and due dates, each drawn from the others until nothing changes."""
+        problem = self.problem
+        hold = hold_seconds(problem)
+        whole = problem.prefill[:, :, None] + hold
+        allowed = np.isfinite(hold)
+        head, tail = problem.head.copy(), problem.tail.copy()
+        while True:
+            best = np.where(allowed, whole, np.inf).min(axis=(1, 2))
+            for c in problem.topological:
+                before = [head[p] + best[p] for p in problem.parents[c]]
+                head[c] = max(before, default=problem.arrival[problem.workflow[c]]) + problem.delay[c]
+            for c in problem.topological[::-1]:
+                tail[c] = max((problem.delay[x] + best[x] + tail[x] for x in problem.children[c]), default=0.0)
+            due = self.deadline[problem.workflow] - tail
+            kept = allowed & (head[:, None, None] + whole <= due[:, None, None])
+            # a call without any mode makes the model infeasible by its due date; here it keeps what it had
+            hopeless = ~kept.any(axis=(1, 2))
+            kept[hopeless] = allowed[hopeless]
+            if np.array_equal(kept, allowed):
+                return allowed, head, due
+            allowed = kept
+
+
+def windows(problem: Problem, objective: Objective, value: float) -> Windows:
+    """Deadlines from a value of the objective that some schedule reaches.
+
+    The value itself says how late a workflow can be, given that no other has a ratio below 1. Workflows that
+    ``req`` and ``misses`` may drop get the horizon instead: the largest completion in some best schedule.
+    """
+    W, arrival, horizon = problem.workflows, problem.arrival, problem.horizon
+    latest = _chain_horizon(problem)
+    dropped = int(value) if objective.kind == "misses" else objective.dropped(W)
+    if objective.kind == "mean_ratio":
+        deadline = arrival + horizon * (W * value - (W - 1))
+    elif objective.kind == "mean_latency":
+        deadline = arrival + W * value - (horizon.sum() - horizon)
+    else:
+        scale = objective.parameter if objective.kind == "misses" else value
+        deadline = arrival + horizon * scale
+        if dropped:
+            deadline = np.full(W, _drop_horizon(problem, deadline, dropped))
+    return Windows(problem=problem, deadline=np.minimum(deadline, latest) * (1 + ROOM))
+
+
+def target_windows(problem: Problem, scale: float, spare: int) -> Windows:
+    """Windows of the schedules in which all but ``spare`` workflows have a ratio of at most ``scale`` >= 1."""
+    deadline = problem.arrival + problem.horizon * scale * (1 + SLACK)
+    return Windows(problem=problem, deadline=deadline * (1 + ROOM), spare=spare)
+
+
+def _chain_horizon(problem: Problem) -> float:
+    """A time by which some best schedule ends.
+
+    Move everything as early as its order allows, which makes no completion later. Then a chain of prefills, stays and
+    delays without gaps leads from an arrival to the last completion, and no call is in it more than once.
+    """
+    hold = hold_seconds(problem)
+    longest = np.where(np.isfinite(hold), hold, 0.0).max(axis=(1, 2))
+    return float(problem.arrival.max() + (problem.delay + problem.prefill.max(axis=1) + longest).sum())
+
+
+def _drop_horizon(problem: Problem, deadline: Array, dropped: int) -> float:
+    """A time by which some best schedule ends of which ``dropped`` workflows may miss their deadlines.
+
+    Those can as well be run one call after the other once all the rest is done; it does not make them count more.
+    """
+    total = np.zeros(problem.workflows)
+    np.add.at(total, problem.workflow, problem.delay + problem.best)
+    return float(max(deadline.max(), problem.arrival.max()) + np.sort(total)[-dropped:].sum())

@@ -1,0 +1,103 @@
+"""Placements by MILP, order by rule: an upper bound that scales beyond the exact formulations."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pulp
+
+from solvers.exact.milp.assignment import Assignment
+from solvers.exact.milp.backends import BACKENDS, backend, run
+from solvers.exact.milp.drive import MODEL_FORMATS, limits, size, starting_point, write_model
+from solvers.exact.parts.formulation import Formulation
+from solvers.problem.certificate import certified_value
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
+from solvers.problem.result import Options, Raw
+from solvers.schedules.list_schedule import best_list_schedule
+from solvers.schedules.timetable import from_schedule, to_schedule
+
+
+class Balance:
+    """The model: least mean stretch of the calls, plus the load of the busiest instance of each pool.
+
+    A call's stretch is its prefill, transfer and decode over the least these can take. Loads are in machine time over
+    the span of the workload: of a prefill instance its busy time, of a decode instance its reservations in shares of
+    the KV cache and in shares of the batch, whichever is more. Loads matter when the cluster is busy, stretches when it
+    is not; both are 1 or so in between, which is why they can be added.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.lp = pulp.LpProblem("placement", pulp.LpMinimize)
+        self.assignment = Assignment(self.lp, problem)
+        self.span = float((problem.arrival + problem.horizon).max() - problem.arrival.min())
+        self.busiest_prefill = self.lp.add_variable("busiest_prefill", 0)
+        self.busiest_decode = self.lp.add_variable("busiest_decode", 0)
+        self._prefill_load()
+        self._decode_load()
+        stretch = pulp.lpSum(
+            (self.assignment.prefill_seconds(c) + self.assignment.hold_seconds(c)) * float(1 / problem.best[c])
+            for c in range(problem.calls)
+        )
+        self.lp.setObjective(stretch * float(1 / problem.calls) + self.busiest_prefill + self.busiest_decode)
+
+    def _prefill_load(self) -> None:
+        """No prefill instance is busier than the busiest."""
+        seconds = self.problem.prefill / self.span
+        for i in range(seconds.shape[1]):
+            load = pulp.lpSum(row[i] * float(seconds[c, i]) for c, row in enumerate(self.assignment.x))
+            self.lp += load <= self.busiest_prefill
+
+    def _decode_load(self) -> None:
+        """No decode instance is fuller than the fullest, by KV cache or by batch."""
+        problem, assignment = self.problem, self.assignment
+        for j, (room, slots) in enumerate(zip(problem.capacity, problem.max_batch, strict=True)):
+            here = [
+                (assignment.y[c][k], c, float(assignment.hold[c][mode.pair]) / self.span)
+                for c, modes in enumerate(assignment.modes)
+                for k, mode in enumerate(modes)
+                if mode.decode == j
+            ]
+            self.lp += pulp.lpSum(y * (s * float(problem.kv[c] / room)) for y, c, s in here) <= self.busiest_decode
+            self.lp += pulp.lpSum(y * (s / float(slots)) for y, _, s in here) <= self.busiest_decode
+
+
+def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
+    """Place by MILP, sequence by the best of the list schedules; never worse than the start."""
+    began = time.monotonic()
+    solver = backend(options.solver)
+    value, schedule = starting_point(problem, objective, options)
+    model = Balance(problem)
+    model.assignment.load(from_schedule(problem, schedule))
+    if options.write_model is not None:
+        write_model(model.lp, options.write_model)
+    silent = replace(options, on_progress=None)  # its bound is one on the balance, not on the objective
+    answer = run(model.lp, solver, limits(silent, began, options.time_limit, with_incumbents=False))
+    if answer.solved:
+        placed = (model.assignment.prefill(), model.assignment.decode())
+        plan = best_list_schedule(problem, objective, placed)
+        found = certified_value(problem, objective, to_schedule(problem, plan, "milp_placement"))
+        if found is not None and found[0] <= value:
+            schedule = found[1]
+    return Raw(
+        status="feasible",
+        decisions=schedule,
+        bound=None,
+        size=size(model.lp),
+        seconds=time.monotonic() - began,
+        message=answer.message,
+    )
+
+
+FORMULATION = Formulation(
+    name="milp_placement",
+    summary="placements that balance load and KV by MILP, sequenced by due date and other rules: an upper bound",
+    citation="R. L. Graham, Bounds on multiprocessing timing anomalies, SIAM J. Applied Mathematics 17 (1969), for "
+    "the list schedules",
+    solve=solve,
+    exact=False,
+    solvers=tuple(BACKENDS),
+    model_formats=MODEL_FORMATS,
+)

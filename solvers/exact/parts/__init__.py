@@ -1,0 +1,1 @@
+"""What formulations are made of: what one is."""

@@ -1,1 +1,0 @@
-"""Formulations of the offline problem, a module each; ``registry`` lists them."""

@@ -1,5 +1,0 @@
-"""Lower bounds at the scale of a real cluster: capacities are priced, and every workflow then plans for itself."""
-
-from solvers.lagrangian.bound import PricedBound, priced_bound
-
-__all__ = ["PricedBound", "priced_bound"]

@@ -1,0 +1,1 @@
+"""The offline problem: ``offline`` (an instance as arrays), ``objective``, ``ticks``, ``certificate``, ``result``."""

@@ -1,0 +1,91 @@
+"""From a solver's claim to one that holds in real time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hexsched.errors import InputError
+from hexsched.model import Schedule, ScheduledCall
+from hexsched.simulator import retime
+from hexsched.verifier import verify
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
+from solvers.problem.result import Raw, SolveResult
+
+OPTIMALITY_TOLERANCE = 1e-4  # relative distance of incumbent and bound, both in real time, below which we say optimal
+
+CONTRADICTION = 1e-6  # relative; a bound this far above a verified schedule is wrong, not rounded
+
+
+class ContradictionError(AssertionError):
+    """A lower bound above a verified schedule: a mistake in a formulation or bound, never in the input."""
+
+
+def certified_value(problem: Problem, objective: Objective, decisions: Schedule) -> tuple[float, Schedule] | None:
+    """Re-time the decisions exactly, have the schedule verified, and evaluate it.
+
+    Returns
+    -------
+    (value, schedule) or None
+        None when the decisions cannot be carried out or the verifier rejects what comes of them.
+    """
+    try:
+        schedule = retime(problem.instance, decisions)
+    except InputError:
+        return None
+    if not verify(problem.instance, schedule).ok:
+        return None
+    completed = np.zeros(problem.workflows)
+    ends = np.array([row.decode_end for row in _in_order(problem, schedule)])
+    np.maximum.at(completed, problem.workflow, ends)
+    return objective.value(problem.arrival, completed, problem.horizon), schedule
+
+
+def certify(
+    name: str, problem: Problem, objective: Objective, raw: Raw, floor: float, floor_source: str
+) -> SolveResult:
+    """Turn what a formulation found into a certified result.
+
+    Parameters
+    ----------
+    name : str
+        The formulation's.
+    floor, floor_source : float, str
+        A lower bound known without solving (the critical path, say), and which.
+    """
+    found = certified_value(problem, objective, raw.decisions) if raw.decisions is not None else None
+    bound, source = floor, floor_source
+    if raw.bound is not None and raw.bound > bound:
+        bound, source = raw.bound, f"{name} (solver)"
+    value, schedule = found if found is not None else (None, None)
+    if objective.kind == "misses":
+        bound = float(np.ceil(bound - 1e-6))
+    message = raw.message
+    if raw.decisions is not None and found is None:
+        message = "; ".join(filter(None, (message, "the solver's schedule did not survive exact re-timing")))
+    status = raw.status
+    if value is not None:
+        if bound > value * (1 + CONTRADICTION) + 1e-12:
+            raise ContradictionError(f"{source} claims {objective} >= {bound!r}, but a verified schedule has {value!r}")
+        bound = min(bound, value)  # beyond it by rounding alone
+        status = "optimal" if value - bound <= OPTIMALITY_TOLERANCE * max(abs(value), 1e-12) else "feasible"
+    elif status in ("optimal", "feasible"):
+        status = "unknown"
+    return SolveResult(
+        formulation=name,
+        objective_name=str(objective),
+        status=status,
+        objective=value,
+        lower_bound=float(bound) + 0.0,  # neither NumPy's nor -0.0: it goes into JSON
+        bound_source=source,
+        schedule=schedule,
+        seconds=raw.seconds,
+        size=raw.size,
+        root_bound=raw.root_bound,
+        message=message,
+    )
+
+
+def _in_order(problem: Problem, schedule: Schedule) -> tuple[ScheduledCall, ...]:
+    rows = {(row.workflow_id, row.call_id): row for row in schedule.calls}
+    return tuple(rows[w.workflow_id, c.call_id] for w in problem.instance.workflows for c in w.calls)

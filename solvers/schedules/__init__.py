@@ -1,0 +1,1 @@
+"""Schedules found with everything known: upper bounds on the optimum."""

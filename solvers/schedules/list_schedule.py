@@ -1,0 +1,98 @@
+"""List scheduling: a good plan in milliseconds, to start a solver from or to sequence given placements."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from solvers.problem.objective import Objective
+from solvers.problem.offline import Problem
+from solvers.schedules.timetable import Plan, hold_seconds
+
+Array = np.ndarray[Any, Any]
+
+
+def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Array, Array] | None = None) -> Plan:
+    """The best of the list schedules by each priority rule.
+
+    Parameters
+    ----------
+    placed : two (N,) int arrays, optional
+        Prefill and decode instance of each call; without them every call goes where it completes first.
+    """
+    plans = [list_schedule(problem, priority, placed) for priority in _priorities(problem)]
+    values = [objective.value(problem.arrival, plan.workflow_completed(problem), problem.horizon) for plan in plans]
+    return plans[int(np.argmin(values))]
+
+
+def list_schedule(problem: Problem, priority: Array, placed: tuple[Array, Array] | None = None) -> Plan:
+    """Serial schedule generation: one call after the other, each as early as what was placed before it allows.
+
+    The next call is the one of least priority among those whose parents have been placed (Kolisch 1996, the serial
+    scheme, with gaps being used).
+    """
+    pairs = [(i, j) for i in range(problem.prefill.shape[1]) for j in range(problem.decode.shape[1])]
+    hold = hold_seconds(problem)
+    prefills: list[list[tuple[float, float]]] = [[] for _ in range(problem.prefill.shape[1])]
+    holds: list[list[tuple[float, float, int]]] = [[] for _ in range(problem.decode.shape[1])]
+    chosen = np.zeros((problem.calls, 2), dtype=np.int64)
+    times = np.zeros((problem.calls, 2))
+    completed = np.full(problem.calls, np.nan)
+    waiting = set(range(problem.calls))
+    while waiting:
+        eligible = [c for c in waiting if not any(p in waiting for p in problem.parents[c])]
+        c = min(eligible, key=lambda x: (priority[x], x))
+        waiting.remove(c)
+        before = max((completed[p] for p in problem.parents[c]), default=problem.arrival[problem.workflow[c]])
+        release = float(before + problem.delay[c])
+        options = []
+        for i, j in pairs if placed is None else [(int(placed[0][c]), int(placed[1][c]))]:
+            if not np.isfinite(hold[c, i, j]):
+                continue
+            start = _earliest_prefill(prefills[i], release, problem.prefill[c, i])
+            room = (int(problem.capacity[j] - problem.kv[c]), int(problem.max_batch[j] - 1))
+            admitted = _earliest_admission(holds[j], start + problem.prefill[c, i], hold[c, i, j], room)
+            options.append((admitted + hold[c, i, j], start, admitted, i, j))
+        completed[c], start, admitted, i, j = min(options)
+        chosen[c], times[c] = (i, j), (start, admitted)
+        insort(prefills[i], (start, start + problem.prefill[c, i]))
+        insort(holds[j], (admitted, completed[c], int(problem.kv[c])))
+    return Plan(prefill=chosen[:, 0], decode=chosen[:, 1], start=times[:, 0], admitted=times[:, 1])
+
+
+def _priorities(problem: Problem) -> Iterator[Array]:
+    """Due date at several SLO scales (risk order), first come first served, least work of the workflow first."""
+    arrival, horizon = problem.arrival[problem.workflow], problem.horizon[problem.workflow]
+    for scale in (1.0, 1.5, 3.0):
+        yield arrival + scale * horizon - problem.tail - problem.best
+    yield problem.head
+    yield horizon
+    yield -(problem.tail + problem.best)
+
+
+def _earliest_prefill(busy: list[tuple[float, float]], ready: float, seconds: float) -> float:
+    """Start of the first gap of that length on a prefill instance."""
+    for start, end in busy:
+        if ready + seconds <= start:
+            break
+        ready = max(ready, end)
+    return ready
+
+
+def _earliest_admission(
+    held: list[tuple[float, float, int]], ready: float, seconds: float, room: tuple[int, int]
+) -> float:
+    """The first time from ``ready`` on from which ``room`` (KV tokens, calls) is free for that long."""
+    for time in (ready, *sorted(end for _, end, _ in held if end > ready)):
+        across = [(start, end, kv) for start, end, kv in held if start < time + seconds and end > time]
+        peaks = (time, *(start for start, _, _ in across if start > time))
+        if all(
+            sum(kv for start, end, kv in across if start <= peak < end) <= room[0]
+            and sum(1 for start, end, _ in across if start <= peak < end) <= room[1]
+            for peak in peaks
+        ):
+            return time
+    raise AssertionError("after the last completion there is room")

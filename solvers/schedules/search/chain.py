@@ -1,0 +1,112 @@
+"""One local search: late acceptance over the moves.
+
+After Burke and Bykov, The late acceptance hill-climbing heuristic, EJOR 258 (2017): a plan is accepted when it is no
+worse than the one accepted some steps ago. That level is known before a plan is run, so a run ends once it is beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from solvers.schedules.search.merit import Merit, Outcome
+from solvers.schedules.search.moves import MOVES
+
+MEMORY = 10  # steps
+PATIENCE = 500  # steps without a better plan after which the chain goes elsewhere
+STRAY = 0.1  # how far it may stray from its best plan when it goes back to that: a share of the energy
+LEAST_SHARE = 0.2  # of its first frequency that a move keeps, however rarely it helps
+TRUST = 20.0  # tries after which what a move achieved outweighs its first frequency
+
+
+class Chain:
+    """A current plan and what led to it.
+
+    Parameters
+    ----------
+    merit : Merit
+    starts : list of (Outcome, str)
+        Plans with their names: it sets out from the first, and from the others once it is stuck.
+    seed : SeedSequence
+
+    Attributes
+    ----------
+    best : Outcome
+        Of least objective.
+    best_from, best_move : str
+        The start that it goes back to, and the move that led to it; empty where that start is the best still.
+    origin : str
+        The start that the current plan goes back to.
+    tried, helped : dict of str to int
+        How often each move was run, and how often it lowered the energy.
+    """
+
+    def __init__(self, merit: Merit, starts: list[tuple[Outcome, str]], seed: np.random.SeedSequence) -> None:
+        self.merit = merit
+        self._rng = np.random.Generator(np.random.PCG64(seed))
+        self.tried = dict.fromkeys(MOVES, 0)
+        self.helped = dict.fromkeys(MOVES, 0)
+        self._starts, self._visits = starts, 0
+        start, self.origin = starts[0]
+        self.best, self.best_from, self.best_move = start, self.origin, ""
+        self.current, self._levels, self._step = start, np.full(MEMORY, start.energy), 0
+        self._last_gain = 0
+
+    @property
+    def been_stuck(self) -> bool:
+        """Whether it has gone elsewhere before: then it is meant to be far from the best plan."""
+        return self._visits > 0
+
+    def adopt(self, other: Chain) -> None:
+        """Go on from another chain's current plan."""
+        self.current, self.origin = other.current, other.origin
+        self._levels[:] = self.current.energy
+        self._last_gain = self._step
+
+    def run(self, evaluations: int, stop: Callable[[], bool], improved: Callable[[Outcome, str], None]) -> None:
+        """Go on for that many evaluations, or until ``stop`` says so; tell every better plan."""
+        names = list(MOVES)
+        until = self.merit.evaluator.runs + evaluations
+        idle = 0
+        while self.merit.evaluator.runs < until and idle < 1000 and not stop():
+            if self._step - self._last_gain >= PATIENCE:
+                self._go_elsewhere()
+            name = names[int(self._rng.choice(len(names), p=self._shares()))]
+            plan = MOVES[name][0](self.merit, self.current, self._rng)
+            idle += 1
+            if plan is None:
+                continue
+            idle = 0
+            self.tried[name] += 1
+            slot = self._step % MEMORY
+            self._step += 1
+            found = self.merit(plan, max(float(self._levels[slot]), self.current.energy))
+            if found is not None:
+                self.helped[name] += found.energy < self.current.energy
+                self.current = found
+                if found.value < self.best.value:
+                    self.best, self.best_from, self.best_move = found, self.origin, name
+                    self._last_gain = self._step
+                    improved(found, name)
+            self._levels[slot] = min(float(self._levels[slot]), self.current.energy)
+
+    def _go_elsewhere(self) -> None:
+        """By turns to the next start, and back to the best plan, from which it may stray at first."""
+        self._last_gain = self._step
+        self._visits += 1
+        if self._visits % 2 and len(self._starts) > 1:
+            self.current, self.origin = self._starts[(self._visits + 1) // 2 % len(self._starts)]
+            self._levels[:] = self.current.energy
+        else:
+            self.current, self.origin = self.best, self.best_from
+            self._levels[:] = self.best.energy * (1 + self._rng.uniform(0, STRAY))
+
+    def _shares(self) -> np.ndarray:
+        """How often to try each move: as often as it helps, and never not at all."""
+        first = np.array([share for _, share in MOVES.values()])
+        tried = np.array(list(self.tried.values()), float)
+        helped = np.array(list(self.helped.values()), float)
+        rate = (helped + 1.0) / (tried + TRUST)
+        weight = first * np.maximum(rate / rate.max(), LEAST_SHARE)
+        return np.asarray(weight / weight.sum())

@@ -1,0 +1,258 @@
+"""What becomes of a plan: one run of the simulator on arrays that are made once."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from hexsched.engine.horizon import best_of_each, standalone_horizons
+from hexsched.engine.tables import build_state, workload_columns
+from hexsched.engine.wallclock import new_histogram
+from hexsched.model import Instance, Schedule
+from hexsched.policies import policy
+from hexsched.policies.replay import Orders
+from hexsched.simulator.run import collect
+from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.kernels import LAST_BIT, ROW, run_orders, run_plan
+from solvers.schedules.search.plan import Array, Plan
+
+# what a run leaves as it was, or fills before it reads it; the rest is copied afresh for every run
+UNCHANGED = {
+    *("batch_seconds", "links", "pairs", "draws", "lists", "roots", "queue", "starved", "plan"),
+    *("true board", "true workflows", "true child_list", "true root_list", "true arrival_order", "true events"),
+}
+
+
+class Times(NamedTuple):
+    """When and where calls were served, (N,) each: seconds, and numbers of instances."""
+
+    start: Array
+    prefilled: Array
+    admitted: Array
+    joined: Array
+    ended: Array
+    prefill: Array
+    decode: Array
+
+
+class Evaluator:
+    """Runs plans on one instance, one at a time.
+
+    Attributes
+    ----------
+    instance : Instance
+    workload : Workload
+    places : Places
+        Its columns in the engine's order, and where the calls of the instance file stand in it.
+    arrival, horizon : (W,) float arrays
+        a_w and H_w in seconds, in the engine's order.
+    workflow : (N,) int array
+        Workflow of each call, likewise.
+    max_batch : (J,) int array
+        Of each decode instance.
+    token_seconds : (float, float)
+        Of the fastest instance alone, and of the slowest with a full batch, but for the KV cache; equal in ``fixed``.
+    tail : (N,) float array
+        Standalone seconds from the start of a call to the end of its workflow.
+    prefill_work, decode_work : (N,) float arrays
+        Seconds of its pool that a call keeps busy, roughly: the mean over the instances, divided by their number.
+    prefill_bits, decode_bits : (N,) int arrays
+        The kinds of instances that can serve each call, as bits.
+    kind_of_prefill, kind_of_decode : (I,), (J,) int arrays
+        The bit of each instance.
+    runs : int
+        Plans and decisions run so far.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.workload, self.places = workload_columns(instance)
+        workload = self.workload
+        self.arrival, self.workflow = workload.arrival, workload.workflow
+        self.horizon = standalone_horizons(instance, workload)
+        self._state = build_state(instance, workload)
+        self._state.workflows.horizon = self.horizon
+        self._settings = policy("hexagent").settings()
+        named = {**self._state.board._asdict(), **{f"true {k}": x for k, x in self._state._asdict().items()}}
+        self._changing = [named[name] for name in named if name not in UNCHANGED]
+        self._fresh = [array.copy() for array in self._changing]
+        calls = len(self.workflow)
+        self._rows = np.zeros(calls, ROW).view(np.recarray)
+        self._calls_from = np.searchsorted(self.workflow, np.arange(len(self.arrival) + 1))
+        self._root = np.ones(calls, bool)
+        self._root[workload.edges[:, 1]] = False
+        self._due_at, self._due, self._by_due = math.nan, self.arrival, self.arrival
+        board = self._state.board
+        self.max_batch = board.decodes.max_batch.copy()
+        self.token_seconds = 1.0, 1.0
+        if instance.decode_model == "fluid":
+            curves, last = board.batch_seconds, np.minimum(self.max_batch, board.batch_seconds.shape[1] - 1)
+            slowest = float(curves[np.arange(len(last)), last].max())
+            self.token_seconds = max(float(curves[:, 1].min()), 1e-3 * slowest), slowest
+        self.kind_of_prefill = np.minimum(board.prefills.kind, LAST_BIT)
+        self.kind_of_decode = np.minimum(board.decodes.kind, LAST_BIT)
+        self.prefill_bits = np.full(calls, sum(1 << kind for kind in set(self.kind_of_prefill.tolist())))
+        self.decode_bits = np.zeros(calls, np.int64)
+        for machine, kind in zip(instance.decode, self.kind_of_decode, strict=True):
+            fits = workload.n + workload.m <= machine.kv_capacity_tokens
+            self.decode_bits |= np.where(fits, 1 << int(kind), 0)
+        best = np.zeros(calls)
+        best_of_each(board, workload.n, workload.h, workload.m, best)
+        self.tail = self._tails(best)
+        self._ideal_end = self.horizon[self.workflow] - (self.tail - best)
+        self.prefill_work, self.decode_work = self._work()
+        self.end = float(self.arrival.max()) + float(self.horizon.sum())  # dropped workflows start no earlier
+        self.runs = 0
+
+    def __call__(
+        self, plan: Plan, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
+    ) -> Array | None:
+        """L_w / H_w of every workflow, (W,); None once more than ``late_allowed`` of them are over ``limit``.
+
+        With ``kept_only`` a run ends before the workflows that are dropped, and they have an infinite ratio.
+        """
+        self._begin(limit)
+        rows = self._rows
+        rows.first = plan.key
+        rows.then = plan.key + plan.later
+        rows.prefills, rows.decodes = plan.prefills, plan.decodes
+        rows.due = self.arrival[self.workflow] + plan.pace * self._ideal_end
+        self._state.calls.delay += plan.wait
+        of_interest = self._restrict(plan.caps, plan.dropped, kept_only)
+        ran = run_plan(
+            self._state, self._settings, rows, plan.crowding, self._due, self._by_due, self._calls_from, late_allowed,
+            of_interest,
+        )  # fmt: skip
+        return self._ratio(plan.dropped, kept_only) if ran else None
+
+    def replay(
+        self, decisions: Decisions, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
+    ) -> Array | None:
+        """The same for decisions, each carried out as early as their order allows.
+
+        Calls whose turn never comes, since orders wait for each other, have no end: their workflows' ratio is infinite.
+        """
+        self._begin(limit)
+        orders = Orders(
+            *_in_order(decisions.prefill, decisions.start, len(self.kind_of_prefill)),
+            *_in_order(decisions.decode, decisions.admitted, len(self.kind_of_decode)),
+        )
+        of_interest = self._restrict(decisions.caps, decisions.dropped, kept_only)
+        ran = run_orders(self._state, orders, self._due, self._by_due, self._calls_from, late_allowed, of_interest)
+        return self._ratio(decisions.dropped, kept_only) if ran else None
+
+    def _begin(self, limit: float) -> None:
+        self.runs += 1
+        self._reset()
+        if limit != self._due_at:
+            self._due_at = limit
+            self._due = self.arrival + limit * self.horizon
+            self._by_due = np.argsort(self._due, kind="stable")
+
+    def _restrict(self, caps: Array, dropped: Array, kept_only: bool) -> int:
+        """Cap batches and hold dropped workflows back; how many calls there are to wait for."""
+        decodes = self._state.board.decodes
+        np.minimum(decodes.max_batch, caps, out=decodes.max_batch)
+        if not dropped.any():
+            return len(self._rows)
+        of_dropped = dropped[self.workflow]
+        held = self._root & of_dropped
+        self._state.calls.delay[held] += self.end - self.arrival[self.workflow[held]]
+        return len(self._rows) - kept_only * int(np.count_nonzero(of_dropped))
+
+    def _ratio(self, dropped: Array, kept_only: bool) -> Array:
+        ratio = (self._completed() - self.arrival) / self.horizon
+        return np.where(dropped, math.inf, ratio) if kept_only else ratio
+
+    def caps_at(self, seconds: float) -> Array:
+        """The largest batch of each decode instance in which a token takes no longer, at least 1, (J,)."""
+        curves = self._state.board.batch_seconds
+        fit = [
+            np.searchsorted(curve[1 : most + 1], seconds, "right")
+            for curve, most in zip(curves, self.max_batch, strict=True)
+        ]
+        return np.maximum(np.array(fit), 1)
+
+    def times(self) -> Times:
+        """When and where the calls of the last run were served."""
+        calls = self._state.board.calls
+        return Times(
+            calls.prefill_start.copy(),
+            calls.prefill_end.copy(),
+            calls.admitted.copy(),
+            calls.decode_start.copy(),
+            calls.decode_end.copy(),
+            calls.prefill_instance.copy(),
+            calls.decode_instance.copy(),
+        )
+
+    def schedule(self, plan: Plan | Decisions, name: str) -> Schedule:
+        """The schedule that a plan, or decisions, lead to."""
+        if isinstance(plan, Plan):
+            self(plan)
+        else:
+            self.replay(plan)
+        run = collect(self.instance, name, self._state, self.places, self.horizon, new_histogram())
+        return run.schedule
+
+    def completed(self, schedule: Schedule) -> Array:
+        """Completion of every workflow of a schedule in file order, (W,) seconds in the engine's order."""
+        ends = np.zeros(len(self.arrival))
+        engine = np.empty(len(schedule.calls))
+        engine[self.places.call] = [row.decode_end for row in schedule.calls]
+        np.maximum.at(ends, self.workflow, engine)
+        return ends
+
+    def _completed(self) -> Array:
+        """(W,) seconds; inf where the run ended before."""
+        ends = self._state.board.calls.decode_end
+        return np.asarray(np.maximum.reduceat(np.where(ends > 0.0, ends, math.inf), self._calls_from[:-1]))
+
+    def _reset(self) -> None:
+        for array, fresh in zip(self._changing, self._fresh, strict=True):
+            np.copyto(array, fresh)
+
+    def _tails(self, best: Array) -> Array:
+        tail = best.copy()
+        edges = self.workload.edges
+        children: list[list[int]] = [[] for _ in best]
+        missing = np.bincount(edges[:, 0], minlength=len(best))
+        parents: list[list[int]] = [[] for _ in best]
+        for parent, child in edges.tolist():
+            children[parent].append(child)
+            parents[child].append(parent)
+        ready = np.flatnonzero(missing == 0).tolist()
+        delay = self.workload.delay
+        while ready:
+            c = ready.pop()
+            tail[c] += max((delay[x] + tail[x] for x in children[c]), default=0.0)
+            for p in parents[c]:
+                missing[p] -= 1
+                if missing[p] == 0:
+                    ready.append(p)
+        return tail
+
+    def _work(self) -> tuple[Array, Array]:
+        w = self.workload
+        prefills, decodes = self.instance.prefill, self.instance.decode
+        prefill, decode = np.zeros(len(w.n)), np.zeros(len(w.n))
+        for machine in prefills:
+            p0, p1, p2 = machine.prefill_coeffs
+            prefill += p0 + p1 * (w.n - w.h) + p2 * (w.n.astype(float) ** 2 - w.h.astype(float) ** 2)
+        for j, server in enumerate(decodes):
+            if self.instance.decode_model == "fixed":
+                decode += w.m * server.fixed_iteration_time / server.max_batch
+            else:
+                batch = max(server.max_batch // 2, 1)
+                d2 = server.decode_coeffs[2]
+                decode += w.m * (self._state.board.batch_seconds[j, batch] / batch + d2 * (w.n + w.m / 2))
+        return prefill / len(prefills) ** 2, decode / len(decodes) ** 2
+
+
+def _in_order(place: Array, key: Array, places: int) -> tuple[Array, Array, Array]:
+    """Calls by place in the order of their keys, where each place begins, and where it stands at first."""
+    calls = np.lexsort((key, place))
+    begin = np.searchsorted(place[calls], np.arange(places + 1))
+    return calls, begin, begin[:-1].copy()

@@ -1,0 +1,73 @@
+"""How good a plan is: the objective, and something smoother to climb on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from solvers.problem.objective import Objective
+from solvers.schedules.search.evaluator import Evaluator, Times
+from solvers.schedules.search.features import call_features
+from solvers.schedules.search.plan import Array, Plan
+
+SOFTNESS = 0.01  # of the objective: ratios this close below a largest ratio count nearly as much as it does
+MISS_SOFTNESS = 0.02  # of s: misses(s) counts a workflow this far beyond s as a bit more than one this far within
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A plan that was run.
+
+    Attributes
+    ----------
+    plan : Plan
+    ratio : (W,) float array
+        inf for dropped workflows where the objective is a largest ratio: they were not run.
+    times : Times
+    value : float
+        The objective.
+    energy : float
+        What the search accepts by: never less than the objective where that is a largest ratio.
+    """
+
+    plan: Plan
+    ratio: Array
+    times: Times
+    value: float
+    energy: float
+
+
+class Merit:
+    """The objective on one instance."""
+
+    def __init__(self, aim: Objective, evaluator: Evaluator) -> None:
+        self.aim = aim
+        self.evaluator = evaluator
+        self.features = call_features(evaluator)
+        self.may_drop = aim.dropped(len(evaluator.arrival))
+
+    def __call__(self, plan: Plan, limit: float = math.inf) -> Outcome | None:
+        """Run the plan; None when it turned out on the way that its energy is above ``limit``."""
+        tail = self.aim.is_tail
+        ratio = self.evaluator(plan, limit if tail else math.inf, self.may_drop, tail)
+        if ratio is None:
+            return None
+        value, energy = self.of(ratio)
+        return Outcome(plan, ratio, self.evaluator.times(), value, energy) if energy <= limit else None
+
+    def of(self, ratio: Array) -> tuple[float, float]:
+        """Objective and energy of ratios in the engine's order."""
+        horizon = self.evaluator.horizon
+        value = self.aim.value(np.zeros(len(ratio)), ratio * horizon, horizon)
+        if not math.isfinite(value):  # workflows that do not count ran before some that do
+            return value, math.inf
+        if self.aim.is_tail:
+            kept = np.sort(ratio)[: len(ratio) - self.may_drop]
+            softness = SOFTNESS * value
+            return value, value + softness * math.log(np.exp((kept - kept[-1]) / softness).sum())
+        if self.aim.kind == "misses":
+            beyond = (ratio / self.aim.parameter - 1) / MISS_SOFTNESS
+            return value, value + float((1 / (1 + np.exp(-np.clip(beyond, -40, 40)))).sum()) / 2
+        return value, value

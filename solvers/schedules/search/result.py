@@ -1,0 +1,65 @@
+"""What a search gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hexsched.model import Schedule
+from solvers.schedules.search.plan import Plan
+
+
+@dataclass(frozen=True)
+class MoveCount:
+    """How a move did: plans run, or windows solved, and how many of them lowered the energy."""
+
+    tried: int
+    helped: int
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best schedule found: an upper bound on the optimum.
+
+    Attributes
+    ----------
+    objective_name : str
+    value : float
+        The objective of ``schedule``, which the independent verifier has passed.
+    schedule : Schedule
+    plan : Plan or None
+        The best plan, for another search to go on from; None where local search was not begun and the best start was no
+        plan. It may lead to ``schedule``, or to one that is not as good.
+    start : str
+        Where the chain that found it started: a policy, ``schedule 0`` (the first one given), or a rule.
+    move : str
+        The last move that improved on it; empty when nothing improved on a start.
+    starts : dict of str to float
+        The objective of every start.
+    series : tuple of (seconds, value)
+        Whenever something better was found.
+    evaluations : int
+        Plans and policies run; a window counts as many.
+    moves : dict of str to MoveCount
+    seconds : float
+        Wall clock.
+    message : str
+        ``interrupted`` after Ctrl-C.
+    """
+
+    objective_name: str
+    value: float
+    schedule: Schedule
+    plan: Plan | None
+    start: str
+    move: str
+    starts: dict[str, float]
+    series: tuple[tuple[float, float], ...]
+    evaluations: int
+    moves: dict[str, MoveCount]
+    seconds: float
+    message: str = ""
+
+    @property
+    def source(self) -> str:
+        """Start and last move, in a line."""
+        return f"search from {self.start}, last {self.move}" if self.move else self.start

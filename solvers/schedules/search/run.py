@@ -1,0 +1,424 @@
+"""The search: starts, tuned rules, chains of local search, windows, proof that what they found is a schedule."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import NamedTuple
+
+import numpy as np
+
+from hexsched.errors import InputError
+from hexsched.model import Instance, Schedule
+from hexsched.policies import policies
+from hexsched.policies import policy as read_policy
+from hexsched.simulator import retime, simulate
+from hexsched.verifier import verify
+from solvers.problem.certificate import ContradictionError
+from solvers.problem.objective import Objective
+from solvers.problem.objective import objective as read_objective
+from solvers.problem.result import INTERRUPTED
+from solvers.schedules.search.chain import Chain
+from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.evaluator import Evaluator
+from solvers.schedules.search.merit import Merit, Outcome
+from solvers.schedules.search.plan import Plan
+from solvers.schedules.search.result import MoveCount, SearchResult
+from solvers.schedules.search.starts import crowded, decisions_of, from_schedule, rules, with_drops
+from solvers.schedules.search.tuning import Tuner
+from solvers.schedules.search.window_model import Shop
+from solvers.schedules.search.windows import RUNS, Carried, Windows, carry_out
+
+CHAINS = 2  # whatever the number of workers, so that it does not change the result
+ROUND = 100  # evaluations of a chain between two comparisons of the chains
+BEHIND = 0.01  # relative: a chain this far behind the best one goes on from that one's plan, unless it was stuck before
+LINES = 3  # starts whose rules are tuned
+TRIAL = 120  # runs of each before only the best one goes on
+SHARE_OF_TUNING = 0.5  # of time and evaluations, at most
+TUNED = 400  # runs without a better rule after which there is none to be found
+VARIETY = 10  # starts of a chain: the first is where it sets out, the others are for when it is stuck
+SHARE_OF_WINDOWS = 0.1  # of time and evaluations, at the end, where all chains have been stuck
+WINDOW = "window"  # among the moves
+TICK = 0.1  # seconds between two looks at what the chains have found
+
+OnProgress = Callable[[float, float], None]
+
+
+def default_starts() -> tuple[str, ...]:
+    """Every registered policy that is compiled, and HexAGenT with the true horizon."""
+    compiled = [p.name for p in policies() if p.decider is None and p.order_function is None]
+    return (*compiled, "hexagent(horizon=oracle)")
+
+
+def search(
+    instance: Instance,
+    objective: str,
+    *,
+    start: Sequence[str | Schedule | Plan] | None = None,
+    time_limit: float = 60.0,
+    evaluations: int | None = None,
+    workers: int = 2,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+    with_windows: bool = True,
+) -> SearchResult:
+    """Look for a good schedule with everything known: an upper bound at any size, in either decode model.
+
+    The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule (``plan``). First
+    the rule behind them is tuned as a whole (``tuning``), then local search changes single ones (``moves``). At last
+    windows of the schedule itself are solved with CP-SAT and re-timed (``windows``). Nothing is proven but that the
+    schedule is one and has that value.
+
+    Parameters
+    ----------
+    instance : Instance
+    objective : str
+        ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
+    start : sequence of str, Schedule or Plan, optional
+        Policies, schedules, and plans of earlier searches to improve on: the result is never worse.
+        ``default_starts()`` when not given.
+    time_limit : float
+        Wall-clock seconds. The first start is always run.
+    evaluations : int, optional
+        Runs of the simulator; a window counts as ``windows.RUNS`` of them. Where this limit is reached before the
+        other, the same seed gives the same schedule, whatever ``workers`` is. The starts given are all run.
+    workers : int
+        Threads; no more than ``CHAINS`` have work.
+    seed : int
+        Of the search and of random placements.
+    on_progress : callable, optional
+        Called with (seconds, value) whenever something better was found.
+    with_windows : bool
+        False for a search that does without CP-SAT.
+
+    Returns
+    -------
+    SearchResult
+        Also after Ctrl-C: with the best schedule so far.
+
+    Raises
+    ------
+    InputError
+        For an unknown objective or policy, a start that is no schedule of the instance, and a limit
+        that is not above 0.
+    """
+    aim = read_objective(objective)
+    _check(time_limit, evaluations, workers, seed)
+    names = default_starts() if start is None else start
+    chosen = [read_policy(item).name if isinstance(item, str) else item for item in names]
+    return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_windows).run(chosen, workers)
+
+
+class _Known(NamedTuple):
+    """The best so far: a schedule as it is, or what leads to one."""
+
+    value: float
+    start: str
+    move: str
+    made: Schedule | Plan | Decisions
+
+
+class _Search:
+    def __init__(
+        self,
+        instance: Instance,
+        aim: Objective,
+        time_limit: float,
+        evaluations: int | None,
+        seed: int,
+        on_progress: OnProgress | None,
+        with_windows: bool,
+    ) -> None:
+        self.began = time.monotonic()
+        self.instance, self.aim, self.seed, self.on_progress = instance, aim, seed, on_progress
+        self.deadline = self.began + time_limit
+        # a workflow that misses s is dropped, and one that does not is early enough: windows could gain nothing
+        self.share_of_windows = SHARE_OF_WINDOWS * (with_windows and aim.kind != "misses")
+        self.budget = math.inf if evaluations is None else evaluations
+        self.merit = Merit(aim, Evaluator(instance))
+        self.policy_runs = 0
+        self.starts: dict[str, float] = {}
+        self.known: _Known | None = None
+        self.series: list[tuple[float, float]] = []
+        self.chains: list[Chain] = []
+        self.windows: Windows | None = None
+        self.cancelled = threading.Event()
+
+    def run(self, chosen: Sequence[str | Schedule | Plan], workers: int) -> SearchResult:
+        message = ""
+        try:
+            outcomes = self._run_starts(chosen)
+            self._set_out(self._tune(outcomes))
+            self._climb(workers, self.share_of_windows)
+            self._solve_windows()
+            self._climb(workers, 0.0)
+        except KeyboardInterrupt:
+            if self.known is None:
+                raise
+            message = INTERRUPTED
+            for chain in self.chains:
+                self._better(_best_of(chain))
+        return self._result(message)
+
+    # --- starts -------------------------------------------------------------------------------------------------------
+
+    def _run_starts(self, chosen: Sequence[str | Schedule | Plan]) -> list[tuple[Outcome, str]]:
+        """Plans to climb from, best first, with their names."""
+        plans: list[tuple[Outcome, str]] = []
+        schedules: list[tuple[float, str, Schedule]] = []
+        given = 0
+        for item in chosen:
+            if self.known is not None and self._out_of_time():
+                break
+            if isinstance(item, Plan):
+                self._try(f"plan {len(plans)}", item, plans, always=True)
+                continue
+            if isinstance(item, Schedule):
+                name, schedule = f"schedule {given}", self._valid(item, given)
+                given += 1
+            else:
+                name, schedule = item, simulate(self.instance, item, seed=self.seed).schedule
+            self.policy_runs += 1
+            value = self._value(schedule)
+            self.starts[name] = value
+            self._better(_Known(value, name, "", schedule))
+            schedules.append((value, name, schedule))
+        for name, plan in rules(self.merit):
+            self._try(name, plan, plans, always=self.known is None)
+        for outcome, name in list(plans):
+            for other, plan in with_drops(self.merit, name, outcome):
+                self._try(other, plan, plans)
+        for outcome, name in _best(plans, 3):
+            for other, plan in crowded(name, outcome):
+                self._try(other, plan, plans)
+        for _, name, schedule in sorted(schedules, key=lambda row: row[0])[:3]:
+            for plan in from_schedule(self.merit, schedule):
+                tried = self._try(name, plan, plans)
+                if tried is not None:
+                    for other, again in with_drops(self.merit, name, tried):
+                        self._try(other, again, plans)
+        return sorted(plans, key=lambda row: row[0].energy)
+
+    def _try(self, name: str, plan: Plan, plans: list[tuple[Outcome, str]], always: bool = False) -> Outcome | None:
+        if not always and (self._out_of_time() or self._evaluations() >= self.budget):
+            return None
+        outcome = self.merit(plan)
+        assert outcome is not None  # there was no limit
+        self.starts.setdefault(name, outcome.value)
+        self._better(_Known(outcome.value, name, "", plan))
+        plans.append((outcome, name))
+        return outcome
+
+    def _valid(self, given: Schedule, number: int) -> Schedule:
+        """The schedule as it is where it is one, else its decisions re-timed."""
+        try:
+            retimed = retime(self.instance, given)
+        except InputError as error:
+            raise InputError(f"start schedule {number} cannot be used: {error}") from None
+        if not verify(self.instance, given).ok:
+            return retimed
+        return min((given, retimed), key=self._value)
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    def _tune(self, plans: list[tuple[Outcome, str]]) -> list[tuple[Outcome, str]]:
+        """Add the plans of tuned rules, best first."""
+        if not plans or self._out_of_time() or self._evaluations() + LINES > self.budget:
+            return plans
+        free = [row for row in plans if not row[0].plan.dropped.any()]
+        chosen = (free[:2] if self.merit.may_drop else []) + plans
+        seeds = np.random.SeedSequence([self.seed, LINES]).spawn(LINES)
+        lines = [(Tuner(self.merit, o, seed), f"{name}, tuned") for (o, name), seed in zip(chosen, seeds, strict=False)]
+        began = time.monotonic()
+        deadline = began + SHARE_OF_TUNING * (self.deadline - began)
+        budget = self._evaluations() + SHARE_OF_TUNING * (self.budget - self._evaluations())
+
+        def stop() -> bool:
+            return time.monotonic() >= deadline or self._evaluations() >= budget
+
+        def run(line: tuple[Tuner, str], runs: int) -> None:
+            tuner, name = line
+            tuner.run(runs, stop, lambda o: self._better(_Known(o.value, name, "", o.plan)))
+
+        for line in lines:
+            run(line, TRIAL)
+        lines.sort(key=lambda line: line[0].best.energy)
+        while lines and not stop() and lines[0][0].idle < TUNED:
+            run(lines[0], TRIAL)
+        tuned = [(tuner.best, name) for tuner, name in lines]
+        for outcome, name in tuned:
+            self.starts.setdefault(name, outcome.value)
+        return _best(tuned + plans, CHAINS * VARIETY)
+
+    # --- local search -------------------------------------------------------------------------------------------------
+
+    def _set_out(self, plans: list[tuple[Outcome, str]]) -> None:
+        if not plans:
+            return
+        seeds = np.random.SeedSequence(self.seed).spawn(CHAINS)
+        for k in range(CHAINS):
+            own = plans[k::CHAINS] or plans
+            merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.instance))
+            self.chains.append(Chain(merit, own, seeds[k]))
+
+    def _climb(self, workers: int, reserve: float) -> None:
+        """Local search, but for a share of time and evaluations once all chains have been stuck."""
+        if not self.chains:
+            return
+        began, first = time.monotonic(), self._evaluations()
+        with ThreadPoolExecutor(min(workers, CHAINS)) as pool:
+            try:
+                while True:
+                    share = 1 - reserve * all(chain.been_stuck for chain in self.chains)
+                    deadline = began + share * (self.deadline - began)
+                    left = first + share * (self.budget - first) - self._evaluations()
+                    if time.monotonic() >= deadline or left < 1:
+                        break
+                    self._round(pool, left, deadline)
+            except BaseException:  # Ctrl-C comes to this thread alone
+                self.cancelled.set()
+                raise
+
+    def _round(self, pool: ThreadPoolExecutor, left: float, deadline: float) -> None:
+        """Let every chain go on for a while; then those far behind go on from the best one's plan."""
+        found: queue.SimpleQueue[_Known] = queue.SimpleQueue()
+        shares = [
+            ROUND if left >= ROUND * CHAINS else int(left) // CHAINS + (k < int(left) % CHAINS) for k in range(CHAINS)
+        ]
+
+        def go(k: int) -> None:
+            def improved(outcome: Outcome, move: str) -> None:
+                found.put(_Known(outcome.value, self.chains[k].origin, move, outcome.plan))
+
+            self.chains[k].run(shares[k], lambda: self.cancelled.is_set() or time.monotonic() >= deadline, improved)
+
+        before = self.known
+        assert before is not None  # the starts have been run
+        running: set[Future[None]] = {pool.submit(go, k) for k in range(CHAINS)}
+        while running:
+            done, running = wait(running, timeout=TICK)
+            while not found.empty():
+                self._better(found.get())
+            for future in done:
+                future.result()
+        # which of two that are as good came first is up to the threads
+        self.known = min([before, *map(_best_of, self.chains)], key=lambda known: known.value)
+        leader = min(self.chains, key=lambda chain: chain.current.energy)
+        for chain in self.chains:
+            if not chain.been_stuck and chain.current.energy > leader.current.energy * (1 + BEHIND):
+                chain.adopt(leader)
+
+    # --- windows ------------------------------------------------------------------------------------------------------
+
+    def _solve_windows(self) -> None:
+        """Where moves of plans lead nowhere, go on from the schedule itself, whose parts can change by themselves."""
+        windows = (self.budget - self._evaluations()) / RUNS
+        known, e = self.known, self.merit.evaluator
+        if not self.share_of_windows or self._out_of_time() or windows < 1 or known is None:
+            return
+        made = known.made if isinstance(known.made, Schedule) else e.schedule(known.made, "search")
+        start = decisions_of(e, made)
+        if isinstance(known.made, Plan):
+            start = start._replace(dropped=known.made.dropped, caps=known.made.caps)
+        shop = Shop(e)
+        carried = carry_out(self.merit, shop, start)
+        if carried is None:
+            return
+        self.windows = Windows(self.merit, shop, carried, np.random.SeedSequence([self.seed, CHAINS]))
+
+        def improved(now: Carried) -> None:
+            self._better(_Known(now.value, known.start, WINDOW, now.seen.decisions))
+
+        self.windows.run(windows, lambda: self.deadline - time.monotonic(), improved)
+
+    # --- bookkeeping --------------------------------------------------------------------------------------------------
+
+    def _out_of_time(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def _evaluations(self) -> int:
+        of_windows = 0 if self.windows is None else self.windows.tried * RUNS - self.windows.runs
+        return self.policy_runs + of_windows + sum(e.runs for e in self._evaluators())
+
+    def _evaluators(self) -> list[Evaluator]:
+        return [self.merit.evaluator] + [chain.merit.evaluator for chain in self.chains[1:]]
+
+    def _value(self, schedule: Schedule) -> float:
+        e = self.merit.evaluator
+        return self.aim.value(e.arrival, e.completed(schedule), e.horizon)
+
+    def _better(self, candidate: _Known) -> None:
+        if self.known is not None and candidate.value >= self.known.value:
+            return
+        self.known = candidate
+        seconds = time.monotonic() - self.began
+        self.series.append((seconds, candidate.value))
+        if self.on_progress is not None:
+            self.on_progress(seconds, candidate.value)
+
+    def _result(self, message: str) -> SearchResult:
+        known = self.known
+        assert known is not None
+        if isinstance(known.made, Schedule):
+            schedule = known.made
+        else:
+            found = self.merit.evaluator.schedule(known.made, "search")
+            schedule = min((found, retime(self.instance, found)), key=self._value)
+        report = verify(self.instance, schedule)
+        if not report.ok:
+            raise ContradictionError(f"a schedule of the simulator breaks {', '.join(report.counts())}")
+        value = self._value(schedule)
+        if value < known.value:
+            self.series.append((time.monotonic() - self.began, value))
+        return SearchResult(
+            objective_name=str(self.aim),
+            value=value,
+            schedule=schedule,
+            plan=self._plan(),
+            start=known.start,
+            move=known.move,
+            starts=self.starts,
+            series=tuple(self.series),
+            evaluations=self._evaluations(),
+            moves=self._moves(),
+            seconds=time.monotonic() - self.began,
+            message=message,
+        )
+
+    def _plan(self) -> Plan | None:
+        """The best plan."""
+        if self.chains:
+            return min((chain.best for chain in self.chains), key=lambda outcome: outcome.value).plan
+        return self.known.made if self.known is not None and isinstance(self.known.made, Plan) else None
+
+    def _moves(self) -> dict[str, MoveCount]:
+        counts = {
+            name: MoveCount(sum(c.tried[name] for c in self.chains), sum(c.helped[name] for c in self.chains))
+            for name in (self.chains[0].tried if self.chains else ())
+        }
+        if self.windows is not None:
+            counts[WINDOW] = MoveCount(self.windows.tried, self.windows.helped)
+        return counts
+
+
+def _best_of(chain: Chain) -> _Known:
+    return _Known(chain.best.value, chain.best_from, chain.best_move, chain.best.plan)
+
+
+def _best(plans: list[tuple[Outcome, str]], count: int) -> list[tuple[Outcome, str]]:
+    return sorted(plans, key=lambda row: row[0].energy)[:count]
+
+
+def _check(time_limit: float, evaluations: int | None, workers: int, seed: int) -> None:
+    if not time_limit > 0:
+        raise InputError(f"time_limit must be above 0 seconds, got {time_limit}")
+    if evaluations is not None and evaluations < 1:
+        raise InputError(f"evaluations must be at least 1, got {evaluations}")
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, got {seed}")

@@ -1,0 +1,96 @@
+"""Where the search starts: clairvoyant priority rules, and the decisions of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hexsched.model import Schedule
+from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.evaluator import Evaluator
+from solvers.schedules.search.features import work_left
+from solvers.schedules.search.merit import Merit, Outcome
+from solvers.schedules.search.plan import MOST, Plan, plain_plan
+
+SCALES = (0.5, 1.0, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0)  # SLO scales of the deadlines that priorities come from
+CROWDING = (0.1, 0.5)
+WEIGHTS = (0.0, 1.0, 2.0, 3.0)  # powers of H_w that what is left of a workflow is multiplied by
+
+
+def rules(merit: Merit) -> Iterator[tuple[str, Plan]]:
+    """Plans from priority rules that know everything, with their names.
+
+    Latest start: a_w + s H_w less the standalone time from the call to the end of its workflow. For means, what is left
+    of the workflow, as that time or as work, and dearer the larger H_w is: after Smith 1956, a second of a workflow
+    costs the mean ratio 1 / H_w.
+    """
+    e = merit.evaluator
+    arrival, horizon = e.arrival[e.workflow], e.horizon[e.workflow]
+    sizes = len(e.arrival), len(e.max_batch)
+    for scale in SCALES:
+        yield (
+            f"latest-start({scale:g})",
+            plain_plan(arrival + scale * horizon - e.tail, *sizes),
+        )
+    if not merit.aim.is_tail:
+        weight = horizon / horizon.mean()
+        for name, left in (("shortest-tail", e.tail), ("least-work", work_left(e) * float(e.tail.mean()))):
+            for power in WEIGHTS:
+                yield f"{name}-by-horizon^{power:g}", plain_plan(left * weight**power, *sizes)
+
+
+def with_drops(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
+    """The plan of ``base`` with workflows dropped, by several rules; what is dropped goes last."""
+    e, aim = merit.evaluator, merit.aim
+    if aim.kind == "misses":
+        late = base.ratio > aim.parameter
+        if late.any():
+            yield f"{name}, late ones last", base.plan.but(dropped=late)
+        return
+    if not merit.may_drop:
+        return
+    prefill = np.bincount(e.workflow, e.prefill_work)
+    decode = np.bincount(e.workflow, e.decode_work)
+    scores = {
+        "worst": base.ratio,
+        "most prefill": prefill,
+        "most decode": decode,
+        "most prefill by horizon": prefill / e.horizon,
+        "most decode by horizon": decode / e.horizon,
+        "most work": prefill / prefill.sum() + decode / decode.sum(),
+    }
+    for rule, score in scores.items():
+        dropped = np.zeros(len(e.arrival), bool)
+        dropped[np.argsort(-score, kind="stable")[: merit.may_drop]] = True
+        yield f"{name}, {rule} last", base.plan.but(dropped=dropped)
+
+
+def crowded(name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
+    """The plan of ``base`` with crowding counted."""
+    for crowding in CROWDING:
+        yield f"{name}, crowding {crowding:g}", base.plan.but(crowding=crowding)
+
+
+def decisions_of(e: Evaluator, schedule: Schedule) -> Decisions:
+    """What a schedule decides."""
+    calls = len(e.workflow)
+    start, admitted = np.empty(calls), np.empty(calls)
+    prefill, decode = np.empty(calls, np.int64), np.empty(calls, np.int64)
+    prefill_at = {machine.id: i for i, machine in enumerate(e.instance.prefill)}
+    decode_at = {machine.id: j for j, machine in enumerate(e.instance.decode)}
+    start[e.places.call] = [row.prefill_start for row in schedule.calls]
+    admitted[e.places.call] = [row.admitted for row in schedule.calls]
+    prefill[e.places.call] = [prefill_at[row.prefill_instance] for row in schedule.calls]
+    decode[e.places.call] = [decode_at[row.decode_instance] for row in schedule.calls]
+    none, no_cap = np.zeros(len(e.arrival), bool), np.full(len(e.max_batch), MOST)
+    return Decisions(prefill, decode, start, admitted, none, no_cap)
+
+
+def from_schedule(merit: Merit, schedule: Schedule) -> Iterator[Plan]:
+    """Plans that come close to the decisions of a schedule: its times as priorities, with and without its places."""
+    e = merit.evaluator
+    made = decisions_of(e, schedule)
+    free = plain_plan(made.start, len(e.arrival), len(e.max_batch)).but(later=made.admitted - made.start)
+    yield free
+    yield free.but(prefills=1 << e.kind_of_prefill[made.prefill], decodes=1 << e.kind_of_decode[made.decode])

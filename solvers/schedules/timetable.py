@@ -1,0 +1,94 @@
+"""A plan: placements and times of all calls as arrays, and its way to and from a ``Schedule``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hexsched.model import Schedule, ScheduledCall
+from hexsched.model.schedule import FORMAT
+from solvers.problem.offline import Problem
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where and when every call runs.
+
+    Attributes
+    ----------
+    prefill, decode : (N,) int arrays
+        Instances i_c and j_c.
+    start, admitted : (N,) float arrays
+        Seconds at which prefill starts and at which the decode instance admits the call.
+    """
+
+    prefill: Array
+    decode: Array
+    start: Array
+    admitted: Array
+
+    def prefilled(self, problem: Problem) -> Array:
+        """(N,) seconds at which prefills end."""
+        ends: Array = self.start + problem.prefill[np.arange(problem.calls), self.prefill]
+        return ends
+
+    def completed(self, problem: Problem) -> Array:
+        """(N,) seconds at which calls complete."""
+        every = np.arange(problem.calls)
+        ends: Array = self.admitted + hold_seconds(problem)[every, self.prefill, self.decode]
+        return ends
+
+    def workflow_completed(self, problem: Problem) -> Array:
+        """(W,) seconds at which workflows complete."""
+        ends = np.zeros(problem.workflows)
+        np.maximum.at(ends, problem.workflow, self.completed(problem))
+        return ends
+
+
+def hold_seconds(problem: Problem) -> Array:
+    """(N, I, J) seconds from admission to completion, T_ij + m theta_j; inf where the call does not fit."""
+    held: Array = problem.transfer + problem.decode[:, None, :]
+    return held
+
+
+def to_schedule(problem: Problem, plan: Plan, policy: str) -> Schedule:
+    """The plan as a schedule; its times are the plan's, feasible or not."""
+    instance = problem.instance
+    names = [(w.workflow_id, call.call_id) for w in instance.workflows for call in w.calls]
+    prefilled, completed = plan.prefilled(problem), plan.completed(problem)
+    rows = []
+    for c, (workflow_id, call_id) in enumerate(names):
+        i, j = int(plan.prefill[c]), int(plan.decode[c])
+        rows.append(
+            ScheduledCall(
+                workflow_id=workflow_id,
+                call_id=call_id,
+                prefill_instance=instance.prefill[i].id,
+                prefill_start=float(plan.start[c]),
+                prefill_end=float(prefilled[c]),
+                decode_instance=instance.decode[j].id,
+                admitted=float(plan.admitted[c]),
+                decode_start=float(plan.admitted[c] + problem.transfer[c, i, j]),
+                decode_end=float(completed[c]),
+            )
+        )
+    return Schedule(format=FORMAT, policy=policy, calls=tuple(rows))
+
+
+def from_schedule(problem: Problem, schedule: Schedule) -> Plan:
+    """The plan that a schedule of the same instance carries out."""
+    instance = problem.instance
+    row = {(call.workflow_id, call.call_id): call for call in schedule.calls}
+    rows = [row[w.workflow_id, call.call_id] for w in instance.workflows for call in w.calls]
+    prefill = {machine.id: i for i, machine in enumerate(instance.prefill)}
+    decode = {machine.id: j for j, machine in enumerate(instance.decode)}
+    return Plan(
+        prefill=np.array([prefill[r.prefill_instance] for r in rows]),
+        decode=np.array([decode[r.decode_instance] for r in rows]),
+        start=np.array([r.prefill_start for r in rows]),
+        admitted=np.array([r.admitted for r in rows]),
+    )
