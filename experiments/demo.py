@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from experiments.load import Load, at_rate, stress_load
 from experiments.results import Result
 from hexsched.clusters import read_cluster
@@ -65,4 +63,4 @@ def compare_on(
 
 
 def _values(run: Run, load: Load, verified: bool) -> dict[str, object]:
-    return {"cluster": CLUSTER, "rate": load.rate, **msgspec.structs.asdict(run.metrics), "verified": verified}
+    return {"cluster": CLUSTER, "rate": load.rate, **run.metrics, "verified": verified}

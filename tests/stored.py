@@ -6,8 +6,6 @@ import gzip
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from experiments.load import at_rate
 from experiments.store import CellFiles, Store
 from experiments.store.schema import TABLES, encode
@@ -78,7 +76,7 @@ def write_run(store: Path, case: Row, run: Run, schedules: bool = False) -> None
     """Store one run under what it is filed under."""
     names = ("cluster", "workload", "workflows", "load", "estimator", "policy", "seed")
     key = "-".join(str(case[name]).replace("/", "_") for name in names)
-    metrics = {"calls": run.instance.call_count, **msgspec.structs.asdict(run.metrics), "verified": True}
+    metrics = {"calls": run.instance.call_count, **run.metrics, "verified": True}
     busy = {"prefill_utilisation": 0.5, "decode_utilisation": 0.9, "kv_peak": 0.3}
     timing = {"kind": "runs", "decisions": run.decisions, "decision_mean_us": 1e6 * run.decision_latency}
     timing["decision_p99_us"] = 1e6 * run.decision_latency_p99

@@ -377,7 +377,7 @@ def test_a_run_is_what_simulate_gives(tmp_path):
     instance = at_rate(read_cluster("demo"), generate("bfcl", 6, 3), 2.0)
     run = simulate(instance, "hexagent", estimator="noise(0.3)", seed=3)
     row = read_table(tmp_path / "s", "runs").iloc[0]
-    for name in run.metrics.__struct_fields__:
+    for name in run.metrics:
         assert row[name] == getattr(run.metrics, name)
     assert (row["model"], row["pool"], row["rate"], row["verified"]) == ("llama-3.1-8b", "demo", 2.0, True)
     assert (row["prefill_instances"], row["decode_instances"]) == (2, 2)

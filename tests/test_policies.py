@@ -28,7 +28,7 @@ def test_schedules_are_valid_and_metrics_agree(policy_name, instance, estimator,
     run = simulate(instance, policy_name, estimator=estimator, seed=seed)
     report = verify(instance, run.schedule)
     assert report.violations == ()
-    for name in run.metrics.__struct_fields__:
+    for name in run.metrics:
         assert getattr(run.metrics, name) == pytest.approx(getattr(report.metrics, name), rel=1e-9), name
     ratios = [w.ratio for w in report.metrics.per_workflow]
     assert run.ratio == pytest.approx(ratios, rel=1e-9)

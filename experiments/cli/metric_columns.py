@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from hexsched.metrics import METRICS
 
 if TYPE_CHECKING:
     from hexsched.simulator import Run
-
-# key in JSON and CSV -> heading
-HEADINGS = {
-    "req50": "Req50",
-    "req95": "Req95",
-    "req99": "Req99",
-    "max_ratio": "max ratio",
-    "mean_ratio": "mean ratio",
-    "mean_latency": "mean latency s",
-    "makespan": "makespan s",
-}
 
 DECISION_HEADING = "decision us"
 MICROSECONDS = 1e6
 
 
-class Figures(Protocol):
-    """The metrics of the simulator, or those of the verifier, which shares no code with it."""
+def metric_values(metrics: object) -> dict[str, int | float]:
+    """The metrics of a schedule as JSON holds them, times in seconds.
 
-    @property
-    def workflows(self) -> int: ...
-    @property
-    def calls(self) -> int: ...
-
-
-def metric_values(metrics: Figures) -> dict[str, int | float]:
-    """The metrics of a schedule as JSON holds them, times in seconds."""
-    return {"workflows": metrics.workflows, "calls": metrics.calls} | {key: getattr(metrics, key) for key in HEADINGS}
+    Parameters
+    ----------
+    metrics : object
+        The simulator's or the verifier's, which shares no code with it and has the shipped metrics only.
+    """
+    return {name: getattr(metrics, name) for name in METRICS if hasattr(metrics, name)}
 
 
 def run_values(run: Run) -> dict[str, int | float]:
@@ -46,6 +34,5 @@ def run_values(run: Run) -> dict[str, int | float]:
 
 
 def metric_rows(values: dict[str, int | float]) -> list[tuple[str, object]]:
-    """Rows of a ``facts`` table."""
-    rows: list[tuple[str, object]] = [("workflows", values["workflows"]), ("calls", values["calls"])]
-    return rows + [(heading, values[key]) for key, heading in HEADINGS.items()]
+    """Rows of a ``facts`` table; what is no metric among the values is left out."""
+    return [(metric.label, values[name]) for name, metric in METRICS.items() if name in values]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from hexsched.metrics import Metrics
+from hexsched.metrics import METRICS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 TEXT, REAL, WHOLE, TRUTH = "string", "double", "int64", "bool"
 
 CASE = {"cluster": TEXT, "workload": TEXT, "workflows": WHOLE}  # what the tables of simulated cells begin with
-METRICS = {name: WHOLE if name in ("workflows", "calls") else REAL for name in Metrics.__struct_fields__}
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ TABLES: dict[str, TableSchema] = {
             "estimator": TEXT,
             "seed": WHOLE,
             "instance_sha256": TEXT,
-            **{name: kind for name, kind in METRICS.items() if name != "workflows"},
+            **{name: WHOLE if metric.whole else REAL for name, metric in METRICS.items() if name != "workflows"},
             "verified": TRUTH,
             "prefill_utilisation": REAL,
             "decode_utilisation": REAL,

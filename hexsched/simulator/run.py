@@ -63,7 +63,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """The summary of model.md section 4."""
+        """Every metric of ``hexsched.metrics``."""
         return summarise(self.arrival, self.completed, self.horizon, self.instance.call_count)
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hexsched.errors import InputError
-from hexsched.metrics import required_scale
+from hexsched.metrics.parts.scale import required_scale
 
 Array = np.ndarray[Any, Any]
 

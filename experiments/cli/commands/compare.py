@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_writable
-from experiments.cli.metric_columns import DECISION_HEADING, HEADINGS, MICROSECONDS, run_values
+from experiments.cli.metric_columns import DECISION_HEADING, MICROSECONDS, run_values
 from experiments.cli.options import Estimator, Json, Plugins, Seed
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
@@ -18,11 +18,20 @@ from experiments.cli.policy_list import ALL, read_policies
 from experiments.cli.running import run_policy
 from experiments.results import SUMMARY_CSV, WORKFLOWS_CSV
 from hexsched.errors import InputError
+from hexsched.metrics import METRICS
 
 if TYPE_CHECKING:
     from hexsched.simulator import Run
 
-SORT_KEYS = (*HEADINGS, "decision_latency")
+
+def compared() -> dict[str, str]:
+    """Heading by key of what policies are compared by."""
+    return {name: metric.label for name, metric in METRICS.items() if not metric.size}
+
+
+def sort_keys() -> tuple[str, ...]:
+    """What policies can be sorted by."""
+    return (*compared(), "decision_latency")
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ def compare_command(
     estimator: Estimator = "exact",
     seed: Seed = 0,
     sort: Annotated[
-        str | None, typer.Option(metavar="KEY", help=f"Least first by one of {', '.join(SORT_KEYS)}.")
+        str | None, typer.Option(metavar="KEY", help=f"Least first by one of {', '.join(sort_keys())}.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -80,8 +89,8 @@ def compare_command(
     """
     from hexsched.model import read_instance
 
-    if sort is not None and sort not in SORT_KEYS:
-        raise InputError(f"cannot sort by {sort!r}; expected one of {', '.join(SORT_KEYS)}", "--sort")
+    if sort is not None and sort not in sort_keys():
+        raise InputError(f"cannot sort by {sort!r}; expected one of {', '.join(sort_keys())}", "--sort")
     if output is not None:
         _check_directory(output, [*instances, *(plugin or ())])
     plugins = load_plugins(plugin)
@@ -138,11 +147,11 @@ def _record(row: Row) -> dict[str, object]:
 def _table(path: Path, rows: list[Row]) -> Table:
     first = rows[0].values
     return Table(
-        columns=("policy", *HEADINGS.values(), DECISION_HEADING, "verified"),
+        columns=("policy", *compared().values(), DECISION_HEADING, "verified"),
         rows=[
             (
                 row.run.policy,
-                *(row.values[key] for key in HEADINGS),
+                *(row.values[key] for key in compared()),
                 row.values["decision_latency"] * MICROSECONDS,
                 _verdict(row),
             )

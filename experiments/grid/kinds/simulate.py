@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
 import numpy as np
 
 from experiments.grid.cell import Cell, Computed
@@ -96,7 +95,7 @@ class RunCell(Cell):
             "decode_instances": len(instance.decode),
             "rate": rate if self.scene.rule.searched else self.scene.rule.rate,
             "instance_sha256": digest,
-            **msgspec.structs.asdict(run.metrics),
+            **run.metrics,
             "verified": report.ok,
             **utilisation(instance, run.schedule),
         }

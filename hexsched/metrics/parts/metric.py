@@ -1,0 +1,77 @@
+"""What a metric is, and what it is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the names of metrics are part of ``hexsched --help``, which is not to wait for numpy
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Completions:
+    """When the workflows of a run arrived and were complete.
+
+    Attributes
+    ----------
+    arrival, completed, horizon : (W,) float arrays
+        a_w, the completion of the last call, and the standalone horizon H_w of each workflow, seconds.
+    calls : int
+        How many calls the workflows have together.
+    """
+
+    arrival: Array
+    completed: Array
+    horizon: Array
+    calls: int
+
+    @cached_property
+    def latency(self) -> Array:
+        """L_w of each workflow, (W,) seconds."""
+        return self.completed - self.arrival
+
+    @cached_property
+    def ratio(self) -> Array:
+        """L_w / H_w of each workflow, (W,)."""
+        return self.latency / self.horizon
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that says something of a run.
+
+    Attributes
+    ----------
+    name : str
+        Its key in JSON, its column in CSV and in the store, its attribute of ``Metrics``.
+    heading : str
+        What people read above it.
+    compute : callable
+        From ``Completions`` to the number.
+    unit : str
+        ``s`` for seconds; empty for a count or a ratio.
+    whole : bool
+        Whether it is a whole number.
+    size : bool
+        Whether it says how large the instance is, whatever the schedule: policies are not compared by it.
+    rank : int
+        Metrics are listed by rank, then by name.
+    """
+
+    name: str
+    heading: str
+    compute: Callable[[Completions], int | float]
+    unit: str = ""
+    whole: bool = False
+    size: bool = False
+    rank: int = 100
+
+    @property
+    def label(self) -> str:
+        """Heading and unit."""
+        return f"{self.heading} {self.unit}".rstrip()

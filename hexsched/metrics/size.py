@@ -1,0 +1,8 @@
+"""How much there was to do."""
+
+from hexsched.metrics.parts.metric import Metric
+
+METRIC = (
+    Metric("workflows", "workflows", lambda run: len(run.arrival), whole=True, size=True, rank=0),
+    Metric("calls", "calls", lambda run: run.calls, whole=True, size=True, rank=1),
+)

@@ -1,0 +1,30 @@
+"""One new file that adds an entry to a registry, as a user would add it: nothing else is changed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hexsched.registry import Registry
+
+
+@contextmanager
+def extended(registry: Registry[Any], folder: Path, source: str, name: str = "of_my_own") -> Iterator[None]:
+    """Meanwhile the registry's package has another folder, and in it a module ``name`` with this source."""
+    (folder / f"{name}.py").write_text(source)
+    package = importlib.import_module(registry.package)
+    before = package.__path__
+    package.__path__ = [*before, str(folder)]
+    importlib.invalidate_caches()
+    registry.refresh()
+    try:
+        yield
+    finally:
+        package.__path__ = before
+        sys.modules.pop(f"{registry.package}.{name}", None)
+        vars(package).pop(name, None)
+        registry.refresh()
