@@ -81,6 +81,11 @@ class Registry(Mapping[str, T], Generic[T]):
             raise InputError(f"{self.noun} name {entry.name!r} is taken")
         self._entries = self._listed([*self._found().values(), entry])
 
+    def put(self, entry: T) -> None:
+        """Add an entry, in the place of the one of its name where there is one."""
+        others = [known for known in self._found().values() if known.name != entry.name]
+        self._entries = self._listed([*others, entry])
+
     def remove(self, name: str) -> None:
         """Take an entry out again; nothing happens when there is none of that name."""
         self._found().pop(name, None)

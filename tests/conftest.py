@@ -8,6 +8,11 @@ import pytest
 from hypothesis import settings
 
 from hexsched.policies import PLACEMENTS, policies, unregister
+from hexsched.registry import Registry
+from solvers.bounds import BOUNDS
+from solvers.exact import FORMULATIONS
+
+REGISTRIES: tuple[Registry, ...] = (BOUNDS, FORMULATIONS)  # that tests put things into
 
 settings.register_profile("hexsched", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("hexsched")
@@ -32,9 +37,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def registry_as_found() -> Iterator[None]:
-    """Take out again what a test registers."""
+    """Take out again what a test registers, and put back what it replaces."""
+    entries = [(registry, list(registry.values())) for registry in REGISTRIES]
     before = {policy.name for policy in policies()}
     yield
     for policy in policies():
         if policy.name not in before:
             unregister(policy.name)
+    for registry, listed in entries:
+        if list(registry.values()) != listed:
+            for name in list(registry):
+                registry.remove(name)
+            for entry in listed:
+                registry.put(entry)

@@ -19,7 +19,7 @@ from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Workflow, read_instance, write_instance
 from hexsched.simulator import Run, simulate
-from solvers.bounds import BOUNDS, bound, preemptive_lp, time_indexed_lp
+from solvers.bounds import BOUNDS, preemptive_lp, time_indexed_lp
 from solvers.bounds.critical_path import BOUND as CRITICAL_PATH
 from solvers.bounds.parts import destructive
 from solvers.bounds.parts.bound import Bound
@@ -98,7 +98,7 @@ def applicable(chosen: Bound, text: str) -> bool:
 @pytest.mark.parametrize("seed", range(6))
 def test_no_bound_exceeds_the_optimum(name: str, seed: int) -> None:
     instance = tiny(seed)
-    problem, chosen = fixed_problem(instance), bound(name)
+    problem, chosen = fixed_problem(instance), BOUNDS.find(name)
     best = exhaustive(seed)
     for text in EXACT:
         if applicable(chosen, text):
@@ -114,7 +114,7 @@ def exhaustive(seed: int) -> dict[str, float]:
 @pytest.mark.skipif(not OPTIMA.exists(), reason="needs the shared cases")
 @pytest.mark.parametrize("case", json.loads(OPTIMA.read_text()) if OPTIMA.exists() else [])
 def test_no_bound_exceeds_a_known_optimum(name: str, case: str) -> None:
-    known, chosen = json.loads(OPTIMA.read_text())[case], bound(name)
+    known, chosen = json.loads(OPTIMA.read_text())[case], BOUNDS.find(name)
     problem = fixed_problem(read_instance(CASES / f"{case}.json"))
     for key, optimum in known.items():
         text = NAMES.get(key, key)
@@ -125,7 +125,7 @@ def test_no_bound_exceeds_a_known_optimum(name: str, case: str) -> None:
 def test_no_bound_exceeds_a_policy(name: str) -> None:
     for seed in range(RANDOM_INSTANCES):
         rotated = seed % len(TAIL_AND_MEAN)
-        check_against_policies(bound(name), seed, (TAIL_AND_MEAN[rotated], TAIL_AND_MEAN[rotated - 2]))
+        check_against_policies(BOUNDS.find(name), seed, (TAIL_AND_MEAN[rotated], TAIL_AND_MEAN[rotated - 2]))
 
 
 def check_against_policies(chosen: Bound, seed: int, objectives: tuple[str, ...]) -> None:
@@ -149,13 +149,13 @@ def test_the_lps_see_what_the_critical_path_does_not() -> None:
     decode = float(problem.transfer[0, 0, 0] + problem.decode[0, 0])
     optimum = (alone + decode) / alone  # the second decode starts when the first has ended
     for name in ("preemptive-lp", "time-indexed-lp"):
-        found = bound(name).compute(problem, objective("max_ratio"), SECONDS)
+        found = BOUNDS.find(name).compute(problem, objective("max_ratio"), SECONDS)
         assert optimum * 0.9 < found <= optimum * (1 + ROUNDING), name
-    mean = bound("time-indexed-lp").compute(problem, objective("mean_ratio"), SECONDS)
+    mean = BOUNDS.find("time-indexed-lp").compute(problem, objective("mean_ratio"), SECONDS)
     assert 1 + (optimum - 1) / 2 * 0.7 < mean <= (1 + optimum) / 2 * (1 + ROUNDING)
     for name in ("load", "preemptive-lp", "time-indexed-lp"):
-        assert bound(name).compute(problem, objective("misses(1.01)"), SECONDS) == 1.0, name
-        assert bound(name).compute(problem, objective("req(0.5)"), SECONDS) == pytest.approx(1.0)
+        assert BOUNDS.find(name).compute(problem, objective("misses(1.01)"), SECONDS) == 1.0, name
+        assert BOUNDS.find(name).compute(problem, objective("req(0.5)"), SECONDS) == pytest.approx(1.0)
 
 
 def one_at_a_time() -> Instance:
@@ -216,9 +216,9 @@ def test_paths_cover_all_calls_and_follow_precedence() -> None:
 def test_a_time_limit_of_nothing_still_gives_a_bound(name: str) -> None:
     problem = fixed_problem(contended(2))
     for text in TAIL_AND_MEAN:
-        if applicable(bound(name), text):
+        if applicable(BOUNDS.find(name), text):
             floor = CRITICAL_PATH.compute(problem, objective(text), 0.0)
-            found = bound(name).compute(problem, objective(text), 0.0)
+            found = BOUNDS.find(name).compute(problem, objective(text), 0.0)
             assert found >= floor * (1 - ROUNDING) if objective(text).kind != "misses" else found >= 0
 
 
@@ -229,20 +229,20 @@ def test_portfolio_is_the_best_of_its_table() -> None:
         values = {row.bound: row.value for row in best.table}
         assert list(values) == list(BOUNDS)
         assert best.value == max(v for v in values.values() if v is not None) == values[best.source]
-        assert all((values[name] is None) != applicable(bound(name), text) for name in values)
+        assert all((values[name] is None) != applicable(BOUNDS.find(name), text) for name in values)
 
 
 def test_portfolio_needs_a_bound_that_applies() -> None:
     problem = fixed_problem(contended(4))
     with pytest.raises(InputError, match="single-machine"):
-        best_bound(problem, objective("mean_ratio"), SECONDS, [bound("load")])
+        best_bound(problem, objective("mean_ratio"), SECONDS, [BOUNDS.find("load")])
     with pytest.raises(InputError, match="time limit"):
         best_bound(problem, objective("mean_ratio"), 0.0)
 
 
 def test_unknown_bound_is_named_with_what_is_meant() -> None:
     with pytest.raises(InputError, match="did you mean 'load'"):
-        bound("laod")
+        BOUNDS.find("laod")
 
 
 def test_bound_of_a_program_needs_no_accurate_solver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,3 +77,10 @@ def test_users_add_and_remove_their_own(colours):
     registry.remove("red")
     registry.add(red)
     assert "red" in registry
+
+
+def test_an_entry_takes_the_place_of_the_one_of_its_name(colours):
+    registry, _ = colours
+    other = type(registry["red"])(name="red", rank=0)
+    registry.put(other)
+    assert list(registry.values()) == [other, registry["blue"]]

@@ -65,10 +65,9 @@ def dies_by(number: int) -> Solve:
     return formulation
 
 
-def with_formulation(monkeypatch: pytest.MonkeyPatch, formulation: Solve) -> None:
+def with_formulation(formulation: Solve) -> None:
     """Have it known as ``test``."""
-    kind = Formulation(name="test", summary="", citation="", solve=formulation)
-    monkeypatch.setitem(exact.FORMULATIONS, "test", kind)
+    exact.FORMULATIONS.put(Formulation(name="test", summary="", citation="", solve=formulation))
 
 
 def alone(instance: Instance = INSTANCE, **options: Any) -> Any:
@@ -77,8 +76,8 @@ def alone(instance: Instance = INSTANCE, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
-def test_what_was_found_before_a_crash_is_kept(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    with_formulation(monkeypatch, dies_by(number))
+def test_what_was_found_before_a_crash_is_kept(number: int) -> None:
+    with_formulation(dies_by(number))
     result = alone(time_limit=5)
     assert result.status == "unknown"
     assert signal.Signals(number).name in result.message
@@ -89,11 +88,11 @@ def test_what_was_found_before_a_crash_is_kept(monkeypatch: pytest.MonkeyPatch, 
     assert [row[2] for row in result.series] == [BOUND]
 
 
-def test_a_crash_before_anything_is_found_leaves_the_warm_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_before_anything_is_found_leaves_the_warm_start() -> None:
     def formulation(*_: object) -> Raw:
         die(signal.SIGABRT)
 
-    with_formulation(monkeypatch, formulation)
+    with_formulation(formulation)
     result = solve(INSTANCE, "test")
     assert result.status == "unknown"
     assert result.bound_source in {bound.name for bound in cheap()}
@@ -105,8 +104,8 @@ def test_a_crash_before_anything_is_found_leaves_the_warm_start(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("code", [0, 3])
-def test_a_solver_that_leaves_the_process(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    with_formulation(monkeypatch, lambda *_: os._exit(code))
+def test_a_solver_that_leaves_the_process(code: int) -> None:
+    with_formulation(lambda *_: os._exit(code))
     result = alone()
     assert result.status == "unknown"
     assert result.message == f"test crashed: it ended without a result (exit code {code})"
@@ -120,7 +119,7 @@ def test_a_solver_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("it was left alone")
 
     monkeypatch.setattr(solving, "OVERTIME", 0.2)
-    with_formulation(monkeypatch, formulation)
+    with_formulation(formulation)
     result = alone(time_limit=0.1)
     assert result.status == "unknown"
     assert "long after its time limit" in result.message
@@ -128,11 +127,11 @@ def test_a_solver_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("error", [InputError("wrong", "file"), ContradictionError("too high")])
-def test_errors_that_are_not_the_solvers_go_up(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_errors_that_are_not_the_solvers_go_up(error: Exception) -> None:
     def formulation(*_: object) -> Raw:
         raise error
 
-    with_formulation(monkeypatch, formulation)
+    with_formulation(formulation)
     with pytest.raises(type(error), match=str(error)):
         alone()
 
@@ -155,7 +154,7 @@ def test_messages_arrive_whole_and_in_order() -> None:
     assert heard == sent
 
 
-def test_nothing_the_solver_started_outlives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_the_solver_started_outlives_it() -> None:
     def work(tell: isolation.Tell) -> None:
         tell(subprocess.Popen(["sleep", "60"]).pid)
         die(signal.SIGABRT)
@@ -169,14 +168,14 @@ def test_nothing_the_solver_started_outlives_it(monkeypatch: pytest.MonkeyPatch)
     assert not _runs(heard[0])
 
 
-def test_switched_off_it_stays_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switched_off_it_stays_in_this_process() -> None:
     seen: list[int] = []
 
     def formulation(*_: object) -> Raw:
         seen.append(os.getpid())
         return Raw("unknown", None, None, Size(0, 0), 0.0)
 
-    with_formulation(monkeypatch, formulation)
+    with_formulation(formulation)
     alone(isolate=False)
     assert seen == [os.getpid()]
     alone()
@@ -198,7 +197,7 @@ def formulation(problem, aim, options):
     print(os.getpid(), flush=True)
     time.sleep(60)
 
-exact.FORMULATIONS["test"] = replace(exact.FORMULATIONS.find("cpsat"), solve=formulation)
+exact.FORMULATIONS.put(replace(exact.FORMULATIONS.find("cpsat"), name="test", solve=formulation))
 result = solve(read_instance(sys.argv[1]), "test", options=Options(time_limit=30))
 print(result.status, result.message, result.objective is not None, flush=True)
 """

@@ -216,12 +216,12 @@ def test_model_file(formulation: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("formulation", FORMULATIONS)
-def test_crash_keeps_the_warm_start(formulation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crash_keeps_the_warm_start(formulation: str) -> None:
     def crash(*_: object) -> None:
         raise RuntimeError("the licence has expired")
 
     kind = replace(exact.FORMULATIONS.find(formulation), solve=crash)
-    monkeypatch.setitem(exact.FORMULATIONS, formulation, kind)
+    exact.FORMULATIONS.put(kind)
     result = solve(tiny(*SMALL[0]), formulation)
     assert result.status == "unknown"
     assert "the licence has expired" in result.message
@@ -229,10 +229,10 @@ def test_crash_keeps_the_warm_start(formulation: str, monkeypatch: pytest.Monkey
     assert verify(tiny(*SMALL[0]), result.schedule).ok
 
 
-def test_wrong_bound_is_not_hushed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_bound_is_not_hushed_up() -> None:
     kind = exact.FORMULATIONS.find("cpsat")
     boast = replace(kind, solve=lambda *given: replace(kind.solve(*given), bound=1e6))
-    monkeypatch.setitem(exact.FORMULATIONS, "cpsat", boast)
+    exact.FORMULATIONS.put(boast)
     with pytest.raises(ContradictionError, match="claims max_ratio"):
         solve(tiny(*SMALL[0]), options=QUICK)
 
