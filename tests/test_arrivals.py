@@ -16,7 +16,7 @@ from hexsched.workloads.arrivals import (
     TraceArrivals,
     apply_arrivals,
     arrival_processes,
-    parse_arrivals,
+    read_arrivals,
 )
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -38,7 +38,7 @@ def azure(folder: Path, *seconds: float) -> Path:
 
 @pytest.mark.parametrize("process", arrival_processes())
 def test_examples_parse(process: type) -> None:
-    assert type(parse_arrivals(process.example)) is process
+    assert type(read_arrivals(process.example)) is process
 
 
 @pytest.mark.parametrize("process", [FixedArrivals(2.0), PoissonArrivals(2.0), GammaArrivals(2.0, 3.0)])
@@ -59,7 +59,7 @@ def test_fixed_is_every_period() -> None:
     ("spec", "cv"), [("fixed:2.0", 0.0), ("poisson:2.0", 1.0), ("gamma:2.0,cv=0.25", 0.25), ("gamma:2.0,cv=3", 3.0)]
 )
 def test_rate_and_variation_are_as_asked(spec: str, cv: float) -> None:
-    gaps = np.diff(parse_arrivals(spec).times(COUNT, np.random.default_rng(7)))
+    gaps = np.diff(read_arrivals(spec).times(COUNT, np.random.default_rng(7)))
     # Five standard errors: of a mean it is cv / sqrt(n); of a gamma's cv it is below cv * sqrt(1.5 (1 + cv^2) / n).
     assert gaps.mean() * 2.0 == pytest.approx(1.0, abs=5 * cv / COUNT**0.5 + 1e-9)
     assert gaps.std() / gaps.mean() == pytest.approx(cv, abs=5 * cv * (1.5 * (1 + cv**2) / COUNT) ** 0.5 + 1e-9)
@@ -78,11 +78,11 @@ def test_order_is_kept_and_seed_decides() -> None:
 
 def test_trace_arrivals(tmp_path: Path) -> None:
     path = azure(tmp_path, 10, 11, 14, 20)
-    arrivals = [w.arrival for w in apply_arrivals(workload(3), parse_arrivals(f"file:{path}"), seed=0)]
+    arrivals = [w.arrival for w in apply_arrivals(workload(3), read_arrivals(f"file:{path}"), seed=0)]
     assert arrivals == [0, 1, 4]
-    scaled = [w.arrival for w in apply_arrivals(workload(3), parse_arrivals(f"file:{path},rate=4"), seed=0)]
+    scaled = [w.arrival for w in apply_arrivals(workload(3), read_arrivals(f"file:{path},rate=4"), seed=0)]
     assert scaled == [0, 0.125, 0.5]
-    assert apply_arrivals(workload(1), parse_arrivals(f"file:{path},rate=4"), seed=0)[0].arrival == 0
+    assert apply_arrivals(workload(1), read_arrivals(f"file:{path},rate=4"), seed=0)[0].arrival == 0
 
 
 def test_trace_arrivals_that_do_not_do(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_trace_arrivals_that_do_not_do(tmp_path: Path) -> None:
 
 
 def test_file_spec_leaves_odd_paths_alone() -> None:
-    assert parse_arrivals("file:a,b=c:d.csv,rate=2,format=mooncake") == TraceArrivals("a,b=c:d.csv", 2.0, "mooncake")
-    assert parse_arrivals("gamma:cv=3,rate=2") == GammaArrivals(2.0, 3.0)
+    assert read_arrivals("file:a,b=c:d.csv,rate=2,format=mooncake") == TraceArrivals("a,b=c:d.csv", 2.0, "mooncake")
+    assert read_arrivals("gamma:cv=3,rate=2") == GammaArrivals(2.0, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_file_spec_leaves_odd_paths_alone() -> None:
 )
 def test_bad_spec_shows_a_right_one(spec: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_arrivals(spec)
+        read_arrivals(spec)
     assert problem in str(caught.value)
     assert "write it like" in str(caught.value) or "written like" in str(caught.value)
 
@@ -131,13 +131,13 @@ def test_bad_spec_shows_a_right_one(spec: str, problem: str) -> None:
 @pytest.mark.parametrize("spec", ["fixed:1e-320", "poisson:1e-320", "gamma:1e-320,cv=2"])
 def test_overflowing_times_are_an_error(spec: str) -> None:
     with pytest.raises(InputError, match="rate is too low"):
-        apply_arrivals(workload(3), parse_arrivals(spec), seed=0)
+        apply_arrivals(workload(3), read_arrivals(spec), seed=0)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="no data folder")
 def test_real_traces_give_arrivals() -> None:
     for name in ("azure_2023_conv.csv", "mooncake_conversation_first3000.jsonl"):
-        process = parse_arrivals(f"file:{SHARED / 'arrivals' / name},rate=2.0")
+        process = read_arrivals(f"file:{SHARED / 'arrivals' / name},rate=2.0")
         times = [w.arrival for w in apply_arrivals(workload(400), process, seed=0)]
         assert times[0] == 0
         assert times[-1] == pytest.approx(399 / 2.0)

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extension import extended
 
+from experiments import cli
 from hexsched.errors import InputError
-from hexsched.model import Workflow, workload_bytes
-from hexsched.workloads.families import Family, FittedFamily, families, family, generate
+from hexsched.model import Workflow, read_workload, workload_bytes
+from hexsched.workloads.families import FAMILIES, Family, FittedFamily, generate
 from hexsched.workloads.families.bfcl import END
-from hexsched.workloads.families.copula import fit_copula, normal_scores
-from hexsched.workloads.families.fitting import fit, fit_bytes, main, read_table, with_fit
-from hexsched.workloads.families.tables import QuantileTable, count_labels, draw_label
+from hexsched.workloads.families.parts.copula import fit_copula, normal_scores
+from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 from hexsched.workloads.fit_report import fit_report
+from hexsched.workloads.fitting import fit, fit_bytes, main, read_table, with_fit
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "workloads"
 TABLES = {
@@ -28,9 +30,9 @@ TABLES = {
     "react": ("taubench_airline.jsonl",),
     "coding_agent": ("coding_agent_weka.jsonl",),
 }
-FITTED = [member for member in families() if isinstance(member, FittedFamily)]
+FITTED = [member for member in FAMILIES.values() if isinstance(member, FittedFamily)]
 
-every_family = pytest.mark.parametrize("member", families(), ids=lambda member: member.name)
+every_family = pytest.mark.parametrize("member", FAMILIES.values(), ids=lambda member: member.name)
 fitted_families = pytest.mark.parametrize("member", FITTED, ids=lambda member: member.name)
 
 
@@ -77,18 +79,18 @@ def test_family_states_what_it_is(member: Family) -> None:
     assert member.summary
     assert member.source
     assert "\n" not in member.summary + member.source
-    assert family(member.name) is member
+    assert FAMILIES.find(member.name) is member
 
 
 def test_families_draw_differently_from_one_seed() -> None:
-    drawn = {member.name: [len(w.calls) for w in generate(member.name, 30, seed=0)] for member in families()}
+    drawn = {member.name: [len(w.calls) for w in generate(member.name, 30, seed=0)] for member in FAMILIES.values()}
     assert len({tuple(counts) for counts in drawn.values()}) == len(drawn)
 
 
 @pytest.mark.parametrize(
     ("name", "workflows", "seed", "message"),
     [
-        ("chat", 1, 0, "unknown workload family 'chat'; known are bfcl, coding_agent"),
+        ("chat", 1, 0, "unknown workload family 'chat'; known are sharegpt, bfcl, lats"),
         ("lats", 0, 0, "workflows must be from 1 to"),
         ("lats", 10**9, 0, "workflows must be from 1 to"),
         ("lats", 1, -1, "seed must be a whole number >= 0, got -1"),
@@ -97,6 +99,42 @@ def test_families_draw_differently_from_one_seed() -> None:
 def test_bad_requests_are_told(name: str, workflows: int, seed: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
         generate(name, workflows, seed)
+
+
+PAIRS = '''
+from hexsched.workloads.families.parts.builder import WorkflowBuilder
+from hexsched.workloads.families.parts.family import Family
+
+class Pairs(Family):
+    """A draft and its revision."""
+
+    name = "pairs"
+    summary = "a draft and its revision"
+    source = "made up"
+
+    def sample(self, rng, workflow_id):
+        builder = WorkflowBuilder(workflow_id)
+        draft = builder.add("draft", int(rng.integers(100, 1000)), 50)
+        builder.add("revision", 200, 40, [draft])
+        return builder.build()
+
+FAMILY = Pairs()
+'''
+
+
+def test_one_more_file_is_one_more_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "w.jsonl"
+    with extended(FAMILIES, tmp_path, PAIRS):
+        member = FAMILIES["pairs"]
+        test_workflows_are_valid(member)
+        test_workload_is_a_function_of_the_seed(member)
+        test_family_states_what_it_is(member)
+        assert cli.main(["families"]) == cli.OK
+        assert "a draft and its revision" in capsys.readouterr().out
+        assert cli.main(["workload", "generate", "pairs", "--workflows", "3", "-o", str(output)]) == cli.OK
+        assert cli.main(["compile", "demo", str(output), "-o", str(tmp_path / "i.json")]) == cli.OK
+    assert [len(workflow.calls) for workflow in read_workload(output)] == [2, 2, 2]
+    assert "pairs" not in FAMILIES
 
 
 # --- what the families look like ----------------------------------------------------------------------------------
@@ -187,7 +225,7 @@ def test_refitting_the_original_data_gives_the_packaged_fit(name: str, tmp_path:
     workflows = real_workflows(name)
     path = tmp_path / "fit.json"
     path.write_bytes(fit_bytes(name, workflows))
-    refitted, packaged = with_fit(name, path), family(name)
+    refitted, packaged = with_fit(name, path), FAMILIES[name]
     assert isinstance(packaged, FittedFamily)
     assert refitted.parameters == packaged.parameters
     assert refitted.decode(path.read_bytes(), str(path)) == packaged.packaged

@@ -347,9 +347,9 @@ def test_beyond_saturation_queues_grow():
 
 
 def test_recorded_arrivals_are_those_of_the_file(tmp_path):
-    from hexsched.workloads.arrivals import apply_arrivals, parse_arrivals
+    from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 
-    made = apply_arrivals(generate("react", 5, 0), parse_arrivals("poisson:2"), 0)
+    made = apply_arrivals(generate("react", 5, 0), read_arrivals("poisson:2"), 0)
     (tmp_path / "trace.jsonl").write_bytes(workload_bytes(made))
     text = "clusters: demo\nworkloads: trace.jsonl\nworkflows: 4\nloads: recorded\npolicies: fcfs\n"
     compute(plan_of(tmp_path, text), tmp_path / "s")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import random
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from extension import extended
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from experiments.cli import OK, main
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow, write_workload
 from hexsched.model.files import MAX_LINE_BYTES
-from hexsched.workloads.importers import import_trace, importer, importers, read_trace, sniff_format
-from hexsched.workloads.importers.prefix import PrefixStore
+from hexsched.workloads.importers import IMPORTERS, azure, import_trace, read_trace, sniff_format
+from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.prefix import PrefixStore
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -67,33 +71,7 @@ def conversation(name: str, *requests: object, scope: str = "local") -> dict[str
     return {"id": name, "block_size": 64, "hash_id_scope": scope, "requests": list(requests)}
 
 
-SAMPLES = {
-    "hexsched": lines(
-        {"workflow_id": "a", "calls": [{"call_id": "c0", "prompt_tokens": 10, "output_tokens": 5}]},
-        {"workflow_id": "b", "arrival": 2.5, "calls": [{"call_id": "c0", "prompt_tokens": 10, "output_tokens": 5}]},
-    ),
-    "azure-2023": "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
-    "2023-11-16 18:15:46.6805900,374,44\r\n2023-11-16 18:15:50.9951690,396,109\r\n",
-    "mooncake": lines(mooncake(0, [0, 1]), mooncake(3000, [0, 2])),
-    "burstgpt": "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
-    "5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1087,230,1317,API log\n",
-    "qwen-bailian": lines(bailian(7, -1, 1.5), bailian(9, 7, 4.0, turn=2), bailian(11, -1, 5.0)),
-    "agentic-mooncake": lines(
-        agentic("a", session_id="s", timestamp=100.0),
-        agentic("b", session_id="s", wait_for=["a"], delay=500.0, tool_wait_ms=250.0),
-        agentic("z", session_id="t", timestamp=400.0),
-    ),
-    "hexgen-flow": json.dumps(
-        [
-            {"82_schools": [step("extract_keywords"), step("evaluate"), step("evaluate"), step("unit_tester")]},
-            {"Text2SQLRequest": [step("extract_keywords"), step("revise")]},
-        ],
-        indent=4,
-    ),
-    "weka": json.dumps(
-        conversation("trace_1", weka(0.0, [1, 2], ("text",)), weka(9.0, [1, 2, 3]), weka(30.0, [1, 2, 3, 4], ("text",)))
-    ),
-}
+SAMPLES = {name: importer.sample for name, importer in IMPORTERS.items()}
 FORMATS = sorted(SAMPLES)
 
 
@@ -110,9 +88,19 @@ def shape(workflow: Workflow) -> dict[str, tuple[tuple[str, ...], float]]:
 # --- the contract -----------------------------------------------------------------------------------------------------
 
 
-def test_every_importer_has_a_sample() -> None:
-    assert sorted(candidate.name for candidate in importers()) == FORMATS
-    assert all(candidate.summary for candidate in importers())
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_importer_says_what_it_reads_and_is_alone_in_it(name: str) -> None:
+    importer = IMPORTERS[name]
+    assert importer.summary
+    assert "\n" not in importer.summary
+    head = Head(text=importer.sample, first_line=importer.sample.splitlines()[0])
+    assert [other for other in IMPORTERS if IMPORTERS[other].sniff(head)] == [name]
+
+
+def test_an_importer_without_a_sample_is_refused(tmp_path: Path) -> None:
+    source = inspect.getsource(azure).replace("    sample = SAMPLE\n", "").replace('"azure-2023"', '"of-my-own"')
+    with extended(IMPORTERS, tmp_path, source), pytest.raises(AttributeError, match="no attribute 'sample'"):
+        test_every_importer_says_what_it_reads_and_is_alone_in_it("of-my-own")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -122,7 +110,7 @@ def test_sample_is_sniffed_and_read(name: str, tmp_path: Path) -> None:
     result = read_trace(path)
     assert result.format == name
     assert result.dropped == {}
-    assert len(result.workflows) == 2
+    assert len(result.workflows) >= 2
     arrivals = [workflow.arrival for workflow in result.workflows]
     assert arrivals[0] == 0
     assert arrivals == sorted(arrivals)
@@ -261,8 +249,8 @@ def test_unknown_format_lists_the_formats(tmp_path: Path) -> None:
     path = write(tmp_path, "some,other,table\n1,2,3\n")
     with pytest.raises(InputError, match="fits no known trace format; name one of the formats: hexsched, azure-2023, "):
         import_trace(path)
-    with pytest.raises(InputError, match="unknown trace format 'csv'; the formats are: hexsched, "):
-        importer("csv")
+    with pytest.raises(InputError, match="unknown trace format 'csv'; known are hexsched, azure-2023, "):
+        import_trace(path, "csv")
 
 
 def test_ambiguous_file_must_be_named(tmp_path: Path) -> None:
@@ -295,6 +283,47 @@ def test_options_may_be_text(tmp_path: Path) -> None:
     path = write(tmp_path, lines(mooncake(0, [1]), mooncake(0, [2])))
     assert import_trace(path, spread="false") == import_trace(path, spread=False)
     assert import_trace(path, spread="false") != import_trace(path)
+
+
+# --- one more format --------------------------------------------------------------------------------------------------
+
+TOKEN_PAIRS = '''
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, single_call
+from hexsched.workloads.importers.parts.records import csv_rows, whole_number
+
+class PairsImporter(Importer[ImportOptions]):
+    """A request a row, one a second."""
+
+    name = "pairs"
+    summary = "pairs of token counts, CSV: in, out"
+    options_type = ImportOptions
+    sample = "in,out\\n10,5\\n20,7\\n"
+
+    def sniff(self, head):
+        return head.columns == {"in", "out"}
+
+    def timed_workflows(self, path, options, dropped):
+        for row, (where, (prompt, output)) in enumerate(csv_rows(path, ("in", "out"))):
+            tokens = whole_number(prompt, "in", where), whole_number(output, "out", where)
+            yield Timed(row, single_call(f"r{row}", *tokens, 0, "", where))
+
+IMPORTER = PairsImporter()
+'''
+
+
+def test_one_more_file_is_one_more_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace, output = write(tmp_path, "in,out\n30,9\n40,8\n", "pairs.csv"), tmp_path / "w.jsonl"
+    with extended(IMPORTERS, tmp_path, TOKEN_PAIRS):
+        SAMPLES["pairs"] = IMPORTERS["pairs"].sample
+        test_every_importer_says_what_it_reads_and_is_alone_in_it("pairs")
+        test_sample_is_sniffed_and_read("pairs", tmp_path)
+        assert main(["formats"]) == OK
+        assert "pairs of token counts" in capsys.readouterr().out
+        assert main(["workload", "import", str(trace), "-o", str(output), "--json"]) == OK
+        assert json.loads(capsys.readouterr().out)["format"] == "pairs"
+    del SAMPLES["pairs"]
+    assert [(w.arrival, w.calls[0].prompt_tokens) for w in import_trace(output)] == [(0.0, 30), (1.0, 40)]
+    assert "pairs" not in IMPORTERS
 
 
 # --- prefixes ---------------------------------------------------------------------------------------------------------

@@ -26,15 +26,15 @@ def read_workflows(
     InputError
         Naming file, line and field, or the option that the format does not have.
     """
-    from hexsched.workloads.importers import importer, sniff_format
+    from hexsched.workloads.importers import IMPORTERS, sniff_format
 
-    chosen = importer(sniff_format(path) if format is None else format)
-    known = chosen.options_type.__struct_fields__
+    importer = IMPORTERS.find(sniff_format(path) if format is None else format)
+    known = importer.options_type.__struct_fields__
     for name in options or {}:
         if name not in known:
             has = ", ".join(known) or "none"
-            raise InputError(f"format {chosen.name} has no option {name!r}; its options are: {has}")
-    result = chosen.read(path, limit, **(options or {}))
+            raise InputError(f"format {importer.name} has no option {name!r}; its options are: {has}")
+    result = importer.read(path, limit, **(options or {}))
     for reason, count in result.dropped.items():
         note(f"{path}: {count:,} requests left out: {reason}")
     return result
@@ -42,6 +42,6 @@ def read_workflows(
 
 def set_arrivals(workflows: Sequence[Workflow], spec: str | None, seed: int) -> tuple[Workflow, ...]:
     """The workflows with arrivals from ``spec``, as they are without one."""
-    from hexsched.workloads.arrivals import apply_arrivals, parse_arrivals
+    from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 
-    return tuple(workflows) if spec is None else apply_arrivals(workflows, parse_arrivals(spec), seed)
+    return tuple(workflows) if spec is None else apply_arrivals(workflows, read_arrivals(spec), seed)

@@ -160,12 +160,12 @@ def read_workload_content(name_or_path: str, folder: Path) -> Workload:
     """A family by name, or a workload file; raises ``InputError`` when it is neither."""
     from hexsched.model import read_workload
     from hexsched.model.workload import workload_bytes
-    from hexsched.workloads.families import family
+    from hexsched.workloads.families import FAMILIES
 
     path = folder / name_or_path
     if path.suffix == ".jsonl" or len(Path(name_or_path).parts) > 1:
         return Workload(path.stem, workload_bytes(read_workload(path)))
-    return Workload(family(name_or_path).name)
+    return Workload(FAMILIES.find(name_or_path).name)
 
 
 def sha256(data: bytes) -> str:

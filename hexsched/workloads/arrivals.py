@@ -180,7 +180,7 @@ def arrival_processes() -> tuple[type[ArrivalProcess], ...]:
     return _PROCESSES
 
 
-def parse_arrivals(spec: str) -> ArrivalProcess:
+def read_arrivals(spec: str) -> ArrivalProcess:
     """The process of a spec such as ``"gamma:2.0,cv=3"``.
 
     Raises

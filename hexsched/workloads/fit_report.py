@@ -9,9 +9,9 @@ import numpy as np
 
 from hexsched.model import Workflow
 from hexsched.workloads.describe import Values, measure
-from hexsched.workloads.families.fitting import observe
-from hexsched.workloads.families.registry import fitted_family, generate
-from hexsched.workloads.families.tables import LEVELS
+from hexsched.workloads.families import fitted_family, generate
+from hexsched.workloads.families.parts.tables import LEVELS
+from hexsched.workloads.fitting import observe
 
 if TYPE_CHECKING:
     import pandas as pd

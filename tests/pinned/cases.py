@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from hexsched.clusters import compile_instance, read_cluster
 from hexsched.model import Instance, Schedule
-from hexsched.workloads.arrivals import apply_arrivals, parse_arrivals
+from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 from hexsched.workloads.families import generate
 
 RUNS, SEARCHES, BOUNDS = (Path(__file__).with_name(f"{name}.csv") for name in ("runs", "searches", "bounds"))
@@ -70,7 +70,7 @@ def runs() -> Iterator[Pin]:
 def instance(name: str) -> Instance:
     """The instance of that name."""
     family, workflows, arrivals, cluster, decode_model = INSTANCES[name]
-    drawn = apply_arrivals(generate(family, workflows=workflows, seed=7), parse_arrivals(arrivals), seed=7)
+    drawn = apply_arrivals(generate(family, workflows=workflows, seed=7), read_arrivals(arrivals), seed=7)
     return replace(compile_instance(read_cluster(cluster), drawn), decode_model=decode_model)
 
 

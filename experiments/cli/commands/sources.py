@@ -16,11 +16,11 @@ def add(app: typer.Typer) -> None:
 
 def families_command(as_json: Json = False) -> None:
     """List the workload families that can be generated."""
-    from hexsched.workloads.families import families
+    from hexsched.workloads.families import FAMILIES
 
-    found = [{"name": family.name, "summary": family.summary, "source": family.source} for family in families()]
-    table = Table(("family", "summary", "source"), [tuple(row.values()) for row in found])
-    emit({"families": found}, [table], as_json)
+    records = [{"name": name, "summary": family.summary, "source": family.source} for name, family in FAMILIES.items()]
+    table = Table(("family", "summary", "source"), [tuple(record.values()) for record in records])
+    emit({"families": records}, [table], as_json)
 
 
 def formats_command(as_json: Json = False) -> None:
@@ -30,18 +30,14 @@ def formats_command(as_json: Json = False) -> None:
     """
     import msgspec
 
-    from hexsched.workloads.importers import importers
+    from hexsched.workloads.importers import IMPORTERS
 
-    found = [
-        {
-            "name": importer.name,
-            "summary": importer.summary,
-            "options": msgspec.to_builtins(importer.options_type()),
-        }
-        for importer in importers()
+    records = [
+        {"name": name, "summary": importer.summary, "options": msgspec.to_builtins(importer.options_type())}
+        for name, importer in IMPORTERS.items()
     ]
     rows = [
-        (row["name"], ", ".join(f"{key}={value}" for key, value in row["options"].items()), row["summary"])
-        for row in found
+        (record["name"], ", ".join(f"{key}={value}" for key, value in record["options"].items()), record["summary"])
+        for record in records
     ]
-    emit({"formats": found}, [Table(("format", "options", "summary"), rows)], as_json)
+    emit({"formats": records}, [Table(("format", "options", "summary"), rows)], as_json)

@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 
 from hexsched.model import Call, Workflow
-from hexsched.workloads.families.builder import WorkflowBuilder
-from hexsched.workloads.families.copula import FloatArray, TwoLevelCopula, fit_copula, normal_scores
-from hexsched.workloads.families.family import FittedFamily
-from hexsched.workloads.families.tables import QuantileTable, count_labels, draw_label
+from hexsched.workloads.families.parts.builder import WorkflowBuilder
+from hexsched.workloads.families.parts.copula import FloatArray, TwoLevelCopula, fit_copula, normal_scores
+from hexsched.workloads.families.parts.family import FittedFamily
+from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 
 CATEGORIES = ("long_context", "miss_func", "miss_param")  # a workflow whose id names none of them is "base"
 STEP, END = "tool_step", "end_of_turn"
@@ -50,6 +50,7 @@ class Bfcl(FittedFamily[BfclParameters]):
     """Chains of tool steps, closed by an ``end_of_turn`` call in every user turn."""
 
     name = "bfcl"
+    rank = 1
     summary = "multi-turn function calling: chains of tool steps and closing answers under long tool schemas"
     source = (
         "BFCL-v3 multi-turn (ShishirPatil/gorilla @ ea13468e, Apache-2.0), token counts only; "
@@ -133,3 +134,6 @@ def _steps_by_turn(calls: Sequence[Call]) -> list[int]:
     """Tool steps of each user turn."""
     ends = [k for k, call in enumerate(calls) if call.kind == END]
     return [end - start - 1 for start, end in zip([-1, *ends], ends, strict=False)]
+
+
+FAMILY = Bfcl()

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from hexsched.model import Call, Workflow
-from hexsched.workloads.families.builder import WorkflowBuilder
-from hexsched.workloads.families.copula import FloatArray, TwoLevelCopula, fit_copula, normal_scores
-from hexsched.workloads.families.family import FittedFamily
-from hexsched.workloads.families.tables import QuantileTable, count_labels, draw_label
+from hexsched.workloads.families.parts.builder import WorkflowBuilder
+from hexsched.workloads.families.parts.copula import FloatArray, TwoLevelCopula, fit_copula, normal_scores
+from hexsched.workloads.families.parts.family import FittedFamily
+from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 
 EARLY = 5  # first growths of a chain, in which the agent reads itself in and the context grows fastest
 BLOCK = 64  # tokens of a block of the prefix store
@@ -89,6 +89,7 @@ class CodingAgent(FittedFamily[CodingParameters]):
     """Long prompts, short outputs, mostly cached; tool time between calls."""
 
     name = "coding_agent"
+    rank = 7
     summary = "coding agent: long chains over large, mostly cached prompts with tool time, a few with sub-agents"
     source = (
         "Claude Code sessions (callanjfox/kv-cache-tester @ 94f6046d, Apache-2.0), one workflow a user turn, "
@@ -288,3 +289,6 @@ def _fit_sub_agents(workflows: Sequence[Workflow]) -> SubAgents:
         growth=QuantileTable.fit(b.prompt_tokens - a.prompt_tokens for a, b in pairs),
         delay=QuantileTable.fit(b.delay for _, b in pairs),
     )
+
+
+FAMILY = CodingAgent()

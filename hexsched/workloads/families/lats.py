@@ -21,10 +21,10 @@ import msgspec
 import numpy as np
 
 from hexsched.model import Call, Workflow
-from hexsched.workloads.families.builder import WorkflowBuilder
-from hexsched.workloads.families.copula import TwoLevelCopula, fit_copula, normal_scores
-from hexsched.workloads.families.family import FittedFamily
-from hexsched.workloads.families.tables import QuantileTable, count_labels, draw_label
+from hexsched.workloads.families.parts.builder import WorkflowBuilder
+from hexsched.workloads.families.parts.copula import TwoLevelCopula, fit_copula, normal_scores
+from hexsched.workloads.families.parts.family import FittedFamily
+from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 
 ROUNDS, CHILDREN = 8, 5
 AT_ONCE = "at_once"
@@ -79,6 +79,7 @@ class Lats(FittedFamily[LatsParameters]):
     """Most problems take two calls; a few take more than a hundred."""
 
     name = "lats"
+    rank = 2
     summary = "tree search over programs: two calls when solved at once, up to 8 rounds of 5 children and reflections"
     source = (
         "LATS GPT-4 HumanEval log (lapisrocks/LanguageAgentTreeSearch @ 853d816, MIT), token counts only; half of the "
@@ -217,3 +218,6 @@ def _problem_row(search: Mapping[str, Call]) -> tuple[float, float, float]:
     first = search["impl0"]
     base = search["reflect0"].prompt_tokens - first.output_tokens if "reflect0" in search else np.nan
     return float(first.prompt_tokens), float(search["tests0"].output_tokens), float(base)
+
+
+FAMILY = Lats()

@@ -6,8 +6,8 @@ import numpy as np
 
 from hexsched.model import Workflow
 from hexsched.workloads.families.bfcl import Bfcl
-from hexsched.workloads.families.family import Family
 from hexsched.workloads.families.lats import Lats
+from hexsched.workloads.families.parts.family import Family
 from hexsched.workloads.families.sharegpt import ShareGPT
 
 
@@ -18,6 +18,7 @@ class Mixed(Family):
     """
 
     name = "mixed"
+    rank = 3
     summary = "each workflow from sharegpt, bfcl or lats with equal probability (the shares are our choice)"
     source = "the families sharegpt, bfcl and lats"
 
@@ -26,3 +27,6 @@ class Mixed(Family):
 
     def sample(self, rng: np.random.Generator, workflow_id: str) -> Workflow:
         return self.parts[int(rng.integers(len(self.parts)))].sample(rng, workflow_id)
+
+
+FAMILY = Mixed()

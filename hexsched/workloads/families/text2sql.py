@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from hexsched.model import Call, Workflow
-from hexsched.workloads.families.builder import WorkflowBuilder
-from hexsched.workloads.families.copula import TwoLevelCopula, fit_copula, normal_scores
-from hexsched.workloads.families.family import FittedFamily
-from hexsched.workloads.families.tables import QuantileTable, count_labels, draw_label
+from hexsched.workloads.families.parts.builder import WorkflowBuilder
+from hexsched.workloads.families.parts.copula import TwoLevelCopula, fit_copula, normal_scores
+from hexsched.workloads.families.parts.family import FittedFamily
+from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 
 RETRIEVE, KEYWORDS, CANDIDATE = "information_retriever", "extract_keywords", "generate_candidate"
 REVISE, TESTER, WRITE_TEST, EVALUATE = "revise", "unit_tester", "generate_unit_test", "evaluate"
@@ -79,6 +79,7 @@ class Text2Sql(FittedFamily[Text2SqlParameters]):
     """A pipeline of stages; the calls of a stage run in parallel, except that revisions form a chain."""
 
     name = "text2sql"
+    rank = 4
     summary = "text-to-SQL agents: retrieval, two parallel candidates, a chain of revisions, unit tests, evaluations"
     source = (
         "CHESS text-to-SQL runs (Relaxed-System-Lab/Text2SQL-Serving-System @ cde83ba4, Apache-2.0), token counts "
@@ -181,3 +182,6 @@ def _step(calls: Sequence[Call]) -> Step:
         prompt=QuantileTable.fit(c.prompt_tokens for c in calls),
         output=QuantileTable.fit(c.output_tokens for c in calls),
     )
+
+
+FAMILY = Text2Sql()

@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from hexsched.model import Call, Workflow
-from hexsched.workloads.families.builder import WorkflowBuilder
-from hexsched.workloads.families.copula import TwoLevelCopula, fit_copula, normal_scores
-from hexsched.workloads.families.family import FittedFamily
-from hexsched.workloads.families.tables import QuantileTable, count_labels, draw_label
+from hexsched.workloads.families.parts.builder import WorkflowBuilder
+from hexsched.workloads.families.parts.copula import TwoLevelCopula, fit_copula, normal_scores
+from hexsched.workloads.families.parts.family import FittedFamily
+from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 
 BREADTH = 5
 LEVELS = 4
@@ -73,6 +73,7 @@ class TreeOfThoughts(FittedFamily[TreeParameters]):
     """Wide, shallow trees of short calls."""
 
     name = "tree_of_thoughts"
+    rank = 5
     summary = "breadth-first tree search: creative writing (generate, vote) and Game of 24 (propose, value)"
     source = (
         "Tree-of-Thoughts logs, creative writing and Game of 24 (princeton-nlp/tree-of-thought-llm @ ab400345, MIT), "
@@ -199,3 +200,6 @@ def _levels(workflow: Workflow) -> list[Mapping[str, list[Call]]]:
             number += 1
         levels[number][call.kind].append(call)
     return list(levels)
+
+
+FAMILY = TreeOfThoughts()

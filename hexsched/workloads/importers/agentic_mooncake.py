@@ -31,12 +31,12 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from hexsched.errors import InputError
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed
-from hexsched.workloads.importers.graph import Draft, build_workflow, causal_order, components
-from hexsched.workloads.importers.head import Head
 from hexsched.workloads.importers.mooncake import BLOCK_TOKENS
-from hexsched.workloads.importers.prefix import PrefixStore
-from hexsched.workloads.importers.records import BlockTokens, Duration, Tokens, json_lines
+from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order, components
+from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.prefix import PrefixStore
+from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
 
 SCHEMA = "dynamo.agentic_mooncake"
 
@@ -104,6 +104,16 @@ class _Request:
     edges: list[_Edge] = field(default_factory=list)
 
 
+SAMPLE = """\
+{"request_id": "a", "input_length": 1100, "output_length": 10, "hash_ids": [1, 2, 3], "session_id": "s", \
+"timestamp": 100.0}
+{"request_id": "b", "input_length": 1100, "output_length": 10, "hash_ids": [1, 2, 3], "session_id": "s", \
+"wait_for": ["a"], "delay": 500.0, "tool_wait_ms": 250.0}
+{"request_id": "z", "input_length": 1100, "output_length": 10, "hash_ids": [1, 2, 3], "session_id": "t", \
+"timestamp": 400.0}
+"""
+
+
 class AgenticMooncakeImporter(Importer[AgenticOptions]):
     """Sessions and dependency graphs of Mooncake rows.
 
@@ -114,6 +124,8 @@ class AgenticMooncakeImporter(Importer[AgenticOptions]):
     name = "agentic-mooncake"
     summary = "Mooncake rows with session_id, request_id, wait_for or dependencies (NVIDIA Dynamo), JSON Lines"
     options_type = AgenticOptions
+    rank = 5
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         keys = head.json_keys
@@ -263,3 +275,6 @@ def _name(members: list[_Request], used: set[str]) -> str:
             return name
     used.add(first.draft.call_id)
     return first.draft.call_id
+
+
+IMPORTER = AgenticMooncakeImporter()

@@ -9,13 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hexsched.errors import InputError
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed, is_empty, single_call
-from hexsched.workloads.importers.head import Head, column_key
-from hexsched.workloads.importers.records import csv_rows, whole_number
+from hexsched.workloads.importers.parts.head import Head, column_key
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty, single_call
+from hexsched.workloads.importers.parts.records import csv_rows, whole_number
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?", flags=re.ASCII)
+
+
+SAMPLE = """\
+TIMESTAMP,ContextTokens,GeneratedTokens
+2023-11-16 18:15:46.6805900,374,44
+2023-11-16 18:15:50.9951690,396,109
+"""
 
 
 class AzureImporter(Importer[ImportOptions]):
@@ -24,6 +31,8 @@ class AzureImporter(Importer[ImportOptions]):
     name = "azure-2023"
     summary = "Azure LLM inference trace, CSV: TIMESTAMP, ContextTokens, GeneratedTokens"
     options_type = ImportOptions
+    rank = 1
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         return {column_key(name) for name in COLUMNS} <= head.columns
@@ -55,3 +64,6 @@ def _nanoseconds(text: str, where: str) -> int:
         ) from None
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 10**9 + int((fraction or "0").ljust(9, "0"))
+
+
+IMPORTER = AzureImporter()

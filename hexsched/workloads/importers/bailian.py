@@ -11,11 +11,11 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model.cluster import check_number
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed, is_empty, single_call
-from hexsched.workloads.importers.graph import Draft, build_workflow, causal_order
-from hexsched.workloads.importers.head import Head
-from hexsched.workloads.importers.prefix import PrefixStore
-from hexsched.workloads.importers.records import BlockTokens, Duration, Tokens, json_lines
+from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order
+from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty, single_call
+from hexsched.workloads.importers.parts.prefix import PrefixStore
+from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
 
 ROOT = -1
 
@@ -59,6 +59,16 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     hash_ids: tuple[int | str, ...] = ()
 
 
+SAMPLE = """\
+{"chat_id": 7, "parent_chat_id": -1, "timestamp": 1.5, "input_length": 40, "output_length": 10, "type": "text", \
+"turn": 1, "hash_ids": [1, 2, 107]}
+{"chat_id": 9, "parent_chat_id": 7, "timestamp": 4.0, "input_length": 40, "output_length": 10, "type": "text", \
+"turn": 2, "hash_ids": [1, 2, 109]}
+{"chat_id": 11, "parent_chat_id": -1, "timestamp": 5.0, "input_length": 40, "output_length": 10, \
+"type": "text", "turn": 1, "hash_ids": [1, 2, 111]}
+"""
+
+
 class BailianImporter(Importer[BailianOptions]):
     """A request a line, linked to the turn before it by ``parent_chat_id`` (-1 for the first).
 
@@ -70,6 +80,8 @@ class BailianImporter(Importer[BailianOptions]):
     name = "qwen-bailian"
     summary = "Qwen-Bailian trace, JSON Lines: chat_id, parent_chat_id, timestamp (s), lengths, 16-token hash_ids"
     options_type = BailianOptions
+    rank = 4
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         return {"chat_id", "parent_chat_id", "input_length"} <= head.json_keys
@@ -133,3 +145,6 @@ def _conversations(drafts: dict[int, Draft]) -> dict[str, list[Draft]]:
     for draft in drafts.values():
         conversations.setdefault(root_of[draft.call_id], []).append(draft)
     return conversations
+
+
+IMPORTER = BailianImporter()

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed, is_empty
-from hexsched.workloads.importers.head import Head, column_key
-from hexsched.workloads.importers.records import csv_rows, number, whole_number
+from hexsched.workloads.importers.parts.head import Head, column_key
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty
+from hexsched.workloads.importers.parts.records import csv_rows, number, whole_number
 
 COLUMNS = ("Timestamp", "Request tokens", "Response tokens")
 OPTIONAL_COLUMNS = ("Session ID", "Elapsed time", "Log Type")
@@ -42,6 +42,13 @@ class _Row(NamedTuple):
     kind: str
 
 
+SAMPLE = """\
+Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
+5,ChatGPT,472,18,490,Conversation log
+45,GPT-4,1087,230,1317,API log
+"""
+
+
 class BurstGptImporter(Importer[BurstGptOptions]):
     """A request a row; columns are read by name, since later releases insert some.
 
@@ -53,6 +60,8 @@ class BurstGptImporter(Importer[BurstGptOptions]):
     name = "burstgpt"
     summary = "BurstGPT trace, CSV: Timestamp (s), Request tokens, Response tokens, maybe Session ID, Elapsed time"
     options_type = BurstGptOptions
+    rank = 3
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         return {column_key(name) for name in COLUMNS} <= head.columns
@@ -104,3 +113,6 @@ def _chain(workflow_id: str, rows: list[_Row]) -> Timed:
             raise InputError(str(error), row.where) from None
         calls.append(call)
     return Timed(rows[0].at, Workflow(workflow_id=workflow_id, arrival=0.0, calls=tuple(calls)))
+
+
+IMPORTER = BurstGptImporter()

@@ -14,10 +14,10 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_bytes
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed
-from hexsched.workloads.importers.graph import Draft, build_workflow
-from hexsched.workloads.importers.head import Head
-from hexsched.workloads.importers.records import BYTE_ORDER_MARK, Tokens
+from hexsched.workloads.importers.parts.graph import Draft, build_workflow
+from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.records import BYTE_ORDER_MARK, Tokens
 
 GENERIC_KEY = "Text2SQLRequest"
 PARALLEL_STEPS = ("generate_candidate", "evaluate")
@@ -42,12 +42,30 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True):
     output_length: Tokens
 
 
+SAMPLE = """\
+[
+    {"82_schools": [
+        {"step": "extract_keywords", "input_length": 300, "output_length": 5},
+        {"step": "evaluate", "input_length": 300, "output_length": 5},
+        {"step": "evaluate", "input_length": 300, "output_length": 5},
+        {"step": "unit_tester", "input_length": 300, "output_length": 5}
+    ]},
+    {"Text2SQLRequest": [
+        {"step": "extract_keywords", "input_length": 300, "output_length": 5},
+        {"step": "revise", "input_length": 300, "output_length": 5}
+    ]}
+]
+"""
+
+
 class HexGenFlowImporter(Importer[HexGenFlowOptions]):
     """A query is a workflow, every one arriving at 0; steps without tokens are dropped and the chain closes."""
 
     name = "hexgen-flow"
     summary = "HexGen-Flow text-to-SQL trace, JSON: an array of {id: [{step, input_length, output_length}]}"
     options_type = HexGenFlowOptions
+    rank = 6
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         return head.text.startswith("[") and all(
@@ -93,3 +111,6 @@ def _drafts(steps: list[_Step], parallel: bool, where: str) -> list[Draft]:
         stage.append(draft.call_id)
         drafts.append(draft)
     return drafts
+
+
+IMPORTER = HexGenFlowImporter()

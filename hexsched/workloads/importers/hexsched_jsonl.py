@@ -10,9 +10,9 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed
-from hexsched.workloads.importers.head import Head
-from hexsched.workloads.importers.records import Duration, json_lines
+from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.records import Duration, json_lines
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,12 +21,20 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     arrival: Duration = 0.0
 
 
+SAMPLE = """\
+{"workflow_id": "a", "calls": [{"call_id": "c0", "prompt_tokens": 10, "output_tokens": 5}]}
+{"workflow_id": "b", "arrival": 2.5, "calls": [{"call_id": "c0", "prompt_tokens": 10, "output_tokens": 5}]}
+"""
+
+
 class HexschedImporter(Importer[ImportOptions]):
     """A workflow a line, as ``hexsched.model.read_workload`` reads it, but ``arrival`` may be absent (then 0)."""
 
     name = "hexsched"
     summary = "hexsched workload, JSON Lines, a workflow a line; arrival optional"
     options_type = ImportOptions
+    rank = 0
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         return {"workflow_id", "calls"} <= head.json_keys
@@ -38,3 +46,6 @@ class HexschedImporter(Importer[ImportOptions]):
             except ValueError as error:
                 raise InputError(str(error), where) from None
             yield Timed(line.arrival, workflow)
+
+
+IMPORTER = HexschedImporter()

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from hexsched.model.cluster import check_number
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed, is_empty, single_call
-from hexsched.workloads.importers.head import Head
-from hexsched.workloads.importers.prefix import PrefixStore
-from hexsched.workloads.importers.records import BlockTokens, Duration, Tokens, json_lines
+from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty, single_call
+from hexsched.workloads.importers.parts.prefix import PrefixStore
+from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
 
 BLOCK_TOKENS = 512
 GRID_SECONDS = 3.0
@@ -52,12 +52,20 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     hash_ids: tuple[int | str, ...] = ()
 
 
+SAMPLE = """\
+{"timestamp": 0, "input_length": 1000, "output_length": 10, "hash_ids": [0, 1]}
+{"timestamp": 3000, "input_length": 1000, "output_length": 10, "hash_ids": [0, 2]}
+"""
+
+
 class MooncakeImporter(Importer[MooncakeOptions]):
     """A request a line: ``timestamp`` ms, ``input_length``, ``output_length``, ``hash_ids`` of 512-token blocks."""
 
     name = "mooncake"
     summary = "Mooncake trace, JSON Lines: timestamp (ms), input_length, output_length, hash_ids"
     options_type = MooncakeOptions
+    rank = 2
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         keys = head.json_keys
@@ -102,3 +110,6 @@ def spread_bins(timed: Sequence[Timed], grid_seconds: float) -> list[Timed]:
         step = min(end - at, grid_seconds) / len(group)
         spread += [Timed(at + place * step, item.workflow) for place, item in enumerate(group)]
     return spread
+
+
+IMPORTER = MooncakeImporter()

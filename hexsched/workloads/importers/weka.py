@@ -20,11 +20,11 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_bytes
-from hexsched.workloads.importers.base import Importer, ImportOptions, Timed
-from hexsched.workloads.importers.graph import Draft, build_workflow
-from hexsched.workloads.importers.head import Head
-from hexsched.workloads.importers.prefix import PrefixStore
-from hexsched.workloads.importers.records import BYTE_ORDER_MARK, BlockTokens, Duration, Tokens, json_lines
+from hexsched.workloads.importers.parts.graph import Draft, build_workflow
+from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.prefix import PrefixStore
+from hexsched.workloads.importers.parts.records import BYTE_ORDER_MARK, BlockTokens, Duration, Tokens, json_lines
 
 _SLACK = 1e-6  # seconds by which recorded times that should be equal may differ
 
@@ -90,6 +90,15 @@ class _Turn:
     running: list[tuple[str, float]] = field(default_factory=list)  # the same for each sub-agent
 
 
+SAMPLE = """\
+{"id": "trace_1", "block_size": 64, "hash_id_scope": "local", "requests": [ \
+    {"t": 0.0, "type": "s", "in": 133, "out": 20, "hash_ids": [1, 2], "input_types": ["text"]}, \
+    {"t": 9.0, "type": "s", "in": 197, "out": 20, "hash_ids": [1, 2, 3], "input_types": ["tool_result"]}, \
+    {"t": 30.0, "type": "s", "in": 261, "out": 20, "hash_ids": [1, 2, 3, 4], "input_types": ["text"]} \
+]}
+"""
+
+
 class WekaImporter(Importer[WekaOptions]):
     """Agent loops with tool gaps and sub-agent branches.
 
@@ -104,6 +113,8 @@ class WekaImporter(Importer[WekaOptions]):
     name = "weka"
     summary = "Weka kv-cache-tester agent trace, JSON: one conversation with requests (t, in, out, hash_ids)"
     options_type = WekaOptions
+    rank = 7
+    sample = SAMPLE
 
     def sniff(self, head: Head) -> bool:
         return head.text.startswith("{") and all(f'"{key}"' in head.text for key in ("requests", "t", "in", "out"))
@@ -206,3 +217,6 @@ def _draft(
         delay=delay,
         kind=kind,
     )
+
+
+IMPORTER = WekaImporter()

@@ -13,7 +13,7 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.model import Workflow
-from hexsched.workloads.families.tables import QuantileTable
+from hexsched.workloads.families.parts.tables import QuantileTable
 
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 
@@ -29,11 +29,14 @@ class Family(ABC):
         One line on what the workflows look like.
     source : str
         What it was fitted to, with the licence of that data.
+    rank : int
+        Families are listed by rank, then by name; the paper's four come first.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
+    rank: ClassVar[int] = 100
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, workflow_id: str) -> Workflow:

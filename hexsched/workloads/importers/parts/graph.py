@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.base import Timed, is_empty
+from hexsched.workloads.importers.parts.importer import Timed, is_empty
 
 
 @dataclass(slots=True)

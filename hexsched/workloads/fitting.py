@@ -1,4 +1,4 @@
-"""Refit a family to the original data: ``python -m hexsched.workloads.families.fitting FAMILY TABLE... -o FIT.json``.
+"""Refit a family to the original data: ``python -m hexsched.workloads.fitting FAMILY TABLE... -o FIT.json``.
 
 The tables are workloads in hexsched's format (arrivals are ignored); the fits in ``data/`` were made by this command.
 """
@@ -17,9 +17,9 @@ from hexsched.errors import InputError
 from hexsched.model import Workflow
 from hexsched.model.files import read_bytes, read_lines, write_bytes
 from hexsched.workloads.describe import measure
-from hexsched.workloads.families.family import Fit, FittedFamily, Observed
-from hexsched.workloads.families.registry import fitted_family
-from hexsched.workloads.families.tables import QuantileTable
+from hexsched.workloads.families import fitted_family
+from hexsched.workloads.families.parts.family import Fit, FittedFamily, Observed
+from hexsched.workloads.families.parts.tables import QuantileTable
 
 
 def fit(name: str, workflows: Sequence[Workflow]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def fit_bytes(name: str, workflows: Sequence[Workflow]) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; see the module's text."""
-    parser = argparse.ArgumentParser(prog="python -m hexsched.workloads.families.fitting", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hexsched.workloads.fitting", description=__doc__)
     parser.add_argument("family")
     parser.add_argument("tables", nargs="+", metavar="TABLE", help="JSON Lines, one workflow a line")
     parser.add_argument("-o", "--out", required=True, help="fit file to write")

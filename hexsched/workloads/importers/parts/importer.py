@@ -15,7 +15,7 @@ from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
 from hexsched.model.files import validation_message
 from hexsched.model.workload import check_unique_ids
-from hexsched.workloads.importers.head import Head
+from hexsched.workloads.importers.parts.head import Head
 
 
 class ImportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,13 +53,24 @@ class Timed(NamedTuple):
 class Importer(ABC, Generic[OptionsT]):
     """One trace format.
 
-    A new format is a subclass with ``name``, ``summary``, ``options_type``, ``sniff`` and ``timed_workflows``,
-    listed in ``registry.py``; the contract test then covers it.
+    A new format is a subclass with ``name``, ``summary``, ``options_type``, ``sample``, ``sniff`` and
+    ``timed_workflows``, and an instance of it as ``IMPORTER`` of its module; the contract test then covers it.
+
+    Attributes
+    ----------
+    name, summary : str
+    options_type : type of ImportOptions
+    sample : str
+        The text of a tiny file of this format, and of no other: two workflows or more.
+    rank : int
+        Formats are listed by rank, then by name.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     options_type: type[OptionsT]
+    sample: ClassVar[str]
+    rank: ClassVar[int] = 100
 
     @abstractmethod
     def sniff(self, head: Head) -> bool:

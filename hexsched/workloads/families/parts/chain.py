@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 
 from hexsched.model import Call, Workflow
-from hexsched.workloads.families.builder import WorkflowBuilder
-from hexsched.workloads.families.copula import FloatArray, TwoLevelCopula, fit_copula, normal_scores
-from hexsched.workloads.families.family import FittedFamily
-from hexsched.workloads.families.tables import QuantileTable, count_labels, draw_label
+from hexsched.workloads.families.parts.builder import WorkflowBuilder
+from hexsched.workloads.families.parts.copula import FloatArray, TwoLevelCopula, fit_copula, normal_scores
+from hexsched.workloads.families.parts.family import FittedFamily
+from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 
 QUANTITIES = ("first_prompt", "output", "added")
 CALIBRATION_DRAWS = 2000  # chains of each class drawn while fitting, to know the spread of their last prompts

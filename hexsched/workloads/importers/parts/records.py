@@ -13,7 +13,7 @@ from msgspec import Meta
 from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_lines
 from hexsched.model.workload import MAX_TOKENS
-from hexsched.workloads.importers.head import column_key
+from hexsched.workloads.importers.parts.head import column_key
 
 T = TypeVar("T")
 
