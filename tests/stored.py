@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.load import at_rate
 from experiments.store import CellFiles, Store
-from experiments.store.schema import TABLES, encode
+from experiments.store.schema import encode, tables
 from hexsched.clusters import read_cluster
 from hexsched.simulator import Run, simulate
 from hexsched.workloads.families import generate
@@ -21,7 +21,7 @@ VERSION = "0" * 8
 
 def rows_of(table: str, rows: Iterable[Row]) -> bytes:
     """A table's file; columns that a row does not have are null, those that the table does not have are left out."""
-    columns = TABLES[table].columns
+    columns = tables()[table].columns
     return encode(table, [{name: row.get(name) for name in columns} for row in rows])
 
 

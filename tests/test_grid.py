@@ -19,7 +19,7 @@ from experiments.grid.axes import BASELINES, canonical_estimator, canonical_poli
 from experiments.grid.backend import Lost
 from experiments.grid.estimate import BASIS_STORE, estimate_seconds
 from experiments.grid.kinds.simulate import RunCell, utilisation
-from experiments.grid.loads import load_rule
+from experiments.grid.loads import read_load
 from experiments.grid.plan import Plan, make_plan
 from experiments.grid.run import Outcome, run_plan
 from experiments.grid.saturation import _busy_seconds, saturation_rate
@@ -119,7 +119,7 @@ def test_two_things_of_one_name_are_refused(tmp_path):
 def count(plan: Plan) -> dict[str, int]:
     found: dict[str, int] = {}
     for cell in plan.cells.values():
-        found[cell.kind] = found.get(cell.kind, 0) + 1
+        found[cell.kind.name] = found.get(cell.kind.name, 0) + 1
     return found
 
 
@@ -195,11 +195,11 @@ def test_policies_have_one_name(text, canonical):
 
 def test_names_of_estimators_and_loads():
     assert canonical_estimator("noise( 0.20 )") == "noise(0.2)"
-    assert [str(load_rule(text)) for text in ("rate:2.0", "saturation:.9", "at-once")] == [
+    assert [str(read_load(text)) for text in ("rate:2.0", "saturation:.9", "at-once")] == [
         "rate:2", "saturation:0.9", "at-once",
     ]  # fmt: skip
     with pytest.raises(InputError, match="takes no number"):
-        load_rule("at-once:3")
+        read_load("at-once:3")
 
 
 def only_key(tmp_path: Path, *changes: tuple[str, str]) -> str:

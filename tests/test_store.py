@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.store import TABLES, CellFiles, Store, read_schedule_of, read_table
+from experiments.store import CellFiles, Store, read_schedule_of, read_table, tables
 from experiments.store.schema import encode
 from hexsched.errors import InputError
 
@@ -26,7 +26,7 @@ with Store.writing(sys.argv[1]):
 
 
 def row(table: str, key: str, **values: object) -> dict[str, object]:
-    return {**dict.fromkeys(TABLES[table].columns), "key": key, **values}
+    return {**dict.fromkeys(tables()[table].columns), "key": key, **values}
 
 
 def run_files(key: str, *, workflows: int = 2, req95: float = 1.5) -> CellFiles:
@@ -50,7 +50,7 @@ def test_what_is_written_is_read_by_key_and_row(tmp_path):
     assert list(zip(workflows["key"], workflows["workflow_id"], strict=True)) == [
         ("c-1", "w0"), ("c-1", "w1"), ("c-2", "w0"), ("c-2", "w1"),
     ]  # fmt: skip
-    assert list(runs.columns) == list(TABLES["runs"].columns)
+    assert list(runs.columns) == list(tables()["runs"].columns)
 
 
 def test_pandas_reads_a_table_as_a_folder(tmp_path):
@@ -85,7 +85,7 @@ def test_a_table_nobody_wrote_is_empty_with_columns(tmp_path):
         pass
     frame = read_table(tmp_path, "gaps")
     assert frame.empty
-    assert list(frame.columns) == list(TABLES["gaps"].columns)
+    assert list(frame.columns) == list(tables()["gaps"].columns)
 
 
 def test_of_two_code_versions_the_newer_file_counts(tmp_path):

@@ -8,7 +8,7 @@ from experiments.grid.backend import Lost
 from experiments.grid.plan import Plan, make_plan
 from experiments.grid.spec import read_grid
 from experiments.grid.work import Result, Task, run_task
-from experiments.store import TABLES
+from experiments.store import tables
 
 TINY = """\
 clusters: demo
@@ -20,7 +20,7 @@ seeds: 2
 """
 RUNS, SEARCHES = 16, 4  # cells of it
 
-NOT_TIMED = tuple(table for table in TABLES if table != "timings")  # of a grid of kind simulate
+NOT_TIMED = tuple(table for table in tables() if table != "timings")  # of a grid of kind simulate
 
 
 class Inline:

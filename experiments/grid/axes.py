@@ -1,4 +1,4 @@
-"""The axes of a grid: their names in the file, and what one entry of each stands for. To add one: an entry here."""
+"""The vocabulary of grid files: every axis, said once. To add one: an entry in ``AXES``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from experiments.grid.loads import load_rule
+from experiments.grid.loads import RULES, read_load
 from experiments.grid.sources import Cluster, Workload, read_cluster_content, read_workload_content
 from hexsched.errors import InputError
 
 Value = str | int | Cluster | Workload
 
 BASELINES = ("fcfs", "workflow-fcfs", "workflow-llf", "atlas")  # the paper's
-SHORTHANDS = ("all", "baselines")
+
+
+Texts = str | tuple[str, ...]
+Numbers = int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,26 @@ class Axis:
 
     Attributes
     ----------
+    name : str
+        Its key in the grid file, where it has several values.
     singular : str
-        Its name in filters, where one cell is spoken of.
+        Its key in filters, where one cell is spoken of.
+    type : type
+        What msgspec is to take there: ``Texts`` or ``Numbers``.
+    meaning : str
+        What an entry is, for people.
     read : callable
         From an entry and the file's folder to the values it stands for; raises ``InputError``.
+    count : callable or None
+        From a number that stands there by itself to the values; None where it is an entry like any other.
     """
 
+    name: str
     singular: str
-    read: Callable[[object, Path], Sequence[Value]]
+    type: Any
+    meaning: str
+    read: Callable[[Any, Path], Sequence[Value]]
+    count: Callable[[int], Sequence[Value]] | None = None
 
 
 def canonical_policy(text: str) -> str:
@@ -63,54 +79,52 @@ def _plain(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def _clusters(entry: object, folder: Path) -> list[Value]:
-    text = str(entry)
-    in_folder = folder / text
-    is_file = in_folder.suffix in (".yaml", ".yml") or len(Path(text).parts) > 1
-    return [read_cluster_content(str(in_folder) if is_file else text)]
+def _clusters(entry: str, folder: Path) -> list[Value]:
+    in_folder = folder / entry
+    is_file = in_folder.suffix in (".yaml", ".yml") or len(Path(entry).parts) > 1
+    return [read_cluster_content(str(in_folder) if is_file else entry)]
 
 
-def _workloads(entry: object, folder: Path) -> list[Value]:
-    return [read_workload_content(str(entry), folder)]
+def _workloads(entry: str, folder: Path) -> list[Value]:
+    return [read_workload_content(entry, folder)]
 
 
-def _policies(entry: object, folder: Path) -> list[Value]:
+def _policies(entry: str, folder: Path) -> list[Value]:
     from hexsched.policies import policies
 
     if entry == "all":
         return [each.name for each in policies()]
-    return [canonical_policy(name) for name in (BASELINES if entry == "baselines" else (str(entry),))]
+    return [canonical_policy(name) for name in (BASELINES if entry == "baselines" else (entry,))]
 
 
-def _instances(entry: object, folder: Path) -> list[Value]:
+def _instances(entry: str, folder: Path) -> list[Value]:
     from experiments.library.names import expand
 
-    return list(expand([str(entry)]))
+    return list(expand([entry]))
 
 
-def _formulations(entry: object, folder: Path) -> list[Value]:
+def _formulations(entry: str, folder: Path) -> list[Value]:
     from solvers.exact import FORMULATIONS
 
-    return list(FORMULATIONS) if entry == "all" else [FORMULATIONS.find(str(entry)).name]
+    return list(FORMULATIONS) if entry == "all" else [FORMULATIONS.find(entry).name]
 
 
-def _objectives(entry: object, folder: Path) -> list[Value]:
+def _objectives(entry: str, folder: Path) -> list[Value]:
     from solvers.problem.objective import objective
 
-    return [str(objective(str(entry)))]
+    return [str(objective(entry))]
 
 
-def _decode_models(entry: object, folder: Path) -> list[Value]:
+def _decode_models(entry: str, folder: Path) -> list[Value]:
     from hexsched.model.instance import DECODE_MODELS
 
     if entry not in DECODE_MODELS:
         raise InputError(f"unknown decode model {entry!r}; known: {', '.join(DECODE_MODELS)}")
-    return [str(entry)]
+    return [entry]
 
 
-def _whole(least: int) -> Callable[[object, Path], list[Value]]:
-    def read(entry: object, folder: Path) -> list[Value]:
-        assert isinstance(entry, int)
+def _whole(least: int) -> Callable[[int, Path], list[Value]]:
+    def read(entry: int, folder: Path) -> list[Value]:
         if entry < least:
             raise InputError(f"expected a whole number from {least}, got {entry}")
         return [entry]
@@ -118,17 +132,50 @@ def _whole(least: int) -> Callable[[object, Path], list[Value]]:
     return read
 
 
-# by the name in the file; the order is that of the cells, so that cells of one instance are next to each other
+def _first_seeds(number: int) -> Sequence[Value]:
+    if number < 1:
+        raise InputError(f"expected how many, or a list of seeds; got {number}")
+    return range(number)
+
+
+# by name; the order is that of the cells, so that cells of one instance are next to each other
 AXES: dict[str, Axis] = {
-    "clusters": Axis("cluster", _clusters),
-    "instances": Axis("instance", _instances),
-    "workloads": Axis("workload", _workloads),
-    "workflows": Axis("workflows", _whole(1)),
-    "decode_models": Axis("decode_model", _decode_models),
-    "seeds": Axis("seed", _whole(0)),
-    "loads": Axis("load", lambda entry, folder: [str(load_rule(str(entry)))]),
-    "objectives": Axis("objective", _objectives),
-    "formulations": Axis("formulation", _formulations),
-    "estimators": Axis("estimator", lambda entry, folder: [canonical_estimator(str(entry))]),
-    "policies": Axis("policy", _policies),
+    axis.name: axis
+    for axis in (
+        Axis(
+            "clusters",
+            "cluster",
+            Texts,
+            "a name of 'hexsched clusters', or a YAML file (relative to the grid file)",
+            _clusters,
+        ),
+        Axis("instances", "instance", Texts, "a name of 'hexsched library list'", _instances),
+        Axis(
+            "workloads",
+            "workload",
+            Texts,
+            "a family, or a workload file ending in .jsonl (relative to the grid file)",
+            _workloads,
+        ),
+        Axis("workflows", "workflows", Numbers, "how many; of a file the first", _whole(1)),
+        Axis("decode_models", "decode_model", Texts, "fluid or fixed, in place of the cluster's", _decode_models),
+        Axis("seeds", "seed", Numbers, "a list, or their number: 5 is 0, 1, 2, 3, 4", _whole(0), _first_seeds),
+        Axis("loads", "load", Texts, f"a load rule: {', '.join(RULES)}", lambda entry, folder: [str(read_load(entry))]),
+        Axis("objectives", "objective", Texts, "as in 'hexsched solve'", _objectives),
+        Axis("formulations", "formulation", Texts, "a name of 'hexsched formulations', or all", _formulations),
+        Axis(
+            "estimators",
+            "estimator",
+            Texts,
+            "as in 'hexsched simulate'",
+            lambda entry, folder: [canonical_estimator(entry)],
+        ),
+        Axis(
+            "policies",
+            "policy",
+            Texts,
+            "a policy with options and placement; baselines are the paper's four, all every one",
+            _policies,
+        ),
+    )
 }

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +15,7 @@ from experiments.grid.code import code_version
 from experiments.grid.sources import Json, Plugin
 
 if TYPE_CHECKING:
+    from experiments.grid.kind import Kind
     from experiments.grid.kinds.load import LoadCell
 
 Rows = Sequence[Mapping[str, object]]
@@ -48,17 +49,17 @@ class Computed:
 
 @dataclass(frozen=True)
 class Cell(ABC):
-    """One computation with inputs of its own and rows of its own. Cells travel to other processes by pickle.
+    """One computation with inputs of its own and rows of its own. Cells travel to other processes by pickle."""
 
-    Attributes
-    ----------
-    kind : str
-    marker : str
-        The table whose rows mean that it is done.
-    """
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """Its kind: the ``KIND`` of its module."""
 
-    kind: ClassVar[str]
-    marker: ClassVar[str]
+    @property
+    @abstractmethod
+    def case(self) -> Json:
+        """The columns of its row in the kind's first table that are known before it is computed."""
 
     @property
     @abstractmethod
@@ -97,5 +98,5 @@ class Cell(ABC):
     @cached_property
     def key(self) -> str:
         """``CODE-INPUTS``: hexadecimal digits of the code version and of SHA-256 over the inputs as canonical JSON."""
-        data = msgspec.json.encode({"kind": self.kind, **self.inputs}, order="deterministic")
-        return f"{code_version(self.kind)}-{hashlib.sha256(data).hexdigest()[:32]}"
+        data = msgspec.json.encode({"kind": self.kind.name, **self.inputs}, order="deterministic")
+        return f"{code_version(self.kind.name)}-{hashlib.sha256(data).hexdigest()[:32]}"

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from experiments.grid.cell import Cell
+from experiments.grid.kinds import KINDS
+from experiments.store.schema import TIMINGS
 from experiments.store.store import Store
 
-# seconds a workflow, on one core of a 2020s server; of ``gap`` and ``solve`` it is the time limit that counts
-DEFAULT_SECONDS = {"load": 4e-3, "simulate": 4e-4}
 OVERHEAD = 0.02  # seconds a cell: its way to a process, to disk and back
 BASIS_DEFAULT = "stated defaults"
 BASIS_STORE = "times in the store"
@@ -18,8 +18,8 @@ BASIS_STORE = "times in the store"
 def estimate_seconds(cells: Iterable[Cell], store: Store | None, workers: int) -> tuple[float, str]:
     """Seconds that the cells will take on so many workers, and what that rests on.
 
-    The basis is the mean of the cells in the store that have the same kind, workload and number of workflows; failing
-    that, of those of the same kind, by the workflow; failing that, ``DEFAULT_SECONDS``.
+    The basis is the mean of the cells in the store that have the same kind and are alike (``Kind.alike``); failing
+    that, of those of the same kind, in proportion to ``Kind.amount``; failing that, ``Kind.seconds``.
     """
     known = _known(store)
     total, bases = 0.0, set()
@@ -31,41 +31,29 @@ def estimate_seconds(cells: Iterable[Cell], store: Store | None, workers: int) -
 
 
 def _seconds(cell: Cell, known: dict[tuple[Any, ...], float]) -> tuple[float, str]:
-    limit = getattr(cell, "time_limit", None)
-    if limit is not None:
-        exact = known.get((cell.kind, limit))
-        return (limit, BASIS_DEFAULT) if exact is None else (exact, BASIS_STORE)
-    scene: Any = cell.group
-    exact = known.get((cell.kind, scene.workload.name, scene.workflows))
-    if exact is not None:
-        return exact, BASIS_STORE
-    rate = known.get((cell.kind,))
-    if rate is not None:
-        return rate * scene.workflows, BASIS_STORE
-    return DEFAULT_SECONDS[cell.kind] * scene.workflows, BASIS_DEFAULT
+    kind, case = cell.kind, cell.case
+    mean = known.get((kind.name, *(case[column] for column in kind.alike)))
+    if mean is not None:
+        return mean, BASIS_STORE
+    amount: Any = case[kind.amount]
+    rate = known.get((kind.name,))
+    return (kind.seconds * amount, BASIS_DEFAULT) if rate is None else (rate * amount, BASIS_STORE)
 
 
 def _known(store: Store | None) -> dict[tuple[Any, ...], float]:
-    """Mean wall-clock seconds by (kind, workload, workflows) and by (kind, time limit); by (kind,) of a workflow."""
-    if store is None or not store.keys("timings"):
+    """Mean wall-clock seconds of a cell, by kind and what makes cells alike; by (kind,) seconds a unit of amount."""
+    if store is None or not store.keys(TIMINGS):
         return {}
     from experiments.store.reading import read_table
 
-    timings = read_table(store.path, "timings")[["key", "kind", "wall_seconds"]]
-    found: dict[tuple[Any, ...], float] = {}
-    for kind, table in (("load", "loads"), ("simulate", "runs")):
-        rows = timings[timings["kind"] == kind].merge(read_table(store.path, table), on="key")
+    timings = read_table(store.path, TIMINGS)[["key", "kind", "wall_seconds"]]
+    known: dict[tuple[Any, ...], float] = {}
+    for kind in KINDS.values():
+        columns = list(dict.fromkeys((*kind.alike, kind.amount)))
+        cells = read_table(store.path, kind.marker)[["key", *columns]].drop_duplicates()
+        rows = timings[timings["kind"] == kind.name].merge(cells, on="key")
         if len(rows):
-            means = rows.groupby(["workload", "workflows"], as_index=False)["wall_seconds"].mean()
-            found |= {
-                (kind, workload, int(workflows)): float(mean)
-                for workload, workflows, mean in means.itertuples(index=False)
-            }
-            found[(kind,)] = float(rows["wall_seconds"].sum() / rows["workflows"].sum())
-    for kind, table in (("gap", "gaps"), ("solve", "solves")):
-        once = read_table(store.path, table)[["key", "time_limit"]].drop_duplicates()
-        rows = timings[timings["kind"] == kind].merge(once, on="key")
-        found |= {
-            (kind, limit): float(mean) for limit, mean in rows.groupby("time_limit")["wall_seconds"].mean().items()
-        }
-    return found
+            known[(kind.name,)] = float(rows["wall_seconds"].sum() / rows[kind.amount].sum())
+            for alike, group in rows.groupby(list(kind.alike)):
+                known[(kind.name, *alike)] = float(group["wall_seconds"].mean())
+    return known

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from experiments.grid.axes import AXES, Value
+from experiments.grid.settings import Setting
 from experiments.grid.spec import Filter, Section
 from hexsched.errors import InputError
 
@@ -24,6 +25,11 @@ class Point:
     def __getitem__(self, axis: str) -> Any:
         return dict(self.values)[axis]
 
+    def changed(self, setting: Setting, value: object) -> Point:
+        """The point with another value of a setting, if it has that setting."""
+        settings = tuple((name, value if name == setting.name else old) for name, old in self.settings)
+        return Point(self.values, settings)
+
 
 def points(section: Section) -> list[Point]:
     """The points of one named grid, in the order of its axes and each once.
@@ -34,8 +40,8 @@ def points(section: Section) -> list[Point]:
         When a filter speaks of a value that no axis has: it would do nothing.
     """
     optional = {axis: values or (None,) for axis, values in section.axes.items()}
-    found = [dict(zip(optional, combination, strict=True)) for combination in itertools.product(*optional.values())]
-    cells = [(values, dict(section.settings)) for values in found]
+    product = itertools.product(*optional.values())
+    cells = [(dict(zip(optional, combination, strict=True)), dict(section.settings)) for combination in product]
     for change in section.overrides:
         _check_known(change.match, (values for values, _ in cells), section)
         changed: dict[Point, tuple[dict[str, Any], dict[str, Any]]] = {}

@@ -56,7 +56,7 @@ class LoadRule:
         return self.name if self.value is None else f"{self.name}:{self.value:.12g}"
 
 
-def load_rule(text: str) -> LoadRule:
+def read_load(text: str) -> LoadRule:
     """Read a rule.
 
     Raises

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiments.grid import settings
 from experiments.grid.cell import Cell
 from experiments.grid.expand import points
-from experiments.grid.kinds import KINDS
 from experiments.grid.kinds.load import LoadCell
 from experiments.grid.spec import Grid
-from experiments.store.schema import ERRORS, SCHEDULES, TABLES
+from experiments.store.schema import ERRORS, SCHEDULES, markers
 from experiments.store.store import Store
 from hexsched.errors import InputError
 
@@ -30,12 +30,12 @@ class Plan:
         """What a store has of it; nothing where there is no store."""
         if store is None:
             return Progress(set(), set(), set(self.cells))
-        marked = {table: store.keys(table) for table, schema in TABLES.items() if schema.marks}
+        marked = {table: store.keys(table) for table in markers()}
         schedules = store.keys(SCHEDULES)
         done = {
             key
             for key, cell in self.cells.items()
-            if key in marked[cell.marker] and (key in schedules or not cell.wants_schedule)
+            if key in marked[cell.kind.marker] and (key in schedules or not cell.wants_schedule)
         }
         failed = (store.keys(ERRORS) & self.cells.keys()) - done
         return Progress(done, failed, self.cells.keys() - done - failed)
@@ -64,23 +64,20 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
     InputError
         When a filter leaves nothing, or speaks of what there is not.
     """
-    found: dict[str, Cell] = {}
+    cells: dict[str, Cell] = {}
     searches: dict[object, LoadCell] = {}
     for section in grid.sections:
         thinned = points(section)
         if schedules:
-            thinned = [type(point)(point.values, _with_schedules(point.settings)) for point in thinned]
-        for cell in KINDS[section.kind](thinned, grid.plugins):
+            thinned = [point.changed(settings.SCHEDULES, True) for point in thinned]
+        assert section.kind.cells is not None
+        for cell in section.kind.cells(thinned, grid.plugins):
             needed = cell.needs
             if needed is not None:
                 needed = searches.setdefault(needed.scene, needed)
-                found.setdefault(needed.key, needed)
-            if cell.key not in found or cell.wants_schedule:
-                found[cell.key] = cell
-    if not found:
+                cells.setdefault(needed.key, needed)
+            if cell.key not in cells or cell.wants_schedule:
+                cells[cell.key] = cell
+    if not cells:
         raise InputError("no cell is left: the filters drop them all", grid.name)
-    return Plan(found)
-
-
-def _with_schedules(settings: tuple[tuple[str, object], ...]) -> tuple[tuple[str, object], ...]:
-    return tuple((name, True if name == "schedules" else value) for name, value in settings)
+    return Plan(cells)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from experiments.grid.backend import Backend, Lost
 from experiments.grid.cell import Cell
+from experiments.grid.kinds import KINDS
 from experiments.grid.plan import Plan
 from experiments.grid.work import Result, Task, error_files
 from experiments.store.reading import read_cells
@@ -85,7 +86,8 @@ class _Runner:
         self.outcome = Outcome(skipped=0 if retry_failed else len(state.failed))
         self.missing = state.to_do | (state.failed if retry_failed else set())
         self.total = len(self.missing)
-        searches = read_cells(store, "loads", state.done & store.keys("loads"))
+        loads = KINDS["load"].marker
+        searches = read_cells(store, loads, state.done & store.keys(loads))
         self.rates = dict(zip(searches["key"].to_pylist(), searches["rate"].to_pylist(), strict=True))
         self.deaths: dict[str, int] = {}
         self.ready: deque[Task] = deque()
@@ -113,7 +115,7 @@ class _Runner:
                 continue
             needed = cell.needs
             if needed is None or needed.key in self.rates:
-                groups.setdefault((cell.kind, cell.group), []).append(cell)
+                groups.setdefault((cell.kind.name, cell.group), []).append(cell)
             elif needed.key in left_failed:
                 self.missing.discard(key)
                 self.outcome.skipped += 1

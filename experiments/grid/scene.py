@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from experiments.grid.axes import BASELINES
-from experiments.grid.loads import LoadRule, load_rule
+from experiments.grid.loads import LoadRule, read_load
 from experiments.grid.sources import Cluster, Json, Workload
 from hexsched.errors import InputError
 
@@ -41,7 +41,7 @@ class Scene:
     @property
     def rule(self) -> LoadRule:
         """The load rule, read."""
-        return load_rule(self.load)
+        return read_load(self.load)
 
     @property
     def inputs(self) -> Json:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,6 +136,12 @@ class Plugin:
             known = tuple(policy.name for policy in policies() if policy.name not in before)
             _registered[self.sha256] = known
         return known
+
+
+def needed_plugins(policies: Sequence[str], plugins: Mapping[str, Plugin]) -> tuple[Plugin, ...]:
+    """The plugins that register any of the policies; ``plugins`` has the plugin of each policy that one registers."""
+    names = [re.split(r"[(@]", policy)[0] for policy in policies]
+    return tuple(dict.fromkeys(plugins[name] for name in names if name in plugins))
 
 
 def read_cluster_content(name_or_path: str) -> Cluster:

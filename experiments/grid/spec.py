@@ -3,148 +3,26 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from experiments.grid.axes import AXES, Value
+from experiments.grid.axes import AXES, Axis, Texts, Value
+from experiments.grid.kind import Kind
+from experiments.grid.kinds import KINDS, kinds_of_files
+from experiments.grid.settings import Setting
 from experiments.grid.sources import Cluster, Plugin, Workload
 from hexsched.clusters.yaml_lines import Document, KeyPath, parse_yaml
 from hexsched.errors import InputError
 from hexsched.model.files import read_bytes
 
 LIBRARY = Path(__file__).parents[1] / "grids"
-
-Texts = str | tuple[str, ...] | UnsetType
-Numbers = int | tuple[int, ...] | UnsetType
-
-DEFAULTS: dict[str, Any] = {"time_limit": 60.0, "threads": 1, "schedules": False}
-
-
-class Changes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Axes (a value or a list of values each) and settings of cells; what is left out stays as it is.
-
-    Attributes
-    ----------
-    clusters : names of 'hexsched clusters', or YAML files (relative to the grid file)
-    workloads : families, or workload files ending in .jsonl (relative to the grid file)
-    workflows : how many; of a file the first
-    loads : load rules (``experiments.grid.loads``)
-    policies : policy names with options and placement; ``baselines`` are the paper's four, ``all`` every one
-    estimators : as in 'hexsched simulate'; exact by default
-    seeds : a list, or their number: 5 is 0, 1, 2, 3, 4
-    decode_models : fluid or fixed, in place of the cluster's
-    instances, formulations, objectives : names of the instance library and of the solvers
-    time_limit : seconds of one gap or solve
-    threads : threads of one solve
-    schedules : whether schedules are stored
-    """
-
-    clusters: Texts = UNSET
-    workloads: Texts = UNSET
-    workflows: Numbers = UNSET
-    loads: Texts = UNSET
-    policies: Texts = UNSET
-    estimators: Texts = UNSET
-    seeds: Numbers = UNSET
-    decode_models: Texts = UNSET
-    instances: Texts = UNSET
-    formulations: Texts = UNSET
-    objectives: Texts = UNSET
-    time_limit: float | UnsetType = UNSET
-    threads: int | UnsetType = UNSET
-    schedules: bool | UnsetType = UNSET
-
-
-class Match(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Cells with these values; in text, * stands for anything."""
-
-    cluster: Texts = UNSET
-    workload: Texts = UNSET
-    workflows: Numbers = UNSET
-    load: Texts = UNSET
-    policy: Texts = UNSET
-    estimator: Texts = UNSET
-    seed: Numbers = UNSET
-    decode_model: Texts = UNSET
-    instance: Texts = UNSET
-    formulation: Texts = UNSET
-    objective: Texts = UNSET
-
-
-class Override(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Cells that ``match`` get other axes or settings."""
-
-    match: Match
-    change: Changes = msgspec.field(name="set")
-
-
-class SubGrid(Changes, forbid_unknown_fields=True, kw_only=True):
-    """One named grid of a file.
-
-    Attributes
-    ----------
-    kind : {"simulate", "gap", "solve"}
-    only, exclude : tuple of Match
-        Keep cells that match any, drop those that match any.
-    overrides : tuple of Override
-        Applied in order, before the filters.
-    """
-
-    kind: str | UnsetType = UNSET
-    only: tuple[Match, ...] = ()
-    exclude: tuple[Match, ...] = ()
-    overrides: tuple[Override, ...] = ()
-
-
-class GridFile(SubGrid, forbid_unknown_fields=True, kw_only=True):
-    """A grid file; its axes and settings are the defaults of its named grids, its filters and overrides hold in each.
-
-    Attributes
-    ----------
-    description : str
-    plugins : str or tuple of str
-        Python files that register policies (relative to the grid file).
-    grids : dict of str to SubGrid
-        None: the file is one grid.
-    """
-
-    description: str = ""
-    plugins: Texts = UNSET
-    grids: dict[str, dict[str, object]] = {}
-
-
-# kind -> axes it has, each with its default; without one (None) the file must give it
-KIND_AXES: dict[str, dict[str, tuple[Value, ...] | None]] = {
-    "simulate": {
-        "clusters": None,
-        "workloads": None,
-        "workflows": None,
-        "loads": None,
-        "seeds": (0,),
-        "estimators": ("exact",),
-        "policies": None,
-    },
-    "gap": {
-        "clusters": None,
-        "workloads": None,
-        "workflows": None,
-        "decode_models": (),  # the cluster's own
-        "loads": None,
-        "seeds": (0,),
-        "objectives": None,
-        "policies": None,
-    },
-    "solve": {"instances": None, "formulations": None, "objectives": None, "seeds": (0,)},
-}
-KIND_SETTINGS: dict[str, tuple[str, ...]] = {
-    "simulate": ("schedules",),
-    "gap": ("time_limit",),
-    "solve": ("time_limit", "threads"),
-}
+DEFAULT_KIND = "simulate"
 
 
 @dataclass(frozen=True)
@@ -173,7 +51,7 @@ class Section:
     ----------
     name : str
         Empty where the file has no named grids.
-    kind : str
+    kind : Kind
     axes : dict of str to tuple
         By plural name, in the order of ``AXES``.
     settings : dict
@@ -184,7 +62,7 @@ class Section:
     """
 
     name: str
-    kind: str
+    kind: Kind
     axes: dict[str, tuple[Value, ...]]
     settings: dict[str, Any]
     only: list[list[Filter]] = field(default_factory=list)
@@ -233,8 +111,9 @@ def read_grid(path_or_name: str, only: str | None = None) -> Grid:
     """
     path = _resolve(path_or_name)
     document = parse_yaml(read_bytes(path).decode("utf-8-sig"), path)
-    top = _convert(document, (), GridFile)
-    reader = _Reader(document, path.parent)
+    forms = Forms.of_vocabulary()
+    top = _convert(document, (), forms.file)
+    reader = _Reader(document, path.parent, forms)
     plugins = reader.plugins(top)
     if only is not None and only not in top.grids:
         close = difflib.get_close_matches(only, top.grids, n=1)
@@ -245,124 +124,193 @@ def read_grid(path_or_name: str, only: str | None = None) -> Grid:
         sections = [reader.section("", top)]
     else:
         chosen = [name for name in top.grids if only in (None, name)]
-        subs = {name: _convert(document, ("grids", name), SubGrid) for name in top.grids}
+        subs = {name: _convert(document, ("grids", name), forms.named) for name in top.grids}
         sections = [reader.section(name, top, subs[name]) for name in chosen]
     return Grid(path.stem, top.description, sections, plugins)
+
+
+@dataclass(frozen=True)
+class Forms:
+    """What msgspec takes in a file, made of ``AXES`` and of the settings of all kinds; all are types of structs.
+
+    Attributes
+    ----------
+    changes
+        Axes (a value or a list of values each) and settings of cells, each may be left out.
+    match
+        Cells with these values, axes in the singular; in text, * stands for anything.
+    named
+        One named grid: changes, its ``kind``, the matches ``only`` (keep cells that match any) and ``exclude`` (drop
+        those that match any), and ``overrides``, applied in order before the filters: cells that ``match`` get other
+        axes or settings (``set``).
+    file
+        A grid file: its axes and settings are the defaults of its named ``grids``, its filters and overrides hold in
+        each. Without ``grids`` the file is one grid. ``plugins`` are Python files that register policies (relative to
+        the grid file).
+    """
+
+    changes: Any
+    match: Any
+    named: Any
+    file: Any
+
+    @classmethod
+    def of_vocabulary(cls) -> Forms:
+        """The forms as axes and kinds are now."""
+        axes = [(axis.name, axis.type) for axis in AXES.values()]
+        settings = [(setting.name, setting.type) for setting in all_settings().values()]
+        changes = _struct("Changes", [(name, kind | UnsetType, UNSET) for name, kind in (*axes, *settings)])
+        match = _struct("Match", [(axis.singular, axis.type | UnsetType, UNSET) for axis in AXES.values()])
+        override = _struct("Override", [("match", match), ("change", changes, msgspec.field(name="set"))])
+        named = _struct(
+            "NamedGrid",
+            [
+                ("kind", str | UnsetType, UNSET),
+                ("only", GenericAlias(tuple, (match, ...)), ()),
+                ("exclude", GenericAlias(tuple, (match, ...)), ()),
+                ("overrides", GenericAlias(tuple, (override, ...)), ()),
+            ],
+            changes,
+        )
+        file = _struct(
+            "GridFile",
+            [
+                ("description", str, ""),
+                ("plugins", Texts | UnsetType, UNSET),
+                ("grids", dict[str, dict[str, object]], msgspec.field(default_factory=dict)),
+            ],
+            named,
+        )
+        return cls(changes, match, named, file)
+
+
+def _struct(name: str, fields: list[Any], *bases: Any) -> Any:
+    return msgspec.defstruct(name, fields, bases=bases or None, forbid_unknown_fields=True, kw_only=True)
+
+
+def all_settings() -> dict[str, Setting]:
+    """The settings of all kinds, by name."""
+    settings: dict[str, Setting] = {}
+    for kind in KINDS.values():
+        for setting in kind.settings:
+            if settings.setdefault(setting.name, setting) != setting:
+                raise TypeError(f"kind {kind.name!r} has a setting {setting.name!r} that another kind has otherwise")
+    return settings
 
 
 class _Reader:
     """Turns what stands in a file into values, with the line in every complaint."""
 
-    def __init__(self, document: Document, folder: Path) -> None:
+    def __init__(self, document: Document, folder: Path, forms: Forms) -> None:
         self.document = document
         self.folder = folder
+        self.forms = forms
         self.named: dict[tuple[type, str], Cluster | Workload] = {}
 
-    def plugins(self, top: GridFile) -> dict[str, Plugin]:
+    def plugins(self, top: Any) -> dict[str, Plugin]:
         """The plugin of each policy that one registers."""
-        found: dict[str, Plugin] = {}
+        plugins: dict[str, Plugin] = {}
         for index, name in enumerate(_listed(top.plugins)):
             path = self.folder / name
             try:
                 plugin = Plugin(str(path), read_bytes(path))
-                found |= dict.fromkeys(plugin.load(), plugin)
+                plugins |= dict.fromkeys(plugin.load(), plugin)
             except InputError as error:
                 raise InputError(f"plugins: {error}", self.document.where(("plugins", index))) from None
-        return found
+        return plugins
 
-    def section(self, name: str, top: GridFile, sub: SubGrid | None = None) -> Section:
-        """One grid of the file: ``top`` itself, or ``sub`` with what it does not say taken from ``top``."""
-        sub_path: KeyPath = ("grids", name)
-        layers: list[tuple[SubGrid, KeyPath]] = [(top, ())] if sub is None else [(sub, sub_path), (top, ())]
+    def section(self, name: str, top: Any, named: Any = None) -> Section:
+        """One grid of the file: ``top`` itself, or ``named`` with what it does not say taken from ``top``."""
+        own: KeyPath = () if named is None else ("grids", name)
+        layers: list[tuple[Any, KeyPath]] = [(top, ())] if named is None else [(named, own), (top, ())]
         kind = self._kind(layers)
         axes: dict[str, tuple[Value, ...]] = {}
-        settings = {setting: DEFAULTS[setting] for setting in KIND_SETTINGS[kind]}
-        given: set[str] = set()
+        settings: dict[str, Any] = {}
         for layer, path in layers:
-            inherited = layer is top and sub is not None  # such defaults may be meant for grids of another kind
+            inherited = path != own  # such defaults may be meant for grids of another kind
             layer_axes, layer_settings = self._changes(layer, path, kind, strict=not inherited)
             axes = {**layer_axes, **axes}
-            settings |= {key: value for key, value in layer_settings.items() if key not in given}
-            given |= layer_settings.keys()
-        for axis, default in KIND_AXES[kind].items():
+            settings = {**layer_settings, **settings}
+        for axis, default in kind.axes.items():
             if axis not in axes:
                 if default is None:
-                    where = self.document.where(sub_path if sub is not None else ())
-                    raise InputError(f"{axis} is missing; a grid of kind {kind} needs it", where)
+                    where = self.document.where(own)
+                    raise InputError(f"{axis} is missing; a grid of kind {kind.name} needs it", where)
                 axes[axis] = default
-        ordered = {axis: axes[axis] for axis in AXES if axis in axes}
-        section = Section(name, kind, ordered, settings)
+        section = Section(
+            name,
+            kind,
+            {axis: axes[axis] for axis in AXES if axis in axes},
+            {setting.name: settings.get(setting.name, setting.default) for setting in kind.settings},
+        )
         for layer, path in reversed(layers):
-            inherited = layer is top and sub is not None
+            inherited = path != own
             for k, override in enumerate(layer.overrides):
-                axes, settings = self._changes(override.change, (*path, "overrides", k, "set"), kind)
+                changed_axes, changed_settings = self._changes(override.change, (*path, "overrides", k, "set"), kind)
                 match = self._filter(override.match, (*path, "overrides", k, "match"), kind, inherited)
-                section.overrides.append(Change(match, axes, settings))
-            for k, match_ in enumerate(layer.exclude):
-                section.exclude.append(self._filter(match_, (*path, "exclude", k), kind, inherited))
-            kept = [self._filter(match_, (*path, "only", k), kind, inherited) for k, match_ in enumerate(layer.only)]
-            if kept:
-                section.only.append(kept)
+                section.overrides.append(Change(match, changed_axes, changed_settings))
+            for k, match in enumerate(layer.exclude):
+                section.exclude.append(self._filter(match, (*path, "exclude", k), kind, inherited))
+            if layer.only:
+                only = [self._filter(match, (*path, "only", k), kind, inherited) for k, match in enumerate(layer.only)]
+                section.only.append(only)
         return section
 
-    def _kind(self, layers: list[tuple[SubGrid, KeyPath]]) -> str:
+    def _kind(self, layers: list[tuple[Any, KeyPath]]) -> Kind:
+        known = kinds_of_files()
         for layer, path in layers:
             if not isinstance(layer.kind, UnsetType):
-                if layer.kind not in KIND_AXES:
-                    known = ", ".join(KIND_AXES)
+                if layer.kind not in known:
                     where = self.document.where((*path, "kind"))
-                    raise InputError(f"kind: unknown kind {layer.kind!r}; known: {known}", where)
-                return layer.kind
-        return "simulate"
+                    raise InputError(f"kind: unknown kind {layer.kind!r}; known: {', '.join(known)}", where)
+                return known[layer.kind]
+        return known[DEFAULT_KIND]
 
     def _changes(
-        self, changes: Changes, path: KeyPath, kind: str, strict: bool = True
+        self, changes: Any, path: KeyPath, kind: Kind, strict: bool = True
     ) -> tuple[dict[str, tuple[Value, ...]], dict[str, Any]]:
         axes: dict[str, tuple[Value, ...]] = {}
         settings: dict[str, Any] = {}
-        for name in Changes.__struct_fields__:
-            given = getattr(changes, name)
-            if isinstance(given, UnsetType):
+        known = {setting.name: setting for setting in kind.settings}
+        for name in self.forms.changes.__struct_fields__:
+            value = getattr(changes, name)
+            if isinstance(value, UnsetType):
                 continue
-            if name not in KIND_AXES[kind] and name not in KIND_SETTINGS[kind]:
-                if strict:
-                    known = ", ".join((*KIND_AXES[kind], *KIND_SETTINGS[kind]))
-                    where = self.document.where((*path, name))
-                    raise InputError(f"{name}: a grid of kind {kind} has no such key; it has {known}", where)
-            elif name in AXES:
-                axes[name] = self._values(name, given, (*path, name))
-            else:
-                settings[name] = self._setting(name, given, (*path, name))
+            where = (*path, name)
+            if name in kind.axes:
+                axes[name] = self._values(AXES[name], value, where)
+            elif name in known:
+                settings[name] = self._setting(known[name], value, where)
+            elif strict:
+                keys = ", ".join((*kind.axes, *known))
+                message = f"{name}: a grid of kind {kind.name} has no such key; it has {keys}"
+                raise InputError(message, self.document.where(where))
         return axes, settings
 
-    def _setting(self, name: str, given: Any, path: KeyPath) -> Any:
-        if name == "time_limit" and not 0 < given < 1e6:
-            raise InputError(f"time_limit: expected seconds above 0, got {given}", self.document.where(path))
-        if name == "threads" and given < 1:
-            raise InputError(f"threads: expected at least 1, got {given}", self.document.where(path))
-        return given
+    def _setting(self, setting: Setting, value: Any, path: KeyPath) -> Any:
+        if not setting.allowed(value):
+            message = f"{setting.name}: expected {setting.expected}, got {value}"
+            raise InputError(message, self.document.where(path))
+        return value
 
-    def _values(self, axis: str, given: object, path: KeyPath) -> tuple[Value, ...]:
-        if axis == "seeds" and isinstance(given, int):
-            if given < 1:
-                raise InputError(
-                    f"seeds: expected how many, or a list of seeds; got {given}", self.document.where(path)
-                )
-            return tuple(range(given))
-        entries = _listed(given)
-        if not entries:
-            raise InputError(f"{axis}: the list is empty", self.document.where(path))
-        found: dict[Value, None] = {}
-        for index, entry in enumerate(entries):
-            where = self.document.where((*path, index))
-            try:
-                values = AXES[axis].read(entry, self.folder)
-                for value in values:
-                    self._check_name(value)
-            except InputError as error:
-                raise InputError(f"{axis}: {error}", where) from None
-            found |= dict.fromkeys(values)
-        return tuple(found)
+    def _values(self, axis: Axis, entries: Any, path: KeyPath) -> tuple[Value, ...]:
+        if axis.count is not None and isinstance(entries, int):
+            return self._read(axis, path, axis.count, entries)
+        if entries == ():
+            raise InputError(f"{axis.name}: the list is empty", self.document.where(path))
+        values: dict[Value, None] = {}
+        for index, entry in enumerate(_listed(entries)):
+            values |= dict.fromkeys(self._read(axis, (*path, index), axis.read, entry, self.folder))
+        return tuple(values)
+
+    def _read(self, axis: Axis, path: KeyPath, read: Callable[..., Sequence[Value]], *entry: Any) -> tuple[Value, ...]:
+        try:
+            values = tuple(read(*entry))
+            for value in values:
+                self._check_name(value)
+        except InputError as error:
+            raise InputError(f"{axis.name}: {error}", self.document.where(path)) from None
+        return values
 
     def _check_name(self, value: Value) -> None:
         """Rows are told apart by names, so a name must not stand for two things."""
@@ -371,18 +319,17 @@ class _Reader:
             if known != value:
                 raise InputError(f"two different {type(value).__name__.lower()}s are called {value.name!r}; rename one")
 
-    def _filter(self, match: Match, path: KeyPath, kind: str, inherited: bool) -> Filter:
-        plural = {axis.singular: name for name, axis in AXES.items()}
+    def _filter(self, match: Any, path: KeyPath, kind: Kind, inherited: bool) -> Filter:
         wanted: dict[str, tuple[str | int, ...]] = {}
-        for name in Match.__struct_fields__:
-            given = getattr(match, name)
-            if isinstance(given, UnsetType):
+        for axis in AXES.values():
+            values = getattr(match, axis.singular)
+            if isinstance(values, UnsetType):
                 continue
-            if plural[name] not in KIND_AXES[kind]:
-                known = ", ".join(AXES[axis].singular for axis in KIND_AXES[kind])
-                where = self.document.where((*path, name))
-                raise InputError(f"{name}: a grid of kind {kind} has no such axis; it has {known}", where)
-            wanted[plural[name]] = _listed(given)
+            if axis.name not in kind.axes:
+                known = ", ".join(AXES[name].singular for name in kind.axes)
+                where = self.document.where((*path, axis.singular))
+                raise InputError(f"{axis.singular}: a grid of kind {kind.name} has no such axis; it has {known}", where)
+            wanted[axis.name] = _listed(values)
         if not wanted:
             raise InputError("an empty match; name at least one axis", self.document.where(path))
         return Filter(wanted, self.document.where(path), inherited)
@@ -400,10 +347,10 @@ def _convert(document: Document, path: KeyPath, kind: type[Any]) -> Any:
         raise Document(data, lines, document.file).input_error(error, kind) from None
 
 
-def _listed(given: Any) -> tuple[Any, ...]:
-    if isinstance(given, UnsetType):
+def _listed(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, UnsetType):
         return ()
-    return given if isinstance(given, tuple) else (given,)
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _resolve(path_or_name: str) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from experiments.grid.cell import Cell
 from experiments.grid.code import code_version
-from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, encode
+from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, TIMINGS, encode, tables
 from experiments.store.store import CellFiles
 from hexsched import __version__
 
@@ -81,9 +81,9 @@ def run_task(task: Task) -> Iterator[Result]:
         When this process would compute something else than what was planned.
     """
     for cell in task.cells:
-        planned = cell.key.partition("-")[0]
-        if code_version(cell.kind) != planned:
-            raise OtherCodeError(f"code version {code_version(cell.kind)} here, {planned} where the grid was planned")
+        planned, here = cell.key.partition("-")[0], code_version(cell.kind.name)
+        if here != planned:
+            raise OtherCodeError(f"code version {here} here, {planned} where the grid was planned")
         yield _compute(cell, task.rate)
 
 
@@ -95,24 +95,21 @@ def _compute(cell: Cell, rate: float | None) -> Result:
         computed = cell.compute(rate)
         wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
         timing = {
-            "kind": cell.kind,
+            **dict.fromkeys(tables()[TIMINGS].columns),
+            "kind": cell.kind.name,
             "wall_seconds": wall,
             "cpu_seconds": cpu,
-            "decisions": None,
-            "decision_mean_us": None,
-            "decision_p99_us": None,
-            "solve_seconds": None,
             "hexsched_version": __version__,
             "host": platform.node(),
             **computed.timing,
         }
-        tables = {**computed.tables, "timings": [timing]}
-        data = {name: encode(name, [{"key": cell.key, **row} for row in rows]) for name, rows in tables.items()}
+        rows_of = {**computed.tables, TIMINGS: [timing]}
+        data = {name: encode(name, [{**row, "key": cell.key} for row in rows]) for name, rows in rows_of.items()}
         if computed.schedule is not None:
             data[SCHEDULES] = computed.schedule
         if computed.instance is not None:
             data[INSTANCES] = computed.instance
-        return Result(cell.key, CellFiles(cell.key, cell.marker, data), "", computed.rate, computed.fault)
+        return Result(cell.key, CellFiles(cell.key, cell.kind.marker, data), "", computed.rate, computed.fault)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # SystemExit too: a plugin does not end the program
@@ -124,7 +121,7 @@ def error_files(cell: Cell, error: str, attempts: int) -> CellFiles:
     """The row of a cell that failed."""
     row = {
         "key": cell.key,
-        "kind": cell.kind,
+        "kind": cell.kind.name,
         "description": cell.description,
         "error": error,
         "attempts": attempts,

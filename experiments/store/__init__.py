@@ -4,7 +4,7 @@
 """
 
 from experiments.store.reading import read_instance_of, read_schedule_of, read_table
-from experiments.store.schema import TABLES
+from experiments.store.schema import tables
 from experiments.store.store import CellFiles, Store
 
-__all__ = ["TABLES", "CellFiles", "Store", "read_instance_of", "read_schedule_of", "read_table"]
+__all__ = ["CellFiles", "Store", "read_instance_of", "read_schedule_of", "read_table", "tables"]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from experiments.store.schema import INSTANCES, SCHEDULES, TABLES, arrow_schema
+from experiments.store.schema import INSTANCES, SCHEDULES, arrow_schema, tables
 from experiments.store.store import Store, fingerprint
 from hexsched.errors import InputError
 
@@ -30,7 +30,7 @@ def read_table(store: str | Path, table: str) -> pd.DataFrame:
     store : str or Path
         The store's folder.
     table : str
-        One of ``TABLES``.
+        One of ``experiments.store.schema.tables``.
 
     Returns
     -------
@@ -45,8 +45,8 @@ def read_table(store: str | Path, table: str) -> pd.DataFrame:
     """
     import os
 
-    if table not in TABLES:
-        raise InputError(f"a store has no table {table!r}; its tables are {', '.join(TABLES)}")
+    if table not in tables():
+        raise InputError(f"a store has no table {table!r}; its tables are {', '.join(tables())}")
     opened = Store.open(store)
     stamps = tuple(sorted((name, stat.st_mtime_ns) for name, stat in opened.stats(table)))
     frame = _frame(os.fspath(opened.path), table, stamps)
@@ -93,8 +93,9 @@ def read_cells(store: Store, table: str, keys: Iterable[str]) -> pa.Table:
     """The rows of some cells, in the order of the keys; raises ``InputError`` when a file cannot be read."""
     import pyarrow as pa
 
-    parts = [_read(store.path / table / f"{key}.parquet", arrow_schema(table)) for key in keys]
-    return pa.concat_tables(parts) if parts else arrow_schema(table).empty_table()
+    schema = arrow_schema(table)
+    parts = [_read(store.path / table / f"{key}.parquet", schema) for key in keys]
+    return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
 @lru_cache(maxsize=16)  # figures read the same tables again and again, and a store has thousands of files

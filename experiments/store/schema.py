@@ -1,14 +1,11 @@
-"""What the tables of a store hold. To add a table: an entry here."""
+"""What the tables of a store hold: kinds of cells say it of those that they fill (``experiments.grid.kinds``)."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
-
-from hexsched.metrics import METRICS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,137 +31,51 @@ class TableSchema:
     marks: bool = False
 
 
-TABLES: dict[str, TableSchema] = {
-    "loads": TableSchema(
-        {
-            "key": TEXT,
-            **CASE,
-            "seed": WHOLE,
-            "rule": TEXT,
-            "rate": REAL,
-            "req95": REAL,
-            "baseline": TEXT,
-            "reached": TRUTH,
-            "decode_model": TEXT,
-        },
-        marks=True,
-    ),
-    "runs": TableSchema(
-        {
-            "key": TEXT,
-            "cluster": TEXT,
-            "model": TEXT,
-            "pool": TEXT,
-            "prefill_instances": WHOLE,
-            "decode_instances": WHOLE,
-            "workload": TEXT,
-            "workflows": WHOLE,
-            "load": TEXT,
-            "rate": REAL,
-            "policy": TEXT,
-            "estimator": TEXT,
-            "seed": WHOLE,
-            "instance_sha256": TEXT,
-            **{name: WHOLE if metric.whole else REAL for name, metric in METRICS.items() if name != "workflows"},
-            "verified": TRUTH,
-            "prefill_utilisation": REAL,
-            "decode_utilisation": REAL,
-            "kv_peak": REAL,
-        },
-        marks=True,
-    ),
-    "workflows": TableSchema(
-        {
-            "key": TEXT,
-            **CASE,
-            "load": TEXT,
-            "policy": TEXT,
-            "estimator": TEXT,
-            "seed": WHOLE,
-            "workflow_id": TEXT,
-            "calls": WHOLE,
-            "arrival": REAL,
-            "latency": REAL,
-            "horizon": REAL,
-            "ratio": REAL,
-        }
-    ),
-    "timings": TableSchema(
+ERRORS = "errors"
+TIMINGS = "timings"
+# Folders beside the tables, filled on request: <key>.json.gz, as in model M33 and M34
+SCHEDULES = "schedules"
+INSTANCES = "instances"  # what the schedule of the same key is a schedule of
+
+
+def tables() -> dict[str, TableSchema]:
+    """Every table by name: what the kinds of cells say that they fill, and the two that cells of any kind fill."""
+    from experiments.grid.kinds import KINDS
+
+    by_name: dict[str, TableSchema] = {}
+    timing: dict[str, str] = {}
+    for kind in KINDS.values():
+        for name, columns in kind.tables.items():
+            if name in (*by_name, TIMINGS, ERRORS, SCHEDULES, INSTANCES):
+                raise TypeError(f"kind {kind.name!r} has a table {name!r}, which something else has already")
+            by_name[name] = TableSchema({"key": TEXT, **columns}, marks=name == kind.marker)
+        timing |= kind.timing
+    by_name[TIMINGS] = TableSchema(
         {
             "key": TEXT,
             "kind": TEXT,
             "wall_seconds": REAL,  # of the cell, its instance included where that was not in memory yet
             "cpu_seconds": REAL,
-            "decisions": WHOLE,
-            "decision_mean_us": REAL,
-            "decision_p99_us": REAL,
-            "solve_seconds": REAL,
+            **timing,
             "hexsched_version": TEXT,
             "host": TEXT,
         }
-    ),
-    "gaps": TableSchema(
-        {
-            "key": TEXT,
-            **CASE,
-            "load": TEXT,
-            "decode_model": TEXT,
-            "seed": WHOLE,
-            "objective": TEXT,
-            "policy": TEXT,
-            "value": REAL,
-            "lower_bound": REAL,
-            "bound_source": TEXT,
-            "upper_bound": REAL,
-            "upper_source": TEXT,
-            "gap": REAL,
-            "gap_to_upper": REAL,
-            "time_limit": REAL,
-        },
-        marks=True,
-    ),
-    "gap_series": TableSchema(
-        {"key": TEXT, "objective": TEXT, "seconds": REAL, "lower_bound": REAL, "upper_bound": REAL}
-    ),
-    "gap_binding": TableSchema({"key": TEXT, "objective": TEXT, "resource": TEXT, "share": REAL}),
-    "solves": TableSchema(
-        {
-            "key": TEXT,
-            "instance": TEXT,
-            "calls": WHOLE,
-            "formulation": TEXT,
-            "objective": TEXT,
-            "seed": WHOLE,
-            "status": TEXT,
-            "value": REAL,
-            "lower_bound": REAL,
-            "root_bound": REAL,
-            "variables": WHOLE,
-            "constraints": WHOLE,
-            "nonzeros": WHOLE,
-            "time_limit": REAL,
-            "message": TEXT,
-        },
-        marks=True,
-    ),
-    "errors": TableSchema(
-        {"key": TEXT, "kind": TEXT, "description": TEXT, "error": TEXT, "attempts": WHOLE},
-    ),
-}
-
-ERRORS = "errors"
-# Folders beside the tables, filled on request: <key>.json.gz, as in model.md section 8
-SCHEDULES = "schedules"
-INSTANCES = "instances"  # what the schedule of the same key is a schedule of
+    )
+    by_name[ERRORS] = TableSchema({"key": TEXT, "kind": TEXT, "description": TEXT, "error": TEXT, "attempts": WHOLE})
+    return by_name
 
 
-@cache
+def markers() -> list[str]:
+    """The tables whose rows mean that a cell is done."""
+    return [name for name, table in tables().items() if table.marks]
+
+
 def arrow_schema(table: str) -> pa.Schema:
     """The columns of a table as Arrow knows them."""
     import pyarrow as pa
 
     types = {TEXT: pa.string(), REAL: pa.float64(), WHOLE: pa.int64(), TRUTH: pa.bool_()}
-    return pa.schema([(name, types[kind]) for name, kind in TABLES[table].columns.items()])
+    return pa.schema([(name, types[kind]) for name, kind in tables()[table].columns.items()])
 
 
 def encode(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:
@@ -175,7 +86,7 @@ def encode(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = TABLES[table].columns
+    columns = tables()[table].columns
     for row in rows:
         if row.keys() != columns.keys():
             raise ValueError(f"table {table}: columns {sorted(row.keys() ^ columns.keys())} are missing or too many")

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, TABLES
+from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, markers, tables
 from hexsched.errors import InputError
 
 FORMAT = "hexsched-store/1"
 STORE_JSON = "store.json"
 LOCK = ".lock"
 PARTIAL = ".partial"  # files on their way; hidden, so that readers of the store pass it by
-SUFFIX = {**dict.fromkeys((SCHEDULES, INSTANCES), ".json.gz"), **dict.fromkeys(TABLES, ".parquet")}
+FILES = (SCHEDULES, INSTANCES)  # folders that are no tables
 WRITERS = 8  # syncs at a time: the disk takes several in about the time of one
 
 
@@ -90,21 +90,21 @@ class Store:
 
     def keys(self, table: str) -> set[str]:
         """Keys of the cells that have a file in a table, or in ``schedules``."""
-        suffix = SUFFIX[table]
+        suffix = _suffix(table)
         with contextlib.suppress(FileNotFoundError):
             return {name.removesuffix(suffix) for name in os.listdir(self.path / table) if name.endswith(suffix)}
         return set()
 
     def stats(self, table: str) -> list[tuple[str, os.stat_result]]:
         """Key and file status of every file of a table."""
-        suffix, found = SUFFIX[table], []
+        suffix = _suffix(table)
         with contextlib.suppress(FileNotFoundError), os.scandir(self.path / table) as entries:
-            found = [(e.name.removesuffix(suffix), e.stat()) for e in entries if e.name.endswith(suffix)]
-        return found
+            return [(e.name.removesuffix(suffix), e.stat()) for e in entries if e.name.endswith(suffix)]
+        return []
 
     def done(self) -> dict[str, str]:
         """The marking table of every cell that is done, by key."""
-        return {key: table for table, schema in TABLES.items() if schema.marks for key in self.keys(table)}
+        return {key: table for table in markers() for key in self.keys(table)}
 
     def write(self, cells: Sequence[CellFiles]) -> None:
         """Make cells done (or failed), durably: other files first, the marker last, each whole or not at all.
@@ -134,13 +134,14 @@ class Store:
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove cells and whatever belongs to them."""
+        first = markers()  # so that what is half removed is not taken for done
         with self._told("cannot remove cells from the store"):
             for key in keys:
-                for table in sorted(SUFFIX, key=lambda name: name not in TABLES or not TABLES[name].marks):
+                for table in sorted((*tables(), *FILES), key=lambda name: name not in first):
                     self._file(table, key).unlink(missing_ok=True)
 
     def _file(self, table: str, key: str) -> Path:
-        return self.path / table / f"{key}{SUFFIX[table]}"
+        return self.path / table / f"{key}{_suffix(table)}"
 
     def _partial(self, table: str, key: str) -> Path:
         return self.path / PARTIAL / f"{table}-{key}"
@@ -205,13 +206,8 @@ class Store:
         for name in os.listdir(self.path / PARTIAL) if (self.path / PARTIAL).is_dir() else ():
             (self.path / PARTIAL / name).unlink(missing_ok=True)
         done = self.done()
-        for table in SUFFIX:
-            if table == ERRORS:
-                strays = self.keys(table) & done.keys()
-            elif table in TABLES and TABLES[table].marks:
-                continue
-            else:
-                strays = self.keys(table) - done.keys()
+        for table in {*tables(), *FILES} - {*markers()}:
+            strays = self.keys(table) & done.keys() if table == ERRORS else self.keys(table) - done.keys()
             for key in strays:
                 self._file(table, key).unlink(missing_ok=True)
 
@@ -223,12 +219,16 @@ class Store:
             raise InputError(f"{what}: {error.strerror or error}", error.filename or self.path) from None
 
 
+def _suffix(table: str) -> str:
+    return ".json.gz" if table in FILES else ".parquet"
+
+
 def fingerprint(key: str) -> str:
     """The part of a key that stands for the inputs."""
     return key.partition("-")[2]
 
 
-def code_version(key: str) -> str:
+def version_of(key: str) -> str:
     """The part of a key that stands for the code."""
     return key.partition("-")[0]
 

@@ -175,11 +175,12 @@ def status_command(
 ) -> None:
     """Say what a store has: cells by kind, what has failed and why, what is of another version of the code."""
     from experiments.store import Store, read_table
+    from experiments.store.schema import SCHEDULES, markers
 
     opened = Store.open(store)
     failures = read_table(store, "errors")
     if grid is None:
-        tables = {table: len(opened.keys(table)) for table in ("loads", "runs", "gaps", "solves", "schedules")}
+        tables = {table: len(opened.keys(table)) for table in (*markers(), SCHEDULES)}
         record: dict[str, object] = {"store": str(store), "tables": tables}
         shown = [Table(("table", "cells"), list(tables.items()))]
     else:
@@ -211,14 +212,14 @@ def export_command(
     as_json: Json = False,
 ) -> None:
     """Write the rows that a grid has in a store as CSV, in the order of the grid."""
-    from experiments.store import TABLES, Store
+    from experiments.store import Store, tables
 
     check_destination(output, [], as_json)
     plan = _plan(grid, only, schedules=False)
     opened = Store.open(store)
     chosen = _main_table(plan) if table is None else table
-    if chosen not in TABLES:
-        raise InputError(f"a store has no table {chosen!r}; its tables are {', '.join(TABLES)}", "--table")
+    if chosen not in tables():
+        raise InputError(f"a store has no table {chosen!r}; its tables are {', '.join(tables())}", "--table")
     present = opened.keys(chosen)
     keys = [key for key in plan.cells if key in present]
     if not keys:
@@ -239,12 +240,12 @@ def prune_command(
     as_json: Json = False,
 ) -> None:
     """Remove the cells that none of the grids has; without grids, those of another version of the code."""
-    from experiments.store import TABLES, Store
+    from experiments.store import Store, tables
 
     kept = {key for name in grids or () for key in _plan(name, None, schedules=False).cells}
 
     def doomed(opened: Store) -> list[str]:
-        present = {key for table in TABLES for key in opened.keys(table)}
+        present = {key for table in tables() for key in opened.keys(table)}
         return sorted(present - kept if grids else _other_keys(opened))
 
     if yes:
@@ -272,7 +273,7 @@ def _counts(progress: Progress) -> dict[str, int]:
 def _by_kind(plan: Plan, progress: Progress) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for key, cell in plan.cells.items():
-        counts = found.setdefault(cell.kind, {"cells": 0, "done": 0, "to_do": 0, "failed": 0})
+        counts = found.setdefault(cell.kind.name, {"cells": 0, "done": 0, "to_do": 0, "failed": 0})
         state = "done" if key in progress.done else "failed" if key in progress.failed else "to_do"
         counts["cells"] += 1
         counts[state] += 1
@@ -286,12 +287,13 @@ def _kinds_table(plan: Plan, progress: Progress) -> Table:
 
 def _other_keys(opened: Store) -> set[str]:
     """Keys of finished cells of another version of the code, and of failed ones that no present cell can have."""
-    from experiments.grid.code import SOURCES, code_version
-    from experiments.store import TABLES
-    from experiments.store.store import code_version as version_of
+    from experiments.grid.code import code_version
+    from experiments.grid.kinds import KINDS
+    from experiments.store import tables
+    from experiments.store.store import version_of
 
-    present = {code_version(kind) for kind in SOURCES}
-    return {key for table in TABLES for key in opened.keys(table) if version_of(key) not in present}
+    present = {code_version(kind) for kind in KINDS}
+    return {key for table in tables() for key in opened.keys(table) if version_of(key) not in present}
 
 
 def _other_versions(opened: Store) -> int:
@@ -300,7 +302,7 @@ def _other_versions(opened: Store) -> int:
 
 def _main_table(plan: Plan) -> str:
     """The table of the cells that the grid is about; load searches only serve them."""
-    tables = {cell.marker: None for cell in plan.cells.values() if cell.kind != "load"}
+    tables = {cell.kind.marker: None for cell in plan.cells.values() if cell.kind.cells is not None}
     if len(tables) > 1:
         raise InputError(f"the grid has cells in the tables {', '.join(tables)}; choose one", "--table")
     return next(iter(tables))

@@ -1,17 +1,17 @@
-"""Kinds of cells. To add one: a module here with its cells, its axes in ``spec``, its table in the store's schema."""
+"""Kinds of cells, a module each.
 
-from __future__ import annotations
+To add one: a module here with a ``KIND`` in it.
+"""
 
-from collections.abc import Callable, Sequence
+from experiments.grid.kind import Kind
+from hexsched.registry import Registry
 
-from experiments.grid.cell import Cell
-from experiments.grid.expand import Point
-from experiments.grid.kinds import gap, simulate, solve
-from experiments.grid.sources import Plugin
+KINDS: Registry[Kind] = Registry(__name__, "KIND", "kind", rank=lambda kind: kind.rank)
 
-# kind -> from points and the plugins by policy to cells
-KINDS: dict[str, Callable[[Sequence[Point], dict[str, Plugin]], list[Cell]]] = {
-    "simulate": simulate.cells,
-    "gap": gap.cells,
-    "solve": solve.cells,
-}
+
+def kinds_of_files() -> dict[str, Kind]:
+    """The kinds that a grid file can ask for; cells of the others are made because these need them."""
+    return {name: kind for name, kind in KINDS.items() if kind.cells is not None}
+
+
+__all__ = ["KINDS", "kinds_of_files"]

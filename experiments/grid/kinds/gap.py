@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from experiments.grid.cell import Cell, Computed, Rows
 from experiments.grid.expand import Point
+from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
-from experiments.grid.kinds.simulate import needed_plugins
 from experiments.grid.scene import Scene, prepared
-from experiments.grid.sources import Json, Plugin
+from experiments.grid.settings import TIME_LIMIT
+from experiments.grid.sources import Json, Plugin, needed_plugins
+from experiments.store.schema import CASE, REAL, TEXT, WHOLE
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,21 @@ class GapCell(Cell):
     policies: tuple[str, ...]
     time_limit: float
     loaded: tuple[Plugin, ...] = ()
-    kind: ClassVar[str] = "gap"
-    marker: ClassVar[str] = "gaps"
+
+    @property
+    def kind(self) -> Kind:
+        return KIND
+
+    @property
+    def case(self) -> Json:
+        return {
+            **self.scene.case,
+            "load": self.scene.load,
+            "decode_model": self.scene.cluster.decode_model,
+            "seed": self.scene.seed,
+            "objective": self.objective,
+            "time_limit": self.time_limit,
+        }
 
     @property
     def inputs(self) -> Json:
@@ -77,19 +91,14 @@ class GapCell(Cell):
         }
         rows = [
             {
-                **self.scene.case,
-                "load": self.scene.load,
-                "decode_model": self.scene.cluster.decode_model,
-                "seed": self.scene.seed,
-                "objective": self.objective,
-                "policy": name,
-                "value": found.value,
+                **self.case,
                 **bracket,
-                "gap": found.gap,
-                "gap_to_upper": found.gap_to_upper,
-                "time_limit": self.time_limit,
+                "policy": name,
+                "value": each.value,
+                "gap": each.gap,
+                "gap_to_upper": each.gap_to_upper,
             }
-            for name, found in report.policies.items()
+            for name, each in report.policies.items()
         ]
         series = [
             {"objective": self.objective, "seconds": seconds, "lower_bound": lower, "upper_bound": upper}
@@ -99,20 +108,64 @@ class GapCell(Cell):
             {"objective": self.objective, "resource": resource, "share": share}
             for resource, share in report.binding.items()
         ]
-        tables: dict[str, Rows] = {self.marker: rows, "gap_series": series, "gap_binding": binding}
+        tables: dict[str, Rows] = {"gaps": rows, "gap_series": series, "gap_binding": binding}
         return Computed(tables, timing={"solve_seconds": report.seconds})
 
 
-def cells(points: Sequence[Point], plugins: dict[str, Plugin]) -> list[Cell]:
+def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
     """A cell for all points that differ in the policy alone."""
     grouped: dict[tuple[Scene, str, float], list[str]] = {}
     for point in points:
         decode_model = point["decode_models"] or point["clusters"].decode_model
         cluster = replace(point["clusters"], decode_model=decode_model)
         scene = Scene(cluster, point["workloads"], point["workflows"], point["seeds"], point["loads"])
-        place = (scene, point["objectives"], float(dict(point.settings)["time_limit"]))
+        place = (scene, point["objectives"], float(dict(point.settings)[TIME_LIMIT.name]))
         grouped.setdefault(place, []).append(point["policies"])
     return [
         GapCell(scene, objective, tuple(dict.fromkeys(policies)), limit, needed_plugins(policies, plugins))
         for (scene, objective, limit), policies in grouped.items()
     ]
+
+
+KIND = Kind(
+    name="gap",
+    summary="the optimum of an objective bracketed, and how far policies are from it",
+    tables={
+        "gaps": {
+            **CASE,
+            "load": TEXT,
+            "decode_model": TEXT,
+            "seed": WHOLE,
+            "objective": TEXT,
+            "policy": TEXT,
+            "value": REAL,
+            "lower_bound": REAL,
+            "bound_source": TEXT,
+            "upper_bound": REAL,
+            "upper_source": TEXT,
+            "gap": REAL,
+            "gap_to_upper": REAL,
+            "time_limit": REAL,
+        },
+        "gap_series": {"objective": TEXT, "seconds": REAL, "lower_bound": REAL, "upper_bound": REAL},
+        "gap_binding": {"objective": TEXT, "resource": TEXT, "share": REAL},
+    },
+    cells=cells,
+    axes={
+        "clusters": None,
+        "workloads": None,
+        "workflows": None,
+        "decode_models": (),  # the cluster's own
+        "loads": None,
+        "seeds": (0,),
+        "objectives": None,
+        "policies": None,
+    },
+    settings=(TIME_LIMIT,),
+    timing={"solve_seconds": REAL},
+    alike=("time_limit",),
+    amount="time_limit",
+    seconds=1.0,
+    sources=(__file__, "solvers"),
+    rank=2,
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from experiments.grid.axes import BASELINES
 from experiments.grid.cell import Cell, Computed
+from experiments.grid.kind import Kind
 from experiments.grid.saturation import saturation_rate
 from experiments.grid.scene import Scene, at_any_rate
 from experiments.grid.sources import Json
+from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 
 ANY_RATE = 1.0  # of an instance whose arrival times do not matter
 
@@ -19,8 +20,14 @@ class LoadCell(Cell):
     """The search for the rate of a scene."""
 
     scene: Scene
-    kind: ClassVar[str] = "load"
-    marker: ClassVar[str] = "loads"
+
+    @property
+    def kind(self) -> Kind:
+        return KIND
+
+    @property
+    def case(self) -> Json:
+        return {**self.scene.case, "seed": self.scene.seed, "rule": self.scene.load}
 
     @property
     def inputs(self) -> Json:
@@ -39,25 +46,41 @@ class LoadCell(Cell):
 
         rule, at = self.scene.rule, at_any_rate(self.scene)
         assert rule.value is not None
-        found: Json
+        answer: Json
         if rule.name == "stress":
             load = find_stress(at, BASELINES, rule.value)
-            found = {"rate": load.rate, "req95": load.req95, "baseline": load.baseline, "reached": load.reached}
+            rate = load.rate
+            answer = {"rate": rate, "req95": load.req95, "baseline": load.baseline, "reached": load.reached}
         else:
-            chosen = float(f"{rule.value * saturation_rate(at(ANY_RATE)):.4g}")
-            found = {"rate": chosen, "req95": None, "baseline": None, "reached": True}
-        row = {
-            **self.scene.case,
-            "seed": self.scene.seed,
-            "rule": self.scene.load,
-            **found,
-            "decode_model": self.scene.cluster.decode_model,
-        }
-        chosen_rate = found["rate"]
-        assert isinstance(chosen_rate, float)
-        return Computed({self.marker: [row]}, rate=chosen_rate)
+            rate = float(f"{rule.value * saturation_rate(at(ANY_RATE)):.4g}")
+            answer = {"rate": rate, "req95": None, "baseline": None, "reached": True}
+        row = {**self.case, **answer, "decode_model": self.scene.cluster.decode_model}
+        return Computed({"loads": [row]}, rate=rate)
 
 
 def load_search(scene: Scene) -> LoadCell | None:
     """The search that a scene needs, if any."""
     return LoadCell(scene) if scene.rule.searched else None
+
+
+KIND = Kind(
+    name="load",
+    summary="the rate at which a workload stresses a cluster, found once for all policies and estimators",
+    tables={
+        "loads": {
+            **CASE,
+            "seed": WHOLE,
+            "rule": TEXT,
+            "rate": REAL,
+            "req95": REAL,
+            "baseline": TEXT,
+            "reached": TRUTH,
+            "decode_model": TEXT,
+        }
+    },
+    alike=("workload", "workflows"),
+    amount="workflows",
+    seconds=4e-3,
+    sources=(__file__,),
+    rank=0,
+)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.grid.cell import Cell, Computed
 from experiments.grid.expand import Point
+from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared
-from experiments.grid.sources import Json, Plugin
+from experiments.grid.settings import SCHEDULES
+from experiments.grid.sources import Json, Plugin, needed_plugins
+from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
+from hexsched.metrics import METRICS
 
 if TYPE_CHECKING:
     from hexsched.model import Instance, Schedule
@@ -45,8 +48,20 @@ class RunCell(Cell):
     estimator: str
     loaded: tuple[Plugin, ...] = ()
     stored: bool = False
-    kind: ClassVar[str] = "simulate"
-    marker: ClassVar[str] = "runs"
+
+    @property
+    def kind(self) -> Kind:
+        return KIND
+
+    @property
+    def case(self) -> Json:
+        return {
+            **self.scene.case,
+            "load": self.scene.load,
+            "policy": self.policy,
+            "estimator": self.estimator,
+            "seed": self.scene.seed,
+        }
 
     @property
     def inputs(self) -> Json:
@@ -80,15 +95,8 @@ class RunCell(Cell):
         instance, digest = prepared(self.scene, rate)
         run = simulate(instance, self.policy, estimator=self.estimator, seed=self.scene.seed)
         report = verify(instance, run.schedule)
-        head = {
-            **self.scene.case,
-            "load": self.scene.load,
-            "policy": self.policy,
-            "estimator": self.estimator,
-            "seed": self.scene.seed,
-        }
         row = {
-            **head,
+            **self.case,
             "model": self.scene.cluster.model,
             "pool": self.scene.cluster.pool,
             "prefill_instances": len(instance.prefill),
@@ -100,7 +108,7 @@ class RunCell(Cell):
             **utilisation(instance, run.schedule),
         }
         return Computed(
-            {self.marker: [row], "workflows": [{**head, **workflow} for workflow in _workflow_rows(run)]},
+            {"runs": [row], "workflows": [{**self.case, **workflow} for workflow in _workflow_rows(run)]},
             timing={
                 "decisions": run.decisions,
                 "decision_mean_us": run.decision_latency * MICROSECONDS,
@@ -113,7 +121,7 @@ class RunCell(Cell):
         )
 
 
-def cells(points: Sequence[Point], plugins: dict[str, Plugin]) -> list[Cell]:
+def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
     """A cell a point."""
     return [
         RunCell(
@@ -121,16 +129,10 @@ def cells(points: Sequence[Point], plugins: dict[str, Plugin]) -> list[Cell]:
             point["policies"],
             point["estimators"],
             needed_plugins([point["policies"]], plugins),
-            dict(point.settings)["schedules"],
+            dict(point.settings)[SCHEDULES.name],
         )
         for point in points
     ]
-
-
-def needed_plugins(policies: Sequence[str], plugins: dict[str, Plugin]) -> tuple[Plugin, ...]:
-    """The plugins that register any of the policies."""
-    names = [re.split(r"[(@]", policy)[0] for policy in policies]
-    return tuple(dict.fromkeys(plugins[name] for name in names if name in plugins))
 
 
 def utilisation(instance: Instance, schedule: Schedule) -> dict[str, float]:
@@ -204,3 +206,61 @@ def _workflow_rows(run: Run) -> list[Json]:
         }
         for workflow, arrival, seconds, horizon, ratio in columns
     ]
+
+
+KIND = Kind(
+    name="simulate",
+    summary="a policy on a workload on a cluster, verified",
+    tables={
+        "runs": {
+            "cluster": TEXT,
+            "model": TEXT,
+            "pool": TEXT,
+            "prefill_instances": WHOLE,
+            "decode_instances": WHOLE,
+            "workload": TEXT,
+            "workflows": WHOLE,
+            "load": TEXT,
+            "rate": REAL,
+            "policy": TEXT,
+            "estimator": TEXT,
+            "seed": WHOLE,
+            "instance_sha256": TEXT,
+            **{name: WHOLE if metric.whole else REAL for name, metric in METRICS.items() if name != "workflows"},
+            "verified": TRUTH,
+            "prefill_utilisation": REAL,
+            "decode_utilisation": REAL,
+            "kv_peak": REAL,
+        },
+        "workflows": {
+            **CASE,
+            "load": TEXT,
+            "policy": TEXT,
+            "estimator": TEXT,
+            "seed": WHOLE,
+            "workflow_id": TEXT,
+            "calls": WHOLE,
+            "arrival": REAL,
+            "latency": REAL,
+            "horizon": REAL,
+            "ratio": REAL,
+        },
+    },
+    cells=cells,
+    axes={
+        "clusters": None,
+        "workloads": None,
+        "workflows": None,
+        "loads": None,
+        "seeds": (0,),
+        "estimators": ("exact",),
+        "policies": None,
+    },
+    settings=(SCHEDULES,),
+    timing={"decisions": WHOLE, "decision_mean_us": REAL, "decision_p99_us": REAL},
+    alike=("workload", "workflows"),
+    amount="workflows",
+    seconds=4e-4,
+    sources=(__file__,),
+    rank=1,
+)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from experiments.grid.cell import Cell, Computed
 from experiments.grid.expand import Point
+from experiments.grid.kind import Kind
+from experiments.grid.settings import THREADS, TIME_LIMIT
 from experiments.grid.sources import Json, Plugin
+from experiments.store.schema import REAL, TEXT, WHOLE
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,19 @@ class SolveCell(Cell):
     seed: int
     time_limit: float
     threads: int
-    kind: ClassVar[str] = "solve"
-    marker: ClassVar[str] = "solves"
+
+    @property
+    def kind(self) -> Kind:
+        return KIND
+
+    @property
+    def case(self) -> Json:
+        return {name: getattr(self, name) for name in ("instance", "formulation", "objective", "seed", "time_limit")}
 
     @property
     def inputs(self) -> Json:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        # the table is among them since the first stores: without it, their results would count beside new ones
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"marker": KIND.marker}
 
     @property
     def description(self) -> str:
@@ -53,11 +62,8 @@ class SolveCell(Cell):
         options = Options(time_limit=self.time_limit, workers=self.threads, seed=self.seed)
         result = solve(problem, self.formulation, self.objective, options=options)
         row = {
-            "instance": self.instance,
+            **self.case,
             "calls": problem.call_count,
-            "formulation": self.formulation,
-            "objective": self.objective,
-            "seed": self.seed,
             "status": result.status,
             "value": result.objective,
             "lower_bound": result.lower_bound,
@@ -65,14 +71,13 @@ class SolveCell(Cell):
             "variables": result.size.variables,
             "constraints": result.size.constraints,
             "nonzeros": result.size.nonzeros,
-            "time_limit": self.time_limit,
             "message": result.message,
         }
         fault = result.message if result.status == "unknown" else ""
-        return Computed({self.marker: [row]}, timing={"solve_seconds": result.seconds}, fault=fault)
+        return Computed({"solves": [row]}, timing={"solve_seconds": result.seconds}, fault=fault)
 
 
-def cells(points: Sequence[Point], plugins: dict[str, Plugin]) -> list[Cell]:
+def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
     """A cell a point."""
     return [
         SolveCell(
@@ -80,8 +85,45 @@ def cells(points: Sequence[Point], plugins: dict[str, Plugin]) -> list[Cell]:
             point["formulations"],
             point["objectives"],
             point["seeds"],
-            float(dict(point.settings)["time_limit"]),
-            dict(point.settings)["threads"],
+            float(dict(point.settings)[TIME_LIMIT.name]),
+            dict(point.settings)[THREADS.name],
         )
         for point in points
     ]
+
+
+KIND = Kind(
+    name="solve",
+    summary="a formulation on an instance of the library",
+    tables={
+        "solves": {
+            "instance": TEXT,
+            "calls": WHOLE,
+            "formulation": TEXT,
+            "objective": TEXT,
+            "seed": WHOLE,
+            "status": TEXT,
+            "value": REAL,
+            "lower_bound": REAL,
+            "root_bound": REAL,
+            "variables": WHOLE,
+            "constraints": WHOLE,
+            "nonzeros": WHOLE,
+            "time_limit": REAL,
+            "message": TEXT,
+        }
+    },
+    cells=cells,
+    axes={"instances": None, "formulations": None, "objectives": None, "seeds": (0,)},
+    settings=(TIME_LIMIT, THREADS),
+    timing={"solve_seconds": REAL},
+    alike=("time_limit",),
+    amount="time_limit",
+    seconds=1.0,
+    sources=(
+        __file__,
+        "solvers",
+        *(f"experiments/library/{name}.py" for name in ("families", "generate", "names")),
+    ),
+    rank=3,
+)

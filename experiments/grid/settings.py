@@ -1,0 +1,42 @@
+"""Settings of cells: numbers and switches that no filter speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting.
+
+    Attributes
+    ----------
+    name : str
+        Its key in the grid file.
+    type : type
+        Of its value.
+    default : object
+        Its value where the file gives none.
+    meaning : str
+        What it does, for people.
+    allowed : callable
+        Whether a value of that type will do.
+    expected : str
+        What will do, for the message when a value does not.
+    """
+
+    name: str
+    type: type
+    default: Any
+    meaning: str
+    allowed: Callable[[Any], bool] = lambda value: True
+    expected: str = ""
+
+
+SCHEDULES = Setting("schedules", bool, False, "whether schedules are stored")
+THREADS = Setting("threads", int, 1, "threads of one solve", lambda value: value >= 1, "at least 1")
+TIME_LIMIT = Setting(
+    "time_limit", float, 60.0, "seconds of one gap or solve", lambda value: 0 < value < 1e6, "seconds above 0"
+)
