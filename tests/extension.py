@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,3 +29,12 @@ def extended(registry: Registry[Any], folder: Path, source: str, name: str = "of
         sys.modules.pop(f"{registry.package}.{name}", None)
         vars(package).pop(name, None)
         registry.refresh()
+
+
+def environment(registry: Registry[Any], folder: Path, source: str, name: str = "of_my_own") -> dict[str, str]:
+    """Environment of new processes, and of those that they start, in which the registry's package has the module."""
+    (folder / f"{name}.py").write_text(source)
+    start = folder / "start"
+    start.mkdir()
+    (start / "sitecustomize.py").write_text(f"import {registry.package} as it\nit.__path__.append({str(folder)!r})\n")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(start), str(Path(__file__).parent)))}

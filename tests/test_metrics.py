@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
-from extension import extended
+from extension import environment, extended
+from tiny_grid import Inline, write_grid
 
 from experiments.cli import OK, main
+from experiments.grid.plan import make_plan
+from experiments.grid.run import run_plan
+from experiments.grid.spec import read_grid
+from experiments.store import Store
 from hexsched.metrics import METRICS, Metrics, summarise
 from hexsched.verifier.metrics import Metrics as VerifierMetrics
 
@@ -65,3 +73,32 @@ def test_one_more_file_is_one_more_metric_everywhere(tmp_path, capsys):
             (row,) = csv.DictReader(file)
         assert float(row["max_latency"]) == record["max_latency"]
     assert "max_latency" not in METRICS
+
+
+GRID = """
+import sys
+import experiments.grid.local
+from experiments.cli import main
+from tiny_grid import Inline
+
+experiments.grid.local.LocalBackend = lambda workers: Inline()
+sys.exit(main(["grid", *sys.argv[1:]]))
+"""
+
+
+def test_one_more_file_is_one_more_column_of_a_store(tmp_path):
+    """Stores of a grid: one with the metric, and one from before it, whose rows have no value of it."""
+    text = "clusters: demo\nworkloads: react\nworkflows: 4\nloads: at-once\npolicies: [fcfs, hexagent]\n"
+    grid, store = write_grid(tmp_path, text), tmp_path / "s"
+    before = write_grid(tmp_path, text + "only: [{policy: fcfs}]", "before.yaml")
+    with Store.writing(store) as opened:
+        run_plan(make_plan(read_grid(str(before))), opened, Inline())
+    env = environment(METRICS, tmp_path, SLOWEST)
+    argv = [sys.executable, "-c", GRID, "run", str(grid), "--store", str(store), "--json"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["computed"] == 1
+    export = ["-c", GRID, "export", str(grid), "--store", str(store), "-o", str(tmp_path / "r.csv")]
+    subprocess.run([sys.executable, *export], env=env, capture_output=True, check=True)
+    rows = pd.read_csv(tmp_path / "r.csv").set_index("policy")
+    assert np.isnan(rows.loc["fcfs", "max_latency"])
+    assert rows.loc["hexagent", "max_latency"] >= rows.loc["hexagent", "mean_latency"]

@@ -119,7 +119,11 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
 
     try:
         with pa.BufferReader(path.read_bytes()) as source:
-            return pq.ParquetFile(source, pre_buffer=False).read(columns=schema.names, use_threads=False).cast(schema)
+            table = pq.ParquetFile(source, pre_buffer=False).read(columns=schema.names, use_threads=False)
+            for name in schema.names:
+                if name not in table.column_names:  # written before the table had it, a new metric say
+                    table = table.append_column(name, pa.nulls(len(table)))
+            return table.select(schema.names).cast(schema)
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         what = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InputError(f"cannot read the file: {what}; remove it and run the grid again", path) from None

@@ -35,6 +35,7 @@ def add(app: typer.Typer) -> None:
     group.callback(invoke_without_command=True)(grid)
     example = "Example: hexsched grid "
     group.command("list", epilog=f"{example}list")(list_command)
+    group.command("kinds", epilog=f"{example}kinds")(kinds_command)
     group.command("plan", epilog=f"{example}plan paper --store results")(plan_command)
     group.command("run", epilog=f"{example}run smoke --store results --workers 2")(run_command)
     group.command("status", epilog=f"{example}status paper --store results")(status_command)
@@ -62,6 +63,38 @@ def list_command(as_json: Json = False) -> None:
         )
     records = [dict(zip(("name", "cells", "grids", "description"), row, strict=True)) for row in rows]
     emit({"grids": records}, [Table(("name", "cells", "named grids", "what it shows"), rows)], as_json)
+
+
+def kinds_command(as_json: Json = False) -> None:
+    """List the kinds of cells, and what may stand in a grid file of each."""
+    from experiments.grid.axes import AXES
+    from experiments.grid.kinds import kinds_of_files
+    from experiments.grid.spec import all_settings
+
+    kinds, settings = kinds_of_files().values(), all_settings().values()
+    record = {
+        "kinds": [
+            {
+                "name": kind.name,
+                "summary": kind.summary,
+                "axes": list(kind.axes),
+                "settings": [setting.name for setting in kind.settings],
+                "tables": list(kind.tables),
+            }
+            for kind in kinds
+        ],
+        "axes": [{"name": a.name, "singular": a.singular, "meaning": a.meaning} for a in AXES.values()],
+        "settings": [{"name": s.name, "default": s.default, "meaning": s.meaning} for s in settings],
+    }
+    tables = [
+        Table(
+            ("kind", "what a cell computes", "axes and settings"),
+            [(kind.name, kind.summary, ", ".join((*kind.axes, *(s.name for s in kind.settings)))) for kind in kinds],
+        ),
+        Table(("axis", "in filters", "an entry"), [(a.name, a.singular, a.meaning) for a in AXES.values()]),
+        Table(("setting", "default", "what it is"), [(s.name, str(s.default), s.meaning) for s in settings]),
+    ]
+    emit(record, tables, as_json)
 
 
 def plan_command(

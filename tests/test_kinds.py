@@ -1,0 +1,136 @@
+"""One contract for every kind of grid cell, and one more kind by one more file."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from extension import extended
+from tiny_grid import Inline, write_grid
+
+from experiments.cli import BAD_INPUT, OK, main
+from experiments.grid.axes import AXES
+from experiments.grid.code import code_version
+from experiments.grid.kinds import KINDS
+from experiments.grid.spec import all_settings
+from experiments.store.schema import REAL, TEXT, TRUTH, WHOLE, arrow_schema, tables
+
+COUNT = '''
+from dataclasses import dataclass
+
+from experiments.grid.cell import Cell, Computed
+from experiments.grid.kind import Kind
+from experiments.grid.settings import Setting
+from experiments.grid.sources import Workload
+from experiments.store.schema import TEXT, WHOLE
+
+FACTOR = Setting("factor", int, 2, "what calls are multiplied by", lambda value: value > 0, "at least 1")
+
+
+@dataclass(frozen=True)
+class CountCell(Cell):
+    """The calls of a workload, multiplied."""
+
+    workload: Workload
+    workflows: int
+    seed: int
+    factor: int
+
+    @property
+    def kind(self):
+        return KIND
+
+    @property
+    def case(self):
+        return {"workload": self.workload.name, "workflows": self.workflows, "seed": self.seed}
+
+    @property
+    def inputs(self):
+        return {**self.case, "workload": self.workload.identity, "factor": self.factor}
+
+    @property
+    def description(self):
+        return f"calls of {self.workflows} {self.workload}"
+
+    def compute(self, rate):
+        calls = [len(workflow.calls) for workflow in self.workload.take(self.workflows, self.seed)]
+        return Computed({"counts": [{**self.case, "calls": self.factor * sum(calls)}]}, timing={"counting": 1})
+
+
+def cells(points, plugins):
+    return [
+        CountCell(point["workloads"], point["workflows"], point["seeds"], dict(point.settings)["factor"])
+        for point in points
+    ]
+
+
+KIND = Kind(
+    name="count",
+    summary="the calls of a workload, multiplied",
+    tables={"counts": {"workload": TEXT, "workflows": WHOLE, "seed": WHOLE, "calls": WHOLE}},
+    cells=cells,
+    axes={"workloads": None, "workflows": None, "seeds": (0,)},
+    settings=(FACTOR,),
+    timing={"counting": WHOLE},
+    alike=("workload",),
+    amount="workflows",
+    seconds=1e-3,
+    sources=(__file__,),
+)
+'''
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_every_kind_says_what_others_need_to_know(kind):
+    assert kind.summary
+    assert "\n" not in kind.summary
+    assert kind.axes.keys() <= AXES.keys()
+    assert kind.cells is None or kind.axes
+    columns = kind.tables[kind.marker]
+    assert {*kind.alike, kind.amount} <= columns.keys()
+    assert kind.seconds > 0
+    for table in kind.tables:
+        assert {*tables()[table].columns.values()} <= {TEXT, REAL, WHOLE, TRUTH}
+        assert arrow_schema(table).names == ["key", *kind.tables[table]]
+    assert tables()[kind.marker].marks
+    assert any(source.endswith(".py") for source in kind.sources)  # its own file is part of its cells' keys
+    assert code_version(kind.name)
+
+
+def test_settings_of_one_name_are_one_setting():
+    assert {*all_settings()} == {"schedules", "time_limit", "threads"}
+    for setting in all_settings().values():
+        assert isinstance(setting.default, setting.type)
+        assert setting.allowed(setting.default)
+
+
+def test_one_more_file_is_one_more_kind(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("experiments.grid.local.LocalBackend", lambda workers: Inline())
+    work, store = tmp_path / "work", tmp_path / "work" / "s"
+    work.mkdir()
+    text = "kind: count\nworkloads: [react, bfcl]\nworkflows: 3\nfactor: 10\n"
+    path, wrong = write_grid(work, text), write_grid(work, text.replace("10", "0"), "wrong.yaml")
+
+    def run(*argv):
+        assert main([*map(str, argv), "--json"]) == OK
+        return json.loads(capsys.readouterr().out)
+
+    with extended(KINDS, tmp_path, COUNT):
+        test_every_kind_says_what_others_need_to_know(KINDS["count"])
+        names = {kind["name"]: kind for kind in run("grid", "kinds")["kinds"]}
+        assert names["count"]["settings"] == ["factor"]
+        assert run("grid", "plan", path, "--store", store)["kinds"]["count"]["to_do"] == 2
+        assert run("grid", "run", path, "--store", store)["computed"] == 2
+        assert run("grid", "run", path, "--store", store)["already_done"] == 2
+        assert run("grid", "status", "--store", store)["tables"]["counts"] == 2
+        run("grid", "export", path, "--store", store, "-o", work / "counts.csv")
+        assert (pd.read_csv(work / "counts.csv")["calls"] % 10 == 0).all()
+        run("grid", "export", path, "--store", store, "-o", work / "t.csv", "--table", "timings")
+        assert pd.read_csv(work / "t.csv")["counting"].tolist() == [1, 1]
+        assert main(["grid", "plan", str(wrong)]) == BAD_INPUT
+        assert "wrong.yaml:4: factor: expected at least 1, got 0" in capsys.readouterr().err
+        assert run("grid", "prune", write_grid(work, text.replace("10", "7"), "o.yaml"), "--store", store)["cells"] == 2
+    assert "count" not in KINDS
+    assert main(["grid", "plan", str(path)]) == BAD_INPUT
+    assert "unknown field 'factor'" in capsys.readouterr().err
