@@ -10,6 +10,7 @@ import pandas as pd
 
 from experiments.results import WORKFLOW_COLUMNS, WORKFLOWS_CSV
 from hexsched.errors import InputError
+from hexsched.metrics import METRICS
 
 
 class NoDataError(InputError):
@@ -21,29 +22,7 @@ T = TypeVar("T")
 # what tells one setting from another, whatever the policy and the seed
 CELL = ["cluster", "workload", "workflows", "load", "estimator"]
 RUN = [*CELL, "policy", "seed"]
-METRICS = ["req50", "req95", "req99", "max_ratio", "mean_ratio", "mean_latency", "makespan"]
 GAP_CASE = ["cluster", "workload", "workflows", "load", "decode_model", "seed"]
-COLUMNS = {
-    "runs": ["key", *RUN, "model", "pool", "rate", *METRICS, "calls", "verified", "instance_sha256"],
-    "workflows": ["key", *RUN, "workflow_id", "arrival", "latency", "horizon", "ratio"],
-    "loads": ["key", "workload", "rule", "reached"],
-    "timings": ["key", "decisions", "decision_mean_us", "decision_p99_us"],
-    "gaps": [
-        "key",
-        *GAP_CASE,
-        "objective",
-        "policy",
-        "value",
-        "lower_bound",
-        "bound_source",
-        "upper_bound",
-        "upper_source",
-        "time_limit",
-    ],
-    "gap_series": ["key", "objective", "seconds", "lower_bound", "upper_bound"],
-    "gap_binding": ["key", "objective", "resource", "share"],
-    "errors": ["key", "kind", "description", "error"],
-}
 PRUNE = "'hexsched grid prune' removes what is out of date"
 
 
@@ -54,7 +33,7 @@ def read(store: str | Path, table: str, needs: str) -> pd.DataFrame:
     ----------
     store : path
     table : str
-        A key of ``COLUMNS``.
+        One of ``experiments.store.tables``.
     needs : str
         The shipped grid that fills it, for the message.
 
@@ -72,11 +51,7 @@ def read(store: str | Path, table: str, needs: str) -> pd.DataFrame:
         raise InputError("no such folder; 'hexsched grid run smoke --store DIR' makes a store", store)
     if not has_rows(store, table):
         raise NoDataError(f"no {table} in this store; fill it with {fill(needs, store)}", store)
-    frame = read_table(folder, table)
-    missing = [column for column in COLUMNS[table] if column not in frame]
-    if missing:
-        raise InputError(f"column {missing[0]!r} of table {table!r} is missing; {PRUNE}", store)
-    return frame
+    return read_table(folder, table)
 
 
 def fill(grid: str, store: str | Path) -> str:
@@ -91,7 +66,7 @@ def has_rows(store: str | Path, table: str) -> bool:
 
 
 def read_runs(store: str | Path, needs: str = "paper") -> pd.DataFrame:
-    """A row a run whose schedule passed the verifier; columns as in ``COLUMNS["runs"]`` and those the store adds.
+    """A row a run whose schedule passed the verifier; columns as in the table ``runs``.
 
     A run that was stored twice with the same outcome counts once.
 
@@ -104,7 +79,7 @@ def read_runs(store: str | Path, needs: str = "paper") -> pd.DataFrame:
     runs = every[every["verified"].astype(bool)]
     if runs.empty:
         raise NoDataError("none of the runs in this store passed the verifier", store)
-    outcome = [*RUN, "rate", *METRICS]
+    outcome = [*RUN, "rate", *(name for name, metric in METRICS.items() if not metric.size)]
     runs = runs.sort_values([*RUN, "key"], kind="stable").drop_duplicates(outcome)
     twice = runs[runs.duplicated(RUN, keep=False)]
     if not twice.empty:
