@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from experiments.baselines import BASELINES
 from experiments.load import Load, at_rate, stress_load
 from experiments.results import Result
 from hexsched.clusters import read_cluster
@@ -14,7 +15,6 @@ from hexsched.workloads.families import generate
 
 CLUSTER = "qwen235b-hetero-1"
 WORKLOADS = ("sharegpt", "bfcl", "lats", "mixed")
-BASELINES = ("fcfs", "workflow-fcfs", "workflow-llf", "atlas")
 POLICIES = (*BASELINES, "hexagent")
 
 

@@ -1,59 +1,75 @@
 """Load rules: how many workflows arrive a second. The paper states no rates, so each is a rule that can be stated.
 
-``rate:R``        R workflows a second.
-``stress:S``      the highest rate found at which the strongest of the paper's baselines has a Req95 of at most S.
-``saturation:F``  F times the rate at which the busiest stage is exhausted (``experiments.grid.saturation``).
-``at-once``       all at time 0.
-``recorded``      the arrival times that stand in the workload file.
-
-Wherever there is a rate, workflows arrive at fixed distances, as in the paper.
+To add one: an entry in ``RULES``. Wherever there is a rate, workflows arrive at fixed distances, as in the paper.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from experiments.baselines import BASELINES
+from experiments.grid.sources import Json, Workload
 from hexsched.errors import InputError
 from hexsched.registry import suggest
 
-# rule -> least parameter, or None where there is none; and whether its rate has to be searched for first
-RULES: dict[str, tuple[float | None, bool]] = {
-    "rate": (0.0, False),
-    "stress": (1.0, True),
-    "saturation": (0.0, True),
-    "at-once": (None, False),
-    "recorded": (None, False),
-}
+if TYPE_CHECKING:
+    from hexsched.model import Instance, Workflow
+
+    Workflows = tuple[Workflow, ...]
+
+ANY_RATE = 1.0  # workflows a second, of an instance whose arrival times do not matter
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A sort of load rule.
+
+    Attributes
+    ----------
+    name, meaning : str
+    least : float or None
+        What the number after the colon must be above; None for a rule without a number.
+    search : callable or None
+        From what makes the instance of a rate, and the number, to the rate (workflows a second) and the columns
+        ``req95``, ``baseline`` and ``reached`` of the table ``loads``; None where no search is needed.
+    arrange : callable or None
+        From the workload and its workflows to workflows with their arrivals; None where there is a rate.
+    inputs : dict
+        What else the rate depends on.
+    """
+
+    name: str
+    meaning: str
+    least: float | None = None
+    search: Callable[[Callable[[float], Instance], float], tuple[float, Json]] | None = None
+    arrange: Callable[[Workload, Workflows], Workflows] | None = None
+    inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LoadRule:
-    """A load rule; ``str()`` gives it back as text.
+    """A load rule with its number; ``str()`` gives it back as text."""
 
-    Attributes
-    ----------
-    name : str
-        One of ``RULES``.
-    value : float or None
-        Its parameter.
-    """
-
-    name: str
+    rule: Rule
     value: float | None = None
 
     @property
     def searched(self) -> bool:
         """Whether the rate is not known before a search on the cell's own workload and cluster."""
-        return RULES[self.name][1]
+        return self.rule.search is not None
 
     @property
     def rate(self) -> float | None:
         """Workflows a second where the rule states it."""
-        return self.value if self.name == "rate" else None
+        return None if self.searched else self.value
 
     def __str__(self) -> str:
-        return self.name if self.value is None else f"{self.name}:{self.value:.12g}"
+        return self.rule.name if self.value is None else f"{self.rule.name}:{self.value:.12g}"
 
 
 def read_load(text: str) -> LoadRule:
@@ -62,20 +78,63 @@ def read_load(text: str) -> LoadRule:
     Raises
     ------
     InputError
-        For an unknown rule, and a parameter that is missing, too many or out of range.
+        For an unknown rule, and a number that is missing, too many or out of range.
     """
-    name, colon, parameter = text.strip().partition(":")
+    name, colon, number = text.strip().partition(":")
     if name not in RULES:
         raise InputError(f"unknown load rule {name!r}{suggest(name, RULES)}")
-    least = RULES[name][0]
-    if least is None:
+    rule = RULES[name]
+    if rule.least is None:
         if colon:
             raise InputError(f"load rule {name!r} takes no number, got {text!r}")
-        return LoadRule(name)
+        return LoadRule(rule)
     try:
-        value = float(parameter)
+        value = float(number)
     except ValueError:
         value = math.nan
-    if not (least < value <= 1e6):
-        raise InputError(f"load rule {text!r}: expected {name}:NUMBER with a number above {least:g} and at most 1e6")
-    return LoadRule(name, value)
+    if not (rule.least < value <= 1e6):
+        expected = f"{name}:NUMBER with a number above {rule.least:g} and at most 1e6"
+        raise InputError(f"load rule {text!r}: expected {expected}")
+    return LoadRule(rule, value)
+
+
+def _stress(instance_at: Callable[[float], Instance], scale: float) -> tuple[float, Json]:
+    from experiments.load import find_stress
+
+    load = find_stress(instance_at, BASELINES, scale)
+    return load.rate, {"req95": load.req95, "baseline": load.baseline, "reached": load.reached}
+
+
+def _saturation(instance_at: Callable[[float], Instance], share: float) -> tuple[float, Json]:
+    from experiments.grid.saturation import saturation_rate
+
+    rate = float(f"{share * saturation_rate(instance_at(ANY_RATE)):.4g}")
+    return rate, {"req95": None, "baseline": None, "reached": True}
+
+
+def _at_once(workload: Workload, workflows: Workflows) -> Workflows:
+    return tuple(msgspec.structs.replace(workflow, arrival=0.0) for workflow in workflows)
+
+
+def _recorded(workload: Workload, workflows: Workflows) -> Workflows:
+    if workload.data is None:
+        raise InputError(f"family {workload.name} has no recorded arrivals; 'recorded' is for workload files")
+    return workflows
+
+
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        Rule("rate", "so many workflows a second", 0.0),
+        Rule(
+            "stress",
+            "the highest rate found at which the strongest of the paper's baselines has a Req95 of at most so much",
+            1.0,
+            _stress,
+            inputs={"baselines": BASELINES},
+        ),
+        Rule("saturation", "so many times the rate at which the busiest stage is exhausted", 0.0, _saturation),
+        Rule("at-once", "all at time 0", arrange=_at_once),
+        Rule("recorded", "the arrival times that stand in the workload file", arrange=_recorded),
+    )
+}

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from experiments.grid.axes import BASELINES
 from experiments.grid.loads import LoadRule, read_load
 from experiments.grid.sources import Cluster, Json, Workload
 from hexsched.errors import InputError
@@ -46,14 +43,13 @@ class Scene:
     @property
     def inputs(self) -> Json:
         """As ``Cell.inputs``."""
-        baselines = {"baselines": BASELINES} if self.rule.name == "stress" else {}
         return {
             "cluster": {"name": self.cluster.name, "sha256": self.cluster.sha256},
             "workload": self.workload.identity,
             "workflows": self.workflows,
             "seed": self.seed,
             "load": self.load,
-            **baselines,
+            **self.rule.rule.inputs,
         }
 
     @property
@@ -87,16 +83,13 @@ def instance_of(scene: Scene, rate: float | None) -> Instance:
     InputError
         When a call fits nowhere on the cluster.
     """
-    rule = scene.rule
-    if rule.name == "recorded" and scene.workload.data is None:
-        raise InputError(f"family {scene.workload.name} has no recorded arrivals; 'recorded' is for workload files")
-    chosen = rate if rule.searched else rule.rate
-    if chosen is not None:
-        return at_any_rate(scene)(chosen)
+    load = scene.rule
+    rate = rate if load.searched else load.rate
+    if rate is not None:
+        return at_any_rate(scene)(rate)
+    assert load.rule.arrange is not None
     workflows = _workflows(scene.workload, scene.workflows, scene.seed)
-    if rule.name == "at-once":
-        workflows = tuple(msgspec.structs.replace(workflow, arrival=0.0) for workflow in workflows)
-    return _instance(scene.cluster, workflows)
+    return _instance(scene.cluster, load.rule.arrange(scene.workload, workflows))
 
 
 @lru_cache(maxsize=2)  # cells of one scene come one after another

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from experiments.baselines import BASELINES
 from experiments.cli.options import Format, Json
 from experiments.cli.output import emit, facts, note
 from experiments.cli.policy_list import read_policies
 from experiments.cli.progress import Progress
 from experiments.cli.workload_source import read_workflows
-
-PAPER_BASELINES = "fcfs,workflow-fcfs,workflow-llf,atlas"
 
 
 def add(app: typer.Typer) -> None:
@@ -31,7 +30,7 @@ def load_command(
     ] = 5.6,
     baselines: Annotated[
         str, typer.Option(metavar="LIST", help="Policies with commas between them, or all.")
-    ] = PAPER_BASELINES,
+    ] = ",".join(BASELINES),
     workflows: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take the first N workflows of the file; all by default.")
     ] = None,
@@ -46,14 +45,14 @@ def load_command(
     from hexsched.clusters import read_cluster
 
     spec = read_cluster(cluster)
-    chosen = [policy.name for policy in read_policies(baselines)]
-    found = read_workflows(workload, format, limit=workflows).workflows
+    names = [policy.name for policy in read_policies(baselines)]
+    imported = read_workflows(workload, format, limit=workflows).workflows
     with Progress("searching the load", "steps") as progress:
-        load = stress_load(spec, found, chosen, target, progress)
+        load = stress_load(spec, imported, names, target, progress)
     record = {
         "cluster": spec.name,
         "workload": str(workload),
-        "workflows": len(found),
+        "workflows": len(imported),
         "target": target,
         "reached": load.reached,
         "rate": load.rate,

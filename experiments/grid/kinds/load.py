@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.grid.axes import BASELINES
 from experiments.grid.cell import Cell, Computed
 from experiments.grid.kind import Kind
-from experiments.grid.saturation import saturation_rate
 from experiments.grid.scene import Scene, at_any_rate
 from experiments.grid.sources import Json
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
-
-ANY_RATE = 1.0  # of an instance whose arrival times do not matter
 
 
 @dataclass(frozen=True)
@@ -42,19 +38,11 @@ class LoadCell(Cell):
         return self.scene
 
     def compute(self, rate: float | None) -> Computed:
-        from experiments.load import find_stress
-
-        rule, at = self.scene.rule, at_any_rate(self.scene)
-        assert rule.value is not None
-        answer: Json
-        if rule.name == "stress":
-            load = find_stress(at, BASELINES, rule.value)
-            rate = load.rate
-            answer = {"rate": rate, "req95": load.req95, "baseline": load.baseline, "reached": load.reached}
-        else:
-            rate = float(f"{rule.value * saturation_rate(at(ANY_RATE)):.4g}")
-            answer = {"rate": rate, "req95": None, "baseline": None, "reached": True}
-        row = {**self.case, **answer, "decode_model": self.scene.cluster.decode_model}
+        load = self.scene.rule
+        assert load.rule.search is not None
+        assert load.value is not None
+        rate, answer = load.rule.search(at_any_rate(self.scene), load.value)
+        row = {**self.case, "rate": rate, **answer, "decode_model": self.scene.cluster.decode_model}
         return Computed({"loads": [row]}, rate=rate)
 
 
