@@ -126,11 +126,11 @@ def run_ours(problem: Problem, aim: Objective, limit: float, workers: int, seed:
     began = cpu_seconds()
     raw = FORMULATION.solve(problem, aim, Options(time_limit=limit, workers=workers, seed=seed))
     seconds = cpu_seconds() - began
-    found = certified_value(problem, aim, raw.decisions) if raw.decisions is not None else None
-    if found is None:
+    answer = certified_value(problem, aim, raw.decisions) if raw.decisions is not None else None
+    if answer is None:
         return Run(False, None, seconds)
-    proved = raw.bound is not None and found[0] - raw.bound <= OPTIMALITY_TOLERANCE * found[0]
-    return Run(proved, found[0], seconds)
+    proved = raw.bound is not None and answer[0] - raw.bound <= OPTIMALITY_TOLERANCE * answer[0]
+    return Run(proved, answer[0], seconds)
 
 
 def run_peer(problem: Problem, aim: Objective, limit: float, workers: int, seed: int, share_start: bool) -> Run:
@@ -147,8 +147,8 @@ def run_peer(problem: Problem, aim: Objective, limit: float, workers: int, seed:
         relative_gap_limit=RELATIVE_GAP,
     )
     seconds = cpu_seconds() - began
-    found = math.isfinite(result.objective)
-    return Run(result.status.value == "Optimal", result.objective * unit if found else None, seconds)
+    solved = math.isfinite(result.objective)
+    return Run(result.status.value == "Optimal", result.objective * unit if solved else None, seconds)
 
 
 def list_start(model: pyjobshop.Model, data: TickedProblem, aim: Objective) -> pyjobshop.Solution:
@@ -278,32 +278,34 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=1, help="solves of each, with seeds 0, 1, ...")
     parser.add_argument("--share-start", action="store_true", help="PyJobShop starts from our list schedule as well")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(words)
+    options = parser.parse_args(words)
     try:
-        chosen = expand(given.instances) or [
+        instances = expand(options.instances) or [
             name for name in names() if SIZES[0] <= fixed_problem(instance(name)).calls <= SIZES[1]
         ]
-        aim = objective(given.objective)
-        compare("loose-chain-4-0", aim, 10.0, given.workers, 1, False, given.share_start)  # loads compiled code
+        aim = objective(options.objective)
+        compare("loose-chain-4-0", aim, 10.0, options.workers, 1, False, options.share_start)  # loads compiled code
         rows = []
-        for turn, name in enumerate(chosen):
+        for turn, name in enumerate(instances):
             rows.append(
-                compare(name, aim, given.time_limit, given.workers, given.repeats, turn % 2 == 1, given.share_start)
+                compare(
+                    name, aim, options.time_limit, options.workers, options.repeats, turn % 2 == 1, options.share_start
+                )
             )
-            if not given.json:
+            if not options.json:
                 print(_line(rows[-1]), flush=True)
     except InputError as error:
         print(f"peer_ratio: error: {error}", file=sys.stderr)
         return 2
     counted, mean = [row for row in rows if row.both_proved], geometric_mean(rows)
     disagree = [row.instance for row in rows if not row.agree]
-    if given.json:
+    if options.json:
         record = {
             "objective": str(aim),
-            "time_limit": given.time_limit,
-            "workers": given.workers,
-            "repeats": given.repeats,
-            "share_start": given.share_start,
+            "time_limit": options.time_limit,
+            "workers": options.workers,
+            "repeats": options.repeats,
+            "share_start": options.share_start,
             "counted": len(counted),
             "geometric_mean": mean,
             "disagree": disagree,
@@ -311,8 +313,8 @@ def main(words: Sequence[str] | None = None) -> int:
         }
         print(json.dumps(record, indent=1))
     else:
-        shown = "none" if mean is None else f"{mean:.2f}"
-        print(f"{len(counted)} of {len(rows)} instances proved by both, geometric mean of the ratios: {shown}")
+        ratio = "none" if mean is None else f"{mean:.2f}"
+        print(f"{len(counted)} of {len(rows)} instances proved by both, geometric mean of the ratios: {ratio}")
         print(f"optima differ on: {', '.join(disagree) or 'none'}")
     return 0
 

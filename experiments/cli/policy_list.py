@@ -22,13 +22,13 @@ def read_policies(text: str) -> list[Policy]:
     """
     from hexsched.policies import policies, policy
 
-    chosen: dict[str, Policy] = {}
+    by_name: dict[str, Policy] = {}
     for name in split_top_level(text):
         if not name:
             raise InputError(f"policy list {text!r}: a name is missing; expected names with a comma between them")
-        for found in policies() if name == ALL else [policy(name)]:
-            chosen.setdefault(found.name, found)
-    return list(chosen.values())
+        for each in policies() if name == ALL else [policy(name)]:
+            by_name.setdefault(each.name, each)
+    return list(by_name.values())
 
 
 def split_top_level(text: str) -> list[str]:

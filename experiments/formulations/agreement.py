@@ -27,13 +27,13 @@ def disagreements(rows: Iterable[Row], known: Mapping[tuple[str, str], tuple[Cla
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.sha256, row.objective), []).append(row)
-    found = []
+    sentences = []
     for key, group in groups.items():
         where = f"{group[0].instance}, {group[0].objective}"
         optima = [(row.formulation, row.value) for row in group if row.optimal and row.value is not None]
         for (one, a), (other, b) in itertools.combinations(optima, 2):
             if abs(a - b) > ACCURACY * max(abs(a), abs(b)):
-                found.append(f"{where}: {one} proves the optimum {a!r}, {other} {b!r}")
+                sentences.append(f"{where}: {one} proves the optimum {a!r}, {other} {b!r}")
         lower = [(row.formulation, row.lower_bound) for row in group if row.lower_bound is not None]
         upper = [(row.formulation, row.value) for row in group if row.value is not None]
         if known is not None and key in known:
@@ -41,7 +41,7 @@ def disagreements(rows: Iterable[Row], known: Mapping[tuple[str, str], tuple[Cla
             upper.append(known[key][1])
         for (one, bound), (other, value) in itertools.product(lower, upper):
             if bound > value * (1 + CONTRADICTION) + 1e-12:
-                found.append(
+                sentences.append(
                     f"{where}: {one} claims at least {bound!r}, but {other} has a verified schedule of {value!r}"
                 )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(sentences))

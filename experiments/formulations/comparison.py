@@ -44,7 +44,7 @@ def plan(
     from solvers.problem.offline import fixed_problem
 
     aims = list(dict.fromkeys(objective(text) for text in objectives))
-    chosen = list(dict.fromkeys(FORMULATIONS.find(name).name for name in formulations))
+    methods = list(dict.fromkeys(FORMULATIONS.find(name).name for name in formulations))
     for name, problem in problems.items():
         try:
             fixed_problem(problem)
@@ -54,7 +54,7 @@ def plan(
         Task(name, digest(problem), problem.call_count, method, str(aim), time_limit, workers, seed)
         for name, problem in sorted(problems.items(), key=lambda item: item[1].call_count)
         for aim in aims
-        for method in chosen
+        for method in methods
         if aim.kind in FORMULATIONS.find(method).objectives
     ]
     if not tasks:
@@ -93,11 +93,11 @@ def run(
     list of Row
         Known and new.
     """
-    found = list(rows)
-    todo = missing(tasks, found)
+    results = list(rows)
+    todo = missing(tasks, results)
     for position, task in enumerate(todo):
         on_start(task, position, len(todo))
-        found.append(solve_apart(task, problems[task.instance]))
+        results.append(solve_apart(task, problems[task.instance]))
         if folder is not None:
-            write_rows(folder, found)
-    return found
+            write_rows(folder, results)
+    return results

@@ -99,12 +99,12 @@ class DaskBackend:
         except (CancelledError, OSError) as error:
             raise self._gone(error) from None
         except Exception as error:  # what goes wrong in a cell is a row, so this is the worker's surroundings
-            told = f"a Dask worker cannot compute cells: {type(error).__name__}: {error}"
-            raise InputError(told, self._address) from None
+            reason = f"a Dask worker cannot compute cells: {type(error).__name__}: {error}"
+            raise InputError(reason, self._address) from None
 
     def _gone(self, error: object) -> InputError:
-        told = " ".join(str(error).split()) or type(error).__name__
-        return InputError(f"lost the Dask scheduler ({told}); finished cells are kept", self._address)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return InputError(f"lost the Dask scheduler ({reason}); finished cells are kept", self._address)
 
 
 def _all_of(task: Task) -> list[Result]:

@@ -79,8 +79,8 @@ class _Pace:
         if over == before or now == since:
             return ""
         rate = (over - before) / (now - since)
-        left = f", about {duration((total - over) / rate)} left" if over < total else ""
-        return f"{rate:.1f} a second{left}"
+        ending = f", about {duration((total - over) / rate)} left" if over < total else ""
+        return f"{rate:.1f} a second{ending}"
 
 
 def duration(seconds: float) -> str:

@@ -64,7 +64,7 @@ def points(section: Section) -> list[Point]:
 
 def matches(values: dict[str, Any], filter_: Filter) -> bool:
     """Whether a cell has, on every axis of the filter, one of the values wanted."""
-    return all(any(_equal(values[axis], pattern) for pattern in wanted) for axis, wanted in filter_.wanted.items())
+    return all(any(_equal(values[axis], pattern) for pattern in patterns) for axis, patterns in filter_.wanted.items())
 
 
 def _equal(value: object, pattern: str | int) -> bool:
@@ -78,10 +78,10 @@ def _point(values: dict[str, Any], settings: dict[str, Any]) -> Point:
 def _check_known(filter_: Filter, cells: Iterable[dict[str, Any]], section: Section) -> None:
     if filter_.inherited:  # meant for other grids of the file, perhaps
         return
-    listed = list(cells)
-    for axis, wanted in filter_.wanted.items():
-        present = {**dict.fromkeys(section.axes[axis]), **dict.fromkeys(values[axis] for values in listed)}
-        for pattern in wanted:
+    values_of_cells = list(cells)
+    for axis, patterns in filter_.wanted.items():
+        present = {**dict.fromkeys(section.axes[axis]), **dict.fromkeys(values[axis] for values in values_of_cells)}
+        for pattern in patterns:
             if not any(_equal(value, pattern) for value in present):
                 names = [str(value) for value in present]
                 close = difflib.get_close_matches(str(pattern), names, n=1)

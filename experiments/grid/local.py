@@ -54,15 +54,15 @@ class LocalBackend:
             worker.connection.send(task)
 
     def wait(self, seconds: float) -> list[Result | Lost]:
-        found: list[Result | Lost] = []
+        events: list[Result | Lost] = []
         ready = wait([worker.connection for worker in self._workers], seconds)
         for worker in [worker for worker in self._workers if worker.connection in ready]:
             try:
                 while worker.connection.poll():
-                    found += self._heard(worker, worker.connection.recv())
+                    events += self._heard(worker, worker.connection.recv())
             except (EOFError, OSError):
-                found += self._bury(worker)
-        return found
+                events += self._bury(worker)
+        return events
 
     def close(self) -> None:
         for worker in self._workers:
@@ -104,8 +104,8 @@ class LocalBackend:
         self._workers.append(_start())
         if worker.task is None:
             return []
-        left = tuple(worker.left)
-        return [Lost(left, left[0], worker.task.rate, f"the worker process died ({reason})")] if left else []
+        cells = tuple(worker.left)
+        return [Lost(cells, cells[0], worker.task.rate, f"the worker process died ({reason})")] if cells else []
 
 
 def _start() -> _Worker:

@@ -72,8 +72,8 @@ def _busy_seconds(seconds: Sequence[Sequence[float] | Array]) -> float:
     cuts: list[Array] = []
     best = 0.0
     for _ in range(MOST_CUTS):
-        chosen = np.where(fits, price[:, None] * finite, np.inf).argmin(axis=0)
-        work = np.bincount(chosen, weights=rows[chosen, calls], minlength=len(rows))
+        cheapest = np.where(fits, price[:, None] * finite, np.inf).argmin(axis=0)
+        work = np.bincount(cheapest, weights=rows[cheapest, calls], minlength=len(rows))
         best = max(best, float(price @ work))
         cuts.append(work)
         # maximise t subject to t <= price . work for every cut

@@ -97,8 +97,8 @@ def prepared(scene: Scene, rate: float | None) -> tuple[Instance, str]:
     """The instance and the SHA-256 of its file."""
     from experiments.grid.sources import sha256
 
-    made = instance_of(scene, rate)
-    return made, sha256(made.to_bytes())
+    instance = instance_of(scene, rate)
+    return instance, sha256(instance.to_bytes())
 
 
 @lru_cache(maxsize=2)

@@ -149,7 +149,7 @@ def read_cluster_content(name_or_path: str) -> Cluster:
     from hexsched.clusters import compile_cluster, read_cluster
 
     spec = read_cluster(name_or_path)
-    made = compile_cluster(spec)
+    parts = compile_cluster(spec)
     model = spec.model if isinstance(spec.model, str) else spec.model.name
     first, _, rest = spec.name.partition("-")
     return Cluster(
@@ -157,10 +157,10 @@ def read_cluster_content(name_or_path: str) -> Cluster:
         model=model,
         pool=rest or first,
         decode_model=spec.decode_model,
-        kv_bytes_per_token=made.kv_bytes_per_token,
-        prefill=made.prefill,
-        decode=made.decode,
-        links=made.links,
+        kv_bytes_per_token=parts.kv_bytes_per_token,
+        prefill=parts.prefill,
+        decode=parts.decode,
+        links=parts.links,
     )
 
 

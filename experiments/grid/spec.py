@@ -123,9 +123,9 @@ def read_grid(path_or_name: str, only: str | None = None) -> Grid:
     if not top.grids:
         sections = [reader.section("", top)]
     else:
-        chosen = [name for name in top.grids if only in (None, name)]
+        names = [name for name in top.grids if only in (None, name)]
         subs = {name: _convert(document, ("grids", name), forms.named) for name in top.grids}
-        sections = [reader.section(name, top, subs[name]) for name in chosen]
+        sections = [reader.section(name, top, subs[name]) for name in names]
     return Grid(path.stem, top.description, sections, plugins)
 
 
@@ -320,7 +320,7 @@ class _Reader:
                 raise InputError(f"two different {type(value).__name__.lower()}s are called {value.name!r}; rename one")
 
     def _filter(self, match: Any, path: KeyPath, kind: Kind, inherited: bool) -> Filter:
-        wanted: dict[str, tuple[str | int, ...]] = {}
+        patterns: dict[str, tuple[str | int, ...]] = {}
         for axis in AXES.values():
             values = getattr(match, axis.singular)
             if isinstance(values, UnsetType):
@@ -329,10 +329,10 @@ class _Reader:
                 known = ", ".join(AXES[name].singular for name in kind.axes)
                 where = self.document.where((*path, axis.singular))
                 raise InputError(f"{axis.singular}: a grid of kind {kind.name} has no such axis; it has {known}", where)
-            wanted[axis.name] = _listed(values)
-        if not wanted:
+            patterns[axis.name] = _listed(values)
+        if not patterns:
             raise InputError("an empty match; name at least one axis", self.document.where(path))
-        return Filter(wanted, self.document.where(path), inherited)
+        return Filter(patterns, self.document.where(path), inherited)
 
 
 def _convert(document: Document, path: KeyPath, kind: type[Any]) -> Any:

@@ -69,7 +69,7 @@ def read_archive(path: str | Path = PACKAGED) -> dict[Key, Entry]:
     lines = csv.reader(io.StringIO(read_bytes(path).decode(), newline=""))
     if tuple(next(lines)) != Entry._fields:
         raise InputError(f"expected the columns {', '.join(Entry._fields)}", path)
-    found: dict[Key, Entry] = {}
+    entries: dict[Key, Entry] = {}
     for row in lines:
         where = f"{path}:{lines.line_num}"
         if len(row) != len(Entry._fields):
@@ -78,10 +78,10 @@ def read_archive(path: str | Path = PACKAGED) -> dict[Key, Entry]:
         for column in ("lower_bound", "upper_bound"):
             values[column] = _number(str(values[column]), column, where)
         entry = Entry(**values)  # type: ignore[arg-type]
-        if entry.key in found:
+        if entry.key in entries:
             raise InputError(f"a second row of {entry.instance} and {entry.objective}", where)
-        found[entry.key] = entry
-    return found
+        entries[entry.key] = entry
+    return entries
 
 
 def write_archive(entries: Mapping[Key, Entry], path: str | Path = PACKAGED) -> None:

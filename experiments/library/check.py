@@ -33,13 +33,13 @@ def check(
         Called with (done, total).
     """
     wrong = []
-    wanted = list(dict.fromkeys([*expected_keys(), *entries])) if keys is None else list(keys)
-    for position, key in enumerate(wanted):
+    checked = list(dict.fromkeys([*expected_keys(), *entries])) if keys is None else list(keys)
+    for position, key in enumerate(checked):
         entry = entries.get(key)
-        found = "it is not in the archive" if entry is None else fault(entry)
-        if found is not None:
-            wrong.append(f"{key[0]}, {key[1]}: {found}")
-        on_progress(position + 1, len(wanted))
+        problem = "it is not in the archive" if entry is None else fault(entry)
+        if problem is not None:
+            wrong.append(f"{key[0]}, {key[1]}: {problem}")
+        on_progress(position + 1, len(checked))
     return wrong
 
 
@@ -73,12 +73,12 @@ def value_of(problem: Problem, entry: Entry) -> float:
     from solvers.problem.certificate import certified_value
     from solvers.problem.objective import objective
 
-    found = certified_value(
+    answer = certified_value(
         problem, objective(entry.objective), from_text(problem.instance, entry.decisions, "archive")
     )
-    if found is None:
+    if answer is None:
         raise InputError("its decisions cannot be carried out")
-    return found[0]
+    return answer[0]
 
 
 @lru_cache(maxsize=128)
@@ -86,5 +86,5 @@ def prepared(name: str) -> tuple[Problem, str]:
     """The offline problem of a library instance and its hash; objectives share them."""
     from solvers.problem.offline import fixed_problem
 
-    made = instance(name)
-    return fixed_problem(made), digest(made)
+    problem = instance(name)
+    return fixed_problem(problem), digest(problem)

@@ -64,13 +64,13 @@ def _places(pool: str, machines: list[str], calls: int) -> dict[int, tuple[str, 
     if len(queues) != len(machines):
         raise InputError(f"decisions have {len(queues)} queues for {len(machines)} instances")
     try:
-        listed = [
+        places = [
             (int(k), (machine, float(r)))
             for machine, q in zip(machines, queues, strict=True)
             for r, k in enumerate(q.split())
         ]
     except ValueError:
         raise InputError(f"decisions hold something else than numbers of calls: {pool!r}") from None
-    if sorted(k for k, _ in listed) != list(range(calls)):
+    if sorted(k for k, _ in places) != list(range(calls)):
         raise InputError(f"decisions must name each of the {calls} calls once in each pool, got {pool!r}")
-    return dict(listed)
+    return dict(places)

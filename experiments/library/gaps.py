@@ -71,22 +71,22 @@ def archived_gaps(
     by_instance: dict[str, list[Entry]] = {}
     for entry in entries:
         by_instance.setdefault(entry.instance, []).append(entry)
-    found = []
+    rows = []
     for done, (name, known) in enumerate(by_instance.items()):
-        made = instance(name)
+        problem = instance(name)
         for policy in policies:
-            run = simulate(made, policy, seed=seed)
+            run = simulate(problem, policy, seed=seed)
             for entry in known:
                 aim = objective(entry.objective)
                 value = aim.value(run.arrival, run.completed, run.horizon)
                 bounds = (entry.upper_bound, entry.lower_bound)
                 base = [len(run.arrival)] * 2 if aim.kind == "misses" else bounds
                 apart = [max(value - bound, 0.0) / over for bound, over in zip(bounds, base, strict=True)]
-                found.append(
+                rows.append(
                     ArchivedGap(name, entry.objective, policy.name, value, entry.lower_bound, entry.upper_bound, *apart)
                 )
         on_progress(done + 1, len(by_instance))
-    return found
+    return rows
 
 
 def summary(gaps: Iterable[ArchivedGap]) -> list[Summary]:

@@ -120,9 +120,9 @@ def _chain(length: int) -> list[tuple[int, ...]]:
 def _dag(draw: _Draw, length: int) -> list[tuple[int, ...]]:
     """A call, a fan-out of two to four, the call that joins them, and so on."""
     parents: list[tuple[int, ...]] = [()]
-    while (left := length - len(parents)) > 0:
+    while (remaining := length - len(parents)) > 0:
         source = len(parents) - 1
-        width = min(draw.integer(2, 4), max(left - 1, 1))
+        width = min(draw.integer(2, 4), max(remaining - 1, 1))
         parents += [(source,)] * width
         if length > len(parents):
             parents.append(tuple(range(source + 1, source + 1 + width)))

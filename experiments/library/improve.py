@@ -127,7 +127,7 @@ def _better_upper(key: Key, sha256: str, known: Entry | None, result: SolveResul
         return known
     if known is not None:
         _refuse_contradiction(key, known.lower_bound, known.lower_source, result.objective, result.schedule.policy)
-    found = Entry(
+    entry = Entry(
         instance=key[0],
         objective=key[1],
         sha256=sha256,
@@ -137,8 +137,8 @@ def _better_upper(key: Key, sha256: str, known: Entry | None, result: SolveResul
         upper_source=result.schedule.policy,
         decisions=to_text(problem.instance, result.schedule),
     )
-    found = found._replace(upper_bound=value_of(problem, found))  # what the file says, not what was in memory
-    return found._replace(lower_bound=min(found.lower_bound, found.upper_bound))  # beyond it by rounding alone
+    entry = entry._replace(upper_bound=value_of(problem, entry))  # what the file says, not what was in memory
+    return entry._replace(lower_bound=min(entry.lower_bound, entry.upper_bound))  # beyond it by rounding alone
 
 
 def _better_lower(best: Entry, bound: float, source: str) -> Entry:

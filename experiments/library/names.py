@@ -49,14 +49,14 @@ def expand(texts: Iterable[str]) -> list[str]:
     InputError
         As ``instance``.
     """
-    found: dict[str, None] = {}
+    instances: dict[str, None] = {}
     for text in texts:
         if text in FAMILIES:
-            found |= dict.fromkeys(name for name in names() if family_of(name) == text)
+            instances |= dict.fromkeys(name for name in names() if family_of(name) == text)
         else:
             family, size, seed = _split(text)
-            found[f"{family}-{size}-{seed}"] = None
-    return list(found)
+            instances[f"{family}-{size}-{seed}"] = None
+    return list(instances)
 
 
 def _split(name: str) -> tuple[str, int, int]:

@@ -179,10 +179,10 @@ class Store:
         if not path.is_file():
             raise InputError(f"this is no store: it has no {STORE_JSON}; give a new or an empty folder", self.path)
         try:
-            found = msgspec.json.decode(path.read_bytes())
+            content = msgspec.json.decode(path.read_bytes())
         except (OSError, msgspec.DecodeError) as error:
             raise InputError(f"cannot read the store's format: {error}", path) from None
-        known = found.get("format") if isinstance(found, dict) else None
+        known = content.get("format") if isinstance(content, dict) else None
         if known != FORMAT:
             raise InputError(f"the store has format {known!r}, this version of hexsched reads {FORMAT!r} only", path)
 

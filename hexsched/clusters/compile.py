@@ -1,4 +1,4 @@
-"""From a cluster and a workload to the explicit instance of model.md section 8."""
+"""From a cluster and a workload to the explicit instance (model M33)."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode
     InputError
         Naming the cluster and its field, or the workflow that does not fit.
     """
-    chosen = cluster.decode_model if decode_model is None else decode_model
-    if chosen not in DECODE_MODELS:
-        raise InputError(f"unknown decode model {chosen!r}; known: {', '.join(DECODE_MODELS)}")
+    decode_model = cluster.decode_model if decode_model is None else decode_model
+    if decode_model not in DECODE_MODELS:
+        raise InputError(f"unknown decode model {decode_model!r}; known: {', '.join(DECODE_MODELS)}")
     machines = compile_cluster(cluster)
     try:
         return Instance(
             format="hexsched-instance/1",
-            decode_model=chosen,
+            decode_model=decode_model,
             kv_bytes_per_token=machines.kv_bytes_per_token,
             prefill=machines.prefill,
             decode=machines.decode,
@@ -144,12 +144,12 @@ def _profile(cluster: ClusterSpec) -> Profile | None:
 
 def _gpus(cluster: ClusterSpec) -> dict[tuple[str, int], Gpu]:
     """The GPU of each pool."""
-    found = {}
+    gpus = {}
     names = {"prefill": [pool.gpu for pool in cluster.prefill], "decode": [pool.gpu for pool in cluster.decode]}
     for phase in names:
         for index, name in enumerate(names[phase]):
-            found[phase, index] = _gpu(name, cluster, (phase, index, "gpu"))
-    return found
+            gpus[phase, index] = _gpu(name, cluster, (phase, index, "gpu"))
+    return gpus
 
 
 def _gpu(name: str, cluster: ClusterSpec, path: KeyPath) -> Gpu:
@@ -163,13 +163,13 @@ def _prefill_service(pool: PrefillPool, model: Model, gpu: Gpu, profile: Profile
     if pool.prefill_coeffs is None:
         return service(model, gpu, pool.tensor_parallel, profile)
     # Whoever gives coefficients may serve other weights than bf16: memory is then not checked.
-    found = service(model, gpu, pool.tensor_parallel, profile, kv_capacity=0)
+    numbers = service(model, gpu, pool.tensor_parallel, profile, kv_capacity=0)
     p0, p1, p2 = map(float, pool.prefill_coeffs)
-    return msgspec.structs.replace(found, prefill_coeffs=(p0, p1, p2), source="given", prefill_mape=None)
+    return msgspec.structs.replace(numbers, prefill_coeffs=(p0, p1, p2), source="given", prefill_mape=None)
 
 
 def _decode_service(pool: DecodePool, model: Model, gpu: Gpu, profile: Profile | None, cluster: ClusterSpec) -> Service:
-    found = service(
+    numbers = service(
         model,
         gpu,
         pool.tensor_parallel,
@@ -182,9 +182,9 @@ def _decode_service(pool: DecodePool, model: Model, gpu: Gpu, profile: Profile |
     if pool.decode_coeffs is not None:
         d0, d1, d2 = map(float, pool.decode_coeffs)
         curve = None if pool.batch_curve is None else tuple((b, float(s)) for b, s in pool.batch_curve)
-        laws = Laws(prefill_coeffs=found.prefill_coeffs, decode_coeffs=(d0, d1, d2), batch_curve=curve)
-        found = msgspec.structs.replace(
-            found,
+        laws = Laws(prefill_coeffs=numbers.prefill_coeffs, decode_coeffs=(d0, d1, d2), batch_curve=curve)
+        numbers = msgspec.structs.replace(
+            numbers,
             decode_coeffs=laws.decode_coeffs,
             batch_curve=laws.batch_curve,
             fixed_iteration_time=typical_iteration_seconds(laws, pool.max_batch, cluster.typical_batch),
@@ -192,8 +192,8 @@ def _decode_service(pool: DecodePool, model: Model, gpu: Gpu, profile: Profile |
             decode_mape=None,
         )
     if pool.fixed_iteration_time is not None:
-        found = msgspec.structs.replace(found, fixed_iteration_time=float(pool.fixed_iteration_time))
-    return found
+        numbers = msgspec.structs.replace(numbers, fixed_iteration_time=float(pool.fixed_iteration_time))
+    return numbers
 
 
 def _prefill_instances(pool: PrefillPool, numbers: Service, first: int) -> list[PrefillInstance]:
@@ -244,7 +244,7 @@ def _overrides(
     cluster: ClusterSpec, gpus: dict[tuple[str, int], Gpu]
 ) -> dict[tuple[str, str], tuple[float | None, float | None]]:
     """(latency, bandwidth) by the names of the GPUs at either end."""
-    found: dict[tuple[str, str], tuple[float | None, float | None]] = {}
+    by_pair: dict[tuple[str, str], tuple[float | None, float | None]] = {}
     for index, override in enumerate(cluster.links.overrides):
         ends = []
         for key, phase, name in (("from", "prefill", override.source), ("to", "decode", override.to)):
@@ -255,7 +255,7 @@ def _overrides(
                 raise FieldError(f"no {phase} pool has {gpu.name}; they have {', '.join(present)}", cluster, path)
             ends.append(gpu.name)
         pair = (ends[0], ends[1])
-        if pair in found:
+        if pair in by_pair:
             raise FieldError(f"a second override from {pair[0]} to {pair[1]}", cluster, ("links", "overrides", index))
-        found[pair] = (override.latency, override.bandwidth)
-    return found
+        by_pair[pair] = (override.latency, override.bandwidth)
+    return by_pair

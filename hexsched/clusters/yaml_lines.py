@@ -93,8 +93,8 @@ def parse_yaml(text: str, file: str | Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = str(file) if mark is None else f"{file}:{mark.line + 1}"
-        told = ", ".join(filter(None, (error.context, error.problem)))
-        raise InputError(f"not valid YAML: {told}", where) from None
+        reason = ", ".join(filter(None, (error.context, error.problem)))
+        raise InputError(f"not valid YAML: {reason}", where) from None
     except yaml.YAMLError as error:
         raise InputError(f"not valid YAML: {error}", file) from None
     except RecursionError:
@@ -139,16 +139,16 @@ class _Walk:
 
 def _known_keys(kind: type, path: KeyPath, unknown: str) -> str:
     """What could have been written in place of the ``unknown`` key of the mapping at ``path`` of a ``kind``."""
-    found: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
+    form: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
     for key in (*path, None):
-        if isinstance(found, msgspec.inspect.UnionType):
-            found = next(option for option in found.types if isinstance(option, msgspec.inspect.StructType))
-        if isinstance(found, msgspec.inspect.VarTupleType):
-            found = found.item_type
-        elif isinstance(found, msgspec.inspect.StructType) and key is not None:
-            found = next(field.type for field in found.fields if field.encode_name == key)
-    assert isinstance(found, msgspec.inspect.StructType)
-    known = [field.encode_name for field in found.fields]
+        if isinstance(form, msgspec.inspect.UnionType):
+            form = next(option for option in form.types if isinstance(option, msgspec.inspect.StructType))
+        if isinstance(form, msgspec.inspect.VarTupleType):
+            form = form.item_type
+        elif isinstance(form, msgspec.inspect.StructType) and key is not None:
+            form = next(field.type for field in form.fields if field.encode_name == key)
+    assert isinstance(form, msgspec.inspect.StructType)
+    known = [field.encode_name for field in form.fields]
     close = difflib.get_close_matches(unknown, known, n=1)
     return f"; {f'did you mean {close[0]}? ' if close else ''}known: {', '.join(known)}"
 

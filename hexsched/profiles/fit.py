@@ -1,6 +1,6 @@
 """Fitting the laws of service time to a measured table.
 
-The laws are those of model.md section 2: P(n) = p0 + p1 n + p2 n^2 for a prefill and tau(B, K) = g(B) + d2 K for a
+The laws (model M5, M6) are P(n) = p0 + p1 n + p2 n^2 for a prefill and tau(B, K) = g(B) + d2 K for a
 decode iteration, where K is the number of KV tokens the batch holds (prompts and tokens already out). g is a line for
 dense models; for mixture-of-experts models, where a larger batch wakes more experts, it is piecewise linear with a
 point at each measured batch size.

@@ -1,4 +1,4 @@
-"""The two laws of service time of model.md section 2, with their coefficients."""
+"""The two laws of service time (model M5, M6), with their coefficients."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Service times from data sheets alone, for configurations nobody measured.
 
-Compute and memory traffic are added up rather than overlapped, because the laws of model.md section 2 are sums:
+Compute and memory traffic are added up rather than overlapped, because the laws (model M5, M6) are sums:
 
 - prefill: (2 active n + 2 layers heads size n^2) / (tp FLOP/s MFU), attention being causal, plus an overhead; for a
   mixture of experts also the time to read the experts that one token alone would not wake: a prompt wakes nearly all;

@@ -1,4 +1,4 @@
-"""What one instance does: the numbers of model.md section 2 for a model on some GPUs, and where they come from."""
+"""What one instance does: its numbers (model M5, M6, M7, M13) for an LLM on some GPUs, and where they come from."""
 
 from __future__ import annotations
 

@@ -164,12 +164,12 @@ class TraceArrivals(ArrivalProcess):
     def from_text(cls, text: str) -> TraceArrivals:
         # Only known keys at the very end are parameters, since a path may hold commas and equals signs.
         path = text
-        found: dict[str, str] = {}
+        parameters: dict[str, str] = {}
         while match := re.fullmatch(r"(.*),(rate|format)=([^,]*)", path, flags=re.DOTALL):
             path = match[1]
-            found.setdefault(match[2], match[3])
-        rate = _number("rate", found["rate"]) if "rate" in found else None
-        return cls(path=path, rate=rate, format=found.get("format"))
+            parameters.setdefault(match[2], match[3])
+        rate = _number("rate", parameters["rate"]) if "rate" in parameters else None
+        return cls(path=path, rate=rate, format=parameters.get("format"))
 
 
 _PROCESSES: tuple[type[ArrivalProcess], ...] = (FixedArrivals, PoissonArrivals, GammaArrivals, TraceArrivals)
@@ -227,19 +227,19 @@ def _check_rate(rate: float) -> None:
 
 def _numbers(text: str, names: tuple[str, ...]) -> dict[str, float]:
     """``"2.0,cv=3"`` as ``{"rate": 2.0, "cv": 3.0}``: the first parameter may go without its name."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for place, part in enumerate(text.split(",")):
         name, equals, value = part.partition("=")
         if not equals and place == 0:
             name, value = names[0], part
         name = name.strip()
-        if name not in names or name in found:
+        if name not in names or name in numbers:
             raise ValueError(f"expected {' and '.join(names)} once each, got {part.strip()!r}")
-        found[name] = _number(name, value)
-    missing = [name for name in names if name not in found]
+        numbers[name] = _number(name, value)
+    missing = [name for name in names if name not in numbers]
     if missing:
         raise ValueError(f"{missing[0]} is missing")
-    return found
+    return numbers
 
 
 def _number(name: str, text: str) -> float:

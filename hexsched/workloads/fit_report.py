@@ -62,10 +62,10 @@ def fit_report(
         values = samples[quantity]
         at = dict(zip(LEVELS[facts.quantiles.grid], facts.quantiles.values, strict=True))
         truth = np.array([*(facts.quantiles.at(level) for level in STATISTICS.values()), facts.mean])
-        drawn = np.array([*np.quantile(values, list(STATISTICS.values())), values.mean()])
-        error = np.divide(drawn - truth, truth, out=np.full_like(truth, np.nan), where=truth > 0)
+        ours = np.array([*np.quantile(values, list(STATISTICS.values())), values.mean()])
+        error = np.divide(ours - truth, truth, out=np.full_like(truth, np.nan), where=truth > 0)
         columns = [*STATISTICS, "mean"]
-        for series, numbers in (("real", truth), ("generated", drawn), ("error", error)):
+        for series, numbers in (("real", truth), ("generated", ours), ("error", error)):
             rows.append({"quantity": quantity, "series": series, **dict(zip(columns, numbers.tolist(), strict=True))})
         judged = [error[columns.index(statistic)] for statistic in JUDGED]
         rows[-1]["worst_error"] = float(np.nanmax(np.abs(judged)))

@@ -48,8 +48,8 @@ def fit(name: str, workflows: Sequence[Workflow]) -> dict[str, Any]:
         parameters=parameters,
         observed=observe(workflows),
     )
-    built: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(result))
-    return built
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(result))
+    return plain
 
 
 def observe(workflows: Sequence[Workflow]) -> dict[str, Observed]:

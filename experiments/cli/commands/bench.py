@@ -34,6 +34,6 @@ def simulator(
 
     from experiments.bench.simulator import measure
 
-    found = measure(policy, calls, instances, load=load, calls_per_workflow=calls_per_workflow, seed=seed)
-    record = msgspec.structs.asdict(found)
+    throughput = measure(policy, calls, instances, load=load, calls_per_workflow=calls_per_workflow, seed=seed)
+    record = msgspec.structs.asdict(throughput)
     emit(record, [facts(*record.items())], as_json)

@@ -94,12 +94,12 @@ def compare_command(
     if output is not None:
         _check_directory(output, [*instances, *(plugin or ())])
     plugins = load_plugins(plugin)
-    chosen = read_policies(policies)
+    policy_list = read_policies(policies)
     problems = {path: read_instance(path) for path in instances}
     rows: list[Row] = []
     for path, problem in problems.items():
-        for policy in chosen:
-            label = f"{path.name}, {policy.name} ({len(rows) + 1} of {len(problems) * len(chosen)})"
+        for policy in policy_list:
+            label = f"{path.name}, {policy.name} ({len(rows) + 1} of {len(problems) * len(policy_list)})"
             run = run_policy(problem, policy, estimator=estimator, seed=seed, plugins=plugins, label=label)
             rows.append(Row(path, run, run_values(run), None if no_verify else _violations(run)))
     if sort is not None:

@@ -93,7 +93,7 @@ def compare_formulations_command(
     if known:
         note(f"{len(tasks) - len(missing(tasks, known))} of {len(tasks)} solves are already in {output}")
     with Progress("comparing", "solves") as progress:
-        found = run(
+        results = run(
             tasks,
             problems,
             known,
@@ -102,7 +102,7 @@ def compare_formulations_command(
                 f"{task.formulation} on {task.instance}, {task.objective} ({done + 1} of {total})"
             ),
         )
-    by_task = {row.task: row for row in found}
+    by_task = {row.task: row for row in results}
     rows = [by_task[task] for task in tasks]
     wrong = disagreements(rows, _archived(rows))
     _report(as_frame(rows), wrong, output, as_json)
@@ -202,13 +202,13 @@ def _problems(texts: list[str] | None) -> dict[str, Instance]:
     from experiments.library.names import expand, instance, names
     from hexsched.model import read_instance
 
-    found: dict[str, Instance] = {}
+    problems: dict[str, Instance] = {}
     for text in texts or names():
         if Path(text).suffix or Path(text).exists():
-            found[text] = read_instance(text)
+            problems[text] = read_instance(text)
         else:
-            found |= {name: instance(name) for name in expand([text])}
-    return found
+            problems |= {name: instance(name) for name in expand([text])}
+    return problems
 
 
 def _listed(text: str, where: str) -> list[str]:

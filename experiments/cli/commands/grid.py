@@ -124,11 +124,11 @@ def plan_command(
         "estimated_seconds": seconds,
         "basis": basis,
     }
-    left = facts(
+    time_left = facts(
         ("time left", f"about {duration(seconds)} with {workers} workers" if progress.to_do else "none"),
         ("from", basis or "nothing to do"),
     )
-    emit(record, [_kinds_table(plan, progress), left], as_json)
+    emit(record, [_kinds_table(plan, progress), time_left], as_json)
 
 
 def run_command(
@@ -215,22 +215,22 @@ def status_command(
     if grid is None:
         tables = {table: len(opened.keys(table)) for table in (*markers(), SCHEDULES)}
         record: dict[str, object] = {"store": str(store), "tables": tables}
-        shown = [Table(("table", "cells"), list(tables.items()))]
+        blocks = [Table(("table", "cells"), list(tables.items()))]
     else:
         plan = _plan(grid, only, schedules=False)
         progress = plan.progress(opened)
         failures = failures[failures["key"].isin(progress.failed)]
         record = {"store": str(store), "grid": grid, "kinds": _by_kind(plan, progress), **_counts(progress)}
-        shown = [_kinds_table(plan, progress)]
+        blocks = [_kinds_table(plan, progress)]
     others = _other_versions(opened)
-    shown.append(facts(("of another version of the code", others)))
+    blocks.append(facts(("of another version of the code", others)))
     columns = ("description", "error", "attempts")
     errors = [tuple(row) for row in failures[list(columns)].itertuples(index=False)]
-    shown.append(Table(("failed", "why", "attempts"), errors[:MOST_ERRORS]))
+    blocks.append(Table(("failed", "why", "attempts"), errors[:MOST_ERRORS]))
     if len(errors) > MOST_ERRORS:
-        shown.append(facts(("and", f"{len(errors) - MOST_ERRORS} more that failed")))
+        blocks.append(facts(("and", f"{len(errors) - MOST_ERRORS} more that failed")))
     record |= {"other_versions": others, "errors": [dict(zip(columns, row, strict=True)) for row in errors]}
-    emit(record, shown, as_json)
+    emit(record, blocks, as_json)
 
 
 def export_command(
@@ -250,19 +250,19 @@ def export_command(
     check_destination(output, [], as_json)
     plan = _plan(grid, only, schedules=False)
     opened = Store.open(store)
-    chosen = _main_table(plan) if table is None else table
-    if chosen not in tables():
-        raise InputError(f"a store has no table {chosen!r}; its tables are {', '.join(tables())}", "--table")
-    present = opened.keys(chosen)
+    name = _main_table(plan) if table is None else table
+    if name not in tables():
+        raise InputError(f"a store has no table {name!r}; its tables are {', '.join(tables())}", "--table")
+    present = opened.keys(name)
     keys = [key for key in plan.cells if key in present]
     if not keys:
-        raise InputError(f"no cell of this grid has rows in table {chosen} yet", store)
-    frame = _rows(opened, chosen, keys)
+        raise InputError(f"no cell of this grid has rows in table {name} yet", store)
+    frame = _rows(opened, name, keys)
     progress = plan.progress(opened)
     if progress.to_do or progress.failed:
         note(f"not in {output}: {len(progress.to_do):,} cells that are to do, {len(progress.failed):,} that failed")
-    record = {"grid": grid, "table": chosen, "rows": len(frame), "output": output, **_counts(progress)}
-    summary = facts(("table", chosen), ("rows", len(frame)), ("cells", len(keys)))
+    record = {"grid": grid, "table": name, "rows": len(frame), "output": output, **_counts(progress)}
+    summary = facts(("table", name), ("rows", len(frame)), ("cells", len(keys)))
     deliver(output, lambda: frame.to_csv(index=False, lineterminator="\n").encode(), record, [summary], as_json)
 
 
@@ -275,11 +275,11 @@ def prune_command(
     """Remove the cells that none of the grids has; without grids, those of another version of the code."""
     from experiments.store import Store, tables
 
-    kept = {key for name in grids or () for key in _plan(name, None, schedules=False).cells}
+    keep = {key for name in grids or () for key in _plan(name, None, schedules=False).cells}
 
     def doomed(opened: Store) -> list[str]:
         present = {key for table in tables() for key in opened.keys(table)}
-        return sorted(present - kept if grids else _other_keys(opened))
+        return sorted(present - keep if grids else _other_keys(opened))
 
     if yes:
         with Store.writing(store, create=False) as opened:
@@ -304,13 +304,13 @@ def _counts(progress: Progress) -> dict[str, int]:
 
 
 def _by_kind(plan: Plan, progress: Progress) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+    by_kind: dict[str, dict[str, int]] = {}
     for key, cell in plan.cells.items():
-        counts = found.setdefault(cell.kind.name, {"cells": 0, "done": 0, "to_do": 0, "failed": 0})
+        counts = by_kind.setdefault(cell.kind.name, {"cells": 0, "done": 0, "to_do": 0, "failed": 0})
         state = "done" if key in progress.done else "failed" if key in progress.failed else "to_do"
         counts["cells"] += 1
         counts[state] += 1
-    return found
+    return by_kind
 
 
 def _kinds_table(plan: Plan, progress: Progress) -> Table:

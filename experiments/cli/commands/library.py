@@ -52,19 +52,19 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
     from experiments.library.names import family_of, instance
 
     entries = _read(archive)
-    rows, listed = [], []
+    rows, records = [], []
     for name in _chosen(names):
-        made = instance(name)
+        problem = instance(name)
         known = {objective: entries.get((name, objective)) for objective in OBJECTIVES}
         rows.append(
-            (name, made.call_count, len(made.workflows), *(_bracket(entry) for entry in known.values())),
+            (name, problem.call_count, len(problem.workflows), *(_bracket(entry) for entry in known.values())),
         )
-        listed.append(
+        records.append(
             {
                 "instance": name,
                 "family": family_of(name),
-                "calls": made.call_count,
-                "workflows": len(made.workflows),
+                "calls": problem.call_count,
+                "workflows": len(problem.workflows),
                 "best_known": {
                     objective: {**_bounds(entry), "optimal": is_closed(entry)}
                     for objective, entry in known.items()
@@ -80,7 +80,7 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
         Table(("family", "summary", "prefill + decode", "slots", "KV room, largest calls"), families),
         Table(("instance", "calls", "workflows", *OBJECTIVES), rows),
     ]
-    emit({"families": {f.name: f.summary for f in FAMILIES.values()}, "instances": listed}, tables, as_json)
+    emit({"families": {f.name: f.summary for f in FAMILIES.values()}, "instances": records}, tables, as_json)
 
 
 def write_command(
@@ -240,13 +240,13 @@ def gaps_command(
     from experiments.library.names import expand
 
     load_plugins(plugin)
-    chosen = read_policies(policies)
+    policy_list = read_policies(policies)
     entries = _read(archive)
-    wanted = set(expand(names)) if names else None
-    known = [entry for entry in entries.values() if wanted is None or entry.instance in wanted]
+    instances = set(expand(names)) if names else None
+    known = [entry for entry in entries.values() if instances is None or entry.instance in instances]
     with Progress("running policies", "instances") as progress:
-        found = archived_gaps(known, chosen, seed, progress)
-    rows = summary(found)
+        gaps = archived_gaps(known, policy_list, seed, progress)
+    rows = summary(gaps)
     table = [
         (
             row.objective,
@@ -257,7 +257,7 @@ def gaps_command(
         for row in rows
     ]
     columns = ("objective", "policy", "instances", "mean at least", "at most", "worst at least", "at most")
-    record = {"gaps": [row._asdict() for row in found], "summary": [row._asdict() for row in rows]}
+    record = {"gaps": [row._asdict() for row in gaps], "summary": [row._asdict() for row in rows]}
     emit(record, [Table(columns, table)], as_json)
 
 

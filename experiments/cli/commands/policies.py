@@ -29,7 +29,7 @@ def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
     from hexsched.simulator.estimators import ESTIMATORS
 
     load_plugins(plugin)
-    found = [_record(policy) for policy in policies()]
+    records = [_record(policy) for policy in policies()]
     placements = [{"name": name, "summary": summary} for name, (_, summary) in PLACEMENTS.items()]
     estimators = [{"name": name, "summary": summary} for name, summary in ESTIMATORS.items()]
     tables = [
@@ -37,13 +37,13 @@ def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
             ("policy", "order", "placement", "options", "source", "summary"),
             [
                 tuple({**row, "options": _as_typed(policy)}.values())
-                for row, policy in zip(found, policies(), strict=True)
+                for row, policy in zip(records, policies(), strict=True)
             ],
         ),
         Table(("placement", "summary"), [tuple(row.values()) for row in placements]),
         Table(("estimator", "summary"), [tuple(row.values()) for row in estimators]),
     ]
-    emit({"policies": found, "placements": placements, "estimators": estimators}, tables, as_json)
+    emit({"policies": records, "placements": placements, "estimators": estimators}, tables, as_json)
 
 
 def _record(policy: Policy) -> dict[str, object]:

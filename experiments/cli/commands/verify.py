@@ -42,8 +42,13 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json
         counts = ", ".join(f"{rule} ({count})" for rule, count in report.counts().items())
         more = f"; the first {SHOWN} are" if len(report.violations) > SHOWN else ""
         rows = [
-            (found.rule, f"{found.workflow_id}/{found.call_id}", found.instance or None, found.message)
-            for found in report.violations[:SHOWN]
+            (
+                violation.rule,
+                f"{violation.workflow_id}/{violation.call_id}",
+                violation.instance or None,
+                violation.message,
+            )
+            for violation in report.violations[:SHOWN]
         ]
         title = f"not valid: {counts}{more}"
         tables = [Table(("rule", "call", "instance", "message"), rows, title)]

@@ -59,8 +59,8 @@ def generate_command(
     from hexsched.workloads.families import generate
 
     check_destination(output, [], as_json)
-    made = set_arrivals(generate(family, workflows, seed), arrivals, seed)
-    _deliver(made, output, as_json, {"family": family, "seed": seed, "arrivals": arrivals})
+    workload = set_arrivals(generate(family, workflows, seed), arrivals, seed)
+    _deliver(workload, output, as_json, {"family": family, "seed": seed, "arrivals": arrivals})
 
 
 def import_command(
@@ -84,9 +84,9 @@ def import_command(
     """
     check_destination(output, [file], as_json)
     result = read_workflows(file, format, limit=limit, options=_key_values(option or ()))
-    made = set_arrivals(result.workflows, arrivals, seed)
+    workload = set_arrivals(result.workflows, arrivals, seed)
     origin = {"source": str(file), "format": result.format, "dropped": result.dropped, "arrivals": arrivals}
-    _deliver(made, output, as_json, origin)
+    _deliver(workload, output, as_json, origin)
 
 
 def describe_command(
@@ -138,14 +138,14 @@ def fit_report_command(
 
 
 def _key_values(texts: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if not equals or not key or key in found:
-            problem = "is given twice" if key in found else "is not KEY=VALUE"
+        if not equals or not key or key in pairs:
+            problem = "is given twice" if key in pairs else "is not KEY=VALUE"
             raise InputError(f"{text!r} {problem}", "--option")
-        found[key] = value
-    return found
+        pairs[key] = value
+    return pairs
 
 
 def _deliver(workflows: Sequence[Workflow], output: str, as_json: bool, origin: Mapping[str, object]) -> None:

@@ -186,15 +186,15 @@ class _Search:
     ) -> list[str]:
         """Reflect on every child so far; ``alone``: without waiting for the newest."""
         newest = children[-1][0]
-        made = []
+        calls = []
         for child, program in children:
             if child == newest and skip_newest:
                 continue
             waits = (child, tests) if alone or child == newest else (child, newest, tests)
             kind = "reflect" if alone or child == newest else "re_reflect"
             output = self.p.reflect_output.tokens(self.rng.random())
-            made.append(self.builder.add(kind, self.reflect_base + program, output, waits))
-        return made
+            calls.append(self.builder.add(kind, self.reflect_base + program, output, waits))
+        return calls
 
     def _write_tests(self, output: int, parents: Sequence[str]) -> str:
         return self.builder.add("test_gen", self.problem + self.p.tests_extra, output, parents)

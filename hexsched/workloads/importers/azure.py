@@ -52,11 +52,11 @@ class AzureImporter(Importer[ImportOptions]):
 
 def _nanoseconds(text: str, where: str) -> int:
     """Nanoseconds since 1970; the files have seven digits after the second, one more than ``datetime`` keeps."""
-    found = _TIMESTAMP.fullmatch(text.strip())
+    match = _TIMESTAMP.fullmatch(text.strip())
     try:
-        if found is None:
+        if match is None:
             raise ValueError
-        day, clock, fraction, zone = found.groups()
+        day, clock, fraction, zone = match.groups()
         moment = datetime.fromisoformat(f"{day}T{clock}{zone or '+00:00'}")
     except ValueError:
         raise InputError(

@@ -166,5 +166,5 @@ def _calibrate(tables: ChainClass, turns: dict[int, int], copula: TwoLevelCopula
         return tables
     rng = np.random.default_rng(CALIBRATION_SEED)
     lengths = {t: n for t, n in turns.items() if tables.least_turns <= t <= tables.most_turns}
-    drawn = (_Chain(tables, draw_label(rng, lengths), copula, rng).last_prompt for _ in range(CALIBRATION_DRAWS))
-    return msgspec.structs.replace(tables, drawn_last_prompt=QuantileTable.fit(drawn))
+    prompts = (_Chain(tables, draw_label(rng, lengths), copula, rng).last_prompt for _ in range(CALIBRATION_DRAWS))
+    return msgspec.structs.replace(tables, drawn_last_prompt=QuantileTable.fit(prompts))

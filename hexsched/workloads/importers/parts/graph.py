@@ -91,7 +91,7 @@ def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped
         Reasons, counted up.
     """
     removed: dict[str, Draft] = {}
-    kept: dict[str, Draft] = {}
+    drafts_by_id: dict[str, Draft] = {}
     for draft in causal_order(drafts):
         gone = [removed[parent] for parent in draft.parents if parent in removed]
         if gone:
@@ -100,14 +100,14 @@ def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped
             draft.parents = [parent for group in inherited for parent in group]
         draft.parents = list(dict.fromkeys(draft.parents))
         empty = is_empty(draft.prompt_tokens, draft.output_tokens, dropped)
-        (removed if empty else kept)[draft.call_id] = draft
-    if not kept:
+        (removed if empty else drafts_by_id)[draft.call_id] = draft
+    if not drafts_by_id:
         return None
-    roots = [draft for draft in kept.values() if not draft.parents]
+    roots = [draft for draft in drafts_by_id.values() if not draft.parents]
     idle = min(draft.delay for draft in roots)
     for draft in roots:
         draft.delay -= idle
-    calls = tuple(_call(draft) for draft in drafts if draft.call_id in kept)
+    calls = tuple(_call(draft) for draft in drafts if draft.call_id in drafts_by_id)
     try:
         return Timed(at + idle, Workflow(workflow_id=workflow_id, arrival=0.0, calls=calls))
     except ValueError as error:
@@ -124,8 +124,8 @@ def components(ids: Iterable[str], links: Iterable[tuple[str, str]]) -> list[lis
             name = root[name]
         return name
 
-    for left, right in links:
-        root[find(left)] = find(right)
+    for one, other in links:
+        root[find(one)] = find(other)
     groups: dict[str, list[str]] = {}
     for name in root:
         groups.setdefault(find(name), []).append(name)

@@ -103,15 +103,15 @@ class Importer(ABC, Generic[OptionsT]):
         """
         if limit is not None and limit < 1:
             raise InputError(f"limit must be at least 1, got {limit}")
-        chosen = self._options(options)
+        settings = self._options(options)
         dropped: Counter[str] = Counter()
-        timed = list(islice(self.timed_workflows(Path(path), chosen, dropped), limit))
+        timed = list(islice(self.timed_workflows(Path(path), settings, dropped), limit))
         if not timed:
             left_out = f" ({', '.join(f'{n} with {why}' for why, n in dropped.items())})" if dropped else ""
             raise InputError(f"no usable request in this {self.name} trace{left_out}", path)
         try:
             workflows = tuple(
-                msgspec.structs.replace(item.workflow, arrival=item.at) for item in self.arrange(timed, chosen)
+                msgspec.structs.replace(item.workflow, arrival=item.at) for item in self.arrange(timed, settings)
             )
             check_unique_ids(workflows)
         except ValueError as error:

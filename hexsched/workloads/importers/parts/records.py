@@ -39,7 +39,7 @@ def csv_rows(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = 
     where it is.
     """
     names: list[str] | None = None
-    picked: list[int | None] = []
+    positions: list[int | None] = []
     for number, line in _lines(path):
         where = f"{path}:{number}"
         try:
@@ -48,13 +48,13 @@ def csv_rows(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = 
             raise InputError(f"not valid CSV: {error}", where) from None
         if names is None:
             names = values
-            picked = _positions(names, required, optional, where)
+            positions = _positions(names, required, optional, where)
         elif len(values) != len(names):
             raise InputError(
                 f"expected {len(names)} columns as in the header, got {len(values)}; the file may be truncated", where
             )
         else:
-            yield where, ["" if at is None else values[at] for at in picked]
+            yield where, ["" if at is None else values[at] for at in positions]
 
 
 def whole_number(text: str, column: str, where: str) -> int:
