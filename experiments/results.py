@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from hexsched.simulator import Run
@@ -17,8 +14,7 @@ SUMMARY_CSV = "summary.csv"
 WORKFLOW_COLUMNS = ("instance", "policy", "workflow_id", "arrival", "latency", "horizon", "ratio")
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """A run and what it is filed under.
 
     Attributes
@@ -55,6 +51,9 @@ def _workflow_rows(result: Result) -> Iterable[tuple[object, ...]]:
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """Floats with all their digits, as ``repr`` writes them."""
+    import csv
+    import io
+
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

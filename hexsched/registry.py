@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
@@ -119,6 +118,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """``"; did you mean ...?"`` for a near miss, else what there is."""
+    import difflib  # 2 ms that ``hexsched --help`` need not wait for
+
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from extension import environment
 
+from experiments.cli import OK, main
 from hexsched.errors import InputError
-from hexsched.model import Call, Workflow
-from hexsched.workloads.arrivals import (
-    FixedArrivals,
-    GammaArrivals,
-    PoissonArrivals,
-    TraceArrivals,
-    apply_arrivals,
-    arrival_processes,
-    read_arrivals,
-)
+from hexsched.model import Call, Workflow, read_workload
+from hexsched.workloads.arrivals import PROCESSES, ArrivalProcess, apply_arrivals, read_arrivals
+from hexsched.workloads.arrivals.fixed import FixedArrivals
+from hexsched.workloads.arrivals.gamma import GammaArrivals
+from hexsched.workloads.arrivals.poisson import PoissonArrivals
+from hexsched.workloads.arrivals.trace import TraceArrivals
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -36,9 +36,59 @@ def azure(folder: Path, *seconds: float) -> Path:
     return path
 
 
-@pytest.mark.parametrize("process", arrival_processes())
-def test_examples_parse(process: type) -> None:
+@pytest.mark.parametrize("process", PROCESSES.values())
+def test_examples_parse(process: type[ArrivalProcess]) -> None:
     assert type(read_arrivals(process.example)) is process
+    assert process.form.startswith(f"{process.name}:")
+
+
+def test_help_names_every_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is written out where options are, as reading it from the processes would make every command start later."""
+    assert main(["workload", "generate", "--help"]) == OK
+    text = "".join(capsys.readouterr().out.split())
+    assert all(process.form in text for process in PROCESSES.values())
+
+
+PAIRS = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hexsched.workloads.arrivals.parts.process import ArrivalProcess, read_numbers
+
+
+@dataclass(frozen=True)
+class PairedArrivals(ArrivalProcess):
+    """Pairs of workflows, a pair every ``every`` seconds."""
+
+    every: float
+    name: ClassVar[str] = "pairs"
+    form: ClassVar[str] = "pairs:SECONDS"
+    example: ClassVar[str] = "pairs:5"
+
+    def times(self, count, generator):
+        return np.arange(count) // 2 * self.every
+
+    @classmethod
+    def from_text(cls, text):
+        return cls(**read_numbers(text, ("every",)))
+
+
+PROCESS = PairedArrivals
+'''
+
+
+def test_one_more_file_is_one_more_process(tmp_path: Path) -> None:
+    env, output = environment(PROCESSES, tmp_path, PAIRS), tmp_path / "w.jsonl"
+    command = "import sys; from experiments.cli import main; sys.exit(main())"
+
+    def run(*argv: str) -> str:
+        words = [sys.executable, "-c", command, "workload", "generate", *argv]
+        return subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
+
+    run("react", "--workflows", "4", "--arrivals", "pairs:3", "-o", str(output))
+    assert [workflow.arrival for workflow in read_workload(output)] == [0, 0, 3, 3]
 
 
 @pytest.mark.parametrize("process", [FixedArrivals(2.0), PoissonArrivals(2.0), GammaArrivals(2.0, 3.0)])

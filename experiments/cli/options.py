@@ -19,6 +19,7 @@ Arrivals = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
+        # the forms of ``hexsched.workloads.arrivals``; reading them there would make every command start 5 ms later
         help="New arrival times: fixed:RATE, poisson:RATE, gamma:RATE,cv=CV or file:TRACE[,rate=RATE], in workflows a "
         "second.",
     ),

@@ -7,8 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hexsched.errors import InputError
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 UNBOUNDED = 10_000  # columns; lines are folded for terminals only
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """Rows for people to read.
 
     Attributes

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from hexsched.metrics.parts.metric import Completions, Metric
+from hexsched.metrics.parts.metric import Metric
 from hexsched.registry import Registry
 
 if TYPE_CHECKING:
-    from hexsched.metrics.parts.metric import Array
+    from hexsched.metrics.parts.completions import Array
 
 METRICS: Registry[Metric] = Registry(__name__, "METRIC", "metric", rank=lambda metric: metric.rank)
 
@@ -50,8 +50,10 @@ class Metrics(Mapping[str, int | float]):
 
 def summarise(arrival: Array, completed: Array, horizon: Array, calls: int) -> Metrics:
     """Metrics from arrival, completion and horizon of each workflow, all (W,) seconds, and the number of calls."""
+    from hexsched.metrics.parts.completions import Completions
+
     completions = Completions(arrival, completed, horizon, calls)
     return Metrics({metric.name: metric.compute(completions) for metric in METRICS.values()})
 
 
-__all__ = ["METRICS", "Completions", "Metric", "Metrics", "summarise"]
+__all__ = ["METRICS", "Metric", "Metrics", "summarise"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -34,8 +33,7 @@ def sort_keys() -> tuple[str, ...]:
     return (*compared(), "decision_latency")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A policy on an instance.
 
     Attributes

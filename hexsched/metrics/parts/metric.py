@@ -1,44 +1,13 @@
-"""What a metric is, and what it is computed from."""
+"""What a metric is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the names of metrics are part of ``hexsched --help``, which is not to wait for numpy
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Completions:
-    """When the workflows of a run arrived and were complete.
-
-    Attributes
-    ----------
-    arrival, completed, horizon : (W,) float arrays
-        a_w, the completion of the last call, and the standalone horizon H_w of each workflow, seconds.
-    calls : int
-        How many calls the workflows have together.
-    """
-
-    arrival: Array
-    completed: Array
-    horizon: Array
-    calls: int
-
-    @cached_property
-    def latency(self) -> Array:
-        """L_w of each workflow, (W,) seconds."""
-        return self.completed - self.arrival
-
-    @cached_property
-    def ratio(self) -> Array:
-        """L_w / H_w of each workflow, (W,)."""
-        return self.latency / self.horizon
+    from hexsched.metrics.parts.completions import Completions
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hexsched.metrics.parts.metric import Array
+    from hexsched.metrics.parts.completions import Array
 
 
 def required_scale(ratio: Array, q: float) -> float:

@@ -1,0 +1,47 @@
+"""Workflows that arrive in bursts, or more regularly than by chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexsched.workloads.arrivals.parts.process import ArrivalProcess, check_rate, from_gaps, read_numbers
+
+
+@dataclass(frozen=True)
+class GammaArrivals(ArrivalProcess):
+    """Independent gamma-distributed gaps: ``cv`` above 1 is burstier than Poisson, below 1 more regular.
+
+    Parameters
+    ----------
+    rate : float
+        Workflows a second, on average.
+    cv : float
+        Coefficient of variation of the gaps (standard deviation over mean), from 0.01 to 100.
+    """
+
+    rate: float
+    cv: float
+    name: ClassVar[str] = "gamma"
+    form: ClassVar[str] = "gamma:RATE,cv=CV"
+    example: ClassVar[str] = "gamma:2.0,cv=3"
+    rank: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        check_rate(self.rate)
+        if not 0.01 <= self.cv <= 100:
+            raise ValueError(f"cv must be from 0.01 to 100, got {self.cv}")
+
+    def times(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
+        shape = 1 / self.cv**2
+        return from_gaps(generator.gamma(shape, 1 / (shape * self.rate), size=max(count - 1, 0)), count)
+
+    @classmethod
+    def from_text(cls, text: str) -> GammaArrivals:
+        return cls(**read_numbers(text, ("rate", "cv")))
+
+
+PROCESS = GammaArrivals
