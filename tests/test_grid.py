@@ -16,7 +16,7 @@ from experiments.baselines import BASELINES
 from experiments.cli import BAD_INPUT, CHECK_FAILED, OK, main
 from experiments.grid import code
 from experiments.grid.axes import canonical_estimator, canonical_policy
-from experiments.grid.backend import Lost
+from experiments.grid.backend import Loss
 from experiments.grid.estimate import BASIS_STORE, estimate_seconds
 from experiments.grid.kinds.simulate import RunCell, utilisation
 from experiments.grid.loads import read_load
@@ -549,7 +549,7 @@ class Deadly(Inline):
         self.tasks.pop()
         self.deaths -= 1
         known = culprits[0] if self.knows or len(task.cells) == 1 else None
-        return [Lost(task.cells, known, task.rate, "the process died")]
+        return [Loss(task.cells, known, task.rate, "the process died")]
 
 
 @pytest.mark.parametrize("knows", [True, False])

@@ -288,7 +288,7 @@ def test_options_may_be_text(tmp_path: Path) -> None:
 # --- one more format --------------------------------------------------------------------------------------------------
 
 TOKEN_PAIRS = '''
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, single_call
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Arrival, single_call
 from hexsched.workloads.importers.parts.records import csv_rows, whole_number
 
 class PairsImporter(Importer[ImportOptions]):
@@ -302,10 +302,10 @@ class PairsImporter(Importer[ImportOptions]):
     def sniff(self, head):
         return head.columns == {"in", "out"}
 
-    def timed_workflows(self, path, options, dropped):
+    def arrivals(self, path, options, dropped):
         for row, (where, (prompt, output)) in enumerate(csv_rows(path, ("in", "out"))):
             tokens = whole_number(prompt, "in", where), whole_number(output, "out", where)
-            yield Timed(row, single_call(f"r{row}", *tokens, 0, "", where))
+            yield Arrival(row, single_call(f"r{row}", *tokens, 0, "", where))
 
 IMPORTER = PairsImporter()
 '''

@@ -19,7 +19,7 @@ from experiments.store.schema import REAL, TEXT, TRUTH, WHOLE, arrow_schema, tab
 COUNT = '''
 from dataclasses import dataclass
 
-from experiments.grid.cell import Cell, Computed
+from experiments.grid.cell import Cell, Answer
 from experiments.grid.kind import Kind
 from experiments.grid.settings import Setting
 from experiments.grid.sources import Workload
@@ -55,7 +55,7 @@ class CountCell(Cell):
 
     def compute(self, rate):
         calls = [len(workflow.calls) for workflow in self.workload.take(self.workflows, self.seed)]
-        return Computed({"counts": [{**self.case, "calls": self.factor * sum(calls)}]}, timing={"counting": 1})
+        return Answer({"counts": [{**self.case, "calls": self.factor * sum(calls)}]}, timing={"counting": 1})
 
 
 def cells(points, plugins):

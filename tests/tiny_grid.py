@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.grid.backend import Lost
+from experiments.grid.backend import Loss
 from experiments.grid.plan import Plan, make_plan
 from experiments.grid.spec import read_grid
 from experiments.grid.work import Result, Task, run_task
@@ -37,7 +37,7 @@ class Inline:
     def submit(self, task: Task) -> None:
         self.tasks.append(task)
 
-    def wait(self, seconds: float) -> list[Result | Lost]:
+    def wait(self, seconds: float) -> list[Result | Loss]:
         results = list(run_task(self.tasks.pop()))
         self.computed += [result.key for result in results]
         return [*results]

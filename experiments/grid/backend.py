@@ -10,7 +10,7 @@ from experiments.grid.work import Result, Task
 
 
 @dataclass(frozen=True)
-class Lost:
+class Loss:
     """A process died, and these cells of its task were not computed.
 
     Attributes
@@ -38,7 +38,7 @@ class Backend(Protocol):
     def submit(self, task: Task) -> None:
         """Take a task."""
 
-    def wait(self, seconds: float) -> list[Result | Lost]:
+    def wait(self, seconds: float) -> list[Result | Loss]:
         """What has come since the last call; waits for something at most so long."""
 
     def close(self) -> None:

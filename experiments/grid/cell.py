@@ -22,8 +22,8 @@ Rows = Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True)
-class Computed:
-    """Results of a cell.
+class Answer:
+    """What came of computing a cell.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Cell(ABC):
         return False
 
     @abstractmethod
-    def compute(self, rate: float | None) -> Computed:
+    def compute(self, rate: float | None) -> Answer:
         """The results, the same on every machine where the code is; ``rate`` is what the cell it needs has found."""
 
     @cached_property

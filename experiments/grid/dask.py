@@ -7,7 +7,7 @@ import os
 import queue
 from typing import TYPE_CHECKING, Any
 
-from experiments.grid.backend import Lost
+from experiments.grid.backend import Loss
 from experiments.grid.work import OtherCodeError, Result, Task, run_task
 from hexsched.errors import InputError
 
@@ -67,7 +67,7 @@ class DaskBackend:
         self._tasks[future.key] = (future, task)
         future.add_done_callback(self._over.put)
 
-    def wait(self, seconds: float) -> list[Result | Lost]:
+    def wait(self, seconds: float) -> list[Result | Loss]:
         try:
             future = self._over.get(timeout=seconds)
         except queue.Empty:
@@ -84,14 +84,14 @@ class DaskBackend:
             self._client.cancel(futures, force=True)
         self._client.close(timeout=CONNECT_SECONDS)
 
-    def _outcome(self, future: Future, task: Task) -> list[Result | Lost]:
+    def _outcome(self, future: Future, task: Task) -> list[Result | Loss]:
         from distributed import CancelledError, KilledWorker
 
         try:
             return list(future.result())
         except KilledWorker as error:
             culprit = task.cells[0] if len(task.cells) == 1 else None
-            return [Lost(task.cells, culprit, task.rate, f"Dask workers died over it: {error.task}")]
+            return [Loss(task.cells, culprit, task.rate, f"Dask workers died over it: {error.task}")]
         except OtherCodeError as error:
             raise InputError(f"the Dask workers have another version of hexsched: {error}", self._address) from None
         except ImportError as error:

@@ -64,7 +64,9 @@ def points(section: Section) -> list[Point]:
 
 def matches(values: dict[str, Any], filter_: Filter) -> bool:
     """Whether a cell has, on every axis of the filter, one of the values wanted."""
-    return all(any(_equal(values[axis], pattern) for pattern in patterns) for axis, patterns in filter_.wanted.items())
+    return all(
+        any(_equal(values[axis], pattern) for pattern in patterns) for axis, patterns in filter_.patterns.items()
+    )
 
 
 def _equal(value: object, pattern: str | int) -> bool:
@@ -79,7 +81,7 @@ def _check_known(filter_: Filter, cells: Iterable[dict[str, Any]], section: Sect
     if filter_.inherited:  # meant for other grids of the file, perhaps
         return
     values_of_cells = list(cells)
-    for axis, patterns in filter_.wanted.items():
+    for axis, patterns in filter_.patterns.items():
         present = {**dict.fromkeys(section.axes[axis]), **dict.fromkeys(values[axis] for values in values_of_cells)}
         for pattern in patterns:
             if not any(_equal(value, pattern) for value in present):

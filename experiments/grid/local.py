@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from experiments.grid.backend import Lost
+from experiments.grid.backend import Loss
 from experiments.grid.cell import Cell
 from experiments.grid.work import OtherCodeError, Result, Task, run_task, warm_up
 from hexsched.errors import InputError
@@ -53,8 +53,8 @@ class LocalBackend:
         with contextlib.suppress(OSError):  # it has died; ``wait`` will see
             worker.connection.send(task)
 
-    def wait(self, seconds: float) -> list[Result | Lost]:
-        events: list[Result | Lost] = []
+    def wait(self, seconds: float) -> list[Result | Loss]:
+        events: list[Result | Loss] = []
         ready = wait([worker.connection for worker in self._workers], seconds)
         for worker in [worker for worker in self._workers if worker.connection in ready]:
             try:
@@ -89,7 +89,7 @@ class LocalBackend:
                 self._workers.append(_start())
         return []
 
-    def _bury(self, worker: _Worker) -> list[Result | Lost]:
+    def _bury(self, worker: _Worker) -> list[Result | Loss]:
         _kill(worker.process)  # it is dead, but a solver it had started may not be
         worker.process.join()
         worker.connection.close()
@@ -105,7 +105,7 @@ class LocalBackend:
         if worker.task is None:
             return []
         cells = tuple(worker.left)
-        return [Lost(cells, cells[0], worker.task.rate, f"the worker process died ({reason})")] if cells else []
+        return [Loss(cells, cells[0], worker.task.rate, f"the worker process died ({reason})")] if cells else []
 
 
 def _start() -> _Worker:

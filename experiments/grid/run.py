@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from experiments.grid.backend import Backend, Lost
+from experiments.grid.backend import Backend, Loss
 from experiments.grid.cell import Cell
 from experiments.grid.kinds import KINDS
 from experiments.grid.plan import Plan
@@ -101,7 +101,7 @@ class _Runner:
                 self.backend.submit(self.ready.popleft())
             files: list[CellFiles] = []
             for event in self.backend.wait(SECONDS_TO_WAIT):
-                files += self._lost(event) if isinstance(event, Lost) else self._finished(event)
+                files += self._retry(event) if isinstance(event, Loss) else self._finished(event)
             if files:
                 self.store.write(files)
             self.on_progress(self.outcome, self.total)
@@ -156,18 +156,18 @@ class _Runner:
             files += self._failed(other, f"its load search failed: {error}", tries=0)
         return files
 
-    def _lost(self, lost: Lost) -> list[CellFiles]:
+    def _retry(self, loss: Loss) -> list[CellFiles]:
         files: list[CellFiles] = []
-        again = [cell for cell in lost.cells if cell.key in self.missing]
-        if lost.culprit is not None and lost.culprit in again:
-            again.remove(lost.culprit)
-            deaths = self.deaths[lost.culprit.key] = self.deaths.get(lost.culprit.key, 0) + 1
+        again = [cell for cell in loss.cells if cell.key in self.missing]
+        if loss.culprit is not None and loss.culprit in again:
+            again.remove(loss.culprit)
+            deaths = self.deaths[loss.culprit.key] = self.deaths.get(loss.culprit.key, 0) + 1
             if deaths < ATTEMPTS:
-                self.ready.appendleft(Task((lost.culprit,), lost.rate))
+                self.ready.appendleft(Task((loss.culprit,), loss.rate))
             else:
-                files = self._failed(lost.culprit, f"{lost.reason}, {deaths} times", deaths)
-        if lost.culprit is not None and again:
-            self.ready.appendleft(Task(tuple(again), lost.rate))
+                files = self._failed(loss.culprit, f"{loss.reason}, {deaths} times", deaths)
+        if loss.culprit is not None and again:
+            self.ready.appendleft(Task(tuple(again), loss.rate))
         elif again:  # nobody knows which one it was: one by one it will show
-            self.ready.extendleft(Task((cell,), lost.rate) for cell in reversed(again))
+            self.ready.extendleft(Task((cell,), loss.rate) for cell in reversed(again))
         return files

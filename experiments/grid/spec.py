@@ -27,9 +27,9 @@ DEFAULT_KIND = "simulate"
 
 @dataclass(frozen=True)
 class Filter:
-    """Wanted values by axis (plural), where that stands, and whether it stands above the named grid it is for."""
+    """Patterns of values by axis (plural), where that stands, and whether it stands above the named grid it is for."""
 
-    wanted: dict[str, tuple[str | int, ...]]
+    patterns: dict[str, tuple[str | int, ...]]
     where: str
     inherited: bool
 

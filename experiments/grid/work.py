@@ -47,7 +47,7 @@ class Result:
     rate : float or None
         Of a load search.
     fault : str
-        As in ``Computed``.
+        As in ``Answer``.
     """
 
     key: str
@@ -92,7 +92,7 @@ def _compute(cell: Cell, rate: float | None) -> Result:
         for plugin in cell.plugins:
             plugin.load()
         wall, cpu = time.perf_counter(), _cpu_seconds()
-        computed = cell.compute(rate)
+        answer = cell.compute(rate)
         wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
         timing = {
             **dict.fromkeys(tables()[TIMINGS].columns),
@@ -101,15 +101,15 @@ def _compute(cell: Cell, rate: float | None) -> Result:
             "cpu_seconds": cpu,
             "hexsched_version": __version__,
             "host": platform.node(),
-            **computed.timing,
+            **answer.timing,
         }
-        rows_of = {**computed.tables, TIMINGS: [timing]}
+        rows_of = {**answer.tables, TIMINGS: [timing]}
         data = {name: encode(name, [{**row, "key": cell.key} for row in rows]) for name, rows in rows_of.items()}
-        if computed.schedule is not None:
-            data[SCHEDULES] = computed.schedule
-        if computed.instance is not None:
-            data[INSTANCES] = computed.instance
-        return Result(cell.key, CellFiles(cell.key, cell.kind.marker, data), "", computed.rate, computed.fault)
+        if answer.schedule is not None:
+            data[SCHEDULES] = answer.schedule
+        if answer.instance is not None:
+            data[INSTANCES] = answer.instance
+        return Result(cell.key, CellFiles(cell.key, cell.kind.marker, data), "", answer.rate, answer.fault)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # SystemExit too: a plugin does not end the program

@@ -79,12 +79,12 @@ class Store:
             process.
         """
         store = cls(path)
-        with store._told("cannot write to the store"):
+        with store._errors_as("cannot write to the store"):
             if create and not store._exists():
                 store._create()
         store._check_format()
         with store._lock():
-            with store._told("cannot write to the store"):
+            with store._errors_as("cannot write to the store"):
                 store._clean()
             yield store
 
@@ -114,7 +114,7 @@ class Store:
         InputError
             When the disk is full or the like. Cells written before are kept.
         """
-        with self._told("cannot write to the store, finished cells are kept"):
+        with self._errors_as("cannot write to the store, finished cells are kept"):
             files = [(cell, table, data) for cell in cells for table, data in cell.data.items()]
             folders = {table for _, table, _ in files}
             for folder in {PARTIAL, *folders} - set(os.listdir(self.path)):
@@ -135,7 +135,7 @@ class Store:
     def remove(self, keys: Iterable[str]) -> None:
         """Remove cells and whatever belongs to them."""
         first = markers()  # so that what is half removed is not taken for done
-        with self._told("cannot remove cells from the store"):
+        with self._errors_as("cannot remove cells from the store"):
             for key in keys:
                 for table in sorted((*tables(), *FILES), key=lambda name: name not in first):
                     self._file(table, key).unlink(missing_ok=True)
@@ -190,7 +190,7 @@ class Store:
     def _lock(self) -> Iterator[None]:
         import fcntl
 
-        with self._told("cannot write to the store"):
+        with self._errors_as("cannot write to the store"):
             handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             try:
@@ -212,7 +212,7 @@ class Store:
                 self._file(table, key).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _errors_as(self, what: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -18,7 +18,7 @@ from hexsched.model import Workflow
 from hexsched.model.files import read_bytes, read_lines, write_bytes
 from hexsched.workloads.describe import measure
 from hexsched.workloads.families import fitted_family
-from hexsched.workloads.families.parts.family import Fit, FittedFamily, Observed
+from hexsched.workloads.families.parts.family import Fit, FittedFamily, Quantity
 from hexsched.workloads.families.parts.tables import QuantileTable
 
 
@@ -52,10 +52,10 @@ def fit(name: str, workflows: Sequence[Workflow]) -> dict[str, Any]:
     return plain
 
 
-def observe(workflows: Sequence[Workflow]) -> dict[str, Observed]:
+def observe(workflows: Sequence[Workflow]) -> dict[str, Quantity]:
     """Mean and quantiles of every quantity that is not 0 throughout."""
     return {
-        quantity: Observed(round(float(values.mean()), 2), QuantileTable.fit(values))
+        quantity: Quantity(round(float(values.mean()), 2), QuantileTable.fit(values))
         for quantity, values in measure(workflows).items()
         if values.any()
     }

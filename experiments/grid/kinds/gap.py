@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from experiments.grid.cell import Cell, Computed, Rows
+from experiments.grid.cell import Answer, Cell, Rows
 from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
@@ -78,7 +78,7 @@ class GapCell(Cell):
     def plugins(self) -> tuple[Plugin, ...]:
         return self.loaded
 
-    def compute(self, rate: float | None) -> Computed:
+    def compute(self, rate: float | None) -> Answer:
         from solvers.brackets.gap import gap
 
         instance, _ = prepared(self.scene, rate)
@@ -109,7 +109,7 @@ class GapCell(Cell):
             for resource, share in report.binding.items()
         ]
         tables: dict[str, Rows] = {"gaps": rows, "gap_series": series, "gap_binding": binding}
-        return Computed(tables, timing={"solve_seconds": report.seconds})
+        return Answer(tables, timing={"solve_seconds": report.seconds})
 
 
 def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:

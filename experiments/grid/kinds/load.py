@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.grid.cell import Cell, Computed
+from experiments.grid.cell import Answer, Cell
 from experiments.grid.kind import Kind
 from experiments.grid.scene import Scene, at_any_rate
 from experiments.grid.sources import Json
@@ -37,13 +37,13 @@ class LoadCell(Cell):
     def group(self) -> object:
         return self.scene
 
-    def compute(self, rate: float | None) -> Computed:
+    def compute(self, rate: float | None) -> Answer:
         load = self.scene.rule
         assert load.rule.search is not None
         assert load.value is not None
         rate, answer = load.rule.search(at_any_rate(self.scene), load.value)
         row = {**self.case, "rate": rate, **answer, "decode_model": self.scene.cluster.decode_model}
-        return Computed({"loads": [row]}, rate=rate)
+        return Answer({"loads": [row]}, rate=rate)
 
 
 def load_search(scene: Scene) -> LoadCell | None:

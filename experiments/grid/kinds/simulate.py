@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.grid.cell import Cell, Computed
+from experiments.grid.cell import Answer, Cell
 from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
@@ -88,7 +88,7 @@ class RunCell(Cell):
     def wants_schedule(self) -> bool:
         return self.stored
 
-    def compute(self, rate: float | None) -> Computed:
+    def compute(self, rate: float | None) -> Answer:
         from hexsched.simulator import simulate
         from hexsched.verifier import verify
 
@@ -107,7 +107,7 @@ class RunCell(Cell):
             "verified": report.ok,
             **utilisation(instance, run.schedule),
         }
-        return Computed(
+        return Answer(
             {"runs": [row], "workflows": [{**self.case, **workflow} for workflow in _workflow_rows(run)]},
             timing={
                 "decisions": run.decisions,

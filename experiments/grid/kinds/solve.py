@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.grid.cell import Cell, Computed
+from experiments.grid.cell import Answer, Cell
 from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.settings import THREADS, TIME_LIMIT
@@ -53,7 +53,7 @@ class SolveCell(Cell):
     def description(self) -> str:
         return f"{self.formulation} on {self.instance}, {self.objective}, seed {self.seed}"
 
-    def compute(self, rate: float | None) -> Computed:
+    def compute(self, rate: float | None) -> Answer:
         from experiments.library.names import instance
         from solvers.brackets.solve import solve
         from solvers.problem.result import Options
@@ -74,7 +74,7 @@ class SolveCell(Cell):
             "message": result.message,
         }
         fault = result.message if result.status == "unknown" else ""
-        return Computed({"solves": [row]}, timing={"solve_seconds": result.seconds}, fault=fault)
+        return Answer({"solves": [row]}, timing={"solve_seconds": result.seconds}, fault=fault)
 
 
 def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:

@@ -34,7 +34,7 @@ from hexsched.errors import InputError
 from hexsched.workloads.importers.mooncake import BLOCK_TOKENS
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order, components
 from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
 
@@ -134,7 +134,7 @@ class AgenticMooncakeImporter(Importer[AgenticOptions]):
         lengths = {"input_length", "input_tokens"} & keys and {"output_length", "output_tokens"} & keys
         return bool(lengths and {"session_id", "request_id", "wait_for"} & keys)
 
-    def timed_workflows(self, path: Path, options: AgenticOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: AgenticOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         header, requests = _read(path)
         for request in requests.values():
             request.draft.parents = [edge.request_id for edge in request.edges]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hexsched.errors import InputError
 from hexsched.workloads.importers.parts.head import Head, column_key
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty, single_call
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, is_empty, single_call
 from hexsched.workloads.importers.parts.records import csv_rows, whole_number
 
 COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
@@ -37,7 +37,7 @@ class AzureImporter(Importer[ImportOptions]):
     def sniff(self, head: Head) -> bool:
         return {column_key(name) for name in COLUMNS} <= head.columns
 
-    def timed_workflows(self, path: Path, options: ImportOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: ImportOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         start: int | None = None
         for row, (where, (time, prompt_text, output_text)) in enumerate(csv_rows(path, COLUMNS)):
             at = _nanoseconds(time, where)
@@ -47,7 +47,7 @@ class AzureImporter(Importer[ImportOptions]):
                 continue
             # Subtracted as integers: seconds since 1970 in a double are only good to 0.2 microseconds.
             start = at if start is None else start
-            yield Timed((at - start) / 1e9, single_call(f"r{row}", prompt, output, 0, "", where))
+            yield Arrival((at - start) / 1e9, single_call(f"r{row}", prompt, output, 0, "", where))
 
 
 def _nanoseconds(text: str, where: str) -> int:

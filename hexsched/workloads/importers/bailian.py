@@ -13,7 +13,7 @@ from hexsched.errors import InputError
 from hexsched.model.cluster import check_number
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order
 from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty, single_call
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, is_empty, single_call
 from hexsched.workloads.importers.parts.prefix import PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
 
@@ -86,7 +86,7 @@ class BailianImporter(Importer[BailianOptions]):
     def sniff(self, head: Head) -> bool:
         return {"chat_id", "parent_chat_id", "input_length"} <= head.json_keys
 
-    def timed_workflows(self, path: Path, options: BailianOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: BailianOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         store = PrefixStore(options.block_tokens)
         rows: dict[int, _Row] = {}
         drafts: dict[int, Draft] = {}
@@ -100,7 +100,7 @@ class BailianImporter(Importer[BailianOptions]):
                     workflow = single_call(
                         str(row.chat_id), row.input_length, row.output_length, cached, row.type, where
                     )
-                    yield Timed(row.timestamp, workflow)
+                    yield Arrival(row.timestamp, workflow)
                 continue
             rows[row.chat_id] = msgspec.structs.replace(row, hash_ids=())
             drafts[row.chat_id] = Draft(

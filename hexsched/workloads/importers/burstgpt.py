@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
 from hexsched.workloads.importers.parts.head import Head, column_key
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, is_empty
 from hexsched.workloads.importers.parts.records import csv_rows, number, whole_number
 
 COLUMNS = ("Timestamp", "Request tokens", "Response tokens")
@@ -66,7 +66,7 @@ class BurstGptImporter(Importer[BurstGptOptions]):
     def sniff(self, head: Head) -> bool:
         return {column_key(name) for name in COLUMNS} <= head.columns
 
-    def timed_workflows(self, path: Path, options: BurstGptOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: BurstGptOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         held: dict[str, list[_Row]] = {}  # from the first session on, so that workflows stay in file order
         for row in _rows(path):
             if is_empty(row.prompt, row.output, dropped):
@@ -95,7 +95,7 @@ def _rows(path: Path) -> Iterator[_Row]:
         )
 
 
-def _chain(workflow_id: str, rows: list[_Row]) -> Timed:
+def _chain(workflow_id: str, rows: list[_Row]) -> Arrival:
     rows.sort(key=lambda row: row.at)
     calls: list[Call] = []
     for turn, row in enumerate(rows):
@@ -112,7 +112,7 @@ def _chain(workflow_id: str, rows: list[_Row]) -> Timed:
         except ValueError as error:
             raise InputError(str(error), row.where) from None
         calls.append(call)
-    return Timed(rows[0].at, Workflow(workflow_id=workflow_id, arrival=0.0, calls=tuple(calls)))
+    return Arrival(rows[0].at, Workflow(workflow_id=workflow_id, arrival=0.0, calls=tuple(calls)))
 
 
 IMPORTER = BurstGptImporter()

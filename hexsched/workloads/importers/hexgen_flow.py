@@ -16,7 +16,7 @@ from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_bytes
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import BYTE_ORDER_MARK, Tokens
 
 GENERIC_KEY = "Text2SQLRequest"
@@ -72,7 +72,7 @@ class HexGenFlowImporter(Importer[HexGenFlowOptions]):
             f'"{key}"' in head.text for key in ("step", "input_length", "output_length")
         )
 
-    def timed_workflows(self, path: Path, options: HexGenFlowOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: HexGenFlowOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         data = read_bytes(path).removeprefix(BYTE_ORDER_MARK)
         queries = decode_json(data, list[dict[str, list[_Step]]], str(path))
         used: set[str] = set()

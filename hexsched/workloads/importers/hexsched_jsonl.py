@@ -11,7 +11,7 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
 from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import Duration, json_lines
 
 
@@ -39,13 +39,13 @@ class HexschedImporter(Importer[ImportOptions]):
     def sniff(self, head: Head) -> bool:
         return {"workflow_id", "calls"} <= head.json_keys
 
-    def timed_workflows(self, path: Path, options: ImportOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: ImportOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         for where, line in json_lines(path, _Line):
             try:
                 workflow = Workflow(workflow_id=line.workflow_id, arrival=0.0, calls=line.calls)
             except ValueError as error:
                 raise InputError(str(error), where) from None
-            yield Timed(line.arrival, workflow)
+            yield Arrival(line.arrival, workflow)
 
 
 IMPORTER = HexschedImporter()

@@ -11,7 +11,7 @@ import msgspec
 
 from hexsched.model.cluster import check_number
 from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed, is_empty, single_call
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, is_empty, single_call
 from hexsched.workloads.importers.parts.prefix import PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
 
@@ -73,42 +73,42 @@ class MooncakeImporter(Importer[MooncakeOptions]):
             {"chat_id", "session_id", "request_id", "wait_for"} & keys
         )
 
-    def timed_workflows(self, path: Path, options: MooncakeOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: MooncakeOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         store = PrefixStore(options.block_tokens)
         for index, (where, row) in enumerate(json_lines(path, _Row)):
             if is_empty(row.input_length, row.output_length, dropped):
                 continue
             cached = store.admit(row.input_length, row.hash_ids) if options.prefix_cache else 0
-            yield Timed(
+            yield Arrival(
                 row.timestamp / 1000, single_call(f"r{index}", row.input_length, row.output_length, cached, "", where)
             )
 
-    def arrange(self, timed: list[Timed], options: MooncakeOptions) -> list[Timed]:
-        arranged = super().arrange(timed, options)
+    def arrange(self, arrivals: list[Arrival], options: MooncakeOptions) -> list[Arrival]:
+        arranged = super().arrange(arrivals, options)
         return spread_bins(arranged, options.grid_seconds) if options.spread else arranged
 
 
-def spread_bins(timed: Sequence[Timed], grid_seconds: float) -> list[Timed]:
+def spread_bins(arrivals: Sequence[Arrival], grid_seconds: float) -> list[Arrival]:
     """Spread the k workflows of one time evenly over the bin that starts there.
 
     Parameters
     ----------
-    timed : sequence of Timed
+    arrivals : sequence of Arrival
         By time.
     grid_seconds : float
         A bin reaches to the next time, but not further than this; the last one is this long.
 
     Returns
     -------
-    list of Timed
+    list of Arrival
         Still by time: the i-th of k in a bin of length b moves by i b / k. A workflow alone in its bin stays.
     """
-    bins = [(at, list(group)) for at, group in groupby(timed, key=lambda item: item.at)]
+    bins = [(at, list(group)) for at, group in groupby(arrivals, key=lambda item: item.at)]
     ends = [at for at, _ in bins[1:]] + [float("inf")]
     spread = []
     for (at, group), end in zip(bins, ends, strict=True):
         step = min(end - at, grid_seconds) / len(group)
-        spread += [Timed(at + place * step, item.workflow) for place, item in enumerate(group)]
+        spread += [Arrival(at + place * step, item.workflow) for place, item in enumerate(group)]
     return spread
 
 

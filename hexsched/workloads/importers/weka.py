@@ -22,7 +22,7 @@ from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_bytes
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Timed
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import PrefixStore
 from hexsched.workloads.importers.parts.records import BYTE_ORDER_MARK, BlockTokens, Duration, Tokens, json_lines
 
@@ -119,7 +119,7 @@ class WekaImporter(Importer[WekaOptions]):
     def sniff(self, head: Head) -> bool:
         return head.text.startswith("{") and all(f'"{key}"' in head.text for key in ("requests", "t", "in", "out"))
 
-    def timed_workflows(self, path: Path, options: WekaOptions, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: WekaOptions, dropped: Counter[str]) -> Iterator[Arrival]:
         shared: PrefixStore | None = None
         for where, conversation in _conversations(path):
             store = (

@@ -43,7 +43,7 @@ class Family(ABC):
         """One workflow, arriving at 0, drawn with ``rng`` only."""
 
 
-class Observed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One quantity of the real workflows, as facts to hold a generator against."""
 
     mean: float
@@ -61,7 +61,7 @@ class Fit(msgspec.Struct, Generic[Parameters], frozen=True, forbid_unknown_field
         Size of the real table.
     parameters : struct
         The family's own.
-    observed : dict of str to Observed
+    observed : dict of str to Quantity
         The real table's quantities (see ``hexsched.workloads.describe.measure``).
     """
 
@@ -70,7 +70,7 @@ class Fit(msgspec.Struct, Generic[Parameters], frozen=True, forbid_unknown_field
     workflows: int
     calls: int
     parameters: Parameters
-    observed: dict[str, Observed]
+    observed: dict[str, Quantity]
 
 
 class FittedFamily(Family, Generic[Parameters]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.parts.importer import Timed, is_empty
+from hexsched.workloads.importers.parts.importer import Arrival, is_empty
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def causal_order(drafts: Sequence[Draft]) -> list[Draft]:
     return order
 
 
-def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped: Counter[str]) -> Timed | None:
+def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped: Counter[str]) -> Arrival | None:
     """The workflow of these drafts, or None when none of them has tokens.
 
     A draft without prompt or output tokens is taken out and counted: its children inherit its parents and wait its
@@ -109,7 +109,7 @@ def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped
         draft.delay -= idle
     calls = tuple(_call(draft) for draft in drafts if draft.call_id in drafts_by_id)
     try:
-        return Timed(at + idle, Workflow(workflow_id=workflow_id, arrival=0.0, calls=calls))
+        return Arrival(at + idle, Workflow(workflow_id=workflow_id, arrival=0.0, calls=calls))
     except ValueError as error:
         raise InputError(str(error), drafts[0].where) from None
 

@@ -43,7 +43,7 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     dropped: dict[str, int]
 
 
-class Timed(NamedTuple):
+class Arrival(NamedTuple):
     """A workflow (``arrival`` still 0) and when it arrived, seconds on the trace's own clock."""
 
     at: float
@@ -54,7 +54,7 @@ class Importer(ABC, Generic[OptionsT]):
     """One trace format.
 
     A new format is a subclass with ``name``, ``summary``, ``options_type``, ``sample``, ``sniff`` and
-    ``timed_workflows``, and an instance of it as ``IMPORTER`` of its module; the contract test then covers it.
+    ``arrivals``, and an instance of it as ``IMPORTER`` of its module; the contract test then covers it.
 
     Attributes
     ----------
@@ -77,13 +77,13 @@ class Importer(ABC, Generic[OptionsT]):
         """Whether a file that starts like this is of this format."""
 
     @abstractmethod
-    def timed_workflows(self, path: Path, options: OptionsT, dropped: Counter[str]) -> Iterator[Timed]:
+    def arrivals(self, path: Path, options: OptionsT, dropped: Counter[str]) -> Iterator[Arrival]:
         """Yield the workflows in file order, counting the requests left out in ``dropped``."""
 
-    def arrange(self, timed: list[Timed], options: OptionsT) -> list[Timed]:
+    def arrange(self, arrivals: list[Arrival], options: OptionsT) -> list[Arrival]:
         """Sort by arrival (stable) and move the first to 0."""
-        start = min(item.at for item in timed)
-        return sorted((Timed(item.at - start, item.workflow) for item in timed), key=lambda item: item.at)
+        start = min(item.at for item in arrivals)
+        return sorted((Arrival(item.at - start, item.workflow) for item in arrivals), key=lambda item: item.at)
 
     def read(self, path: str | Path, limit: int | None = None, **options: object) -> ImportResult:
         """Read a trace.
@@ -105,13 +105,13 @@ class Importer(ABC, Generic[OptionsT]):
             raise InputError(f"limit must be at least 1, got {limit}")
         settings = self._options(options)
         dropped: Counter[str] = Counter()
-        timed = list(islice(self.timed_workflows(Path(path), settings, dropped), limit))
-        if not timed:
+        arrivals = list(islice(self.arrivals(Path(path), settings, dropped), limit))
+        if not arrivals:
             left_out = f" ({', '.join(f'{n} with {why}' for why, n in dropped.items())})" if dropped else ""
             raise InputError(f"no usable request in this {self.name} trace{left_out}", path)
         try:
             workflows = tuple(
-                msgspec.structs.replace(item.workflow, arrival=item.at) for item in self.arrange(timed, settings)
+                msgspec.structs.replace(item.workflow, arrival=item.at) for item in self.arrange(arrivals, settings)
             )
             check_unique_ids(workflows)
         except ValueError as error:
