@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from instances import call, corner_instance, corner_instances, named_calls, one_pair, releases, workflow
 from msgspec.structs import replace
 
-from hexsched.engine.tables import build_board
+from hexsched.engine.tables import build_seen
 from hexsched.model import Call, Instance, Workflow
 from hexsched.policies import register_policy
 from hexsched.simulator import Run, simulate
@@ -258,12 +258,12 @@ def test_a_view_says_nothing_of_true_lengths(seed):
 
 
 @pytest.mark.parametrize("estimator", ["exact", "noise(0.3)", "class_mean"])
-def test_rows_on_the_board_are_blank_before_release(estimator):
-    """Of calls and of workflows; compiled policies are handed the board itself."""
+def test_rows_are_blank_before_release(estimator):
+    """Of calls and of workflows; compiled policies are handed the rows themselves."""
     instance = corner_instance(np.random.default_rng(3), workflows=(5, 5), calls=(3, 5))
     numbers = {name: k for k, name in enumerate(sorted(name for name, _, _ in named_calls(instance)))}
     flows = sorted(flow.workflow_id for flow in instance.workflows)
-    blank = build_board(instance, len(numbers), len(flows))
+    blank = build_seen(instance, len(numbers), len(flows))
     checked = 0
 
     released: Names = set()
@@ -274,11 +274,11 @@ def test_rows_on_the_board_are_blank_before_release(estimator):
             released.update((one.workflow_id, one.call_id) for one in view.ready)
             for name, k in numbers.items():
                 if name not in released:
-                    assert view._board.calls[k].tobytes() == blank.calls[k].tobytes()
+                    assert view._seen.calls[k].tobytes() == blank.calls[k].tobytes()
                     checked += 1
             for k, flow in enumerate(flows):
                 if flow not in {workflow for workflow, _ in released}:
-                    assert view._board.workflows[k].tobytes() == blank.workflows[k].tobytes()
+                    assert view._seen.workflows[k].tobytes() == blank.workflows[k].tobytes()
                     checked += 1
             super().decide(view)
 

@@ -17,7 +17,7 @@ from hexsched.engine import heap, pairing_heap, physics, wallclock
 from hexsched.engine import state as st_engine
 from hexsched.engine.horizon import horizons, standalone_horizons
 from hexsched.engine.kernel import interpreted
-from hexsched.engine.tables import build_board, workload_columns
+from hexsched.engine.tables import build_seen, workload_columns
 from hexsched.model import Call, Instance, Workflow
 
 KEYS = st.integers(0, 6).map(float) | st.floats(-1e3, 1e3)  # many ties
@@ -51,7 +51,7 @@ def test_binary_heap(operations):
 def test_pairing_heaps_in_one_array(operations, data):
     """Three queues in one array against three ``heapq`` lists; entries are used again once they are out."""
     push, pop = interpreted(pairing_heap.pairing_push), interpreted(pairing_heap.pairing_pop)
-    entries = records(20, st_engine.QUEUE_ENTRY)
+    entries = records(20, pairing_heap.ENTRY)
     free = set(range(20))
     roots = [-1, -1, -1]
     expected: list[list[tuple[float, int]]] = [[], [], []]
@@ -97,24 +97,24 @@ def test_seconds_add_up(tau, growth, first, second):
 
 @given(instance=corner_instances(workflows=(1, 2), calls=(1, 3)))
 def test_service_times_are_those_of_the_model(instance):
-    board = build_board(instance, 64, 1)
+    seen = build_seen(instance, 64, 1)
     for _, _, one in named_calls(instance):
         n, h, m = one.prompt_tokens, one.cached_tokens, one.output_tokens
         for i, source in enumerate(instance.prefill):
-            seconds = interpreted(physics.prefill_seconds)(board.prefills[i], n, h)
+            seconds = interpreted(physics.prefill_seconds)(seen.prefills[i], n, h)
             assert seconds == pytest.approx(prefill_time(source, one), rel=1e-12)
             assert source.prefill_seconds(n, h) == pytest.approx(seconds, rel=1e-12)
             for j, target in enumerate(instance.decode):
-                seconds = interpreted(physics.transfer_seconds)(board, i, j, n)
+                seconds = interpreted(physics.transfer_seconds)(seen, i, j, n)
                 assert seconds == pytest.approx(transfer_time(instance, source.id, target.id, one), rel=1e-12)
         for j, machine in enumerate(instance.decode):
-            seconds = interpreted(physics.alone_seconds)(board, j, n, m)
+            seconds = interpreted(physics.alone_seconds)(seen, j, n, m)
             assert seconds == pytest.approx(alone_time(instance, machine, one), rel=1e-12)
             for batch in range(1, machine.max_batch + 1):
                 expected = base_time(machine, batch) + machine.decode_coeffs[2] * n
                 if instance.decode_model == "fixed":
                     expected = machine.fixed_iteration_time
-                seconds = interpreted(physics.iteration_seconds)(board, j, batch, n)
+                seconds = interpreted(physics.iteration_seconds)(seen, j, batch, n)
                 assert seconds == pytest.approx(expected, rel=1e-12)
 
 

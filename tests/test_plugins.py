@@ -18,7 +18,7 @@ from hexsched.policies import (
     PLACEMENTS,
     Policy,
     policies,
-    policy,
+    read_policy,
     register,
     register_order,
     register_policy,
@@ -293,7 +293,7 @@ def test_a_name_can_be_written(name):
 def test_a_whole_policy_takes_no_placement():
     register_policy("first-fit", "the first that will do")(FirstFit)
     with pytest.raises(InputError, match="'first-fit' does its own placement, '@jsq' does not apply"):
-        policy("first-fit@jsq")
+        read_policy("first-fit@jsq")
 
 
 def test_unregistered_is_unknown():
@@ -301,4 +301,4 @@ def test_unregistered_is_unknown():
     assert "gone" in [one.name for one in policies()]
     unregister("gone")
     with pytest.raises(InputError, match="unknown policy 'gone'"):
-        policy("gone")
+        read_policy("gone")

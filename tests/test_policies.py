@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies import policies, policy
+from hexsched.policies import policies, read_policy
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
 
@@ -214,7 +214,7 @@ def test_bad_policy_names():
         ("", "expected NAME"),
     ]:
         with pytest.raises(InputError, match="(?s)" + part.replace("(", r"\(")) as caught:
-            policy(text)
+            read_policy(text)
         assert "\n" not in str(caught.value)
 
 
@@ -238,4 +238,4 @@ def test_policies_are_described():
     for one in policies():
         assert one.summary
         assert one.source
-        assert dataclasses.replace(one) == policy(one.name)
+        assert dataclasses.replace(one) == read_policy(one.name)

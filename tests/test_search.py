@@ -327,7 +327,7 @@ def test_caps_of_a_pace_are_the_largest_batches_that_keep_it() -> None:
     e = Evaluator(instance)
     fastest, slowest = e.token_seconds
     assert fastest < slowest
-    curves = [[e._state.board.batch_seconds[j, b] for b in range(int(m) + 1)] for j, m in enumerate(e.max_batch)]
+    curves = [[e._state.seen.batch_seconds[j, b] for b in range(int(m) + 1)] for j, m in enumerate(e.max_batch)]
     for seconds in (fastest / 2, fastest, (fastest + slowest) / 2, slowest):
         for cap, curve in zip(e.caps_at(seconds), curves, strict=True):
             assert cap == max([1, *(b for b in range(1, len(curve)) if curve[b] <= seconds)])

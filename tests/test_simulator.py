@@ -18,7 +18,7 @@ from hexsched.errors import InputError
 from hexsched.model import DecodeInstance, Instance, Schedule, Workflow
 from hexsched.policies import policies, register_order
 from hexsched.simulator import simulate
-from hexsched.simulator.estimators import estimator
+from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.view import CallView
 from hexsched.verifier import verify
 
@@ -201,7 +201,7 @@ def many_calls(count: int, m: int = 1000) -> Instance:
 
 
 def estimates_of(instance: Instance, text: str, seed: int) -> np.ndarray:
-    estimates = estimator(text).estimates(instance, seed)
+    estimates = read_estimator(text).estimates(instance, seed)
     assert estimates is not None
     return estimates
 

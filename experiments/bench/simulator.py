@@ -17,7 +17,7 @@ from hexsched.engine.tables import Workload, build_state
 from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Workflow
-from hexsched.policies import policy as read_policy
+from hexsched.policies import read_policy
 from hexsched.policies.decide import run_epochs
 
 # Prompt and output tokens of the Azure LLM inference trace 2023, conversation (19,366 requests, CC-BY-4.0)
@@ -105,14 +105,14 @@ def measure(
     _run(chosen, cluster, bench_workload(cluster, 50, 1, load, seed))  # compiles, or loads what was compiled
     start = time.perf_counter()
     workload = bench_workload(cluster, -(-calls // calls_per_workflow), calls_per_workflow, load, seed)
-    state = build_state(cluster, workload, promotes=chosen.promotes, seed=seed)
-    settings = chosen.settings()
+    state = build_state(cluster, workload)
+    memory, settings = chosen.memory(state.seen, seed), chosen.settings()
     histogram, buffer = new_histogram(), np.zeros(2, np.int64)
     started = time.perf_counter()
-    while run_epochs(state, settings, EPOCHS_AT_A_TIME, histogram, buffer):
+    while run_epochs(state, memory, settings, EPOCHS_AT_A_TIME, histogram, buffer):
         pass
     seconds = time.perf_counter() - started
-    done = state.board.calls
+    done = state.seen.calls
     busy = float(np.sum(done.prefill_end - done.prefill_start))
     span = float(done.prefill_end.max()) * len(cluster.prefill)
     return Measurement(
@@ -178,5 +178,6 @@ def _draw(rng: np.random.Generator, tokens: tuple[int, ...], size: int) -> Array
 
 
 def _run(chosen: Any, cluster: Instance, workload: Workload) -> None:
-    state = build_state(cluster, workload, promotes=chosen.promotes)
-    run_epochs(state, chosen.settings(), EPOCHS_AT_A_TIME, new_histogram(), np.zeros(2, np.int64))
+    state = build_state(cluster, workload)
+    memory = chosen.memory(state.seen)
+    run_epochs(state, memory, chosen.settings(), EPOCHS_AT_A_TIME, new_histogram(), np.zeros(2, np.int64))

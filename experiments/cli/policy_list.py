@@ -20,13 +20,13 @@ def read_policies(text: str) -> list[Policy]:
     InputError
         For an empty or unknown name, and for options that do not exist.
     """
-    from hexsched.policies import policies, policy
+    from hexsched.policies import policies, read_policy
 
     by_name: dict[str, Policy] = {}
     for name in split_top_level(text):
         if not name:
             raise InputError(f"policy list {text!r}: a name is missing; expected names with a comma between them")
-        for each in policies() if name == ALL else [policy(name)]:
+        for each in policies() if name == ALL else [read_policy(name)]:
             by_name.setdefault(each.name, each)
     return list(by_name.values())
 

@@ -56,10 +56,10 @@ def canonical_policy(text: str) -> str:
     InputError
         For an unknown policy, option or placement.
     """
-    from hexsched.policies import policy
+    from hexsched.policies import read_policy
 
-    found = policy(text)
-    base = policy(re.split(r"[(@\s]", text.strip())[0])
+    found = read_policy(text)
+    base = read_policy(re.split(r"[(@\s]", text.strip())[0])
     changed = [f"{key}={_plain(value)}" for key, value in found.options.items() if value != base.options[key]]
     options = f"({','.join(changed)})" if changed else ""
     return base.name + options + (f"@{found.placement}" if found.placement != base.placement else "")
@@ -67,9 +67,9 @@ def canonical_policy(text: str) -> str:
 
 def canonical_estimator(text: str) -> str:
     """An estimator's name with its number written one way; raises ``InputError`` for an unknown one."""
-    from hexsched.simulator.estimators import estimator
+    from hexsched.simulator.estimators import read_estimator
 
-    name = estimator(text).name
+    name = read_estimator(text).name
     number = re.fullmatch(r"noise\((.*)\)", name)
     return f"noise({float(number[1]):.12g})" if number else name
 

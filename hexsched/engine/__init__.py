@@ -1,5 +1,6 @@
-"""The engine: cluster physics as an event loop over flat arrays, compiled by numba.
+"""The engine: cluster physics as an event loop over flat arrays, compiled by numba. It knows no policy.
 
-Read in this order: ``physics`` (the closed forms of model.md section 3), ``state`` (what is stored, and which part of
-it a policy may see), ``loop`` (what happens when), ``kernel`` (how one source runs both compiled and interpreted).
+Read in this order: ``physics`` (the closed forms of the model), ``state`` (what is stored: what may be observed, and
+what is true), ``loop`` (what happens when), ``actions`` (what a policy can do), ``kernel`` (how one source runs both
+compiled and interpreted).
 """

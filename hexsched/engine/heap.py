@@ -46,3 +46,33 @@ def heap_pop(heap, size):
     heap[k].key = key
     heap[k].code = code
     return least
+
+
+@kernel
+def sort_ascending(numbers, count):
+    """Sort the first ``count`` of an array in place; they nearly always are in order."""
+    for k in range(1, count):
+        if numbers[k] < numbers[k - 1]:
+            break
+    else:
+        return
+    for start in range(count // 2 - 1, -1, -1):
+        sift_down(numbers, start, count)
+    for last in range(count - 1, 0, -1):
+        numbers[0], numbers[last] = numbers[last], numbers[0]
+        sift_down(numbers, 0, last)
+
+
+@kernel
+def sift_down(numbers, k, size):
+    """Restore the max-heap of ``numbers[:size]`` below ``k``."""
+    number = numbers[k]
+    while 2 * k + 1 < size:
+        down = 2 * k + 1
+        if down + 1 < size and numbers[down + 1] > numbers[down]:
+            down += 1
+        if numbers[down] <= number:
+            break
+        numbers[k] = numbers[down]
+        k = down
+    numbers[k] = number

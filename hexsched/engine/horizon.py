@@ -1,4 +1,4 @@
-"""Standalone completion horizons H_w (model.md section 4), from true lengths."""
+"""Standalone completion horizons H_w (model M19), from true lengths."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from hexsched.engine.kernel import entry, interpreted
 from hexsched.engine.physics import best_seconds
 from hexsched.engine.state import Array
-from hexsched.engine.tables import Workload, build_board, workload_columns
+from hexsched.engine.tables import Workload, build_seen, workload_columns
 from hexsched.model import Instance
 
 
@@ -20,11 +20,11 @@ def horizons(instance: Instance) -> dict[str, float]:
 
 def standalone_horizons(instance: Instance, workload: Workload, compiled: bool = True) -> Array:
     """H_w: the critical path with weight delay + best on each call, (W,) seconds in the order of ``workload``."""
-    board = build_board(instance, 1, 1)
+    seen = build_seen(instance, 1, 1)
     calls = len(workload.n)
     path = np.zeros(calls)
     best = best_of_each if compiled else interpreted(best_of_each)
-    best(board, workload.n, workload.h, workload.m, path)
+    best(seen, workload.n, workload.h, workload.m, path)
     walk = extend_paths if compiled else interpreted(extend_paths)
     parent, child = workload.edges[:, 0], workload.edges[:, 1]
     children = np.bincount(parent, minlength=calls)
@@ -38,10 +38,10 @@ def standalone_horizons(instance: Instance, workload: Workload, compiled: bool =
 
 
 @entry
-def best_of_each(board, n, h, m, out):
+def best_of_each(seen, n, h, m, out):
     """best_c of every call."""
     for c in range(n.shape[0]):
-        out[c] = best_seconds(board, n[c], h[c], float(m[c]), n[c] + m[c])
+        out[c] = best_seconds(seen, n[c], h[c], float(m[c]), n[c] + m[c])
 
 
 @entry

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,34 +36,58 @@ def entry(function: F) -> F:
     config: Any = numba.config
     saved = config.CACHE_DIR
     # read when caching is switched on, so only our kernels go there
-    config.CACHE_DIR = _cache_directory(Path(function.__code__.co_filename).parent)
+    config.CACHE_DIR = _cache_directory(_digest(function))
     try:
         return numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
     finally:
         config.CACHE_DIR = saved
 
 
+def choose(name: str, parameters: str, number: str, kernels: Sequence[Any]) -> Any:
+    """A kernel that calls one of several: the one of that number, the last one for any number that is too large.
+
+    Compiled code cannot look a function up, so this writes the tests of the number out, one after another.
+
+    Parameters
+    ----------
+    name : str
+    parameters : str
+        Of each of the kernels, as in ``"seen, memory, settings, c"``.
+    number : str
+        Where the number stands, as in ``"settings.order"``.
+    kernels : sequence of kernels
+        At least one.
+    """
+    lines = [f"def {name}({parameters}):"]
+    for k in range(len(kernels) - 1):
+        lines += [f"    if {number} == {k}:", f"        return kernel_{k}({parameters})"]
+    lines.append(f"    return kernel_{len(kernels) - 1}({parameters})")
+    names: dict[str, Any] = {f"kernel_{k}": one for k, one in enumerate(kernels)}
+    exec(compile("\n".join(lines), f"<{name}>", "exec"), names)
+    return kernel(names[name])
+
+
 @cache
 def interpreted(function: CPUDispatcher) -> Callable[..., Any]:
     """``function`` as plain Python, and every kernel it calls likewise.
 
-    ``function.py_func`` alone would still call compiled kernels; here the globals it sees are replaced as well.
+    ``function.py_func`` alone would still call compiled kernels; here the names it sees are replaced as well.
     """
     source = function.py_func
     names = _Interpreted(source.__globals__)
-    return types.FunctionType(source.__code__, names, source.__name__, source.__defaults__, source.__closure__)
+    cells = source.__closure__ and tuple(types.CellType(_plain(cell.cell_contents)) for cell in source.__closure__)
+    return types.FunctionType(source.__code__, names, source.__name__, source.__defaults__, cells)
+
+
+def _plain(value: Any) -> Any:
+    return _Deferred(value) if isinstance(value, CPUDispatcher) else value
 
 
 class _Interpreted(dict[str, Any]):
     """The globals of a module, with kernels replaced by their interpreted form."""
 
     def __init__(self, names: dict[str, Any]) -> None:
-        super().__init__(names)
-        for name, value in names.items():
-            if isinstance(value, CPUDispatcher):
-                self[name] = _Deferred(value)
-            elif hasattr(value, "interpreted"):
-                self[name] = value.interpreted
+        super().__init__({name: _plain(value) for name, value in names.items()})
 
 
 class _Deferred:
@@ -76,23 +100,53 @@ class _Deferred:
         return interpreted(self.function)(*args)
 
 
-@cache
-def _cache_directory(folder: Path) -> str:
-    """A directory of its own for every state of the kernels' source: the engine's, the policies', and ``folder``'s.
+def _digest(function: Callable[..., Any]) -> str:
+    """Of all that the machine code of ``function`` is made of: numba's own cache looks at no more than its file.
 
-    numba looks for changes only in the file of the function it loads, not in what that function calls.
+    That is the file of every kernel it reaches, and the numbers that they take from elsewhere.
     """
-    package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256(numba.__version__.encode())
-    for each in dict.fromkeys((package / "engine", package / "policies", folder.resolve())):
-        for file in sorted(each.rglob("*.py")):
-            digest.update(file.read_bytes())
-    name = f"kernels-{digest.hexdigest()[:16]}"
+    files: set[str] = set()
+    for one in _reached(function):
+        file = one.__code__.co_filename
+        if not os.path.exists(file):  # written by ``choose``
+            digest.update(one.__code__.co_code)
+        elif file not in files:
+            files.add(file)
+            digest.update(Path(file).read_bytes())
+        digest.update(repr(sorted((k, v) for k, v in _names(one) if isinstance(v, int | float | str))).encode())
+    return digest.hexdigest()[:16]
+
+
+def _reached(function: Callable[..., Any]) -> Iterator[Any]:
+    """A function and all those of our own that it calls, each once, in a fixed order."""
+    waiting, seen = [function], {id(function)}
+    while waiting:
+        one = waiting.pop()
+        yield one
+        for _, value in _names(one):
+            called = value.py_func if isinstance(value, CPUDispatcher) else value
+            if isinstance(called, types.FunctionType) and id(called) not in seen:
+                seen.add(id(called))
+                waiting.append(called)
+
+
+def _names(function: Any) -> list[tuple[str, Any]]:
+    """What a function takes from its module and from around it, by name."""
+    inside = [(name, function.__globals__[name]) for name in function.__code__.co_names if name in function.__globals__]
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return inside + [(name, cell.cell_contents) for name, cell in cells]
+
+
+@cache
+def _cache_directory(digest: str) -> str:
+    """A directory for machine code of that digest: in the user's cache, else in a temporary one."""
     for base in (user_cache_path("hexsched"), Path(tempfile.gettempdir()) / f"hexsched-{os.getuid()}"):
+        folder = base / f"kernels-{digest}"
         try:
-            (base / name).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(base / name, os.W_OK):
-            return str(base / name)
+        if os.access(folder, os.W_OK):
+            return str(folder)
     return tempfile.mkdtemp(prefix="hexsched-")

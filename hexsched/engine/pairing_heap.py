@@ -5,7 +5,11 @@ An entry is in at most one heap at a time; equal keys come out in the order of t
 
 from __future__ import annotations
 
+import numpy as np
+
 from hexsched.engine.kernel import kernel
+
+ENTRY = np.dtype([("key", "f8"), ("child", "i8"), ("next", "i8")], align=True)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Service times in closed form (model.md sections 2 to 4)."""
+"""Service times in closed form (model M5 to M8, M15, M16, M18)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def prefill_seconds(prefill, n, h):
 
 
 @kernel
-def transfer_seconds(board, i, j, n):
+def transfer_seconds(seen, i, j, n):
     """T_ij(n) = lambda_ij + n kappa / omega_ij."""
-    return board.links[i, j].latency + n * board.links[i, j].per_token
+    return seen.links[i, j].latency + n * seen.links[i, j].per_token
 
 
 @kernel
-def iteration_seconds(board, j, batch, kv):
+def iteration_seconds(seen, j, batch, kv):
     """tau_j(B, K) = g_j(B) + d2 K in ``fluid``, theta_j in ``fixed``; batches past the table cost as its last entry."""
-    decode = board.decodes[j]
-    if board.clock[0].fixed:
+    decode = seen.decodes[j]
+    if seen.clock[0].fixed:
         return decode.theta
-    return board.batch_seconds[j, min(batch, board.batch_seconds.shape[1] - 1)] + decode.d2 * kv
+    return seen.batch_seconds[j, min(batch, seen.batch_seconds.shape[1] - 1)] + decode.d2 * kv
 
 
 @kernel
@@ -41,39 +41,50 @@ def iterations_in(tau, growth, seconds):
 
 
 @kernel
-def alone_seconds(board, j, n, m):
+def alone_seconds(seen, j, n, m):
     """alone_j(c): decode time of ``m`` tokens after ``n`` prompt tokens with nothing else in the batch."""
-    decode = board.decodes[j]
-    if board.clock[0].fixed:
+    decode = seen.decodes[j]
+    if seen.clock[0].fixed:
         return m * decode.theta
-    return (board.batch_seconds[j, 1] + decode.d2 * n) * m + decode.d2 * m * m / 2.0
+    return (seen.batch_seconds[j, 1] + decode.d2 * n) * m + decode.d2 * m * m / 2.0
 
 
 @kernel
-def best_seconds(board, n, h, m, needs_capacity):
+def best_seconds(seen, n, h, m, needs_capacity):
     """best_c = min over pairs (i, j) that can hold c of P_i + T_ij + alone_j.
 
-    ``board.pairs`` holds one (i, j) of each kind of pair: identical instances need no second look.
+    ``seen.pairs`` holds one (i, j) of each kind of pair: identical instances need no second look.
     """
     best = math.inf
-    for k in range(board.pairs.shape[0]):
-        i = board.pairs[k, 0]
-        j = board.pairs[k, 1]
-        if board.decodes[j].kv_capacity >= needs_capacity:
+    for k in range(seen.pairs.shape[0]):
+        i = seen.pairs[k, 0]
+        j = seen.pairs[k, 1]
+        if seen.decodes[j].kv_capacity >= needs_capacity:
             seconds = (
-                prefill_seconds(board.prefills[i], n, h)
-                + transfer_seconds(board, i, j, n)
-                + alone_seconds(board, j, n, m)
+                prefill_seconds(seen.prefills[i], n, h) + transfer_seconds(seen, i, j, n) + alone_seconds(seen, j, n, m)
             )
             best = min(best, seconds)
     return best
 
 
 @kernel
-def best_after_prefill(board, i, n, m, needs_capacity):
+def best_after_prefill(seen, i, n, m, needs_capacity):
     """min over decode instances j that can hold the call of T_ij + alone_j: what is left of it once prefilled on i."""
     best = math.inf
-    for j in range(board.decodes.shape[0]):
-        if board.decodes[j].kv_capacity >= needs_capacity:
-            best = min(best, transfer_seconds(board, i, j, n) + alone_seconds(board, j, n, m))
+    for j in range(seen.decodes.shape[0]):
+        if seen.decodes[j].kv_capacity >= needs_capacity:
+            best = min(best, transfer_seconds(seen, i, j, n) + alone_seconds(seen, j, n, m))
     return best
+
+
+@kernel
+def iterations_since_settled(seen, j):
+    """Iterations that ``j`` has done since it was last settled."""
+    decode = seen.decodes[j]
+    seconds = seen.clock[0].now - decode.settled_at
+    if decode.batch == 0 or seconds <= 0.0:
+        return 0.0
+    tau = iteration_seconds(seen, j, decode.batch, decode.kv)
+    if seen.clock[0].fixed:
+        return seconds / tau
+    return iterations_in(tau, decode.d2 * decode.batch, seconds)

@@ -1,21 +1,50 @@
-"""What the engine stores, split in two: the *board*, which policies see, and the *truth*, which they never get.
+"""What the engine keeps, in two memories: what may be *observed*, and what is *true*.
 
-A call's row on the board is blank until the engine reveals it at its release date; its true output length stays in
-the truth until the call completes. A compiled policy is handed the board alone.
+A call's row is blank to observers until the engine reveals it at its release (model M4); its true output length stays
+among what is true until the call completes. What a policy remembers besides is its own (``hexsched.policies.memory``):
+the engine knows nothing of it.
 
-Calls are numbered in the order of (workflow id, call id), so a smaller number wins a tie.
+Every memory says which of its arrays are constant and which are scratch (``declare``). All others change during a run.
+
+Calls are numbered in the order of (workflow id, call id), so a smaller number wins a tie (model M25).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
 Records = np.recarray[Any, Any]  # an array of records whose fields read as attributes
 
-# --- the board -------------------------------------------------------------------------------------------------------
+_CONSTANT: dict[type, frozenset[str]] = {}
+_SCRATCH: dict[type, frozenset[str]] = {}
+
+
+def declare(memory: type, *, constant: Collection[str] = (), scratch: Collection[str] = ()) -> None:
+    """Say which fields of a memory nobody writes to once they are made, and which are filled before they are read."""
+    _CONSTANT[memory], _SCRATCH[memory] = frozenset(constant), frozenset(scratch)
+
+
+def arrays(memory: Any, lifetime: Literal["constant", "scratch", "changing"]) -> list[Array]:
+    """The arrays of a memory, and of those inside it, that are constant, scratch, or change during a run."""
+    rows: list[Array] = []
+    kind = type(memory)
+    for name, part in zip(memory._fields, memory, strict=True):
+        is_constant, is_scratch = name in _CONSTANT.get(kind, ()), name in _SCRATCH.get(kind, ())
+        own = "constant" if is_constant else "scratch" if is_scratch else "changing"
+        if hasattr(part, "_fields"):
+            rows += arrays(part, lifetime)
+        elif own == lifetime:
+            rows.append(part)
+    return rows
+
+
+HEAP_ENTRY = np.dtype([("key", "f8"), ("code", "i8")], align=True)
+
+# --- what may be observed --------------------------------------------------------------------------------------------
 
 CALL = np.dtype(
     [
@@ -25,17 +54,11 @@ CALL = np.dtype(
         ("h", "i8"),  # cached prompt tokens
         ("estimate", "f8"),  # estimated output tokens; the true number once the call is complete
         ("needs_capacity", "i8"),  # the smallest KV cache of the cluster that can ever hold the call
+        ("first_parent", "i8"),  # its parents are Seen.parents[first_parent : first_parent + parents]
+        ("parents", "i8"),
         ("released", "f8"),
         ("best", "f8"),  # best_c under the estimate
         ("path", "f8"),  # longest standalone path of the workflow that ends with this call
-        ("attained", "f8"),  # ATLAS: longest service of any chain of calls that leads here
-        # while it waits
-        ("entered", "f8"),  # when it entered the queue it is in
-        ("starves_at", "f8"),  # when it counts as starved there (orders with anti-starvation)
-        ("slot", "i8"),  # its place in the list that holds it
-        ("delta", "f8"),  # projected seconds from now to its completion, set by the last placement
-        ("python_key", "f8"),  # priority set by an order in plain Python
-        ("planned", "i8"),  # decode instance it is counted for before admission, -1 when none
         # what happened to it
         ("prefill_instance", "i8"),  # -1 before the prefill starts
         ("prefill_start", "f8"),
@@ -45,20 +68,12 @@ CALL = np.dtype(
         ("decode_start", "f8"),
         ("decode_end", "f8"),
         ("joined", "f8"),  # iterations its decode instance had done when it joined the batch
+        ("seat", "i8"),  # where it stands among the calls admitted there
     ],
     align=True,
 )
 
-WORKFLOW = np.dtype(
-    [
-        ("arrival", "f8"),
-        ("horizon", "f8"),  # H_w(t)
-        ("attained", "f8"),  # PLAS: service of its completed calls
-        ("starved_service", "f8"),  # service and waiting since the last anti-starvation promotion
-        ("starved_wait", "f8"),
-    ],
-    align=True,
-)
+WORKFLOW = np.dtype([("arrival", "f8"), ("horizon", "f8")], align=True)  # a_w; H_w(t)
 
 PREFILL = np.dtype(
     [
@@ -68,10 +83,6 @@ PREFILL = np.dtype(
         ("kind", "i8"),  # identical instances, links included, share a kind
         ("running", "i8"),  # call being prefilled, -1 when idle
         ("busy_until", "f8"),
-        ("wait", "f8"),  # of a projection: seconds until it is free
-        ("queued", "i8"),  # local queue: calls, prompt tokens, seconds of prefill
-        ("queued_tokens", "i8"),
-        ("queued_seconds", "f8"),
     ],
     align=True,
 )
@@ -90,9 +101,6 @@ DECODE = np.dtype(
         ("iterations", "f8"),  # iterations done when last settled; starts anew with an empty batch
         ("settled_at", "f8"),
         ("in_transfer", "i8"),  # prompt tokens of admitted calls that have not joined yet
-        ("planned", "i8"),  # calls bound for here and not admitted: count, KV tokens, prompt tokens
-        ("planned_tokens", "f8"),
-        ("planned_prompt", "i8"),
     ],
     align=True,
 )
@@ -105,63 +113,15 @@ CLOCK = np.dtype(
         ("released", "i8"),  # since the last decision: how many calls were released,
         ("prefilled", "i8"),  # ... how many prefills ended,
         ("completed", "i8"),  # ... and how many calls completed
-        ("ready", "i8"),  # calls on the central list of those ready for prefill
-        ("waiting", "i8"),  # calls on the central list of those ready for admission
-        ("turn_prefill", "i8"),  # round-robin counters
-        ("turn_decode", "i8"),
-        ("draws", "i8"),  # random numbers used up
-        ("python_turn", "i8"),  # 1 while a decision waits for what plain Python has to say
-        ("python_nanoseconds", "i8"),  # how long that took
     ],
     align=True,
 )
-
-PROJECTION = np.dtype(
-    [
-        ("epoch", "i8"),  # the decision epoch that the row describes
-        ("free", "f8"),  # KV tokens neither reserved nor planned
-        ("slots", "i8"),  # places in the batch neither taken nor planned
-        ("batch", "i8"),  # calls admitted or planned
-        ("kv", "f8"),  # KV tokens that they hold now or bring
-        ("held", "f8"),  # KV tokens in the batch now
-        ("pace", "f8"),  # seconds an iteration with one more call, before its own tokens
-        ("iterations", "f8"),  # iterations done by now
-        ("sorted", "i8"),  # how many of its members stand in finishing order so far
-    ],
-    align=True,
-)
-
 
 LINK = np.dtype([("latency", "f8"), ("per_token", "f8")], align=True)  # lambda_ij; kappa / omega_ij, seconds a token
 
-LISTS = np.dtype(
-    [
-        ("released", "i8"),  # calls released since the last decision, ascending
-        ("prefilled", "i8"),  # calls whose prefill ended since the last decision, ascending
-        ("ready", "i8"),  # central list of calls ready for prefill
-        ("waiting", "i8"),  # central list of calls ready for admission
-    ],
-    align=True,
-)
 
-SEAT = np.dtype(
-    [
-        ("member", "i8"),  # a call admitted here
-        ("finish_at", "f8"),  # of a projection: seconds until a member completes, in that order as far as sorted,
-        ("finish_tokens", "f8"),  # ... and the KV tokens that it frees
-    ],
-    align=True,
-)
-
-HEAP_ENTRY = np.dtype([("key", "f8"), ("code", "i8")], align=True)
-
-QUEUE_ENTRY = np.dtype([("key", "f8"), ("child", "i8"), ("next", "i8")], align=True)
-
-QUEUE_ROOT = np.dtype([("queue", "i8"), ("starved", "i8")], align=True)  # first entries of a local queue's two heaps
-
-
-class Board(NamedTuple):
-    """What a policy may see. I, J: prefill and decode instances; N: calls; B: largest batch there can be."""
+class Seen(NamedTuple):
+    """What may be observed. I, J: prefill and decode instances; N: calls; B: largest batch there can be."""
 
     clock: Records  # CLOCK (1,)
     calls: Records  # CALL (N,), blank before release
@@ -171,19 +131,21 @@ class Board(NamedTuple):
     batch_seconds: Array  # g_j(B) (J, largest max_batch + 1)
     links: Records  # LINK (I, J)
     pairs: Array  # (k, 2): one (i, j) of each kind of pair
-    prefill_first: Array  # for each kind of prefill instance the one that is free first
-    decode_first: Array  # for each kind of decode instance the one that would decode one more call fastest
-    lists: Records  # LISTS (N,): each field is a list; how long it is stands in the clock
-    seats: Records  # SEAT (J, B)
-    roots: Records  # QUEUE_ROOT (I + J,), prefill instances first
-    queue: Records  # QUEUE_ENTRY (2 N,): priority heaps of the local queues; entry c + N is c's wait for admission
-    starved: Records  # QUEUE_ENTRY (2 N,): the same by the time at which an entry counts as starved
-    plan: Records  # HEAP_ENTRY (N,): scratch of the planner
-    draws: Array  # uniform random numbers for randomised placements
-    projections: Records  # PROJECTION (J,)
+    released: Array  # (N,) calls released since the last decision, ascending; how many, says the clock
+    prefilled: Array  # (N,) calls whose prefill ended since then, ascending
+    completed: Array  # (N,) calls that completed since then, in the order in which they did
+    parents: Array  # parents of the released calls, see CALL; blank for the others
+    seats: Array  # (J, B) calls admitted to each decode instance
 
 
-# --- the truth -------------------------------------------------------------------------------------------------------
+declare(
+    Seen,
+    constant={"batch_seconds", "links", "pairs"},
+    scratch={"released", "prefilled", "completed", "parents", "seats"},
+)
+
+
+# --- what is true ----------------------------------------------------------------------------------------------------
 
 CALL_TRUTH = np.dtype(
     [
@@ -195,11 +157,12 @@ CALL_TRUTH = np.dtype(
         ("estimate", "f8"),
         ("needs_capacity", "i8"),
         ("delay", "f8"),
-        ("parents", "i8"),  # how many are not complete yet
-        ("first_child", "i8"),  # children are child_list[first_child : first_child + children]
+        ("first_parent", "i8"),  # parents are Truth.parents[first_parent : first_parent + parents]
+        ("parents", "i8"),
+        ("missing", "i8"),  # how many of them are not complete yet
+        ("first_child", "i8"),  # children are Truth.children[first_child : first_child + children]
         ("children", "i8"),
         ("path", "f8"),  # longest standalone path over its completed parents
-        ("attained", "f8"),
     ],
     align=True,
 )
@@ -208,7 +171,7 @@ WORKFLOW_TRUTH = np.dtype(
     [
         ("arrival", "f8"),
         ("horizon", "f8"),  # H_w
-        ("first_root", "i8"),  # calls without parents are root_list[first_root : first_root + roots]
+        ("first_root", "i8"),  # calls without parents are Truth.roots[first_root : first_root + roots]
         ("roots", "i8"),
     ],
     align=True,
@@ -221,27 +184,49 @@ PROGRESS = np.dtype(
         ("incomplete", "i8"),  # calls not complete yet
         ("oracle_horizon", "i8"),  # 1: reveal H_w instead of H_w(t) (an ablation)
         ("class_mean", "i8"),  # 1: estimates are running means per kind of call
-        ("prior", "f8"),  # class_mean before anything has completed
+        ("prior", "f8"),  # class_mean before anything has completed, tokens
     ],
     align=True,
 )
 
-
 KIND = np.dtype([("tokens", "f8"), ("count", "i8")], align=True)  # output tokens of completed calls of a kind
 
 
-class State(NamedTuple):
-    """The board and the truth behind it."""
+class Truth(NamedTuple):
+    """What is true, and known to the engine alone."""
 
-    board: Board
     progress: Records  # PROGRESS (1,)
     calls: Records  # CALL_TRUTH (N,)
     workflows: Records  # WORKFLOW_TRUTH (W,)
-    child_list: Array
-    root_list: Array
+    parents: Array
+    children: Array
+    roots: Array
     arrival_order: Array  # workflows by (arrival, number)
     events: Records  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
-    reserved: Array  # (J,) KV tokens truly reserved
+    reserved: Array  # (J,) KV tokens reserved
     next_completion: Array  # (J,) seconds, inf when the batch is empty
     targets: Records  # HEAP_ENTRY (J, B): each batch by the iteration (fixed: the time) at which a call completes
     kinds: Records  # KIND (kinds + 1,), the last one for all kinds together
+
+
+declare(Truth, constant={"workflows", "parents", "children", "roots", "arrival_order"}, scratch={"events", "targets"})
+
+
+class State(NamedTuple):
+    """Both memories. Policies are handed it as ``actions``: what they may do, not what they may look at."""
+
+    truth: Truth
+    seen: Seen
+
+
+def records(shape: int | tuple[int, int], dtype: np.dtype[Any]) -> Records:
+    """Records of zeros."""
+    return np.zeros(shape, dtype).view(np.recarray)
+
+
+def record(dtype: np.dtype[Any], **values: float) -> Records:
+    """One record, zero but for what is given."""
+    row = records(1, dtype)
+    for name, value in values.items():
+        row[name] = value
+    return row

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hexsched.engine import state as st
-from hexsched.engine.state import Array, Board, Records, State
+from hexsched.engine.state import Array, Seen, State, Truth
 from hexsched.model import DecodeInstance, Instance
 
 
@@ -72,14 +72,7 @@ def workload_columns(instance: Instance) -> tuple[Workload, Places]:
     return columns, Places(workflow_place, call_place)
 
 
-def build_state(
-    instance: Instance,
-    workload: Workload,
-    *,
-    estimates: Array | None = None,
-    promotes: bool = False,
-    seed: int = 0,
-) -> State:
+def build_state(instance: Instance, workload: Workload, *, estimates: Array | None = None) -> State:
     """A fresh state at time 0.
 
     Parameters
@@ -89,65 +82,62 @@ def build_state(
     workload : Workload
     estimates : (N,) float array, optional
         Estimated output tokens; the true ones when absent.
-    promotes : bool
-        Make room for queues with anti-starvation.
-    seed : int
-        Of the random placements.
     """
     calls, workflows = len(workload.n), len(workload.arrival)
-    board = build_board(instance, calls, workflows, promotes, seed)
-    truth = _records(calls, st.CALL_TRUTH)
+    seen = build_seen(instance, calls, workflows, len(workload.edges))
+    truth = st.records(calls, st.CALL_TRUTH)
     truth.workflow, truth.n, truth.m, truth.h = workload.workflow, workload.n, workload.m, workload.h
     truth.kind, truth.delay = workload.kind, workload.delay
     truth.estimate = workload.m if estimates is None else estimates
     capacities = np.unique([d.kv_capacity_tokens for d in instance.decode])
     truth.needs_capacity = capacities[np.searchsorted(capacities, workload.n + workload.m)]
     parent, child = workload.edges[:, 0], workload.edges[:, 1]
-    truth.parents = np.bincount(child, minlength=calls)
+    truth.parents = truth.missing = np.bincount(child, minlength=calls)
+    truth.first_parent = np.cumsum(truth.parents) - truth.parents
     truth.children = np.bincount(parent, minlength=calls)
     truth.first_child = np.cumsum(truth.children) - truth.children
     roots = np.flatnonzero(truth.parents == 0)
-    flows = _records(workflows, st.WORKFLOW_TRUTH)
+    flows = st.records(workflows, st.WORKFLOW_TRUTH)
     flows.arrival = workload.arrival
     flows.roots = np.bincount(workload.workflow[roots], minlength=workflows)
     flows.first_root = np.cumsum(flows.roots) - flows.roots
-    kinds = int(workload.kind.max()) + 1
-    progress = _record(st.PROGRESS, incomplete=calls, prior=256.0)
-    decodes, batch = board.seats.shape
+    decodes, batch = seen.seats.shape
     return State(
-        board=board,
-        progress=progress,
-        calls=truth,
-        workflows=flows,
-        child_list=np.ascontiguousarray(child),
-        root_list=roots,
-        arrival_order=np.argsort(workload.arrival, kind="stable"),
-        events=_records(calls + 1, st.HEAP_ENTRY),
-        reserved=np.zeros(decodes, np.int64),
-        next_completion=np.full(decodes, np.inf),
-        targets=_records((decodes, batch), st.HEAP_ENTRY),
-        kinds=_records(kinds + 1, st.KIND),
+        truth=Truth(
+            progress=st.record(st.PROGRESS, incomplete=calls, prior=256.0),
+            calls=truth,
+            workflows=flows,
+            parents=_constant(parent[np.argsort(child, kind="stable")]),
+            children=_constant(child),
+            roots=_constant(roots),
+            arrival_order=_constant(np.argsort(workload.arrival, kind="stable")),
+            events=st.records(calls + 1, st.HEAP_ENTRY),
+            reserved=np.zeros(decodes, np.int64),
+            next_completion=np.full(decodes, np.inf),
+            targets=st.records((decodes, batch), st.HEAP_ENTRY),
+            kinds=st.records(int(workload.kind.max()) + 2, st.KIND),
+        ),
+        seen=seen,
     )
 
 
-def build_board(instance: Instance, calls: int, workflows: int, promotes: bool = False, seed: int = 0) -> Board:
-    """A blank board of the instance's cluster with room for that many calls and workflows."""
+def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -> Seen:
+    """What may be observed of the instance's cluster at first, with room for that many calls and workflows."""
     prefill_count, decode_count = len(instance.prefill), len(instance.decode)
-    links = _records((prefill_count, decode_count), st.LINK)
+    links = st.records((prefill_count, decode_count), st.LINK)
     prefill_at = {machine.id: i for i, machine in enumerate(instance.prefill)}
     decode_at = {machine.id: j for j, machine in enumerate(instance.decode)}
     for link in instance.links:
         i, j = prefill_at[link.source], decode_at[link.to]
         links[i, j].latency = link.latency
         links[i, j].per_token = instance.kv_bytes_per_token / link.bandwidth
-    prefills = _records(prefill_count, st.PREFILL)
+    prefills = st.records(prefill_count, st.PREFILL)
     for i, machine in enumerate(instance.prefill):
         prefills[i].p0, prefills[i].p1, prefills[i].p2 = machine.prefill_coeffs
     prefills.running = -1
     prefills.kind = _kinds([(m.prefill_coeffs, links[i].tobytes()) for i, m in enumerate(instance.prefill)])
-    decodes = _records(decode_count, st.DECODE)
+    decodes = st.records(decode_count, st.DECODE)
     largest = max(m.max_batch for m in instance.decode)
-    width = min(largest, calls)
     batch_seconds = np.zeros((decode_count, largest + 1))
     for j, server in enumerate(instance.decode):
         decodes[j].d2 = server.decode_coeffs[2]
@@ -163,32 +153,22 @@ def build_board(instance: Instance, calls: int, workflows: int, promotes: bool =
     )
     first_prefill = np.unique(prefills.kind, return_index=True)[1]
     first_decode = np.unique(decodes.kind, return_index=True)[1]
-    pairs = np.array([(i, j) for i in first_prefill for j in first_decode], np.int64)
-    table = _records(calls, st.CALL)
-    table.prefill_instance = table.decode_instance = table.planned = -1
-    projections = _records(decode_count, st.PROJECTION)
-    projections.epoch = -1
-    roots = _records(prefill_count + decode_count, st.QUEUE_ROOT)
-    roots.queue = roots.starved = -1
-    return Board(
-        clock=_record(st.CLOCK, fixed=int(instance.decode_model == "fixed")),
+    table = st.records(calls, st.CALL)
+    table.prefill_instance = table.decode_instance = -1
+    return Seen(
+        clock=st.record(st.CLOCK, fixed=int(instance.decode_model == "fixed")),
         calls=table,
-        workflows=_records(workflows, st.WORKFLOW),
+        workflows=st.records(workflows, st.WORKFLOW),
         prefills=prefills,
         decodes=decodes,
-        batch_seconds=batch_seconds,
+        batch_seconds=_constant(batch_seconds),
         links=links,
-        pairs=pairs,
-        prefill_first=np.zeros(len(first_prefill), np.int64),
-        decode_first=np.zeros(len(first_decode), np.int64),
-        lists=_records(calls, st.LISTS),
-        seats=_records((decode_count, width), st.SEAT),
-        roots=roots,
-        queue=_records(2 * calls, st.QUEUE_ENTRY),
-        starved=_records(2 * calls if promotes else 1, st.QUEUE_ENTRY),
-        plan=_records(calls, st.HEAP_ENTRY),
-        draws=np.random.Generator(np.random.PCG64(seed)).random(4 * calls),
-        projections=projections,
+        pairs=_constant(np.array([(i, j) for i in first_prefill for j in first_decode], np.int64)),
+        released=np.zeros(calls, np.int64),
+        prefilled=np.zeros(calls, np.int64),
+        completed=np.zeros(calls, np.int64),
+        parents=np.full(edges, -1, np.int64),
+        seats=np.zeros((decode_count, min(largest, calls)), np.int64),
     )
 
 
@@ -207,12 +187,8 @@ def _kinds(descriptions: list[Any]) -> list[int]:
     return [numbers.setdefault(d, len(numbers)) for d in descriptions]
 
 
-def _records(shape: int | tuple[int, int], dtype: np.dtype[Any]) -> Records:
-    return np.zeros(shape, dtype).view(np.recarray)
-
-
-def _record(dtype: np.dtype[Any], **values: float) -> Records:
-    record = _records(1, dtype)
-    for name, value in values.items():
-        record[name] = value
-    return record
+def _constant(array: Array) -> Array:
+    """A copy that nobody can write to."""
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy

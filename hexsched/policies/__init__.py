@@ -1,28 +1,25 @@
 """Online policies: ``orders`` say which call goes first, ``placements`` where it goes, ``registry`` what there is.
 
-``dispatch`` and ``planner`` are the two ways to combine an order with a placement: bound when a call becomes ready, or
-planned anew at every decision epoch.
+``planning`` and ``queueing`` are the two ways to combine an order with a placement: planned anew at every decision
+epoch, or bound when a call becomes ready. What they remember is in ``memory``; in ``decide`` they meet the engine.
 """
 
-from hexsched.policies import catalogue as _catalogue  # fills the registry
+from hexsched.policies.placements import PLACEMENTS
 from hexsched.policies.registry import (
-    PLACEMENTS,
     Policy,
     policies,
-    policy,
+    read_policy,
     register,
     register_order,
     register_policy,
     unregister,
 )
 
-del _catalogue
-
 __all__ = [
     "PLACEMENTS",
     "Policy",
     "policies",
-    "policy",
+    "read_policy",
     "register",
     "register_order",
     "register_policy",

@@ -5,38 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hexsched.errors import InputError
-from hexsched.policies import orders, placements
-from hexsched.policies.settings import DECIDER, PLAN, QUEUES, SETTINGS
+from hexsched.policies.orders import ORDERS
+from hexsched.policies.parts.option import Value
+from hexsched.policies.placements import PLACEMENTS
 from hexsched.registry import suggest
 
-# placement name -> (number, what it does)
-PLACEMENTS: dict[str, tuple[int, str]] = {
-    "round-robin": (placements.ROUND_ROBIN, "the next instance in turn"),
-    "random": (placements.RANDOM, "any instance"),
-    "power-of-two": (placements.POWER_OF_TWO, "of two drawn at random, the one with fewer calls"),
-    "jsq": (placements.SHORTEST_QUEUE, "join the shortest queue: fewest calls"),
-    "least-kv": (placements.LEAST_KV, "least KV cache taken; for prefill fewest prompt tokens queued"),
-    "earliest-finish": (placements.EARLIEST_FINISH, "the pair on which the call is projected to complete first"),
-    "plan": (-1, "as earliest-finish, but bound only when it starts and planned anew at every epoch"),
-}
-
-# order name -> number
-ORDERS: dict[str, int] = {
-    "fcfs": orders.FCFS,
-    "workflow-fcfs": orders.WORKFLOW_FCFS,
-    "workflow-llf": orders.WORKFLOW_LLF,
-    "edf": orders.EDF,
-    "sjf": orders.SJF,
-    "plas": orders.PLAS,
-    "atlas": orders.ATLAS,
-    "critical-path": orders.CRITICAL_PATH,
-    "risk": orders.RISK,
-}
+if TYPE_CHECKING:
+    from hexsched.engine.state import Records, Seen
+    from hexsched.policies.memory import Memory
 
 
 @dataclass(frozen=True)
@@ -50,9 +31,9 @@ class Policy:
     summary, source : str
         One line for people, and where it was published.
     order, placement : str
-        Names in ``ORDERS`` and ``PLACEMENTS``.
+        Names in ``ORDERS`` and ``PLACEMENTS``; the order is empty where it is plain Python.
     options : dict
-        Values by option name; which ones there are depends on the policy.
+        Values by option name; which ones there are depends on the order.
     order_function : callable, optional
         ``key(call, now) -> float``, an order in plain Python; the least key is served first.
     decider : callable, optional
@@ -62,51 +43,76 @@ class Policy:
     name: str
     summary: str
     source: str = ""
-    order: str = "fcfs"
+    order: str = ""
     placement: str = "plan"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Value] = field(default_factory=dict)
     order_function: Callable[..., float] | None = None
     decider: Callable[[], Any] | None = None
 
     @property
-    def promotes(self) -> bool:
-        """Whether its queues have anti-starvation."""
-        return self.order in ("plas", "atlas")
+    def in_effect(self) -> dict[str, Any]:
+        """Order and placement once options that change them have, and whether it is shown H_w in place of H_w(t)."""
+        plain = {"order": self.order, "placement": self.placement, "oracle_horizon": False}
+        return plain | (ORDERS[self.order].changes(self.options) if self.order else {})
 
-    @property
-    def oracle_horizon(self) -> bool:
-        """Whether it is shown H_w in place of H_w(t), an ablation."""
-        return self.options.get("horizon") == "oracle"
-
-    def settings(self) -> np.ndarray[Any, Any]:
+    def settings(self) -> Records:
         """The policy as the record that compiled code reads."""
+        from hexsched.policies.orders.parts import chosen as orders
+        from hexsched.policies.parts.settings import DECIDER, OPTIONS, PLAN, QUEUES, SETTINGS
+        from hexsched.policies.placements.parts import chosen as placements
+
         record = np.zeros(1, SETTINGS).view(np.recarray)
         row = record[0]
-        placement, order = self.placement, self.order
-        if self.options.get("replan") == "off":
-            placement = "earliest-finish"
-        if self.options.get("risk") == "off":
-            order = "fcfs"
-        row.mode = DECIDER if self.decider else PLAN if placement == "plan" else QUEUES
-        row.order = orders.PYTHON if self.order_function else ORDERS[order]
-        row.place_prefill = row.place_decode = PLACEMENTS[placement][0]
-        row.promotes = int(self.promotes)
-        row.needs_delta = int(order == "risk")
-        row.slo_scale = self.options.get("slo_scale", 1.0)
-        row.quantum = self.options.get("quantum", 1.0)
-        row.levels = self.options.get("levels", 1)
-        row.beta = self.options.get("beta", 1.0)
-        row.joint = int(self.options.get("joint", "on") == "on")
-        row.kv_term = int(self.options.get("kv", "on") == "on")
-        row.transfer_term = int(self.options.get("transfer", "on") == "on")
+        placement = PLACEMENTS[self.in_effect["placement"]]
+        binds = placement.prefill is not None
+        row.mode = DECIDER if self.decider else QUEUES if binds else PLAN
+        row.placement = placements.NUMBER[placement.name] if binds else 0
+        if self.order:
+            order = ORDERS[self.in_effect["order"]]
+            row.order, row.books = orders.NUMBER[order.name], orders.BOOKS.index(order.books)
+            row.promotes, row.looks_ahead = order.promotes, order.looks_ahead
+        else:
+            row.order, row.books = orders.PLAIN, orders.BOOKS.index(orders.ATTAINED_SERVICE)
+        for name, option in OPTIONS.items():
+            row[name] = option.number(self.options.get(name, option.default))
         return record
 
+    def memory(self, seen: Seen, seed: int = 0) -> Memory:
+        """A fresh memory, as large as this policy needs it; ``seed`` of random placements."""
+        from hexsched.policies.memory import build_memory
 
-_REGISTRY: dict[str, Policy] = {}
+        placement = PLACEMENTS[self.in_effect["placement"]]
+        promotes = bool(self.order) and ORDERS[self.in_effect["order"]].promotes
+        return build_memory(
+            seen,
+            with_queues=placement.prefill is not None,
+            promotes=promotes,
+            is_random=placement.is_random,
+            seed=seed,
+        )
+
+
+_OWN: dict[str, Policy] = {}  # of users
+
+
+def policies() -> list[Policy]:
+    """All policies: one for each order, then those that users registered."""
+    of_orders = [
+        Policy(
+            name,
+            order.summary,
+            order.source,
+            order=name,
+            placement=order.placement,
+            options={key: option.default for key, option in order.options.items()},
+        )
+        for name, order in ORDERS.items()
+    ]
+    return [*of_orders, *_OWN.values()]
 
 
 def register(policy: Policy) -> Policy:
-    """Add a policy under its name.
+    """Add a policy of a user's own under its name.
 
     Raises
     ------
@@ -115,9 +121,9 @@ def register(policy: Policy) -> Policy:
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", policy.name):
         raise InputError(f"policy name {policy.name!r}: use lower-case letters, digits, '-' and '_'")
-    if policy.name in _REGISTRY:
+    if policy.name in ORDERS or policy.name in _OWN:
         raise InputError(f"policy name {policy.name!r} is taken")
-    _REGISTRY[policy.name] = policy
+    _OWN[policy.name] = policy
     return policy
 
 
@@ -147,16 +153,11 @@ def register_policy(name: str, summary: str, source: str = "") -> Callable[[Call
 
 
 def unregister(name: str) -> None:
-    """Take a policy out again."""
-    _REGISTRY.pop(name, None)
+    """Take a user's policy out again."""
+    _OWN.pop(name, None)
 
 
-def policies() -> list[Policy]:
-    """All registered policies."""
-    return list(_REGISTRY.values())
-
-
-def policy(text: str) -> Policy:
+def read_policy(text: str) -> Policy:
     """Read ``NAME``, ``NAME@PLACEMENT`` or ``NAME(option=value, ...)@PLACEMENT``.
 
     Raises
@@ -168,9 +169,10 @@ def policy(text: str) -> Policy:
     if match is None:
         raise InputError(f"policy {text!r}: expected NAME, NAME@PLACEMENT or NAME(option=value, ...)@PLACEMENT")
     name, options, placement = match.groups()
-    if name not in _REGISTRY:
-        raise InputError(f"unknown policy {name!r}{suggest(name, _REGISTRY)}")
-    base = _REGISTRY[name]
+    known = {policy.name: policy for policy in policies()}
+    if name not in known:
+        raise InputError(f"unknown policy {name!r}{suggest(name, known)}")
+    base = known[name]
     if placement is not None:
         if base.decider is not None:
             raise InputError(f"policy {name!r} does its own placement, '@{placement}' does not apply")
@@ -180,25 +182,7 @@ def policy(text: str) -> Policy:
     for item in filter(None, (part.strip() for part in (options or "").split(","))):
         key, _, value = (part.strip() for part in item.partition("="))
         if key not in values:
-            known = f"; it has {', '.join(values)}" if values else "; it has none"
-            raise InputError(f"policy {name!r} has no option {key!r}{known}")
-        values[key] = _read_option(name, key, value, values[key])
+            has = f"; it has {', '.join(values)}" if values else "; it has none"
+            raise InputError(f"policy {name!r} has no option {key!r}{has}")
+        values[key] = ORDERS[base.order].options[key].read(value, f"option {key!r} of policy {name!r}")
     return replace(base, name=re.sub(r"\s", "", text), options=values, placement=placement or base.placement)
-
-
-def _read_option(policy_name: str, key: str, value: str, default: Any) -> Any:
-    where = f"option {key!r} of policy {policy_name!r}"
-    if isinstance(default, str):
-        allowed = ("revealed", "oracle") if key == "horizon" else ("on", "off")
-        if value not in allowed:
-            raise InputError(f"{where} must be {' or '.join(allowed)}, got {value!r}")
-        return value
-    try:
-        number = type(default)(value)
-    except ValueError:
-        kind = "a whole number" if isinstance(default, int) else "a number"
-        raise InputError(f"{where} must be {kind}, got {value!r}") from None
-    least = 1 if isinstance(default, int) else 0
-    if not (least <= number <= 1e9):
-        raise InputError(f"{where} must be from {least} to 1e9, got {value}")
-    return number

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from hexsched.engine.actions import admit, has_room, start_prefill
 from hexsched.engine.kernel import kernel
-from hexsched.engine.loop import admit, has_room, start_prefill
+from hexsched.engine.state import Array
+
+RELEASED, PREFILLED = 1, 2  # how far a call has come, once it has
 
 
 class Orders(NamedTuple):
@@ -16,34 +19,60 @@ class Orders(NamedTuple):
     ``prefill[prefill_from[i] : prefill_from[i + 1]]`` are the calls of instance i; likewise for decode.
     """
 
-    prefill: np.ndarray[Any, Any]
-    prefill_from: np.ndarray[Any, Any]
-    prefill_next: np.ndarray[Any, Any]
-    decode: np.ndarray[Any, Any]
-    decode_from: np.ndarray[Any, Any]
-    decode_next: np.ndarray[Any, Any]
+    prefill: Array
+    prefill_from: Array
+    prefill_next: Array
+    decode: Array
+    decode_from: Array
+    decode_next: Array
+    stage: Array  # (N,) how far each call has come
+
+
+def orders_of(
+    prefill: Array, prefills: int, starts: tuple[Array, ...], decode: Array, decodes: int, admissions: tuple[Array, ...]
+) -> Orders:
+    """Orders in which the calls of each instance go by times.
+
+    Parameters
+    ----------
+    prefill, decode : (N,) int arrays
+        Instance of each call.
+    prefills, decodes : int
+        How many instances there are.
+    starts, admissions : tuples of (N,) arrays
+        What prefills and admissions of an instance are sorted by: the first, the next where that is equal, and at last
+        the number of the call.
+    """
+    stage = np.zeros(len(prefill), np.int64)
+    return Orders(*_in_order(prefill, prefills, starts), *_in_order(decode, decodes, admissions), stage)
+
+
+def _in_order(place: Array, places: int, times: tuple[Array, ...]) -> tuple[Array, Array, Array]:
+    """Calls by place in order, where each place begins (and the last one ends), and where it stands at first."""
+    calls = np.lexsort((*times[::-1], place))
+    begin = np.searchsorted(place[calls], np.arange(places + 1))
+    return calls, begin, begin[:-1].copy()
 
 
 @kernel
-def replay(state, orders):
-    """One decision epoch. ``entered`` says how far a call has come: 1 released, 2 prefilled."""
-    board = state.board
-    clock = board.clock[0]
+def replay(actions, seen, orders):
+    """One decision epoch."""
+    clock = seen.clock[0]
     for k in range(clock.released):
-        board.calls[board.lists[k].released].entered = 1.0
+        orders.stage[seen.released[k]] = RELEASED
     for k in range(clock.prefilled):
-        board.calls[board.lists[k].prefilled].entered = 2.0
-    for i in range(board.prefills.shape[0]):
+        orders.stage[seen.prefilled[k]] = PREFILLED
+    for i in range(seen.prefills.shape[0]):
         k = orders.prefill_next[i]
-        if board.prefills[i].running < 0 and k < orders.prefill_from[i + 1]:
+        if seen.prefills[i].running < 0 and k < orders.prefill_from[i + 1]:
             c = orders.prefill[k]
-            if board.calls[c].entered >= 1.0:
-                start_prefill(state, c, i)
+            if orders.stage[c] >= RELEASED:
+                start_prefill(actions, c, i)
                 orders.prefill_next[i] += 1
-    for j in range(board.decodes.shape[0]):
+    for j in range(seen.decodes.shape[0]):
         while orders.decode_next[j] < orders.decode_from[j + 1]:
             c = orders.decode[orders.decode_next[j]]
-            if board.calls[c].entered < 2.0 or not has_room(state, c, j):
+            if orders.stage[c] < PREFILLED or not has_room(actions, c, j):
                 break
-            admit(state, c, j)
+            admit(actions, c, j)
             orders.decode_next[j] += 1

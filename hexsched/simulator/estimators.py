@@ -1,4 +1,4 @@
-"""Estimates of output lengths (model.md section 7). Policies decide on them; physics and admission use the truth."""
+"""Estimates of output lengths (model M31). Policies decide on them; physics and admission use the truth."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ESTIMATORS = {
 }
 
 
-def estimator(text: str) -> Estimator:
+def read_estimator(text: str) -> Estimator:
     """Read ``exact``, ``noise(0.2)`` or ``class_mean``.
 
     Raises

@@ -12,7 +12,7 @@ from hexsched.engine.wallclock import new_histogram
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.policies.decide import replay_epochs
-from hexsched.policies.replay import Orders
+from hexsched.policies.replay import orders_of
 from hexsched.simulator.run import EPOCHS_AT_A_TIME, Run, collect
 
 
@@ -68,24 +68,22 @@ def replay_run(instance: Instance, schedule: Schedule, *, compiled: bool = True)
                 f"call {row.workflow_id}/{row.call_id} does not fit on {row.decode_instance!r}: it needs "
                 f"{workload.n[c] + workload.m[c]} KV tokens, the cache holds {room}"
             )
-    by_prefill = np.lexsort((calls, starts, prefill))
-    by_decode = np.lexsort((calls, ends, admissions, decode))
-    orders = Orders(
-        prefill=calls[by_prefill],
-        prefill_from=np.searchsorted(prefill[by_prefill], np.arange(len(prefill_at) + 1)),
-        prefill_next=np.searchsorted(prefill[by_prefill], np.arange(len(prefill_at))),
-        decode=calls[by_decode],
-        decode_from=np.searchsorted(decode[by_decode], np.arange(len(decode_at) + 1)),
-        decode_next=np.searchsorted(decode[by_decode], np.arange(len(decode_at))),
+    order = np.argsort(calls)  # from the order of the schedule to that of the engine
+    orders = orders_of(
+        prefill[order],
+        len(prefill_at),
+        (starts[order],),
+        decode[order],
+        len(decode_at),
+        (admissions[order], ends[order]),
     )
     state = build_state(instance, workload)
     run = replay_epochs if compiled else interpreted(replay_epochs)
     while run(state, orders, EPOCHS_AT_A_TIME):
         pass
-    if state.progress[0].incomplete:
-        raise InputError(
-            f"the schedule's orders wait for each other: {int(state.progress[0].incomplete)} calls never complete"
-        )
+    left = int(state.truth.progress[0].incomplete)
+    if left:
+        raise InputError(f"the schedule's orders wait for each other: {left} calls never complete")
     horizon = standalone_horizons(instance, workload, compiled)
     return collect(instance, schedule.policy, state, places, horizon, new_histogram())
 

@@ -17,10 +17,9 @@ from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seco
 from hexsched.errors import InputError
 from hexsched.metrics import Metrics, summarise
 from hexsched.model import Instance, Schedule, ScheduledCall
-from hexsched.policies import Policy
-from hexsched.policies import policy as read_policy
+from hexsched.policies import Policy, read_policy
 from hexsched.policies.decide import run_epochs
-from hexsched.simulator.estimators import estimator as read_estimator
+from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.python_policy import python_turn
 
 if TYPE_CHECKING:
@@ -152,27 +151,28 @@ def simulate(
         in_engine_order = np.empty_like(guesses)
         in_engine_order[places.call] = guesses
         guesses = in_engine_order
-    state = build_state(instance, workload, estimates=guesses, promotes=chosen.promotes, seed=seed)
+    state = build_state(instance, workload, estimates=guesses)
+    memory = chosen.memory(state.seen, seed)
     horizon = standalone_horizons(instance, workload, compiled)
-    state.workflows.horizon = horizon
-    state.progress.oracle_horizon = int(chosen.oracle_horizon)
-    state.progress.class_mean = int(estimates.class_mean)
+    state.truth.workflows.horizon = horizon
+    state.truth.progress.oracle_horizon = int(chosen.in_effect["oracle_horizon"])
+    state.truth.progress.class_mean = int(estimates.class_mean)
     latency = new_histogram()
     run = run_epochs if compiled else interpreted(run_epochs)
-    ask_python = python_turn(state, chosen, instance, places, compiled)
+    ask_python = python_turn(state, memory, chosen, instance, places, compiled)
     settings, buffer = chosen.settings(), np.zeros(2, np.int64)
-    while run(state, settings, EPOCHS_AT_A_TIME, latency, buffer):
-        if state.board.clock[0].python_turn:
+    while run(state, memory, settings, EPOCHS_AT_A_TIME, latency, buffer):
+        if memory.counters[0].plain_turn:
             ask_python()
         if progress is not None:
-            progress(instance.call_count - int(state.progress[0].incomplete), instance.call_count)
+            progress(instance.call_count - int(state.truth.progress[0].incomplete), instance.call_count)
     _check_all_served(state, chosen.name)
     return collect(instance, chosen.name, state, places, horizon, latency)
 
 
 def collect(instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array) -> Run:
     """The run that a finished state holds, in the order of the instance file."""
-    calls = state.board.calls
+    calls = state.seen.calls
     completed = np.zeros(len(horizon))
     np.maximum.at(completed, calls.workflow, calls.decode_end)
     return Run(
@@ -186,9 +186,9 @@ def collect(instance: Instance, name: str, state: State, places: Places, horizon
 
 
 def _check_all_served(state: State, name: str) -> None:
-    left = int(state.progress[0].incomplete)
+    left = int(state.truth.progress[0].incomplete)
     if left:
-        raise InputError(f"policy {name!r} left {left} of {len(state.calls)} calls unserved")
+        raise InputError(f"policy {name!r} left {left} of {len(state.seen.calls)} calls unserved")
 
 
 def _schedule(instance: Instance, policy: str, calls: Records) -> Schedule:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from hexsched.engine.actions import admit, has_room, start_prefill
 from hexsched.engine.kernel import entry
-from hexsched.engine.loop import admit, has_room, start_prefill
 
 
 @entry
-def start_step(state, c, i):
+def start_step(actions, c, i):
     """Start the prefill of call ``c`` on instance ``i``."""
-    start_prefill(state, c, i)
+    start_prefill(actions, c, i)
 
 
 @entry
-def admit_step(state, c, j):
+def admit_step(actions, c, j):
     """Admit call ``c`` to instance ``j`` if it has room; whether it had."""
-    if not has_room(state, c, j):
+    if not has_room(actions, c, j):
         return False
-    admit(state, c, j)
+    admit(actions, c, j)
     return True

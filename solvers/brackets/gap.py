@@ -12,8 +12,7 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies import Policy
-from hexsched.policies import policy as read_policy
+from hexsched.policies import Policy, read_policy
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS, cheap

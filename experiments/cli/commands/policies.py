@@ -30,7 +30,7 @@ def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
 
     load_plugins(plugin)
     records = [_record(policy) for policy in policies()]
-    placements = [{"name": name, "summary": summary} for name, (_, summary) in PLACEMENTS.items()]
+    placements = [{"name": one.name, "summary": one.summary} for one in PLACEMENTS.values()]
     estimators = [{"name": name, "summary": summary} for name, summary in ESTIMATORS.items()]
     tables = [
         Table(

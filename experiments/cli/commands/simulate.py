@@ -45,7 +45,7 @@ def simulate_command(
     meet. The first run after an installation compiles the engine, which takes about half a minute.
     """
     from hexsched.model import read_instance
-    from hexsched.policies import policy as read_policy
+    from hexsched.policies import read_policy
 
     check_destination(output, [instance, *(plugin or ())], as_json)
     plugins = load_plugins(plugin)

@@ -7,9 +7,19 @@ revealed, so the path that ends with it takes that place: the call whose workflo
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
+from hexsched.policies.parts.order import Order
 
 
 @kernel
-def critical_path_key(board, settings, c, stage):
-    """Minus the longest standalone path that ends with the call."""
-    return -board.calls[c].path
+def critical_path_key(seen, memory, settings, c, stage):
+    """Minus the longest standalone path that ends with the call, seconds."""
+    return -seen.calls[c].path
+
+
+ORDER = Order(
+    name="critical-path",
+    summary="longest revealed critical path that ends with the call",
+    source="Graham 1966; HEFT, Topcuoglu et al. 2002",
+    key=critical_path_key,
+    rank=9,
+)

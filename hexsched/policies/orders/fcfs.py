@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
+from hexsched.policies.parts.order import Order
 
 
 @kernel
-def fcfs_key(board, settings, c, stage):
-    """When the call entered the queue."""
-    return board.calls[c].entered
+def fcfs_key(seen, memory, settings, c, stage):
+    """When the call entered the queue, seconds."""
+    return memory.calls[c].entered
+
+
+ORDER = Order(
+    name="fcfs",
+    summary="per-call first come, first served",
+    source="SGLang's default",
+    key=fcfs_key,
+    rank=2,
+)

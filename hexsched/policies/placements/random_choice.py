@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
-from hexsched.policies.placements.eligible import count_eligible, nth_eligible
+from hexsched.policies.parts.placement import Placement
+from hexsched.policies.placements.parts.draws import COUNTERS, draw_below
+from hexsched.policies.placements.parts.eligible import count_eligible, nth_eligible
 
 
 @kernel
-def draw_below(board, bound):
-    """A random whole number from 0 to ``bound`` - 1."""
-    clock = board.clock[0]
-    uniform = board.draws[clock.draws % board.draws.shape[0]]
-    clock.draws += 1
-    return min(int(uniform * bound), bound - 1)
-
-
-@kernel
-def random_prefill(board):
+def random_prefill(seen, memory, settings, c):
     """Any prefill instance."""
-    return draw_below(board, board.prefills.shape[0])
+    return draw_below(memory, seen.prefills.shape[0])
 
 
 @kernel
-def random_decode(board, c):
+def random_decode(seen, memory, settings, c):
     """Any decode instance that can ever hold ``c``."""
-    return nth_eligible(board, c, draw_below(board, count_eligible(board, c)))
+    return nth_eligible(seen, c, draw_below(memory, count_eligible(seen, c)))
+
+
+PLACEMENT = Placement(
+    name="random",
+    summary="any instance",
+    prefill=random_prefill,
+    decode=random_decode,
+    rank=2,
+    counters=COUNTERS,
+    is_random=True,
+)

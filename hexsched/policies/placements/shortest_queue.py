@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
-from hexsched.policies.placements.eligible import can_hold
+from hexsched.policies.parts.placement import Placement
+from hexsched.policies.placements.parts.eligible import can_hold
+from hexsched.policies.placements.parts.length import calls_on_decode, calls_on_prefill
 
 
 @kernel
-def calls_on_prefill(board, i):
-    """Calls running or queued on prefill instance ``i``."""
-    running = 1 if board.prefills[i].running >= 0 else 0
-    return board.prefills[i].queued + running
-
-
-@kernel
-def calls_on_decode(board, j):
-    """Calls admitted to or bound for decode instance ``j``."""
-    return board.decodes[j].admitted + board.decodes[j].planned
-
-
-@kernel
-def shortest_queue_prefill(board):
+def shortest_queue_prefill(seen, memory, settings, c):
     """The prefill instance with fewest calls."""
     best = 0
-    for i in range(1, board.prefills.shape[0]):
-        if calls_on_prefill(board, i) < calls_on_prefill(board, best):
+    for i in range(1, seen.prefills.shape[0]):
+        if calls_on_prefill(seen, memory, i) < calls_on_prefill(seen, memory, best):
             best = i
     return best
 
 
 @kernel
-def shortest_queue_decode(board, c):
+def shortest_queue_decode(seen, memory, settings, c):
     """The decode instance with fewest calls, of those that can ever hold ``c``."""
     best = -1
-    for j in range(board.decodes.shape[0]):
-        if can_hold(board, c, j) and (best < 0 or calls_on_decode(board, j) < calls_on_decode(board, best)):
+    for j in range(seen.decodes.shape[0]):
+        if can_hold(seen, c, j) and (
+            best < 0 or calls_on_decode(seen, memory, j) < calls_on_decode(seen, memory, best)
+        ):
             best = j
     return best
+
+
+PLACEMENT = Placement(
+    name="jsq",
+    summary="join the shortest queue: fewest calls",
+    prefill=shortest_queue_prefill,
+    decode=shortest_queue_decode,
+    rank=4,
+)

@@ -8,21 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from hexsched.engine.horizon import best_of_each, standalone_horizons
+from hexsched.engine.state import arrays
 from hexsched.engine.tables import build_state, workload_columns
 from hexsched.engine.wallclock import new_histogram
 from hexsched.model import Instance, Schedule
-from hexsched.policies import policy
-from hexsched.policies.replay import Orders
+from hexsched.policies import read_policy
+from hexsched.policies.replay import orders_of
 from hexsched.simulator.run import collect
 from solvers.schedules.search.decisions import Decisions
-from solvers.schedules.search.kernels import LAST_BIT, ROW, run_orders, run_plan
+from solvers.schedules.search.kernels import LAST_BIT, ROW, Wish, run_orders, run_plan
 from solvers.schedules.search.plan import Array, Plan
-
-# what a run leaves as it was, or fills before it reads it; the rest is copied afresh for every run
-UNCHANGED = {
-    *("batch_seconds", "links", "pairs", "draws", "lists", "roots", "queue", "starved", "plan"),
-    *("true board", "true workflows", "true child_list", "true root_list", "true arrival_order", "true events"),
-}
 
 
 class Times(NamedTuple):
@@ -73,10 +68,12 @@ class Evaluator:
         self.arrival, self.workflow = workload.arrival, workload.workflow
         self.horizon = standalone_horizons(instance, workload)
         self._state = build_state(instance, workload)
-        self._state.workflows.horizon = self.horizon
-        self._settings = policy("hexagent").settings()
-        named = {**self._state.board._asdict(), **{f"true {k}": x for k, x in self._state._asdict().items()}}
-        self._changing = [named[name] for name in named if name not in UNCHANGED]
+        self._state.truth.workflows.horizon = self.horizon
+        chosen = read_policy("hexagent")
+        self._memory = chosen.memory(self._state.seen)
+        self._settings = chosen.settings()
+        self._settings.looks_ahead = 0
+        self._changing = arrays(self._state, "changing") + arrays(self._memory, "changing")
         self._fresh = [array.copy() for array in self._changing]
         calls = len(self.workflow)
         self._rows = np.zeros(calls, ROW).view(np.recarray)
@@ -84,22 +81,22 @@ class Evaluator:
         self._root = np.ones(calls, bool)
         self._root[workload.edges[:, 1]] = False
         self._due_at, self._due, self._by_due = math.nan, self.arrival, self.arrival
-        board = self._state.board
-        self.max_batch = board.decodes.max_batch.copy()
+        seen = self._state.seen
+        self.max_batch = seen.decodes.max_batch.copy()
         self.token_seconds = 1.0, 1.0
         if instance.decode_model == "fluid":
-            curves, last = board.batch_seconds, np.minimum(self.max_batch, board.batch_seconds.shape[1] - 1)
+            curves, last = seen.batch_seconds, np.minimum(self.max_batch, seen.batch_seconds.shape[1] - 1)
             slowest = float(curves[np.arange(len(last)), last].max())
             self.token_seconds = max(float(curves[:, 1].min()), 1e-3 * slowest), slowest
-        self.kind_of_prefill = np.minimum(board.prefills.kind, LAST_BIT)
-        self.kind_of_decode = np.minimum(board.decodes.kind, LAST_BIT)
+        self.kind_of_prefill = np.minimum(seen.prefills.kind, LAST_BIT)
+        self.kind_of_decode = np.minimum(seen.decodes.kind, LAST_BIT)
         self.prefill_bits = np.full(calls, sum(1 << kind for kind in set(self.kind_of_prefill.tolist())))
         self.decode_bits = np.zeros(calls, np.int64)
         for machine, kind in zip(instance.decode, self.kind_of_decode, strict=True):
             fits = workload.n + workload.m <= machine.kv_capacity_tokens
             self.decode_bits |= np.where(fits, 1 << int(kind), 0)
         best = np.zeros(calls)
-        best_of_each(board, workload.n, workload.h, workload.m, best)
+        best_of_each(seen, workload.n, workload.h, workload.m, best)
         self.tail = self._tails(best)
         self._ideal_end = self.horizon[self.workflow] - (self.tail - best)
         self.prefill_work, self.decode_work = self._work()
@@ -119,12 +116,18 @@ class Evaluator:
         rows.then = plan.key + plan.later
         rows.prefills, rows.decodes = plan.prefills, plan.decodes
         rows.due = self.arrival[self.workflow] + plan.pace * self._ideal_end
-        self._state.calls.delay += plan.wait
+        self._state.truth.calls.delay += plan.wait
         of_interest = self._restrict(plan.caps, plan.dropped, kept_only)
         ran = run_plan(
-            self._state, self._settings, rows, plan.crowding, self._due, self._by_due, self._calls_from, late_allowed,
+            self._state,
+            self._memory,
+            Wish(self._settings, rows, plan.crowding),
+            self._due,
+            self._by_due,
+            self._calls_from,
+            late_allowed,
             of_interest,
-        )  # fmt: skip
+        )
         return self._ratio(plan.dropped, kept_only) if ran else None
 
     def replay(
@@ -135,9 +138,13 @@ class Evaluator:
         Calls whose turn never comes, since orders wait for each other, have no end: their workflows' ratio is infinite.
         """
         self._begin(limit)
-        orders = Orders(
-            *_in_order(decisions.prefill, decisions.start, len(self.kind_of_prefill)),
-            *_in_order(decisions.decode, decisions.admitted, len(self.kind_of_decode)),
+        orders = orders_of(
+            decisions.prefill,
+            len(self.kind_of_prefill),
+            (decisions.start,),
+            decisions.decode,
+            len(self.kind_of_decode),
+            (decisions.admitted,),
         )
         of_interest = self._restrict(decisions.caps, decisions.dropped, kept_only)
         ran = run_orders(self._state, orders, self._due, self._by_due, self._calls_from, late_allowed, of_interest)
@@ -153,13 +160,13 @@ class Evaluator:
 
     def _restrict(self, caps: Array, dropped: Array, kept_only: bool) -> int:
         """Cap batches and hold dropped workflows back; how many calls there are to wait for."""
-        decodes = self._state.board.decodes
+        decodes = self._state.seen.decodes
         np.minimum(decodes.max_batch, caps, out=decodes.max_batch)
         if not dropped.any():
             return len(self._rows)
         of_dropped = dropped[self.workflow]
         held = self._root & of_dropped
-        self._state.calls.delay[held] += self.end - self.arrival[self.workflow[held]]
+        self._state.truth.calls.delay[held] += self.end - self.arrival[self.workflow[held]]
         return len(self._rows) - kept_only * int(np.count_nonzero(of_dropped))
 
     def _ratio(self, dropped: Array, kept_only: bool) -> Array:
@@ -168,7 +175,7 @@ class Evaluator:
 
     def caps_at(self, seconds: float) -> Array:
         """The largest batch of each decode instance in which a token takes no longer, at least 1, (J,)."""
-        curves = self._state.board.batch_seconds
+        curves = self._state.seen.batch_seconds
         fit = [
             np.searchsorted(curve[1 : most + 1], seconds, "right")
             for curve, most in zip(curves, self.max_batch, strict=True)
@@ -177,7 +184,7 @@ class Evaluator:
 
     def times(self) -> Times:
         """When and where the calls of the last run were served."""
-        calls = self._state.board.calls
+        calls = self._state.seen.calls
         return Times(
             calls.prefill_start.copy(),
             calls.prefill_end.copy(),
@@ -207,7 +214,7 @@ class Evaluator:
 
     def _completed(self) -> Array:
         """(W,) seconds; inf where the run ended before."""
-        ends = self._state.board.calls.decode_end
+        ends = self._state.seen.calls.decode_end
         return np.asarray(np.maximum.reduceat(np.where(ends > 0.0, ends, math.inf), self._calls_from[:-1]))
 
     def _reset(self) -> None:
@@ -247,12 +254,5 @@ class Evaluator:
             else:
                 batch = max(server.max_batch // 2, 1)
                 d2 = server.decode_coeffs[2]
-                decode += w.m * (self._state.board.batch_seconds[j, batch] / batch + d2 * (w.n + w.m / 2))
+                decode += w.m * (self._state.seen.batch_seconds[j, batch] / batch + d2 * (w.n + w.m / 2))
         return prefill / len(prefills) ** 2, decode / len(decodes) ** 2
-
-
-def _in_order(place: Array, key: Array, places: int) -> tuple[Array, Array, Array]:
-    """Calls by place in the order of their keys, where each place begins, and where it stands at first."""
-    calls = np.lexsort((key, place))
-    begin = np.searchsorted(place[calls], np.arange(places + 1))
-    return calls, begin, begin[:-1].copy()

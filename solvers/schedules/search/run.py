@@ -14,8 +14,7 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies import policies
-from hexsched.policies import policy as read_policy
+from hexsched.policies import policies, read_policy
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.problem.certificate import ContradictionError

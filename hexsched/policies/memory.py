@@ -1,0 +1,86 @@
+"""What a policy remembers: its own, and only it writes there.
+
+It is put together from what the parts declare: the planner and the local queues, every order's books of calls and
+workflows, every placement's counters.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hexsched.engine.state import Array, Records, Seen, declare, record, records
+from hexsched.policies.orders.parts.chosen import BOOKS
+from hexsched.policies.parts.order import Fields
+from hexsched.policies.placements import PLACEMENTS
+from hexsched.policies.planning.memory import PlannerMemory, planner_memory
+from hexsched.policies.queueing.memory import QueueMemory, queue_memory
+
+
+def _together(*declared: Fields) -> np.dtype:
+    """A record of all fields; those of one name are one."""
+    fields = dict(field for fields in declared for field in fields)
+    return np.dtype(list(fields.items()), align=True)
+
+
+CALL = _together(
+    (
+        ("entered", "f8"),  # when it began to wait where it is, seconds
+        ("delta", "f8"),  # projected seconds from now to its completion, set by the last placement
+        ("planned", "i8"),  # decode instance it is counted for before admission, -1 when none
+        ("plain_key", "f8"),  # priority set by an order in plain Python
+    ),
+    *(books.calls for books in BOOKS),
+)
+WORKFLOW = _together(*(books.workflows for books in BOOKS))
+COUNTERS = _together(
+    (
+        ("plain_turn", "i8"),  # 1 while a decision waits for what plain Python has to say
+        ("plain_nanoseconds", "i8"),  # how long that took
+    ),
+    *(placement.counters for placement in PLACEMENTS.values()),
+)
+
+DRAWS_PER_CALL = 4  # random numbers: two for each of the two places of a call
+
+
+class Memory(NamedTuple):
+    """N: calls; W: workflows."""
+
+    counters: Records  # COUNTERS (1,)
+    calls: Records  # CALL (N,)
+    workflows: Records  # WORKFLOW (W,)
+    planner: PlannerMemory
+    queues: QueueMemory
+    draws: Array  # uniform random numbers for randomised placements
+
+
+declare(Memory, constant={"draws"})
+
+
+def build_memory(
+    seen: Seen, *, with_queues: bool = True, promotes: bool = False, is_random: bool = False, seed: int = 0
+) -> Memory:
+    """A fresh memory.
+
+    Parameters
+    ----------
+    seen : Seen
+    with_queues, promotes, is_random : bool
+        Whether there are local queues, starved calls in them, and random placements: what is not used takes no room.
+    seed : int
+        Of random placements.
+    """
+    calls = records(len(seen.calls), CALL)
+    calls.planned = -1
+    draws = np.random.Generator(np.random.PCG64(seed)).random(DRAWS_PER_CALL * len(calls) if is_random else 1)
+    draws.flags.writeable = False
+    return Memory(
+        counters=record(COUNTERS),
+        calls=calls,
+        workflows=records(len(seen.workflows), WORKFLOW),
+        planner=planner_memory(seen),
+        queues=queue_memory(seen, with_queues, promotes),
+        draws=draws,
+    )

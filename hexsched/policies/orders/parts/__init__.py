@@ -1,0 +1,1 @@
+"""What orders share: attained service, and the choice among them by number."""

@@ -1,0 +1,1 @@
+"""What a policy is made of: ``option``, ``order``, ``placement``, and the ``settings`` that compiled code reads."""

@@ -1,0 +1,92 @@
+"""What an order is: which waiting call goes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hexsched.engine.kernel import kernel
+from hexsched.policies.parts.option import Option, Value
+
+PREFILL, DECODE = range(2)  # the two stages in which a call waits
+
+Kernel = Any
+Fields = tuple[tuple[str, str], ...]
+
+
+@kernel
+def nothing(seen, memory, settings):
+    """Nothing to note."""
+
+
+@kernel
+def nothing_of_call(seen, memory, settings, c):
+    """Nothing to note of call ``c``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Books:
+    """What an order remembers, and when it writes that down. ``seen``, ``memory`` and ``settings`` go to each kernel.
+
+    Attributes
+    ----------
+    calls, workflows : tuple of (str, str)
+        Names and NumPy types of what it remembers of each call and workflow, all 0 at first:
+        ``memory.calls[c].NAME``, ``memory.workflows[w].NAME``.
+    note_epoch : kernel
+        ``(seen, memory, settings)``: something was released, prefilled or completed; before any decision.
+    note_entry, note_service : kernels
+        ``(..., c)``: call c begins to wait, and it is about to be started or admitted.
+    """
+
+    calls: Fields = ()
+    workflows: Fields = ()
+    note_epoch: Kernel = nothing
+    note_entry: Kernel = nothing_of_call
+    note_service: Kernel = nothing_of_call
+
+
+NO_BOOKS = Books()
+
+
+def _unchanged(options: Mapping[str, Value]) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Order:
+    """An order, which is a policy together with a placement.
+
+    Attributes
+    ----------
+    name, summary, source : str
+        One line for people, and where it was published.
+    key : kernel
+        ``(seen, memory, settings, c, stage) -> float``, in the field's own unit; the call of least key goes first.
+    rank : int
+        Its place in lists.
+    placement : str
+        The placement it has when none is named.
+    options : mapping of str to Option
+    changes : callable
+        From the values of options to what else they make of the policy: another ``order`` or ``placement`` by name,
+        ``oracle_horizon``.
+    looks_ahead : bool
+        Whether the key needs the projected finish of each call, ``memory.calls[c].delta``.
+    promotes : bool
+        Whether local queues serve starved calls first (``memory.calls[c].starves_at``).
+    books : Books
+    """
+
+    name: str
+    summary: str
+    source: str
+    key: Kernel
+    rank: int = 100
+    placement: str = "plan"
+    options: Mapping[str, Option] = field(default_factory=dict)
+    changes: Callable[[Mapping[str, Value]], dict[str, Any]] = _unchanged
+    looks_ahead: bool = False
+    promotes: bool = False
+    books: Books = NO_BOOKS

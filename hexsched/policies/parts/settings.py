@@ -1,0 +1,29 @@
+"""A policy as the numbers that compiled code reads: the same for all, and one for each option of any."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hexsched.policies.orders import ORDERS
+from hexsched.policies.parts.option import Option
+from hexsched.policies.placements import PLACEMENTS
+
+QUEUES, PLAN, DECIDER = range(3)  # how decisions are made: by local queues, by the planner, by plain Python
+
+COMMON = [
+    ("mode", "i8"),
+    ("order", "i8"),  # numbers of order, books and placement (``chosen`` in the rooms of each)
+    ("books", "i8"),
+    ("placement", "i8"),
+    ("promotes", "i8"),  # 1: local queues serve starved calls first
+    ("looks_ahead", "i8"),  # 1: the order looks at projected finishes
+]
+
+_DECLARED = [*(placement.options for placement in PLACEMENTS.values()), *(order.options for order in ORDERS.values())]
+OPTIONS: dict[str, Option] = {
+    name: option for options in _DECLARED for name, option in options.items() if option.in_settings
+}
+
+SETTINGS = np.dtype(
+    [*COMMON, *((name, "i8" if option.is_whole else "f8") for name, option in OPTIONS.items())], align=True
+)

@@ -1,0 +1,83 @@
+"""HexAGenT's preference, whatever the order: the pair of least projected finish, and a second look before admission."""
+
+from __future__ import annotations
+
+import math
+
+from hexsched.engine.kernel import kernel
+from hexsched.policies.orders.parts.chosen import note_entry, note_service, order_key
+from hexsched.policies.planning.commitment import plan_on, unplan
+from hexsched.policies.planning.pairs import pair_finder
+from hexsched.policies.planning.planner import planner
+from hexsched.policies.planning.preference import Preference, finish_of_decode
+from hexsched.policies.planning.projection import decode_seconds, kv_load, room_wait, transfer
+
+
+@kernel
+def best_decode(seen, memory, settings, c):
+    """For prefilled call ``c``: the decode instance of least projected finish, and that in seconds from now."""
+    call = seen.calls[c]
+    best = -1
+    least = math.inf
+    for j in range(seen.decodes.shape[0]):
+        if seen.decodes[j].kv_capacity >= call.needs_capacity:
+            seconds = (
+                room_wait(seen, memory, settings, c, j)
+                + transfer(seen, settings, call.prefill_instance, j, call.n)
+                + decode_seconds(seen, memory, c, j)
+            )
+            if best < 0 or seconds < least:
+                best = j
+                least = seconds
+    return best, least
+
+
+@kernel
+def look_again(seen, memory, settings, c, may_fit):
+    """A call just prefilled is counted where it would finish first now; so is one that may fit, if that is its key."""
+    fresh = memory.calls[c].entered == seen.clock[0].now
+    if fresh or (may_fit and settings.looks_ahead == 1):
+        unplan(seen, memory, c)
+        j, finish = best_decode(seen, memory, settings, c)
+        memory.calls[c].delta = finish
+        plan_on(seen, memory, c, j)
+
+
+@kernel
+def joint_or_apart(seen, memory, settings, c, i, j):
+    """The best pair, or (ablation) the least loaded instance of each pool."""
+    if settings.joint == 1:
+        return i, j
+    waits = memory.planner.prefills
+    i = 0
+    for k in range(seen.prefills.shape[0]):
+        if waits[k].wait < waits[i].wait:
+            i = k
+    j = -1
+    for k in range(seen.decodes.shape[0]):
+        if seen.decodes[k].kv_capacity >= seen.calls[c].needs_capacity and (
+            j < 0 or kv_load(seen, memory, k) < kv_load(seen, memory, j)
+        ):
+            j = k
+    return i, j
+
+
+@kernel
+def finish_or_load(seen, memory, settings, c, j):
+    """The projected finish, or (ablation) the KV load."""
+    if settings.joint == 1:
+        return finish_of_decode(seen, memory, settings, c, j)
+    return kv_load(seen, memory, j)
+
+
+HEXAGENT = Preference(
+    key=order_key,
+    settle=joint_or_apart,
+    decode_cost=finish_or_load,
+    reconsider=look_again,
+    note_entry=note_entry,
+    note_service=note_service,
+)
+
+best_pair = pair_finder(HEXAGENT)
+plan = planner(HEXAGENT)

@@ -1,0 +1,183 @@
+"""When would a call finish on a pair of instances, as far as anyone can tell now?
+
+Delta = (wait for i) + P_i + T_ij + (wait for KV room on j) + estimated output * tau_j at the batch it would join
+(model M23). Each decode instance has a row that is worked out once per decision epoch and updated as calls are placed.
+"""
+
+from __future__ import annotations
+
+from hexsched.engine.kernel import kernel
+from hexsched.engine.physics import iteration_seconds, iterations_since_settled, transfer_seconds
+
+
+@kernel
+def project(seen, memory, j):
+    """The row of decode instance ``j`` for this epoch."""
+    row = memory.planner.decodes[j]
+    if row.epoch != seen.clock[0].epoch:
+        decode = seen.decodes[j]
+        done = iterations_since_settled(seen, j)
+        row.epoch = seen.clock[0].epoch
+        row.iterations = decode.iterations + done
+        row.free = decode.kv_capacity - decode.reserved - row.planned_tokens
+        row.slots = decode.max_batch - decode.admitted - row.planned
+        row.batch = decode.admitted + row.planned
+        row.held = decode.kv + decode.batch * done
+        row.kv = row.held + decode.in_transfer + row.planned_prompt
+        row.sorted = 0
+    return row
+
+
+@kernel
+def forget_projections(memory):
+    """Work every row out anew when it is next asked for."""
+    for j in range(memory.planner.decodes.shape[0]):
+        memory.planner.decodes[j].epoch = -1
+
+
+@kernel
+def count_on(seen, memory, c, j):
+    """Count call ``c`` for ``j`` in this epoch's projection."""
+    row = project(seen, memory, j)
+    call = seen.calls[c]
+    row.free -= call.n + call.estimate
+    row.slots -= 1
+    row.batch += 1
+    row.kv += call.n
+
+
+@kernel
+def decode_seconds(seen, memory, c, j):
+    """Estimated output of ``c`` times the iteration time of the batch it would join on ``j``."""
+    row = project(seen, memory, j)
+    call = seen.calls[c]
+    return call.estimate * iteration_seconds(seen, j, row.batch + 1, row.kv + call.n)
+
+
+@kernel
+def room_wait(seen, memory, settings, c, j):
+    """Seconds from now until ``j`` has KV room and a place in the batch for ``c``, if calls leave as projected."""
+    if settings.kv == 0:
+        return 0.0
+    row = project(seen, memory, j)
+    call = seen.calls[c]
+    free = row.free
+    slots = row.slots
+    need = call.n + call.estimate
+    if free >= need and slots > 0:
+        return 0.0
+    decode = seen.decodes[j]
+    wait = 0.0
+    for k in range(decode.admitted):
+        if k == row.sorted:
+            _sort_one_more(seen, memory, j)
+        wait = memory.planner.seats[j, k].finish_at
+        free += memory.planner.seats[j, k].finish_tokens
+        slots += 1
+        if free >= need and slots > 0:
+            return wait
+    # everything that runs has left and calls planned before this one still fill j: they take turns of about its length
+    turns = max((need - free) / decode.kv_capacity, (1 - slots) / decode.max_batch)
+    return wait + max(turns, 0.0) * decode_seconds(seen, memory, c, j)
+
+
+@kernel
+def _sort_one_more(seen, memory, j):
+    """Find the member of ``j`` that finishes next after those already in finishing order.
+
+    A wait rarely looks at more than a few members, so selecting one at a time beats sorting all of them.
+    """
+    row = memory.planner.decodes[j]
+    decode = seen.decodes[j]
+    k = row.sorted
+    if k == 0:  # first: everyone's projection, in no order
+        tau = iteration_seconds(seen, j, max(decode.batch, 1), row.held)
+        for s in range(decode.admitted):
+            call = seen.calls[seen.seats[j, s]]
+            memory.planner.seats[j, s].finish_at = _seconds_left(seen, memory, j, seen.seats[j, s], tau)
+            memory.planner.seats[j, s].finish_tokens = call.n + call.estimate
+    best = k
+    for s in range(k + 1, decode.admitted):
+        if memory.planner.seats[j, s].finish_at < memory.planner.seats[j, best].finish_at:
+            best = s
+    seconds = memory.planner.seats[j, best].finish_at
+    tokens = memory.planner.seats[j, best].finish_tokens
+    memory.planner.seats[j, best].finish_at = memory.planner.seats[j, k].finish_at
+    memory.planner.seats[j, best].finish_tokens = memory.planner.seats[j, k].finish_tokens
+    memory.planner.seats[j, k].finish_at = seconds
+    memory.planner.seats[j, k].finish_tokens = tokens
+    row.sorted = k + 1
+
+
+@kernel
+def _seconds_left(seen, memory, j, c, tau):
+    """Projected seconds to the completion of admitted call ``c``; an overdue one is thought to need one more token."""
+    call = seen.calls[c]
+    now = seen.clock[0].now
+    if call.decode_start > now:
+        return (call.decode_start - now) + call.estimate * tau
+    if seen.clock[0].fixed:
+        done = (now - call.decode_start) / seen.decodes[j].theta
+    else:
+        done = memory.planner.decodes[j].iterations - call.joined
+    return max(call.estimate - done, 1.0) * tau
+
+
+@kernel
+def transfer(seen, settings, i, j, n):
+    """T_ij as the policy sees it."""
+    if settings.transfer == 0:
+        return 0.0
+    return transfer_seconds(seen, i, j, n)
+
+
+@kernel
+def find_first_prefills(seen, memory):
+    """Of identical prefill instances only the one that is free first need be looked at."""
+    for kind in range(memory.planner.prefill_first.shape[0]):
+        find_first_prefill(seen, memory, kind)
+
+
+@kernel
+def find_first_prefill(seen, memory, kind):
+    """The same for one kind, after the wait of one of its instances changed."""
+    waits = memory.planner.prefills
+    first = -1
+    for i in range(seen.prefills.shape[0]):
+        if seen.prefills[i].kind == kind and (first < 0 or waits[i].wait < waits[first].wait):
+            first = i
+    memory.planner.prefill_first[kind] = first
+
+
+@kernel
+def kv_load(seen, memory, j):
+    """Share of the KV cache of ``j`` that is reserved or planned."""
+    decode = seen.decodes[j]
+    return (decode.reserved + memory.planner.decodes[j].planned_tokens) / decode.kv_capacity
+
+
+@kernel
+def find_first_decodes(seen, memory):
+    """Of identical decode instances with room, the one with the fastest iterations beats the others for every call."""
+    for j in range(seen.decodes.shape[0]):
+        find_pace(seen, memory, j)
+    for kind in range(memory.planner.decode_first.shape[0]):
+        find_first_decode(seen, memory, kind)
+
+
+@kernel
+def find_pace(seen, memory, j):
+    """Work out what an iteration would take with one more call on ``j``."""
+    row = project(seen, memory, j)
+    row.pace = iteration_seconds(seen, j, row.batch + 1, row.kv)
+
+
+@kernel
+def find_first_decode(seen, memory, kind):
+    """The first of one kind, after the pace of one of its instances changed."""
+    outlook = memory.planner.decodes
+    first = -1
+    for j in range(seen.decodes.shape[0]):
+        if seen.decodes[j].kind == kind and (first < 0 or outlook[j].pace < outlook[first].pace):
+            first = j
+    memory.planner.decode_first[kind] = first

@@ -1,0 +1,39 @@
+"""What local queues remember."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hexsched.engine.pairing_heap import ENTRY
+from hexsched.engine.state import Records, Seen, declare, records
+
+WAITING = np.dtype([("calls", "i8"), ("tokens", "i8"), ("seconds", "f8")], align=True)  # prompt tokens, prefill seconds
+
+ROOT = np.dtype([("queue", "i8"), ("starved", "i8")], align=True)  # first entries of a local queue's two heaps
+
+
+class QueueMemory(NamedTuple):
+    """I, J: prefill and decode instances; N: calls."""
+
+    prefills: Records  # WAITING (I,)
+    roots: Records  # ROOT (I + J,), prefill instances first
+    queue: Records  # ENTRY (2 N,): priority heaps of the local queues; entry c + N is c's wait for admission
+    starved: Records  # ENTRY (2 N,): the same by the time at which an entry counts as starved
+
+
+declare(QueueMemory, scratch={"queue", "starved"})
+
+
+def queue_memory(seen: Seen, in_use: bool, promotes: bool) -> QueueMemory:
+    """A fresh one; without entries where no queue is used, and without starved ones where no order has them."""
+    calls, prefills = len(seen.calls), len(seen.prefills)
+    roots = records(prefills + len(seen.decodes), ROOT)
+    roots.queue = roots.starved = -1
+    return QueueMemory(
+        prefills=records(prefills, WAITING),
+        roots=roots,
+        queue=records(2 * calls if in_use else 1, ENTRY),
+        starved=records(2 * calls if in_use and promotes else 1, ENTRY),
+    )
