@@ -1,0 +1,124 @@
+"""An order and a placement of one's own, each by one new file: listed, compiled, valid, the same in plain Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+from extension import environment
+from instances import call, corner_instance, one_pair, workflow
+
+from hexsched.model import Instance
+from hexsched.policies.orders import ORDERS
+from hexsched.policies.placements import PLACEMENTS
+
+WIDEST = '''
+"""The call with the longest prompt goes first, times a weight."""
+
+from hexsched.engine.kernel import kernel
+from hexsched.policies.parts.option import Option
+from hexsched.policies.parts.order import Books, Order
+
+
+@kernel
+def note_entry(seen, memory, settings, c):
+    memory.calls[c].waits += 1
+
+
+@kernel
+def key(seen, memory, settings, c, stage):
+    return -settings.weight * seen.calls[c].n * memory.calls[c].waits
+
+
+ORDER = Order(
+    name="widest",
+    summary="longest prompt first",
+    source="a test",
+    key=key,
+    options={"weight": Option(2.0)},
+    books=Books(calls=(("waits", "i8"),), note_entry=note_entry),
+)
+'''
+
+LAST = '''
+"""The last instance that can hold the call."""
+
+from hexsched.engine.kernel import kernel
+from hexsched.policies.parts.placement import Placement
+from hexsched.policies.placements.parts.eligible import count_eligible, nth_eligible
+
+
+@kernel
+def prefill(seen, memory, settings, c):
+    memory.counters[0].times_last += 1
+    return seen.prefills.shape[0] - 1
+
+
+@kernel
+def decode(seen, memory, settings, c):
+    return nth_eligible(seen, c, count_eligible(seen, c) - 1)
+
+
+PLACEMENT = Placement(
+    name="last",
+    summary="the last instance",
+    prefill=prefill,
+    decode=decode,
+    counters=(("times_last", "i8"),),
+)
+'''
+
+RUN = """
+import json, sys
+from hexsched.model import read_instance
+from hexsched.simulator import simulate
+from hexsched.verifier import verify
+for file, policy in zip(sys.argv[1::2], sys.argv[2::2]):
+    instance = read_instance(file)
+    compiled, plain = (simulate(instance, policy, compiled=way).schedule for way in (True, False))
+    rows = sorted((row.prefill_start, row.workflow_id, row.prefill_instance) for row in compiled.calls)
+    print(json.dumps([verify(instance, compiled).ok, compiled.to_bytes() == plain.to_bytes(), rows]))
+"""
+
+
+def python(env: dict[str, str], *argv: str) -> str:
+    """What a fresh process prints."""
+    done = subprocess.run([sys.executable, *argv], env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+LIST = "import sys; from experiments.cli import main; sys.exit(main())"
+
+
+def together(*prompts: int) -> Instance:
+    """Workflows of one call each that arrive at once on one pair of instances, called by their prompts."""
+    return one_pair(*(workflow(f"w{n}", 0, call("c", n, 4)) for n in prompts))
+
+
+def test_an_order_and_a_placement_are_a_file_each(tmp_path):
+    orders, placements = tmp_path / "orders", tmp_path / "placements"
+    for folder in (orders, placements):
+        folder.mkdir()
+    env = environment(ORDERS, orders, WIDEST)
+    (placements / "last.py").write_text(LAST)
+    with (orders / "start" / "sitecustomize.py").open("a") as start:  # compiled once for both
+        start.write(f"import {PLACEMENTS.package} as it\nit.__path__.append({str(placements)!r})\n")
+    listed = json.loads(python(env, "-c", LIST, "policies", "--json"))
+    assert {"name": "widest", "options": {"weight": 2.0}}.items() <= listed["policies"][-1].items()
+    assert listed["placements"][-1] == {"name": "last", "summary": "the last instance"}
+    drawn = corner_instance(np.random.default_rng(4), workflows=(6, 6), calls=(2, 4), room="loose")
+    runs = [(together(30, 10, 50, 40), "widest(weight=3)"), (together(30, 10, 50), "widest@jsq"), (drawn, "fcfs@last")]
+    words = []
+    for k, (instance, policy) in enumerate(runs):
+        file = tmp_path / f"{k}.json"
+        file.write_bytes(instance.to_bytes())
+        words += [str(file), policy]
+    results = [json.loads(line) for line in python(env, "-c", RUN, *words).splitlines()]
+    assert [(valid, same) for valid, same, _ in results] == [(True, True)] * 3
+    planned, queued, last = ([(flow, place) for _, flow, place in rows] for _, _, rows in results)
+    assert [flow for flow, _ in planned] == ["w50", "w40", "w30", "w10"]
+    assert [flow for flow, _ in queued] == ["w50", "w30", "w10"]
+    assert {place for _, place in last} == {drawn.prefill[-1].id}
