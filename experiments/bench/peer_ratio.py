@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 SIZES = (15, 37)  # calls, of the instances taken by default
 LARGEST_WEIGHT = 5e5  # of all workflows, whole: times the 2**42 ticks that PyJobShop allows it must stay within 64 bits
-AGREEMENT = 1e-3  # relative
+AGREEMENT = 1e-3  # relative difference up to which two proven optima count as the same
 KINDS = ("max_ratio", "mean_ratio", "mean_latency", "misses")  # it cannot drop workflows, as req(q) does
 
 

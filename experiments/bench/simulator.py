@@ -26,7 +26,7 @@ PROMPT_TOKENS = (2, 29, 181, 207, 387, 403, 703, 1020, 1071, 1130, 1315, 2735, 4
 OUTPUT_TOKENS = (7, 16, 41, 54, 77, 91, 103, 129, 177, 384, 400, 424, 451, 601, 954, 1000)
 
 GPUS = ("H100", "A100", "H200")
-EPOCHS_AT_A_TIME = 1_000_000
+EPOCHS_AT_A_TIME = 1_000_000  # decision epochs of one call of the compiled loop
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-SECONDS_BETWEEN = 0.1
+SECONDS_BETWEEN = 0.1  # two rewritings of the line
 ERASE_LINE = "\r\x1b[K"
 
 

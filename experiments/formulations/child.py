@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # A solve is ended after GRACE + GRACE_FACTOR * time limit: later than ``solvers.brackets.solve`` itself ends a
 # formulation that does not keep its limit, and then still has the schedule that it started from.
 GRACE = 90.0  # seconds
-GRACE_FACTOR = 2.0
+GRACE_FACTOR = 2.0  # seconds a second of time limit
 SIGNALS = {-number: signal.Signals(number).name for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)}
 
 

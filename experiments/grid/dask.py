@@ -14,7 +14,7 @@ from hexsched.errors import InputError
 if TYPE_CHECKING:
     from distributed import Future
 
-CONNECT_SECONDS = 15
+CONNECT_SECONDS = 15  # to wait for the scheduler's answer
 LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 TASKS_A_THREAD = 3  # queued on the cluster, so that no thread waits for the next
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from experiments.grid.run import Outcome
 
-SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LINES = 10.0  # where standard error is no terminal
 
 OnProgress = Callable[[Outcome, int], None]
 

@@ -21,7 +21,7 @@ from hexsched.errors import InputError
 
 READY = "ready"
 OVER = "over"
-MOST_FAILED_STARTS = 3
+MOST_FAILED_STARTS = 3  # one after another, of processes that die before they are ready
 
 
 @dataclass

@@ -16,9 +16,9 @@ from experiments.store.reading import read_cells
 from experiments.store.schema import ERRORS
 from experiments.store.store import CellFiles, Store
 
-CELLS_A_TASK = 8  # they share an instance; more would leave processes idle at the end
-SECONDS_TO_WAIT = 0.25
-ATTEMPTS = 2  # of a cell whose process dies
+CELLS_A_TASK = 8  # at most: cells of a task share an instance, but large tasks leave processes idle at the end
+SECONDS_TO_WAIT = 0.25  # for results, before progress is shown again
+ATTEMPTS = 2  # at a cell over which its process dies
 
 
 @dataclass

@@ -24,8 +24,8 @@ from hexsched.model import DecodeInstance, Instance
 
 Array = np.ndarray[Any, Any]
 
-ACCURACY = 1e-7  # relative; rates are rounded to four digits
-MOST_CUTS = 1000
+ACCURACY = 1e-7  # relative, of the rate; it is rounded to four digits later
+MOST_CUTS = 1000  # cutting planes of a stage; the shipped clusters need 1 to 25
 
 
 def saturation_rate(instance: Instance) -> float:

@@ -14,7 +14,7 @@ from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, TIMINGS, enco
 from experiments.store.store import CellFiles
 from hexsched import __version__
 
-ERROR_LENGTH = 500
+ERROR_LENGTH = 500  # characters of an error that are stored
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from experiments.library.families import Family
 from hexsched.model import Call, DecodeInstance, Instance, Link, PrefillInstance, Workflow
 
 KV_BYTES_PER_TOKEN = 327_680  # Llama-3.1-70B in bf16
-LATENCY = 0.005  # seconds
-TYPICAL_BATCH = 4  # at which the fixed iteration time is taken
+LATENCY = 0.005  # seconds of every link
+TYPICAL_BATCH = 4  # calls in the batch whose iteration time is taken for the ``fixed`` decode model
 
 # prefill and decode coefficients, KV capacity relative to the largest, bytes a second of the network:
 # roughly Llama-3.1-70B on four GPUs
@@ -26,7 +26,7 @@ GPUS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float], fl
 
 FIRST_PROMPT = (800, 8000)  # tokens
 RESULT = (200, 3000)  # tokens of what a tool or another call adds to the prompt
-OUTPUT = (20, 250)
+OUTPUT = (20, 250)  # tokens
 LONGEST_DELAY = 0.8  # seconds of a tool
 
 

@@ -11,7 +11,7 @@ from hexsched.errors import InputError
 from hexsched.model import Instance
 from hexsched.registry import suggest
 
-LARGEST_SIZE = 1000
+LARGEST_SIZE = 1000  # calls of an instance
 
 
 def names() -> tuple[str, ...]:

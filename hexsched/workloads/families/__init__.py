@@ -14,7 +14,7 @@ from hexsched.model import Workflow
 from hexsched.registry import Registry
 from hexsched.workloads.families.parts.family import Family, FittedFamily
 
-MAX_WORKFLOWS = 1_000_000
+MAX_WORKFLOWS = 1_000_000  # drawn at a time: they are all held in memory
 
 FAMILIES: Registry[Family] = Registry(__name__, "FAMILY", "workload family", rank=lambda family: family.rank)
 

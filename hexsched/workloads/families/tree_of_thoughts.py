@@ -19,8 +19,8 @@ from hexsched.workloads.families.parts.copula import TwoLevelCopula, fit_copula,
 from hexsched.workloads.families.parts.family import FittedFamily
 from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 
-BREADTH = 5
-LEVELS = 4
+BREADTH = 5  # states kept at each level
+LEVELS = 4  # of Game of 24
 
 
 class Writing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

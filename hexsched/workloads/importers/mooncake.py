@@ -15,8 +15,8 @@ from hexsched.workloads.importers.parts.importer import Arrival, Importer, Impor
 from hexsched.workloads.importers.parts.prefix import PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
 
-BLOCK_TOKENS = 512
-GRID_SECONDS = 3.0
+BLOCK_TOKENS = 512  # tokens that a hash stands for in the published traces
+GRID_SECONDS = 3.0  # distance of the timestamps in the published traces
 
 
 class MooncakeOptions(ImportOptions, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hexsched.errors import InputError
 
-HEAD_BYTES = 256 * 2**10
+HEAD_BYTES = 256 * 2**10  # of a file, read to tell its format
 
 
 class Head(NamedTuple):
