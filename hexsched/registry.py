@@ -45,13 +45,13 @@ class Registry(Mapping[str, T], Generic[T]):
         self._entries: dict[str, T] | None = None
 
     def __getitem__(self, name: str) -> T:
-        return self._found()[name]
+        return self._by_name()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found())
+        return iter(self._by_name())
 
     def __len__(self) -> int:
-        return len(self._found())
+        return len(self._by_name())
 
     def __repr__(self) -> str:
         return f"<{self.noun}s: {', '.join(self)}>"
@@ -78,22 +78,22 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         if entry.name in self:
             raise InputError(f"{self.noun} name {entry.name!r} is taken")
-        self._entries = self._listed([*self._found().values(), entry])
+        self._entries = self._listed([*self._by_name().values(), entry])
 
     def put(self, entry: T) -> None:
         """Add an entry, in the place of the one of its name where there is one."""
-        others = [known for known in self._found().values() if known.name != entry.name]
+        others = [known for known in self._by_name().values() if known.name != entry.name]
         self._entries = self._listed([*others, entry])
 
     def remove(self, name: str) -> None:
         """Take an entry out again; nothing happens when there is none of that name."""
-        self._found().pop(name, None)
+        self._by_name().pop(name, None)
 
     def refresh(self) -> None:
         """Look into the package anew: its ``__path__`` has another folder, or lost one."""
         self._entries = None
 
-    def _found(self) -> dict[str, T]:
+    def _by_name(self) -> dict[str, T]:
         if self._entries is None:
             self._entries = self._listed(self._in_modules())
         return self._entries
@@ -102,10 +102,10 @@ class Registry(Mapping[str, T], Generic[T]):
         for module in pkgutil.iter_modules(import_module(self.package).__path__):
             if module.ispkg or module.name.startswith("_"):
                 continue
-            said = getattr(import_module(f"{self.package}.{module.name}"), self.attribute, None)
-            if said is None:
+            entry = getattr(import_module(f"{self.package}.{module.name}"), self.attribute, None)
+            if entry is None:
                 raise TypeError(f"{self.package}.{module.name} has no {self.attribute}, so it is no {self.noun}")
-            yield from said if isinstance(said, tuple) else (said,)
+            yield from entry if type(entry) is tuple else (entry,)  # an entry may be a named tuple
 
     def _listed(self, entries: Iterable[T]) -> dict[str, T]:
         listed: dict[str, T] = {}

@@ -69,6 +69,14 @@ def test_a_folder_added_to_the_package_is_seen_after_a_refresh(colours, tmp_path
     assert list(registry) == ["green", "blue", "red"]
 
 
+def test_a_named_tuple_is_one_entry(colours):
+    registry, folder = colours
+    (folder / "green.py").write_text(
+        "from collections import namedtuple\nCOLOUR = namedtuple('Colour', 'name rank')('green', 3)"
+    )
+    assert list(registry) == ["blue", "red", "green"]
+
+
 def test_users_add_and_remove_their_own(colours):
     registry, _ = colours
     red = registry["red"]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # the names of metrics are part of ``hexsched --help``, which is not to wait for numpy
     from hexsched.metrics.parts.completions import Completions
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """One number that says something of a run.
 
     Attributes
