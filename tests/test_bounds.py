@@ -27,7 +27,7 @@ from solvers.bounds.parts.linear import Program
 from solvers.bounds.parts.pools import pools
 from solvers.bounds.single_machine import preemptive
 from solvers.brackets.portfolio import best_bound
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.problem.offline import Problem, fixed_problem
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
@@ -92,7 +92,7 @@ def policy_runs(seed: int) -> tuple[Problem, list[Run]]:
 
 
 def applicable(chosen: Bound, text: str) -> bool:
-    return objective(text).kind in chosen.objectives
+    return read_objective(text).kind in chosen.objectives
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -102,7 +102,7 @@ def test_no_bound_exceeds_the_optimum(name: str, seed: int) -> None:
     best = exhaustive(seed)
     for text in EXACT:
         if applicable(chosen, text):
-            found = chosen.compute(problem, objective(text), SECONDS)
+            found = chosen.compute(problem, read_objective(text), SECONDS)
             assert found <= best[text] * (1 + ROUNDING), text
 
 
@@ -119,7 +119,7 @@ def test_no_bound_exceeds_a_known_optimum(name: str, case: str) -> None:
     for key, optimum in known.items():
         text = NAMES.get(key, key)
         if applicable(chosen, text):
-            assert chosen.compute(problem, objective(text), SECONDS) <= optimum * (1 + ROUNDING), text
+            assert chosen.compute(problem, read_objective(text), SECONDS) <= optimum * (1 + ROUNDING), text
 
 
 def test_no_bound_exceeds_a_policy(name: str) -> None:
@@ -131,7 +131,7 @@ def test_no_bound_exceeds_a_policy(name: str) -> None:
 def check_against_policies(chosen: Bound, seed: int, objectives: tuple[str, ...]) -> None:
     problem, runs = policy_runs(seed)
     for text in objectives:
-        aim = objective(text)
+        aim = read_objective(text)
         if aim.kind not in chosen.objectives:
             continue
         found = chosen.compute(problem, aim, SECONDS)
@@ -149,13 +149,13 @@ def test_the_lps_see_what_the_critical_path_does_not() -> None:
     decode = float(problem.transfer[0, 0, 0] + problem.decode[0, 0])
     optimum = (alone + decode) / alone  # the second decode starts when the first has ended
     for name in ("preemptive-lp", "time-indexed-lp"):
-        found = BOUNDS.find(name).compute(problem, objective("max_ratio"), SECONDS)
+        found = BOUNDS.find(name).compute(problem, read_objective("max_ratio"), SECONDS)
         assert optimum * 0.9 < found <= optimum * (1 + ROUNDING), name
-    mean = BOUNDS.find("time-indexed-lp").compute(problem, objective("mean_ratio"), SECONDS)
+    mean = BOUNDS.find("time-indexed-lp").compute(problem, read_objective("mean_ratio"), SECONDS)
     assert 1 + (optimum - 1) / 2 * 0.7 < mean <= (1 + optimum) / 2 * (1 + ROUNDING)
     for name in ("load", "preemptive-lp", "time-indexed-lp"):
-        assert BOUNDS.find(name).compute(problem, objective("misses(1.01)"), SECONDS) == 1.0, name
-        assert BOUNDS.find(name).compute(problem, objective("req(0.5)"), SECONDS) == pytest.approx(1.0)
+        assert BOUNDS.find(name).compute(problem, read_objective("misses(1.01)"), SECONDS) == 1.0, name
+        assert BOUNDS.find(name).compute(problem, read_objective("req(0.5)"), SECONDS) == pytest.approx(1.0)
 
 
 def one_at_a_time() -> Instance:
@@ -217,15 +217,15 @@ def test_a_time_limit_of_nothing_still_gives_a_bound(name: str) -> None:
     problem = fixed_problem(contended(2))
     for text in TAIL_AND_MEAN:
         if applicable(BOUNDS.find(name), text):
-            floor = CRITICAL_PATH.compute(problem, objective(text), 0.0)
-            found = BOUNDS.find(name).compute(problem, objective(text), 0.0)
-            assert found >= floor * (1 - ROUNDING) if objective(text).kind != "misses" else found >= 0
+            floor = CRITICAL_PATH.compute(problem, read_objective(text), 0.0)
+            found = BOUNDS.find(name).compute(problem, read_objective(text), 0.0)
+            assert found >= floor * (1 - ROUNDING) if read_objective(text).kind != "misses" else found >= 0
 
 
 def test_portfolio_is_the_best_of_its_table() -> None:
     problem = fixed_problem(contended(4))
     for text in ("max_ratio", "mean_latency", "misses(1.1)"):
-        best = best_bound(problem, objective(text), SECONDS)
+        best = best_bound(problem, read_objective(text), SECONDS)
         values = {row.bound: row.value for row in best.table}
         assert list(values) == list(BOUNDS)
         assert best.value == max(v for v in values.values() if v is not None) == values[best.source]
@@ -235,9 +235,9 @@ def test_portfolio_is_the_best_of_its_table() -> None:
 def test_portfolio_needs_a_bound_that_applies() -> None:
     problem = fixed_problem(contended(4))
     with pytest.raises(InputError, match="single-machine"):
-        best_bound(problem, objective("mean_ratio"), SECONDS, [BOUNDS.find("load")])
+        best_bound(problem, read_objective("mean_ratio"), SECONDS, [BOUNDS.find("load")])
     with pytest.raises(InputError, match="time limit"):
-        best_bound(problem, objective("mean_ratio"), 0.0)
+        best_bound(problem, read_objective("mean_ratio"), 0.0)
 
 
 def test_unknown_bound_is_named_with_what_is_meant() -> None:

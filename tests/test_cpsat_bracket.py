@@ -17,7 +17,7 @@ from solvers.exact import cpsat as search
 from solvers.exact.cp import energy
 from solvers.exact.cp.bracket import Bracket, close
 from solvers.exact.cp.ticked import TickedProblem, in_ticks
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 from solvers.problem.result import Options
 
@@ -75,7 +75,7 @@ def test_windows_hold_for_every_schedule(seed: int) -> None:
 @pytest.mark.parametrize("text", OBJECTIVES)
 @pytest.mark.parametrize("seed", SMALL)
 def test_exact_without_a_plain_search_first(seed: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    instance, aim = draw(seed)[1], objective(text)
+    instance, aim = draw(seed)[1], read_objective(text)
     optimum = optima(instance, OBJECTIVES)[text]
     data = in_ticks(fixed_problem(instance), 1e-5)
     assert energy.energy_bound(data, aim, 1.0, 10.0) <= optimum * (1 + 1e-9)

@@ -24,7 +24,7 @@ from solvers.bounds.windows import batch_modes, window_bound
 from solvers.bounds.windows.window_bound import window_lp_bound
 from solvers.bounds.windows.window_lp import Level, time_grid
 from solvers.problem.fluid import FluidProblem, fluid_problem
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 
 POLICIES = ("hexagent", "sjf", "workflow-llf", "edf@earliest-finish", "fcfs@jsq")
 TEXTS = ("max_ratio", "req(0.6)", "mean_ratio", "mean_latency", "misses(1.3)")
@@ -66,7 +66,7 @@ def test_no_bound_exceeds_a_policy(group: int) -> None:
         instance = contended(seed)
         problem, runs = fluid_problem(instance), [simulate(instance, policy) for policy in POLICIES]
         for text in (TEXTS[seed % len(TEXTS)], TEXTS[(seed + 2) % len(TEXTS)]):
-            aim = objective(text)
+            aim = read_objective(text)
             reached = min(aim.value(problem.alone.arrival, run.completed, problem.alone.horizon) for run in runs)
             found = window_lp_bound(problem, aim, SECONDS, COARSE)
             assert found <= reached * (1 + ROUNDING), (seed, text)
@@ -77,7 +77,7 @@ def test_no_bound_exceeds_a_policy(group: int) -> None:
 def test_no_bound_exceeds_the_best_schedule_of_a_tiny_instance(seed: int) -> None:
     reference, problem = reached(seed), fluid_problem(tiny(seed))
     for text in OBJECTIVES:
-        assert window_lp_bound(problem, objective(text), SECONDS, COARSE) <= reference[text] * (1 + ROUNDING), text
+        assert window_lp_bound(problem, read_objective(text), SECONDS, COARSE) <= reference[text] * (1 + ROUNDING), text
 
 
 @cache
@@ -111,11 +111,11 @@ def test_the_bound_sees_how_batches_slow_calls_down() -> None:
     instance = crowd()
     problem, run = fluid_problem(instance), simulate(instance, "fcfs")
     for text, share in (("max_ratio", 0.85), ("mean_ratio", 0.5), ("mean_latency", 0.5)):
-        value = objective(text).value(problem.alone.arrival, run.completed, problem.alone.horizon)
-        found = window_lp_bound(problem, objective(text), SECONDS, EVERY_SIZE)
+        value = read_objective(text).value(problem.alone.arrival, run.completed, problem.alone.horizon)
+        found = window_lp_bound(problem, read_objective(text), SECONDS, EVERY_SIZE)
         assert share * value < found <= value * (1 + ROUNDING), text
-    alone = window_lp_bound(problem, objective("max_ratio"), SECONDS, (Level(24, decode=False),))
-    assert alone < 0.8 * objective("max_ratio").value(problem.alone.arrival, run.completed, problem.alone.horizon)
+    alone = window_lp_bound(problem, read_objective("max_ratio"), SECONDS, (Level(24, decode=False),))
+    assert alone < 0.8 * read_objective("max_ratio").value(problem.alone.arrival, run.completed, problem.alone.horizon)
 
 
 def test_a_mode_that_costs_too_much_breaks_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,10 +127,10 @@ def test_a_mode_that_costs_too_much_breaks_the_bound(monkeypatch: pytest.MonkeyP
 
     instance = crowd()
     problem, run = fluid_problem(instance), simulate(instance, "fcfs")
-    value = objective("max_ratio").value(problem.alone.arrival, run.completed, problem.alone.horizon)
-    assert window_lp_bound(problem, objective("max_ratio"), SECONDS, EVERY_SIZE) <= value
+    value = read_objective("max_ratio").value(problem.alone.arrival, run.completed, problem.alone.horizon)
+    assert window_lp_bound(problem, read_objective("max_ratio"), SECONDS, EVERY_SIZE) <= value
     monkeypatch.setattr(window_bound, "batch_modes", wrong)
-    assert window_lp_bound(problem, objective("max_ratio"), SECONDS, EVERY_SIZE) > value
+    assert window_lp_bound(problem, read_objective("max_ratio"), SECONDS, EVERY_SIZE) > value
 
 
 @pytest.mark.parametrize("sizes", [(), (2, 4, 16), tuple(range(1, 40))])
@@ -215,9 +215,9 @@ def test_the_integral_of_misses_is_taken_from_below() -> None:
 def test_no_time_gives_the_critical_path() -> None:
     problem = fluid_problem(contended(2))
     for text in (*TEXTS, "misses(0.9)"):
-        floor = critical_path.compute(problem.alone, objective(text))
-        assert window_lp_bound(problem, objective(text), 0.0) == floor
-    assert window_lp_bound(problem, objective("req(0.5)"), 0.0, start=1.7) == 1.7
+        floor = critical_path.compute(problem.alone, read_objective(text))
+        assert window_lp_bound(problem, read_objective(text), 0.0) == floor
+    assert window_lp_bound(problem, read_objective("req(0.5)"), 0.0, start=1.7) == 1.7
 
 
 @pytest.mark.parametrize("model", ["fluid", "fixed"])

@@ -12,7 +12,7 @@ from hexsched.simulator import simulate
 from solvers.bounds.prices import ascent, priced_bound
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 
 OBJECTIVES = ("max_ratio", "req(0.5)", "req(0.8)", "mean_ratio", "mean_latency", "misses(1.3)", "misses(2)")
 POLICIES = ("hexagent", "workflow-llf", "sjf", "fcfs@random", "critical-path")
@@ -20,13 +20,13 @@ SECONDS = 0.3
 
 
 def value_of(instance, run, name):
-    return objective(name).value(run.arrival, run.completed, run.horizon)
+    return read_objective(name).value(run.arrival, run.completed, run.horizon)
 
 
 @settings(max_examples=40, deadline=None)
 @given(corner_instances(workflows=(1, 7), calls=(1, 6)), st.sampled_from(OBJECTIVES), st.integers(0, 99))
 def test_no_policy_beats_it(instance, name, seed):
-    found = priced_bound(instance, objective(name), SECONDS, seed=seed)
+    found = priced_bound(instance, read_objective(name), SECONDS, seed=seed)
     for policy in POLICIES:
         value = value_of(instance, simulate(instance, policy, seed=seed), name)
         assert found.value <= value * (1 + 1e-9)
@@ -120,9 +120,9 @@ def test_work_that_cannot_be_done_side_by_side_is_noticed(decode_model):
     (h,) = set(horizons(instance).values())
     prefill = instance.prefill[0].prefill_seconds(50, 0)
     exact = 1 + prefill / h
-    found = priced_bound(instance, objective("max_ratio"), 5.0)
+    found = priced_bound(instance, read_objective("max_ratio"), 5.0)
     assert 1 + 0.6 * (exact - 1) <= found.value <= exact * (1 + 1e-9)
-    mean = priced_bound(instance, objective("mean_ratio"), 5.0)
+    mean = priced_bound(instance, read_objective("mean_ratio"), 5.0)
     assert 1 + 0.3 * (exact - 1) / 2 <= mean.value <= 1 + (exact - 1) / 2 * (1 + 1e-9)
 
 
@@ -130,7 +130,7 @@ def test_a_batch_is_slower_for_all_of_it():
     """Long decodes together in the only batch: speed, not prefill, decides."""
     flows = [workflow(f"w{k}", 0.0, call("x", 1, 100)) for k in range(6)]
     instance = one_pair(*flows, decode_coeffs=(0.1, 1.0, 0.0), max_batch=6)
-    found = priced_bound(instance, objective("max_ratio"), 5.0)
+    found = priced_bound(instance, read_objective("max_ratio"), 5.0)
     value = simulate(instance, "hexagent").metrics.max_ratio
     assert 0.6 * value <= found.value <= value
     assert max(found.binding, key=found.binding.get) == "decode X"
@@ -138,7 +138,7 @@ def test_a_batch_is_slower_for_all_of_it():
 
 def test_what_binds_adds_up():
     instance = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)))
-    found = priced_bound(instance, objective("max_ratio"), 2.0)
+    found = priced_bound(instance, read_objective("max_ratio"), 2.0)
     assert sum(found.binding.values()) == pytest.approx(1.0)
     assert max(found.binding, key=found.binding.get) == "prefill X"
 
@@ -183,16 +183,16 @@ def test_a_useless_workflow_is_dropped():
     """req(q) may leave out the one workflow that cannot be in time beside the others."""
     small = [workflow(f"w{k}", 20.0 * k, call("x", 10, 2)) for k in range(4)]
     instance = one_pair(*small, workflow("big", 0.0, call("x", 10, 2)))
-    assert priced_bound(instance, objective("req(0.8)"), 1.0).value == pytest.approx(1.0, abs=1e-5)
-    assert priced_bound(instance, objective("max_ratio"), 1.0).value > 1.02
+    assert priced_bound(instance, read_objective("req(0.8)"), 1.0).value == pytest.approx(1.0, abs=1e-5)
+    assert priced_bound(instance, read_objective("max_ratio"), 1.0).value > 1.02
 
 
 def test_late_arrivals_and_no_time():
     instance = one_pair(workflow("a", 3.0, call("x", 5, 5)), workflow("b", 3.0, call("x", 5, 5)))
-    early = priced_bound(instance, objective("max_ratio"), 1e-6)
+    early = priced_bound(instance, read_objective("max_ratio"), 1e-6)
     assert 1 - 1e-5 <= early.value <= simulate(instance, "hexagent").metrics.max_ratio
     shifted = replace(instance, workflows=tuple(replace(w, arrival=w.arrival + 1000.0) for w in instance.workflows))
-    assert priced_bound(shifted, objective("misses(0.5)"), 1.0).value == 2.0
+    assert priced_bound(shifted, read_objective("misses(0.5)"), 1.0).value == 2.0
 
 
 @pytest.mark.parametrize("batch", [1, 2, 6])
@@ -222,7 +222,7 @@ def test_means_are_close_where_waiting_is_all_there_is():
     flows = [workflow(f"w{k}", 0.0, call("x", 1, 40)) for k in range(12)]
     instance = one_pair(*flows, decode_coeffs=(0.0, 1.0, 0.0), max_batch=1)
     known = value_of(instance, simulate(instance, "hexagent"), "mean_ratio")
-    found = priced_bound(instance, objective("mean_ratio"), 2.0).value
+    found = priced_bound(instance, read_objective("mean_ratio"), 2.0).value
     assert 0.8 * known <= found <= known * (1 + 1e-9)
 
 

@@ -16,7 +16,7 @@ from hexsched.engine.wallclock import new_histogram
 from hexsched.policies import read_policy
 from hexsched.policies.decide import run_epochs
 from solvers.schedules.search.evaluator import Evaluator
-from solvers.schedules.search.plan import plain_plan
+from solvers.schedules.search.guide import plain_guide
 
 HEXSCHED = Path(__file__).resolve().parents[1] / "hexsched"
 
@@ -59,15 +59,15 @@ def test_a_run_of_the_search_is_the_same_after_others_and_with_spoilt_scratch(se
     instance = corner_instance(np.random.default_rng(seed), workflows=(5, 8), calls=(2, 5))
     first, used = Evaluator(instance), Evaluator(instance)
     rng = np.random.default_rng(seed)
-    plans = [
-        plain_plan(rng.normal(size=len(used.workflow)), len(used.arrival), len(used.max_batch)).but(crowding=crowding)
+    outcomes = [
+        plain_guide(rng.normal(size=len(used.workflow)), len(used.arrival), len(used.max_batch)).but(crowding=crowding)
         for crowding in (0.0, 0.3, 0.0)
     ]
-    for plan in plans:
-        used(plan)
+    for guide in outcomes:
+        used(guide)
     for array in arrays(used._state, "scratch") + arrays(used._memory, "scratch"):
         array.view(np.uint8).fill(0x5A)
-    assert used(plans[0]).tobytes() == first(plans[0]).tobytes()
+    assert used(outcomes[0]).tobytes() == first(outcomes[0]).tobytes()
 
 
 def attributes(file: Path) -> set[str]:

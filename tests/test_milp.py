@@ -29,7 +29,7 @@ from solvers.exact.milp.model import OutOfTimeError, TimedProblem
 from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.windows import Windows, target_windows, windows
 from solvers.problem.certificate import certified_value, certify
-from solvers.problem.objective import Objective, objective
+from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import Problem, fixed_problem
 from solvers.problem.result import INTERRUPTED, Options, SolveResult
 from solvers.schedules.list_schedule import best_list_schedule
@@ -81,7 +81,7 @@ def certified(module: ModuleType, problem: Problem, goal: Objective, options: Op
 @pytest.fixture(scope="module", autouse=True)
 def compiled() -> None:
     """Re-timing is compiled on first use; that is not to come off the time limit of a test."""
-    problem, goal = fixed_problem(crowded(0)), objective("max_ratio")
+    problem, goal = fixed_problem(crowded(0)), read_objective("max_ratio")
     certified_value(problem, goal, to_schedule(problem, best_list_schedule(problem, goal), "list"))
 
 
@@ -107,7 +107,7 @@ def test_continuous_formulations_find_and_prove_the_exhaustive_optimum(seed: int
     for name in OBJECTIVES:
         modules = CONTINUOUS if seed == 0 else (milp_disjunctive,)
         for module in modules:
-            result = certified(module, problem, objective(name))
+            result = certified(module, problem, read_objective(name))
             assert result.objective == pytest.approx(best[name], rel=1e-6), (module, name)
             assert result.lower_bound == pytest.approx(best[name], rel=1e-4), (module, name, result)
             assert result.status == "optimal"
@@ -122,7 +122,7 @@ def test_what_the_disjunctive_model_calls_optimal_survives_retiming(seed: int) -
         rng, workflows=(3, 4), calls=(2, 2), decode_model="fixed", arrivals="together", delays="none", room="barely"
     )
     patient = replace(SHORT, time_limit=30.0)
-    result = certified(milp_disjunctive, fixed_problem(on_one_pair(drawn)), objective("max_ratio"), patient)
+    result = certified(milp_disjunctive, fixed_problem(on_one_pair(drawn)), read_objective("max_ratio"), patient)
     assert result.status == "optimal", result
 
 
@@ -131,14 +131,14 @@ def test_what_the_disjunctive_model_calls_optimal_survives_retiming(seed: int) -
 def test_time_indexed_brackets_the_exhaustive_optimum(name: str) -> None:
     instance = crowded(1)
     best = exhaustive.optima(instance, {name: OBJECTIVES[name]})[name]
-    result = certified(milp_time_indexed, fixed_problem(instance), objective(name), replace(SHORT, time_limit=1.0))
+    result = certified(milp_time_indexed, fixed_problem(instance), read_objective(name), replace(SHORT, time_limit=1.0))
     assert result.lower_bound <= best * (1 + 1e-6) <= result.objective * (1 + 2e-6)
 
 
 @pytest.mark.parametrize("name", ["max_ratio", "mean_latency"])
 def test_disaggregated_precedence_cuts_nothing_but_fractions(name: str) -> None:
     """On one grid, both ways of saying precedence have the same optimum, a bound not far below the real one."""
-    instance, goal = crowded(1), objective(name)
+    instance, goal = crowded(1), read_objective(name)
     problem = fixed_problem(instance)
     best = exhaustive.optima(instance, {name: OBJECTIVES[name]})[name]
     known = windows(problem, goal, best)
@@ -160,7 +160,7 @@ def test_tiny_cases_reach_their_published_optima(module: ModuleType) -> None:
     for case in ("tiny-02", "tiny-04"):
         problem = fixed_problem(read_instance(CASES / f"{case}.json"))
         for key, name in names.items():
-            result = certified(module, problem, objective(name), replace(SHORT, time_limit=1.0))
+            result = certified(module, problem, read_objective(name), replace(SHORT, time_limit=1.0))
             assert result.lower_bound <= optima[case][key] * (1 + 1e-6)
             if module.FORMULATION.exact:
                 assert result.objective == pytest.approx(optima[case][key], rel=1e-3)
@@ -171,7 +171,7 @@ def test_tiny_cases_reach_their_published_optima(module: ModuleType) -> None:
 def test_a_known_schedule_satisfies_every_row(build: type, name: str) -> None:
     """A start that breaks a row would be thrown away by the solver, silently."""
     for seed in range(6):
-        problem, goal = fixed_problem(crowded(seed, calls=6)), objective(name)
+        problem, goal = fixed_problem(crowded(seed, calls=6)), read_objective(name)
         found = certified_value(problem, goal, to_schedule(problem, best_list_schedule(problem, goal), "list"))
         assert found is not None
         model = build(problem, goal, windows(problem, goal, found[0]))
@@ -181,7 +181,7 @@ def test_a_known_schedule_satisfies_every_row(build: type, name: str) -> None:
 
 
 def test_a_known_schedule_satisfies_every_row_on_every_grid() -> None:
-    problem, goal = fixed_problem(crowded(3, calls=6)), objective("mean_ratio")
+    problem, goal = fixed_problem(crowded(3, calls=6)), read_objective("mean_ratio")
     found = certified_value(problem, goal, to_schedule(problem, best_list_schedule(problem, goal), "list"))
     assert found is not None
     known = windows(problem, goal, found[0])
@@ -200,7 +200,7 @@ def test_a_target_is_met_where_it_can_be_and_only_there(build: Callable[..., Any
         problem = fixed_problem(instance)
         best = exhaustive.optima(instance, {name: OBJECTIVES[name] for name in ("max_ratio", "req(0.5)")})
         for name, value in best.items():
-            goal = objective(name)
+            goal = read_objective(name)
             spare = goal.dropped(problem.workflows)
             above = build(problem, goal, target_windows(problem, value * (1 + 1e-5), spare))
             assert highs.solve(above.lp, _limits()).status == "optimal"
@@ -217,7 +217,7 @@ def test_energy_cuts_hold_for_every_schedule_in_the_windows() -> None:
     """A schedule breaks no cut, and there are cuts that something could break."""
     found = 0
     for seed in range(8):
-        problem, goal = fixed_problem(crowded(seed, calls=7)), objective("max_ratio")
+        problem, goal = fixed_problem(crowded(seed, calls=7)), read_objective("max_ratio")
         plan = best_list_schedule(problem, goal)
         value = goal.value(problem.arrival, plan.workflow_completed(problem), problem.horizon)
         known = target_windows(problem, value, 0)
@@ -237,8 +237,8 @@ def test_energy_cuts_hold_for_every_schedule_in_the_windows() -> None:
 
 def test_workflows_left_out_come_last() -> None:
     problem = fixed_problem(crowded(0, calls=6))
-    plan = run_last(problem, best_list_schedule(problem, objective("max_ratio")), {0})
-    found = certified_value(problem, objective("max_ratio"), to_schedule(problem, plan, "last"))
+    plan = run_last(problem, best_list_schedule(problem, read_objective("max_ratio")), {0})
+    found = certified_value(problem, read_objective("max_ratio"), to_schedule(problem, plan, "last"))
     assert found is not None
     others = plan.completed(problem)[problem.workflow != 0]
     assert plan.start[problem.workflow == 0].min() >= others.max()
@@ -247,7 +247,7 @@ def test_workflows_left_out_come_last() -> None:
 def test_what_is_learned_are_sets_that_do_not_fit() -> None:
     """From a plan with everything at once: overlapping prefills, and minimal sets that are too much."""
     problem = fixed_problem(crowded(1, calls=6))
-    plan = best_list_schedule(problem, objective("max_ratio"))
+    plan = best_list_schedule(problem, read_objective("max_ratio"))
     assert not ForbiddenSets(problem).learn(plan)
     at_once = replace(plan, start=np.zeros(6), admitted=np.zeros(6))
     sets = ForbiddenSets(problem)
@@ -261,7 +261,7 @@ def test_what_is_learned_are_sets_that_do_not_fit() -> None:
 @pytest.mark.parametrize("module", EXACT)
 def test_a_model_that_takes_too_long_to_build_leaves_the_start(module: ModuleType) -> None:
     problem = fixed_problem(crowded(2, calls=8))
-    raw = module.FORMULATION.solve(problem, objective("mean_ratio"), replace(SHORT, time_limit=1e-9))
+    raw = module.FORMULATION.solve(problem, read_objective("mean_ratio"), replace(SHORT, time_limit=1e-9))
     assert raw.decisions is not None
     with pytest.raises(OutOfTimeError, match="after 0 rows"):
         TimedProblem("late", 0.0).__iadd__(pulp.LpAffineExpression() <= 1)
@@ -271,7 +271,7 @@ def test_a_model_that_takes_too_long_to_build_leaves_the_start(module: ModuleTyp
 def test_windows_keep_an_optimal_schedule(name: str) -> None:
     """However bad the value they come from, the deadlines let the optimum through."""
     for seed in range(3):
-        instance, goal = crowded(seed, calls=3), objective(name)
+        instance, goal = crowded(seed, calls=3), read_objective(name)
         problem = fixed_problem(instance)
         best = exhaustive.optima(instance, {name: OBJECTIVES[name]})[name]
         for value in (best, best * 1.5 + (goal.kind == "misses")):
@@ -284,7 +284,7 @@ def test_windows_keep_an_optimal_schedule(name: str) -> None:
 def test_cbc_gives_status_and_bound() -> None:
     if not cbc.available():
         pytest.skip("no CBC")
-    problem, goal = fixed_problem(crowded(0)), objective("max_ratio")
+    problem, goal = fixed_problem(crowded(0)), read_objective("max_ratio")
     ours = certified(milp_disjunctive, problem, goal, replace(SHORT, solver="CBC"))
     assert ours.status == "optimal"
     assert ours.objective == pytest.approx(certified(milp_disjunctive, problem, goal).objective, rel=1e-6)
@@ -303,7 +303,7 @@ def test_cbc_log_after_a_time_out() -> None:
 
 @pytest.mark.parametrize("module", EVERY)
 def test_no_time_is_a_valid_bracket_and_not_optimal_by_decree(module: ModuleType) -> None:
-    problem, goal = fixed_problem(crowded(2, calls=8)), objective("mean_latency")
+    problem, goal = fixed_problem(crowded(2, calls=8)), read_objective("mean_latency")
     result = certified(module, problem, goal, replace(SHORT, time_limit=1e-3))
     assert result.objective is not None
     assert result.lower_bound <= certified(milp_disjunctive, problem, goal).objective * (1 + 1e-6)
@@ -325,7 +325,7 @@ def test_highs_starts_from_the_values_it_is_given() -> None:
 def test_progress_is_told() -> None:
     seen: list[tuple[float, float | None, float | None]] = []
     options = replace(SHORT, on_progress=lambda *row: seen.append(row))
-    result = certified(milp_event, fixed_problem(crowded(0)), objective("max_ratio"), options)
+    result = certified(milp_event, fixed_problem(crowded(0)), read_objective("max_ratio"), options)
     bounds = [bound for _, _, bound in seen if bound is not None]
     assert max(bounds) == pytest.approx(result.objective, rel=1e-4)
     assert min(value for _, value, _ in seen if value is not None) == pytest.approx(result.objective, rel=1e-5)
@@ -335,7 +335,7 @@ def test_a_crash_and_an_interrupt_leave_the_start(monkeypatch: pytest.MonkeyPatc
     def crash(lp: pulp.LpProblem, limits: Limits) -> Answer:
         raise RuntimeError("out of memory")
 
-    problem, goal = fixed_problem(crowded(0)), objective("max_ratio")
+    problem, goal = fixed_problem(crowded(0)), read_objective("max_ratio")
     always = backends.Backend(lambda: True, crash)
     monkeypatch.setitem(backends.BACKENDS, "HiGHS", always)
     raw = milp_disjunctive.FORMULATION.solve(problem, goal, SHORT)
@@ -352,7 +352,9 @@ def test_a_missing_solver_is_told_with_those_installed(monkeypatch: pytest.Monke
     gone = replace(backends.BACKENDS["Gurobi"], available=lambda: False)
     monkeypatch.setitem(backends.BACKENDS, "Gurobi", gone)
     with pytest.raises(InputError, match="Gurobi is not installed; installed: HiGHS"):
-        certified(milp_disjunctive, fixed_problem(crowded(0)), objective("max_ratio"), replace(SHORT, solver="Gurobi"))
+        certified(
+            milp_disjunctive, fixed_problem(crowded(0)), read_objective("max_ratio"), replace(SHORT, solver="Gurobi")
+        )
     with pytest.raises(InputError, match="unknown solver 'Gurubi'; known are HiGHS, CBC"):
         backends.backend("Gurubi")
 
@@ -360,7 +362,7 @@ def test_a_missing_solver_is_told_with_those_installed(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("module", EVERY)
 def test_models_are_written_for_other_solvers(module: ModuleType, tmp_path: Path) -> None:
     problem, path = fixed_problem(crowded(0)), tmp_path / "model.mps"
-    module.FORMULATION.solve(problem, objective("max_ratio"), replace(SHORT, time_limit=0.5, write_model=path))
+    module.FORMULATION.solve(problem, read_objective("max_ratio"), replace(SHORT, time_limit=0.5, write_model=path))
     _, read = pulp.LpProblem.fromMPS(str(path))
     assert len(read.variables()) > problem.calls
     with pytest.raises(InputError, match=r"expected \.mps or \.lp"):
@@ -376,7 +378,7 @@ def test_modes_are_a_partition_of_the_prefill_instances() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_list_schedules_are_valid_and_no_earlier_than_their_retiming(seed: int) -> None:
-    problem, goal = fixed_problem(crowded(seed, calls=9)), objective("mean_latency")
+    problem, goal = fixed_problem(crowded(seed, calls=9)), read_objective("mean_latency")
     plan = best_list_schedule(problem, goal)
     claimed = goal.value(problem.arrival, plan.workflow_completed(problem), problem.horizon)
     found = certified_value(problem, goal, to_schedule(problem, plan, "list"))

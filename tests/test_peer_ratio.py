@@ -10,7 +10,7 @@ pytest.importorskip("pyjobshop")
 
 from experiments.bench import peer_ratio
 from experiments.library.names import instance
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 
 NAMES = ("contended-dag-6-0", "unary-chain-6-0", "unary-dag-6-0", "kv-tight-dag-8-0")
@@ -20,7 +20,7 @@ NAMES = ("contended-dag-6-0", "unary-chain-6-0", "unary-dag-6-0", "kv-tight-dag-
 @pytest.mark.parametrize("text", ["max_ratio", "mean_ratio", "mean_latency", "misses(1.1)"])
 @pytest.mark.parametrize("share_start", [False, True])
 def test_the_peer_finds_the_same_optimum(name: str, text: str, share_start: bool) -> None:
-    problem, aim = fixed_problem(instance(name)), objective(text)
+    problem, aim = fixed_problem(instance(name)), read_objective(text)
     ours = peer_ratio.run_ours(problem, aim, 20, 1, 0)
     peer = peer_ratio.run_peer(problem, aim, 20, 1, 0, share_start)
     assert ours.proved

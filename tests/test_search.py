@@ -21,17 +21,17 @@ from hexsched.verifier import verify
 from solvers import bounds
 from solvers.bounds import time_indexed_lp
 from solvers.brackets.solve import solve
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 from solvers.problem.result import INTERRUPTED, Options
 from solvers.schedules.search import SearchResult, default_starts, search
 from solvers.schedules.search import run as search_run
 from solvers.schedules.search.evaluator import Evaluator
+from solvers.schedules.search.guide import plain_guide
 from solvers.schedules.search.merit import Merit
 from solvers.schedules.search.moves import MOVES
-from solvers.schedules.search.plan import plain_plan
+from solvers.schedules.search.rules import Tuner, guide_of, rule_of
 from solvers.schedules.search.starts import rules
-from solvers.schedules.search.tuning import Tuner, plan_of, rule_of
 
 OBJECTIVES: dict[str, Value] = {
     "max_ratio": largest,
@@ -55,7 +55,9 @@ def value(instance: Instance, text: str, schedule: Schedule) -> float:
     for row in schedule.calls:
         ends[row.workflow_id] = max(ends[row.workflow_id], row.decode_end)
     arrival = np.array([w.arrival for w in instance.workflows])
-    return objective(text).value(arrival, np.array(list(ends.values())), np.array(list(horizons(instance).values())))
+    return read_objective(text).value(
+        arrival, np.array(list(ends.values())), np.array(list(horizons(instance).values()))
+    )
 
 
 def check(instance: Instance, text: str, found: SearchResult) -> None:
@@ -105,7 +107,7 @@ def test_no_bound_is_above_it(text: str, monkeypatch: pytest.MonkeyPatch) -> Non
     for seed in range(2):
         instance = drawn(seed, "fixed", workflows=2)
         found = search(instance, text, evaluations=400, workers=1)
-        problem, aim = fixed_problem(instance), objective(text)
+        problem, aim = fixed_problem(instance), read_objective(text)
         for bound in bounds.BOUNDS.values():
             if aim.kind in bound.objectives:
                 assert bound.compute(problem, aim, 1.0) <= found.value * (1 + 1e-6), bound.name
@@ -256,32 +258,32 @@ def test_every_move_leads_to_a_schedule(decode_model: str) -> None:
     rng = np.random.default_rng(0)
     for text in ("req(0.5)", "misses(1.5)", "mean_ratio"):
         instance = corner_instance(rng, decode_model=decode_model, workflows=(4, 6), room="barely")
-        merit = Merit(objective(text), Evaluator(instance))
-        now = merit(plain_plan(merit.evaluator.tail, len(instance.workflows), len(instance.decode)))
+        merit = Merit(read_objective(text), Evaluator(instance))
+        now = merit(plain_guide(merit.evaluator.tail, len(instance.workflows), len(instance.decode)))
         made = dict.fromkeys(MOVES, 0)
         for _ in range(8):
             for name, (move, _) in MOVES.items():
-                plan = move(merit, now, rng)
-                if plan is not None:
+                guide = move(merit, now, rng)
+                if guide is not None:
                     made[name] += 1
-                    now = merit(plan)
-                    assert verify(instance, merit.evaluator.schedule(plan, "x")).ok, name
+                    now = merit(guide)
+                    assert verify(instance, merit.evaluator.schedule(guide, "x")).ok, name
         idle = {"req(0.5)": set(), "misses(1.5)": {"drop-by-rule"}, "mean_ratio": {"drop-by-rule", "swap-dropped"}}
         assert {name for name in MOVES if not made[name]} <= idle[text], made
 
 
 def test_a_run_that_is_cut_short_leaves_no_trace() -> None:
     instance = drawn(3, workflows=8)
-    merit = Merit(objective("max_ratio"), Evaluator(instance))
-    plan = plain_plan(merit.evaluator.tail, 8, len(instance.decode))
-    assert merit(plan, limit=1e-3) is None
-    now = merit(plan)
+    merit = Merit(read_objective("max_ratio"), Evaluator(instance))
+    guide = plain_guide(merit.evaluator.tail, 8, len(instance.decode))
+    assert merit(guide, limit=1e-3) is None
+    now = merit(guide)
     assert now is not None
-    assert merit(plan, limit=now.energy * 0.9) is None
-    again = merit(plan, limit=now.energy * (1 + 1e-9))
+    assert merit(guide, limit=now.energy * 0.9) is None
+    again = merit(guide, limit=now.energy * (1 + 1e-9))
     assert again is not None
     assert np.array_equal(again.ratio, now.ratio)
-    fresh = Merit(objective("max_ratio"), Evaluator(instance))(plan)
+    fresh = Merit(read_objective("max_ratio"), Evaluator(instance))(guide)
     assert fresh is not None
     assert np.array_equal(fresh.ratio, now.ratio)
 
@@ -289,12 +291,12 @@ def test_a_run_that_is_cut_short_leaves_no_trace() -> None:
 def test_a_limit_cuts_exactly_what_is_above_it() -> None:
     rng = np.random.default_rng(1)
     for seed in range(4):
-        merit = Merit(objective("req(0.7)"), Evaluator(drawn(seed, workflows=8)))
-        base = merit(plain_plan(merit.evaluator.tail, 8, len(merit.evaluator.max_batch)))
+        merit = Merit(read_objective("req(0.7)"), Evaluator(drawn(seed, workflows=8)))
+        base = merit(plain_guide(merit.evaluator.tail, 8, len(merit.evaluator.max_batch)))
         assert base is not None
         for _ in range(20):
-            plan = base.plan.but(key=rng.permutation(base.plan.key))
-            whole, cut = merit(plan), merit(plan, limit=base.energy)
+            guide = base.guide.but(key=rng.permutation(base.guide.key))
+            whole, cut = merit(guide), merit(guide, limit=base.energy)
             assert whole is not None
             assert (cut is None) == (whole.energy > base.energy)
 
@@ -310,10 +312,10 @@ def test_caps_hold(decode_model: str) -> None:
     for seed in range(3):
         instance = drawn(seed, decode_model, workflows=8)
         e = Evaluator(instance)
-        free = plain_plan(e.tail, 8, len(e.max_batch))
+        free = plain_guide(e.tail, 8, len(e.max_batch))
         for cap in (1, 2):
-            plan = free.but(caps=np.full(len(e.max_batch), cap))
-            schedule = e.schedule(plan, "x")
+            guide = free.but(caps=np.full(len(e.max_batch), cap))
+            schedule = e.schedule(guide, "x")
             assert verify(instance, schedule).ok
             assert all(at_once(schedule, j.id) <= cap for j in instance.decode)
         again, first = e(free), Evaluator(instance)(free)
@@ -338,17 +340,19 @@ def test_a_run_may_end_before_the_workflows_that_are_dropped() -> None:
     for seed in range(4):
         instance = drawn(seed, workflows=8)
         e = Evaluator(instance)
-        plan = plain_plan(e.tail, 8, len(e.max_batch)).but(dropped=np.arange(8) % 3 == 0)
-        whole, kept = e(plan), e(plan, kept_only=True)
+        guide = plain_guide(e.tail, 8, len(e.max_batch)).but(dropped=np.arange(8) % 3 == 0)
+        whole, kept = e(guide), e(guide, kept_only=True)
         assert whole is not None
         assert kept is not None
-        assert np.array_equal(kept[~plan.dropped], whole[~plan.dropped])
-        assert np.isinf(kept[plan.dropped]).all()
-        held = plan.but(wait=np.where(e.workflow == 1, 2 * e.end, 0.0))  # now those that are dropped are through before
+        assert np.array_equal(kept[~guide.dropped], whole[~guide.dropped])
+        assert np.isinf(kept[guide.dropped]).all()
+        held = guide.but(
+            wait=np.where(e.workflow == 1, 2 * e.end, 0.0)
+        )  # now those that are dropped are through before
         last = e(held, kept_only=True)
         assert last is not None
         assert np.isinf(last[1])
-        assert np.isinf(Merit(objective("max_ratio"), e).of(last)).all()
+        assert np.isinf(Merit(read_objective("max_ratio"), e).of(last)).all()
 
 
 @pytest.mark.parametrize("decode_model", ["fluid", "fixed"])
@@ -356,9 +360,9 @@ def test_a_run_may_end_before_the_workflows_that_are_dropped() -> None:
 def test_tuned_rules_lead_to_schedules_that_only_get_better(text: str, decode_model: str) -> None:
     for seed in range(3):
         instance = drawn(seed, decode_model, workflows=8)
-        merit = Merit(objective(text), Evaluator(instance))
-        _, plan = next(iter(rules(merit)))
-        start = merit(plan)
+        merit = Merit(read_objective(text), Evaluator(instance))
+        _, guide = next(iter(rules(merit)))
+        start = merit(guide)
         assert start is not None
         tuner = Tuner(merit, start, np.random.SeedSequence(seed))
         told = [tuner.best]
@@ -366,24 +370,26 @@ def test_tuned_rules_lead_to_schedules_that_only_get_better(text: str, decode_mo
         energies = [outcome.energy for outcome in told]
         assert energies == sorted(energies, reverse=True)
         assert tuner.best.energy <= energies[0]
-        assert verify(instance, merit.evaluator.schedule(tuner.best.plan, "x")).ok
-        assert tuner.best.plan.dropped.sum() in (0, merit.may_drop)
+        assert verify(instance, merit.evaluator.schedule(tuner.best.guide, "x")).ok
+        assert tuner.best.guide.dropped.sum() in (0, merit.may_drop)
 
 
 def test_the_rule_of_a_plan_changes_nothing() -> None:
-    merit = Merit(objective("req(0.7)"), Evaluator(drawn(1, workflows=8)))
-    plan = plain_plan(merit.evaluator.tail, 8, len(merit.evaluator.max_batch)).but(dropped=np.arange(8) == 3, pace=1.5)
-    same = plan_of(merit, rule_of(merit, plan))
+    merit = Merit(read_objective("req(0.7)"), Evaluator(drawn(1, workflows=8)))
+    guide = plain_guide(merit.evaluator.tail, 8, len(merit.evaluator.max_batch)).but(
+        dropped=np.arange(8) == 3, pace=1.5
+    )
+    same = guide_of(merit, rule_of(merit, guide))
     for name in ("key", "later", "wait", "prefills", "decodes", "dropped", "caps"):
-        assert np.array_equal(getattr(same, name), getattr(plan, name))
-    assert (same.crowding, same.pace) == (plan.crowding, plan.pace)
+        assert np.array_equal(getattr(same, name), getattr(guide, name))
+    assert (same.crowding, same.pace) == (guide.crowding, guide.pace)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_search_goes_on_from_the_plan_of_another(seed):
     instance = corner_instance(np.random.default_rng(seed), workflows=(2, 6))
     first = search(instance, "mean_ratio", start=["fcfs"], evaluations=40, time_limit=10, workers=1)
-    start = [first.schedule] if first.plan is None else [first.schedule, first.plan]
+    start = [first.schedule] if first.guide is None else [first.schedule, first.guide]
     again = search(instance, "mean_ratio", start=start, evaluations=1, time_limit=10, workers=1)
     assert again.value <= first.value
-    assert first.plan is None or "plan 0" in again.starts
+    assert first.guide is None or "guide 0" in again.starts

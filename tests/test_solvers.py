@@ -29,7 +29,7 @@ from solvers.bounds import critical_path
 from solvers.brackets.solve import solve
 from solvers.exact import cpsat as search
 from solvers.problem.certificate import ContradictionError
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 from solvers.problem.result import Options
 
@@ -93,7 +93,7 @@ def pairs(exact_only: bool = False) -> list[tuple[str, str]]:
         (name, text)
         for name in FORMULATIONS
         for text in OBJECTIVES
-        if objective(text).kind in exact.FORMULATIONS.find(name).objectives
+        if read_objective(text).kind in exact.FORMULATIONS.find(name).objectives
         and (exact.FORMULATIONS.find(name).exact or not exact_only)
     ]
 
@@ -140,7 +140,7 @@ def test_bound_below_optimum_below_every_policy(formulation: str, text: str) -> 
     instance, optimum = tiny(*case), best(*case)[text]
     result = solve(instance, formulation, text, options=QUICK)
     assert result.lower_bound <= optimum * (1 + 1e-9) <= result.objective * (1 + 2e-9)
-    aim, problem = objective(text), fixed_problem(instance)
+    aim, problem = read_objective(text), fixed_problem(instance)
     for policy in policies():
         run = simulate(instance, policy)
         assert optimum <= aim.value(problem.arrival, run.completed, problem.horizon) * (1 + 1e-9), policy.name
@@ -155,7 +155,7 @@ def test_result_is_what_the_verifier_finds(formulation: str, text: str) -> None:
     assert report.ok
     if text in ("max_ratio", "mean_ratio", "mean_latency"):
         assert result.objective == pytest.approx(getattr(report.metrics, text), rel=1e-9)
-    assert (result.formulation, result.objective_name) == (formulation, str(objective(text)))
+    assert (result.formulation, result.objective_name) == (formulation, str(read_objective(text)))
     assert result.size.variables > 0
     bounds = [bound for _, _, bound in result.series if bound is not None]
     assert bounds == sorted(bounds)

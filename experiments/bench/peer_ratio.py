@@ -38,7 +38,7 @@ from hexsched.errors import InputError
 from solvers.exact.cp.ticked import TickedProblem, in_ticks
 from solvers.exact.cpsat import FORMULATION, PRECISIONS, RELATIVE_GAP
 from solvers.problem.certificate import OPTIMALITY_TOLERANCE, certified_value
-from solvers.problem.objective import Objective, objective
+from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import Problem, fixed_problem
 from solvers.problem.result import Options
 from solvers.schedules.list_schedule import best_list_schedule
@@ -283,7 +283,7 @@ def main(words: Sequence[str] | None = None) -> int:
         instances = expand(options.instances) or [
             name for name in names() if SIZES[0] <= fixed_problem(instance(name)).calls <= SIZES[1]
         ]
-        aim = objective(options.objective)
+        aim = read_objective(options.objective)
         compare("loose-chain-4-0", aim, 10.0, options.workers, 1, False, options.share_start)  # loads compiled code
         rows = []
         for turn, name in enumerate(instances):

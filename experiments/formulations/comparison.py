@@ -40,10 +40,10 @@ def plan(
     """
     from experiments.library.names import digest
     from solvers.exact import FORMULATIONS
-    from solvers.problem.objective import objective
+    from solvers.problem.objective import read_objective
     from solvers.problem.offline import fixed_problem
 
-    aims = list(dict.fromkeys(objective(text) for text in objectives))
+    aims = list(dict.fromkeys(read_objective(text) for text in objectives))
     methods = list(dict.fromkeys(FORMULATIONS.find(name).name for name in formulations))
     for name, problem in problems.items():
         try:

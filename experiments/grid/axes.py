@@ -109,9 +109,9 @@ def _formulations(entry: str, folder: Path) -> list[Value]:
 
 
 def _objectives(entry: str, folder: Path) -> list[Value]:
-    from solvers.problem.objective import objective
+    from solvers.problem.objective import read_objective
 
-    return [str(objective(entry))]
+    return [str(read_objective(entry))]
 
 
 def _decode_models(entry: str, folder: Path) -> list[Value]:

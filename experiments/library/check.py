@@ -71,10 +71,10 @@ def value_of(problem: Problem, entry: Entry) -> float:
         When there is no such schedule of the instance.
     """
     from solvers.problem.certificate import certified_value
-    from solvers.problem.objective import objective
+    from solvers.problem.objective import read_objective
 
     answer = certified_value(
-        problem, objective(entry.objective), from_text(problem.instance, entry.decisions, "archive")
+        problem, read_objective(entry.objective), from_text(problem.instance, entry.decisions, "archive")
     )
     if answer is None:
         raise InputError("its decisions cannot be carried out")

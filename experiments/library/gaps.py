@@ -66,7 +66,7 @@ def archived_gaps(
     """
     from experiments.library.names import instance
     from hexsched.simulator import simulate
-    from solvers.problem.objective import objective
+    from solvers.problem.objective import read_objective
 
     by_instance: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -77,7 +77,7 @@ def archived_gaps(
         for policy in policies:
             run = simulate(problem, policy, seed=seed)
             for entry in known:
-                aim = objective(entry.objective)
+                aim = read_objective(entry.objective)
                 value = aim.value(run.arrival, run.completed, run.horizon)
                 bounds = (entry.upper_bound, entry.lower_bound)
                 base = [len(run.arrival)] * 2 if aim.kind == "misses" else bounds

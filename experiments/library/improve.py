@@ -95,10 +95,10 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
     """
     from solvers.brackets.portfolio import best_bound
     from solvers.brackets.solve import solve
-    from solvers.problem.objective import objective
+    from solvers.problem.objective import read_objective
     from solvers.problem.result import INTERRUPTED, Options
 
-    name, aim = key[0], objective(key[1])
+    name, aim = key[0], read_objective(key[1])
     problem, sha256 = prepared(name)
     start = _known_schedule(problem, known)
     options = Options(effort.time_limit, effort.workers, effort.seed, warm_start=start, on_progress=effort.on_progress)

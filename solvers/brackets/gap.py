@@ -18,13 +18,12 @@ from hexsched.verifier import verify
 from solvers.bounds import BOUNDS, cheap
 from solvers.brackets.portfolio import best_bound
 from solvers.problem.certificate import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
-from solvers.problem.objective import Objective
-from solvers.problem.objective import objective as read_objective
+from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED
 
 if TYPE_CHECKING:
     from solvers.problem.fluid import FluidProblem
-    from solvers.schedules.search.plan import Plan
+    from solvers.schedules.search.guide import Guide
 
 Array = np.ndarray[Any, Any]
 
@@ -298,7 +297,7 @@ def _linear_programs(problem: FluidProblem, aim: Objective, inside: _Bracket) ->
 def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> None:
     """Lower bounds and schedules for any size, side by side where there are two threads."""
     # prices are laid out for the best schedule known
-    plan = _search(instance, aim, inside, inside.left * SHARE_OF_FIRST_SEARCH, seed, workers)
+    guide = _search(instance, aim, inside, inside.left * SHARE_OF_FIRST_SEARCH, seed, workers)
     if inside.is_closed:
         return
     completed = _completed(instance, inside.upper[2])
@@ -320,12 +319,12 @@ def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, see
         # a daemon: after Ctrl-C what it has told so far counts, and nobody waits for it
         thread = threading.Thread(target=price, args=(inside.left,), daemon=True)
         thread.start()
-        _search(instance, aim, inside, inside.left, seed + 1, workers - 1, plan)
+        _search(instance, aim, inside, inside.left, seed + 1, workers - 1, guide)
         thread.join()
     else:
         price(inside.left * SHARE_OF_PRICES)
         if not inside.is_closed:
-            _search(instance, aim, inside, inside.left, seed + 1, 1, plan)
+            _search(instance, aim, inside, inside.left, seed + 1, 1, guide)
     if failures:
         raise failures[0]
 
@@ -337,15 +336,15 @@ def _search(
     seconds: float,
     seed: int,
     workers: int,
-    plan: Plan | None = None,
-) -> Plan | None:
+    guide: Guide | None = None,
+) -> Guide | None:
     """Look for a better schedule, from the plan of an earlier search on; the plan that led to it."""
     from solvers.schedules.search import search
 
     found = search(
         instance,
         str(aim),
-        start=[inside.upper[2], *([plan] if plan is not None else [])],
+        start=[inside.upper[2], *([guide] if guide is not None else [])],
         time_limit=seconds,
         workers=workers,
         seed=seed,
@@ -354,7 +353,7 @@ def _search(
     inside.found(found.value, "search", found.schedule)
     if found.message == INTERRUPTED:
         raise KeyboardInterrupt
-    return found.plan
+    return found.guide
 
 
 def _completed(instance: Instance, schedule: Schedule) -> Array:

@@ -128,10 +128,10 @@ class _State:
         if known is not None and known[0] < self.upper:
             self.best = known
 
-    def run(self, data: TickedProblem, plan: _Plan) -> _Attempt:
+    def run(self, data: TickedProblem, effort: _Effort) -> _Attempt:
         """One search, and what it shows."""
         start = self.best[1] if self.best is not None else None
-        attempt = _attempt(data, self.objective, replace(self.options, warm_start=start), self.began, plan)
+        attempt = _attempt(data, self.objective, replace(self.options, warm_start=start), self.began, effort)
         self.attempts.append(attempt)
         if attempt.decisions is not None:
             self.found(attempt.decisions)
@@ -155,8 +155,8 @@ def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
     bracketing = on["bracket"] and objective.is_tail
     for precision in PRECISIONS:
         data = in_ticks(problem, precision)
-        plan = _Plan(min(PLAIN * options.time_limit, state.left()) if bracketing else state.left())
-        attempt = state.run(data, plan)
+        effort = _Effort(min(PLAIN * options.time_limit, state.left()) if bracketing else state.left())
+        attempt = state.run(data, effort)
         if attempt.code != cp_model.OPTIMAL:
             if bracketing and state.left() > 0:
                 try:
@@ -186,15 +186,15 @@ def _bracket(state: _State) -> None:
     coarse = in_ticks(state.problem, PRECISIONS[0])
     state.prove(_floor(state, coarse, on["energy"]))
     if not math.isfinite(state.upper):
-        state.run(coarse, _Plan(state.left()))
+        state.run(coarse, _Effort(state.left()))
         return
     for precision in PRECISIONS:
         data = in_ticks(state.problem, precision)
 
         def search(bracket: Bracket, cutoff: float, seconds: float, data: TickedProblem = data) -> bool:
             to_refute = cutoff < bracket.upper
-            plan = _Plan(seconds, bracket.lower, cutoff, on["energy"] and to_refute, to_refute)
-            attempt = state.run(data, plan)
+            effort = _Effort(seconds, bracket.lower, cutoff, on["energy"] and to_refute, to_refute)
+            attempt = state.run(data, effort)
             if attempt.code == cp_model.INFEASIBLE:
                 state.prove(cutoff)
             bracket.lower, bracket.upper = max(bracket.lower, state.lower), state.upper
@@ -239,7 +239,7 @@ def _local_search(state: _State) -> None:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Effort:
     """How one search is made.
 
     Attributes
@@ -260,16 +260,16 @@ class _Plan:
     to_refute: bool = False
 
 
-def _attempt(data: TickedProblem, objective: Objective, options: Options, began: float, plan: _Plan) -> _Attempt:
-    model, variables, minimised = build(data, objective, options, plan)
+def _attempt(data: TickedProblem, objective: Objective, options: Options, began: float, effort: _Effort) -> _Attempt:
+    model, variables, minimised = build(data, objective, options, effort)
     within = minimised.in_real_time
     # what is proved of the schedules within a cutoff says nothing beyond it
-    minimised = replace(minimised, in_real_time=lambda value: min(within(value), plan.cutoff))
+    minimised = replace(minimised, in_real_time=lambda value: min(within(value), effort.cutoff))
     if options.write_model is not None and not model.export_to_file(str(options.write_model)):
         raise InputError("cannot write the model", options.write_model)
     solver = cp_model.CpSolver()
     parameters = solver.parameters
-    parameters.max_time_in_seconds = max(plan.seconds, 0.0)
+    parameters.max_time_in_seconds = max(effort.seconds, 0.0)
     parameters.num_workers = options.workers
     parameters.random_seed = options.seed
     parameters.relative_gap_limit = RELATIVE_GAP
@@ -281,8 +281,8 @@ def _attempt(data: TickedProblem, objective: Objective, options: Options, began:
     parameters.use_dynamic_precedence_in_disjunctive = on["precedences"]
     parameters.use_dynamic_precedence_in_cumulative = on["precedences"]
     if on["proof"] and options.workers <= len(PROOF):
-        parameters.subsolvers.extend((WITH_ENERGY if plan.energy else PROOF)[: options.workers])
-        if plan.to_refute:
+        parameters.subsolvers.extend((WITH_ENERGY if effort.energy else PROOF)[: options.workers])
+        if effort.to_refute:
             parameters.num_full_subsolvers = options.workers
     watch = _Watch(data, variables, minimised, options, began)
     solver.best_bound_callback = watch.on_bound
@@ -300,22 +300,22 @@ def _attempt(data: TickedProblem, objective: Objective, options: Options, began:
 
 
 def build(
-    data: TickedProblem, objective: Objective, options: Options, plan: _Plan
+    data: TickedProblem, objective: Objective, options: Options, effort: _Effort
 ) -> tuple[cp_model.CpModel, Variables, Minimised]:
     """The model, with what the switches of ``options`` add to it."""
     on = SWITCHED_ON | options.extra
     start = options.warm_start
-    cutoff = plan.cutoff
+    cutoff = effort.cutoff
     if on["windows"] and start is not None:
         cutoff = min(cutoff, _value(data.problem, objective, start))
     model = cp_model.CpModel()
     variables = declare(model, data, deadlines(data, objective, cutoff))
     add_rules(model, data, variables)
-    minimised = minimise(model, data, variables, objective, plan.lower, cutoff)
+    minimised = minimise(model, data, variables, objective, effort.lower, cutoff)
     if on["symmetry"]:
         order_identical_instances(model, data, variables)
-    if plan.energy and minimised.largest is not None:
-        add_energy(model, data, variables, minimised.largest, plan.lower, cutoff)
+    if effort.energy and minimised.largest is not None:
+        add_energy(model, data, variables, minimised.largest, effort.lower, cutoff)
     if on["hint"] and start is not None:
         hint(model, data, variables, start)
     return model, variables, minimised

@@ -19,7 +19,7 @@ from solvers.exact.parts.formulation import Formulation
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import Options, Raw
-from solvers.schedules.timetable import Plan
+from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
 Pairs = dict[tuple[int, int], pulp.LpVariable]
@@ -61,36 +61,36 @@ class Disjunctive:
         self._decode_capacities()
         self.value = Value(self.lp, problem, objective, windows, self.completed, self.leaving_out)
 
-    def load(self, plan: Plan) -> None:
-        """Give every variable its value in that plan."""
-        plan = in_turn(self.problem, plan)
-        self.assignment.load(plan)
+    def load(self, timetable: Timetable) -> None:
+        """Give every variable its value in that timetable."""
+        timetable = in_turn(self.problem, timetable)
+        self.assignment.load(timetable)
         for c in range(self.problem.calls):
-            self.start[c].varValue, self.admitted[c].varValue = float(plan.start[c]), float(plan.admitted[c])
-        started, admitted = _rank(plan.start), _rank(plan.admitted)
+            self.start[c].varValue, self.admitted[c].varValue = float(timetable.start[c]), float(timetable.admitted[c])
+        started, admitted = _rank(timetable.start), _rank(timetable.admitted)
         for c, rank in self.rank.items():
             rank.varValue = float(admitted[c])
-        gone = plan.completed(self.problem)[:, None] <= plan.admitted[None, :] + SAME_TIME
+        gone = timetable.completed(self.problem)[:, None] <= timetable.admitted[None, :] + SAME_TIME
         for (c, d), variable in self.first.items():
-            variable.varValue = float(plan.prefill[c] == plan.prefill[d] and started[c] < started[d])
-        same = plan.decode[:, None] == plan.decode[None, :]
+            variable.varValue = float(timetable.prefill[c] == timetable.prefill[d] and started[c] < started[d])
+        same = timetable.decode[:, None] == timetable.decode[None, :]
         for (c, d), variable in self.gone.items():
             variable.varValue = float(same[c, d] and gone[c, d])
         for (c, d), variable in self.there.items():
             variable.varValue = float(same[c, d] and not gone[c, d] and admitted[c] < admitted[d])
-        self.value.load(plan.workflow_completed(self.problem))
+        self.value.load(timetable.workflow_completed(self.problem))
 
-    def plan(self) -> Plan:
-        """The plan that the values of the variables say."""
-        plan = Plan(
+    def timetable(self) -> Timetable:
+        """The timetable that the values of the variables say."""
+        timetable = Timetable(
             prefill=self.assignment.prefill(),
             decode=self.assignment.decode(),
             start=np.array([s.varValue for s in self.start]),
             admitted=np.array([a.varValue for a in self.admitted]),
         )
-        return self.leaving_out.completed(plan)
+        return self.leaving_out.completed(timetable)
 
-    def learn(self, plan: Plan) -> bool:
+    def learn(self, timetable: Timetable) -> bool:
         """Nothing: the model says it all."""
         return False
 

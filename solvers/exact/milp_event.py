@@ -25,7 +25,7 @@ from solvers.exact.parts.formulation import Formulation
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import Options, Raw
-from solvers.schedules.timetable import Plan
+from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
 
@@ -161,29 +161,29 @@ class OnOffEvents:
         self._decode_capacities()
         self.value = Value(self.lp, problem, objective, windows, self.completed, self.leaving_out)
 
-    def load(self, plan: Plan) -> None:
-        """Give every variable its value in that plan."""
-        plan = in_turn(self.problem, plan)
-        self.assignment.load(plan)
+    def load(self, timetable: Timetable) -> None:
+        """Give every variable its value in that timetable."""
+        timetable = in_turn(self.problem, timetable)
+        self.assignment.load(timetable)
         modes = [
-            next(k for k, m in enumerate(row) if m.decode == plan.decode[c] and plan.prefill[c] in m.sources)
+            next(k for k, m in enumerate(row) if m.decode == timetable.decode[c] and timetable.prefill[c] in m.sources)
             for c, row in enumerate(self.assignment.modes)
         ]
-        self.prefills.load(plan.start, plan.prefill)
-        self.admissions.load(plan.admitted, np.array(modes))
-        self.value.load(plan.workflow_completed(self.problem))
+        self.prefills.load(timetable.start, timetable.prefill)
+        self.admissions.load(timetable.admitted, np.array(modes))
+        self.value.load(timetable.workflow_completed(self.problem))
 
-    def plan(self) -> Plan:
-        """The plan that the values of the variables say."""
-        plan = Plan(
+    def timetable(self) -> Timetable:
+        """The timetable that the values of the variables say."""
+        timetable = Timetable(
             prefill=self.assignment.prefill(),
             decode=self.assignment.decode(),
             start=np.array([s.varValue for s in self.prefills.start]),
             admitted=np.array([a.varValue for a in self.admissions.start]),
         )
-        return self.leaving_out.completed(plan)
+        return self.leaving_out.completed(timetable)
 
-    def learn(self, plan: Plan) -> bool:
+    def learn(self, timetable: Timetable) -> bool:
         """Nothing: the model says it all."""
         return False
 

@@ -77,8 +77,8 @@ def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
     answer = run(model.lp, solver, limits(silent, began, options.time_limit, with_incumbents=False))
     if answer.solved:
         placed = (model.assignment.prefill(), model.assignment.decode())
-        plan = best_list_schedule(problem, objective, placed)
-        found = certified_value(problem, objective, to_schedule(problem, plan, "milp_placement"))
+        timetable = best_list_schedule(problem, objective, placed)
+        found = certified_value(problem, objective, to_schedule(problem, timetable, "milp_placement"))
         if found is not None and found[0] <= value:
             schedule = found[1]
     return Raw(

@@ -2,8 +2,9 @@
 
 Periods are coarse, so resources are counted in whole periods with durations rounded down, which is a relaxation (see
 ``solvers.problem.ticks``). Releases, precedence and completions stay in real time, in continuous variables that lie in
-the period that the pulse says. So the bound holds in real time on any grid. Where a plan makes use of the rounding, the
-calls that then overlap in real time are forbidden to do so, and the model is solved again; that is exact in the end.
+the period that the pulse says. So the bound holds in real time on any grid. Where a timetable makes use of the
+rounding, the calls that then overlap in real time are forbidden to do so, and the model is solved again; that is exact
+in the end.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import Options, Raw
 from solvers.problem.ticks import Ticks
-from solvers.schedules.timetable import Plan, hold_seconds
+from solvers.schedules.timetable import Timetable, hold_seconds
 
 Array = np.ndarray[Any, Any]
 PULSES_PER_CALL = 15  # of a model, about
@@ -131,36 +132,36 @@ class TimeIndexed:
         self._forbidden_decodes()
         self.value = Value(self.lp, problem, objective, windows, self.completed, self.leaving_out)
 
-    def load(self, plan: Plan) -> None:
-        """Give every variable its value in that plan."""
-        plan = in_turn(self.problem, plan)
+    def load(self, timetable: Timetable) -> None:
+        """Give every variable its value in that timetable."""
+        timetable = in_turn(self.problem, timetable)
         for c in range(self.problem.calls):
-            self.start[c].varValue, self.admitted[c].varValue = float(plan.start[c]), float(plan.admitted[c])
+            self.start[c].varValue, self.admitted[c].varValue = float(timetable.start[c]), float(timetable.admitted[c])
             for i, pulses in enumerate(self.x[c]):
-                pulses.load(int(self.ticks.down(plan.start[c])) if plan.prefill[c] == i else None)
+                pulses.load(int(self.ticks.down(timetable.start[c])) if timetable.prefill[c] == i else None)
             for mode, pulses in zip(self.modes[c], self.y[c], strict=True):
-                taken = plan.decode[c] == mode.decode and plan.prefill[c] in mode.sources
-                pulses.load(int(self.ticks.down(plan.admitted[c])) if taken else None)
-        ends = {"prefill": plan.prefilled(self.problem), "decode": plan.completed(self.problem)}
-        starts = {"prefill": plan.start, "decode": plan.admitted}
+                taken = timetable.decode[c] == mode.decode and timetable.prefill[c] in mode.sources
+                pulses.load(int(self.ticks.down(timetable.admitted[c])) if taken else None)
+        ends = {"prefill": timetable.prefilled(self.problem), "decode": timetable.completed(self.problem)}
+        starts = {"prefill": timetable.start, "decode": timetable.admitted}
         for (stage, c, d), before in self.before.items():
             before.varValue = float(ends[stage][c] <= starts[stage][d] + SAME_TIME)
-        self.value.load(plan.workflow_completed(self.problem))
+        self.value.load(timetable.workflow_completed(self.problem))
 
-    def plan(self) -> Plan:
-        """The plan that the values of the variables say."""
+    def timetable(self) -> Timetable:
+        """The timetable that the values of the variables say."""
         modes = [int(np.argmax([pulses.taken for pulses in row])) for row in self.y]
-        plan = Plan(
+        timetable = Timetable(
             prefill=np.array([int(np.argmax([pulses.taken for pulses in row])) for row in self.x]),
             decode=np.array([self.modes[c][k].decode for c, k in enumerate(modes)]),
             start=np.array([s.varValue for s in self.start]),
             admitted=np.array([a.varValue for a in self.admitted]),
         )
-        return self.leaving_out.completed(plan)
+        return self.leaving_out.completed(timetable)
 
-    def learn(self, plan: Plan) -> bool:
-        """Note what the plan does that no schedule can; whether there was anything that was not known."""
-        return self.forbidden.learn(plan)
+    def learn(self, timetable: Timetable) -> bool:
+        """Note what the timetable does that no schedule can; whether there was anything that was not known."""
+        return self.forbidden.learn(timetable)
 
     def _prefill_pulses(self, c: int) -> list[Pulses]:
         latest = self.windows.latest_start_on[c]
@@ -333,7 +334,7 @@ def grid(problem: Problem, windows: Windows, pulses: int) -> Ticks:
 
 
 def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
-    """Solve on a coarse grid, again and again with what the last plan did in the rounding forbidden."""
+    """Solve on a coarse grid, again and again with what the last timetable did in the rounding forbidden."""
     build = partial(
         _on_a_grid, disaggregated=options.extra.get("disaggregated", True), forbidden=ForbiddenSets(problem)
     )

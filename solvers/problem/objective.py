@@ -63,7 +63,7 @@ class Objective:
         return float(np.count_nonzero(ratio > self.parameter * (1 + SLACK)))
 
 
-def objective(text: str) -> Objective:
+def read_objective(text: str) -> Objective:
     """Read ``max_ratio``, ``req(0.95)``, ``mean_ratio``, ``mean_latency`` or ``misses(1.1)``.
 
     Raises

@@ -1,4 +1,4 @@
-"""List scheduling: a good plan in milliseconds, to start a solver from or to sequence given placements."""
+"""List scheduling: a good timetable in milliseconds, to start a solver from or to sequence given placements."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
-from solvers.schedules.timetable import Plan, hold_seconds
+from solvers.schedules.timetable import Timetable, hold_seconds
 
 Array = np.ndarray[Any, Any]
 
 
-def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Array, Array] | None = None) -> Plan:
+def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Array, Array] | None = None) -> Timetable:
     """The best of the list schedules by each priority rule.
 
     Parameters
@@ -23,12 +23,15 @@ def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Arr
     placed : two (N,) int arrays, optional
         Prefill and decode instance of each call; without them every call goes where it completes first.
     """
-    plans = [list_schedule(problem, priority, placed) for priority in _priorities(problem)]
-    values = [objective.value(problem.arrival, plan.workflow_completed(problem), problem.horizon) for plan in plans]
-    return plans[int(np.argmin(values))]
+    timetables = [list_schedule(problem, priority, placed) for priority in _priorities(problem)]
+    values = [
+        objective.value(problem.arrival, timetable.workflow_completed(problem), problem.horizon)
+        for timetable in timetables
+    ]
+    return timetables[int(np.argmin(values))]
 
 
-def list_schedule(problem: Problem, priority: Array, placed: tuple[Array, Array] | None = None) -> Plan:
+def list_schedule(problem: Problem, priority: Array, placed: tuple[Array, Array] | None = None) -> Timetable:
     """Serial schedule generation: one call after the other, each as early as what was placed before it allows.
 
     The next call is the one of least priority among those whose parents have been placed (Kolisch 1996, the serial
@@ -60,7 +63,7 @@ def list_schedule(problem: Problem, priority: Array, placed: tuple[Array, Array]
         chosen[c], times[c] = (i, j), (start, admitted)
         insort(prefills[i], (start, start + problem.prefill[c, i]))
         insort(holds[j], (admitted, completed[c], int(problem.kv[c])))
-    return Plan(prefill=chosen[:, 0], decode=chosen[:, 1], start=times[:, 0], admitted=times[:, 1])
+    return Timetable(prefill=chosen[:, 0], decode=chosen[:, 1], start=times[:, 0], admitted=times[:, 1])
 
 
 def _priorities(problem: Problem) -> Iterator[Array]:

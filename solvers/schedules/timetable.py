@@ -1,4 +1,4 @@
-"""A plan: placements and times of all calls as arrays, and its way to and from a ``Schedule``."""
+"""A timetable: placements and times of all calls as arrays, and its way to and from a ``Schedule``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Timetable:
     """Where and when every call runs.
 
     Attributes
@@ -55,38 +55,38 @@ def hold_seconds(problem: Problem) -> Array:
     return held
 
 
-def to_schedule(problem: Problem, plan: Plan, policy: str) -> Schedule:
-    """The plan as a schedule; its times are the plan's, feasible or not."""
+def to_schedule(problem: Problem, timetable: Timetable, policy: str) -> Schedule:
+    """The timetable as a schedule; its times are the timetable's, feasible or not."""
     instance = problem.instance
     names = [(w.workflow_id, call.call_id) for w in instance.workflows for call in w.calls]
-    prefilled, completed = plan.prefilled(problem), plan.completed(problem)
+    prefilled, completed = timetable.prefilled(problem), timetable.completed(problem)
     rows = []
     for c, (workflow_id, call_id) in enumerate(names):
-        i, j = int(plan.prefill[c]), int(plan.decode[c])
+        i, j = int(timetable.prefill[c]), int(timetable.decode[c])
         rows.append(
             ScheduledCall(
                 workflow_id=workflow_id,
                 call_id=call_id,
                 prefill_instance=instance.prefill[i].id,
-                prefill_start=float(plan.start[c]),
+                prefill_start=float(timetable.start[c]),
                 prefill_end=float(prefilled[c]),
                 decode_instance=instance.decode[j].id,
-                admitted=float(plan.admitted[c]),
-                decode_start=float(plan.admitted[c] + problem.transfer[c, i, j]),
+                admitted=float(timetable.admitted[c]),
+                decode_start=float(timetable.admitted[c] + problem.transfer[c, i, j]),
                 decode_end=float(completed[c]),
             )
         )
     return Schedule(format=FORMAT, policy=policy, calls=tuple(rows))
 
 
-def from_schedule(problem: Problem, schedule: Schedule) -> Plan:
-    """The plan that a schedule of the same instance carries out."""
+def from_schedule(problem: Problem, schedule: Schedule) -> Timetable:
+    """The timetable that a schedule of the same instance carries out."""
     instance = problem.instance
     row = {(call.workflow_id, call.call_id): call for call in schedule.calls}
     rows = [row[w.workflow_id, call.call_id] for w in instance.workflows for call in w.calls]
     prefill = {machine.id: i for i, machine in enumerate(instance.prefill)}
     decode = {machine.id: j for j, machine in enumerate(instance.decode)}
-    return Plan(
+    return Timetable(
         prefill=np.array([prefill[r.prefill_instance] for r in rows]),
         decode=np.array([decode[r.decode_instance] for r in rows]),
         start=np.array([r.prefill_start for r in rows]),

@@ -11,7 +11,7 @@ from hexsched.simulator import simulate
 from pinned import cases
 from pinned.cases import BoundPin, Pin, SearchPin, digest, instance
 from solvers.bounds import BOUNDS
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 from solvers.schedules.search import search
 
@@ -32,7 +32,7 @@ def look(pin: SearchPin) -> SearchPin:
 
 def prove(pin: BoundPin) -> BoundPin:
     """The pin with what the bound says now; empty where it does not apply."""
-    aim, chosen = objective(pin.objective), BOUNDS.find(pin.bound)
+    aim, chosen = read_objective(pin.objective), BOUNDS.find(pin.bound)
     if aim.kind not in chosen.objectives:
         return pin._replace(value="")
     return pin._replace(value=repr(chosen.compute(fixed_problem(instance(pin.instance)), aim, 1e6)))

@@ -24,7 +24,7 @@ from reference.exhaustive import largest, mean_latency, mean_ratio, misses, opti
 from solvers.bounds import BOUNDS
 from solvers.brackets.solve import solve
 from solvers.exact import FORMULATIONS
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 from solvers.problem.result import Options
 
@@ -107,7 +107,7 @@ def examine(
     formulations : sequence of str, optional
         Every exact one by default.
     """
-    problem, aim, found = fixed_problem(instance), objective(text), Findings()
+    problem, aim, found = fixed_problem(instance), read_objective(text), Findings()
     lower: dict[str, float] = {}
     upper: dict[str, float] = {}
     exact = [name for name, kind in FORMULATIONS.items() if kind.exact and aim.kind in kind.objectives]

@@ -21,7 +21,7 @@ from reference.instances import random_instance
 from solvers.bounds.windows.window_bound import window_lp_bound
 from solvers.bounds.windows.window_lp import Level
 from solvers.problem.fluid import fluid_problem
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 
 INSTANCES = 300
 STEPS = 3_000  # of the exhaustive search: about a second
@@ -56,7 +56,7 @@ def best_policies(instance: Instance) -> dict[str, float]:
     alone = fluid_problem(instance).alone
     runs = [simulate(instance, policy) for policy in policies()]
     return {
-        text: min(objective(text).value(alone.arrival, run.completed, alone.horizon) for run in runs)
+        text: min(read_objective(text).value(alone.arrival, run.completed, alone.horizon) for run in runs)
         for text in OBJECTIVES
     }
 
@@ -64,7 +64,7 @@ def best_policies(instance: Instance) -> dict[str, float]:
 def window_bounds(instance: Instance) -> dict[str, float]:
     """The bound of each objective."""
     problem = fluid_problem(instance)
-    return {text: window_lp_bound(problem, objective(text), SECONDS, LEVELS) for text in OBJECTIVES}
+    return {text: window_lp_bound(problem, read_objective(text), SECONDS, LEVELS) for text in OBJECTIVES}
 
 
 def main(count: int) -> None:

@@ -42,7 +42,7 @@ def bound_command(
     """
     from hexsched.model import read_instance
     from solvers.brackets.portfolio import best_bound
-    from solvers.problem.objective import objective as read_objective
+    from solvers.problem.objective import read_objective
     from solvers.problem.offline import fixed_problem
 
     aim = read_objective(objective)

@@ -1,1 +1,1 @@
-"""What the mixed-integer formulations share: solvers behind PuLP, time windows, objectives, plans to start from."""
+"""What the mixed-integer formulations share: solvers behind PuLP, time windows, objectives, where to start."""

@@ -13,7 +13,7 @@ from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.windows import Windows
 from solvers.problem.identical import identical_decode, identical_prefill
 from solvers.problem.offline import Problem
-from solvers.schedules.timetable import Plan, hold_seconds
+from solvers.schedules.timetable import Timetable, hold_seconds
 
 Array = np.ndarray[Any, Any]
 Kept = list[pulp.LpAffineExpression]
@@ -85,13 +85,15 @@ class Assignment:
         """1 where c goes to decode instance j."""
         return pulp.lpSum(y for y, mode in zip(self.y[c], self.modes[c], strict=True) if mode.decode == j)
 
-    def load(self, plan: Plan) -> None:
-        """Values of the variables in a plan."""
+    def load(self, timetable: Timetable) -> None:
+        """Values of the variables in a timetable."""
         for c, modes in enumerate(self.modes):
             for i, x in enumerate(self.x[c]):
-                x.varValue = float(plan.prefill[c] == i)
+                x.varValue = float(timetable.prefill[c] == i)
             for k, mode in enumerate(modes):
-                self.y[c][k].varValue = float(plan.decode[c] == mode.decode and plan.prefill[c] in mode.sources)
+                self.y[c][k].varValue = float(
+                    timetable.decode[c] == mode.decode and timetable.prefill[c] in mode.sources
+                )
 
     def prefill(self) -> Array:
         """(N,) prefill instances from the values of the variables."""
@@ -103,15 +105,15 @@ class Assignment:
         return np.array([self.modes[c][k].decode for c, k in enumerate(chosen)])
 
 
-def in_turn(problem: Problem, plan: Plan) -> Plan:
-    """The plan with identical instances exchanged so that ``Assignment.break_symmetry`` lets it through."""
-    prefill, decode = plan.prefill.copy(), plan.decode.copy()
+def in_turn(problem: Problem, timetable: Timetable) -> Timetable:
+    """The timetable with identical instances exchanged so that ``Assignment.break_symmetry`` lets it through."""
+    prefill, decode = timetable.prefill.copy(), timetable.decode.copy()
     for places, groups in ((prefill, identical_prefill(problem)), (decode, identical_decode(problem))):
         for group in groups:
             used = list(dict.fromkeys(int(place) for place in places if place in group))
             rename = dict(zip(used, group, strict=False))
             places[:] = [rename.get(int(place), int(place)) for place in places]
-    return Plan(prefill=prefill, decode=decode, start=plan.start, admitted=plan.admitted)
+    return Timetable(prefill=prefill, decode=decode, start=timetable.start, admitted=timetable.admitted)
 
 
 def _in_turn(lp: pulp.LpProblem, rows: list[list[pulp.LpAffineExpression]]) -> None:

@@ -22,7 +22,7 @@ from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import INTERRUPTED, Options, Raw, Size, Status
 from solvers.schedules.list_schedule import best_list_schedule
-from solvers.schedules.timetable import Plan, from_schedule, to_schedule
+from solvers.schedules.timetable import Timetable, from_schedule, to_schedule
 
 MODEL_FORMATS = (".mps", ".lp")
 MISSED = 1e-5  # relative; a schedule this far above a target may be a solver's tolerance
@@ -47,14 +47,14 @@ class Model(Protocol):
     lp: pulp.LpProblem
     exact: bool
 
-    def load(self, plan: Plan) -> None:
-        """Give every variable its value in that plan."""
+    def load(self, timetable: Timetable) -> None:
+        """Give every variable its value in that timetable."""
 
-    def plan(self) -> Plan:
-        """The plan that the values of the variables say."""
+    def timetable(self) -> Timetable:
+        """The timetable that the values of the variables say."""
 
-    def learn(self, plan: Plan) -> bool:
-        """Note what is wrong with a plan of the model, for the next one to be built; whether there was anything new."""
+    def learn(self, timetable: Timetable) -> bool:
+        """Note what is wrong with a timetable of the model, for the next model; whether there was anything new."""
 
 
 class Build(Protocol):
@@ -118,13 +118,13 @@ def _minimise(
         bound = max(bound, safe(answer.bound) or bound)
         if not answer.solved:
             break
-        plan = model.plan()
-        found = certified_value(problem, objective, to_schedule(problem, plan, name))
+        timetable = model.timetable()
+        found = certified_value(problem, objective, to_schedule(problem, timetable, name))
         if found is not None and found[0] < value:
             value, schedule = found
             if options.on_incumbent is not None:
                 options.on_incumbent(schedule)
-        learning = not answer.interrupted and model.learn(plan)
+        learning = not answer.interrupted and model.learn(timetable)
     seconds = time.monotonic() - began
     if closed(objective, value, bound):
         return Raw("optimal", schedule, bound, last_size, seconds, root)
@@ -223,19 +223,19 @@ class Targets:
                 self._proved(math.ceil(answer.bound - 1e-6))
             if not answer.solved:
                 return answer
-            plan = model.plan()
-            met = self._improved(plan, target)
+            timetable = model.timetable()
+            met = self._improved(timetable, target)
             if met or self._closed():
                 return answer
-            if not model.learn(plan):
+            if not model.learn(timetable):
                 self.message = "the solver's schedule misses its target once it is re-timed"
                 return None
             if time.monotonic() >= min(until, self.stop):
                 return Answer("unknown")
 
-    def _improved(self, plan: Plan, target: float) -> bool:
-        """Keep the plan if it is better than the best; whether it is as good as the target."""
-        found = certified_value(self.problem, self.objective, to_schedule(self.problem, plan, self.name))
+    def _improved(self, timetable: Timetable, target: float) -> bool:
+        """Keep the timetable if it is better than the best; whether it is as good as the target."""
+        found = certified_value(self.problem, self.objective, to_schedule(self.problem, timetable, self.name))
         if found is None:
             return False
         if found[0] < self.value:

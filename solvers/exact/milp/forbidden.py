@@ -1,4 +1,4 @@
-"""Calls that cannot all be on one instance at once, learned from plans in which they were.
+"""Calls that cannot all be on one instance at once, learned from timetables in which they were.
 
 Alvarez-Valdes and Tamarit, The project scheduling polyhedron, European Journal of Operational Research 67 (1993).
 """
@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from solvers.problem.offline import Problem
-from solvers.schedules.timetable import Plan
+from solvers.schedules.timetable import Timetable
 
 OVERLAP = 1e-6  # seconds; less is rounding, which re-timing takes away
 
@@ -34,26 +34,27 @@ class ForbiddenSets:
         self.prefill: dict[tuple[int, Members], None] = {}
         self.decode: dict[tuple[int, Members], None] = {}
 
-    def learn(self, plan: Plan) -> bool:
-        """Add what the plan does and an instance cannot; whether there was anything new."""
+    def learn(self, timetable: Timetable) -> bool:
+        """Add what the timetable does and an instance cannot; whether there was anything new."""
         known = len(self.prefill) + len(self.decode)
-        self._overlapping_prefills(plan)
-        self._overfull_decodes(plan)
+        self._overlapping_prefills(timetable)
+        self._overfull_decodes(timetable)
         return len(self.prefill) + len(self.decode) > known
 
-    def _overlapping_prefills(self, plan: Plan) -> None:
-        ends = plan.prefilled(self.problem)
+    def _overlapping_prefills(self, timetable: Timetable) -> None:
+        ends = timetable.prefilled(self.problem)
         for c, d in combinations(range(self.problem.calls), 2):
-            overlap = min(ends[c], ends[d]) - max(plan.start[c], plan.start[d])
-            if plan.prefill[c] == plan.prefill[d] and overlap > OVERLAP:
+            overlap = min(ends[c], ends[d]) - max(timetable.start[c], timetable.start[d])
+            if timetable.prefill[c] == timetable.prefill[d] and overlap > OVERLAP:
                 self.prefill.update({(i, (c, d)): None for i in range(self.problem.prefill.shape[1])})
 
-    def _overfull_decodes(self, plan: Plan) -> None:
-        ends = plan.completed(self.problem)
+    def _overfull_decodes(self, timetable: Timetable) -> None:
+        ends = timetable.completed(self.problem)
         for d in range(self.problem.calls):
-            j, now = int(plan.decode[d]), plan.admitted[d]
+            j, now = int(timetable.decode[d]), timetable.admitted[d]
             held = [
-                int(c) for c in np.flatnonzero((plan.decode == j) & (plan.admitted <= now) & (ends > now + OVERLAP))
+                int(c)
+                for c in np.flatnonzero((timetable.decode == j) & (timetable.admitted <= now) & (ends > now + OVERLAP))
             ]
             for order in (held, held[::-1]):
                 if self._too_many(j, order):

@@ -1,4 +1,4 @@
-"""Workflows that a target leaves out: which, and where their calls go once the others are planned."""
+"""Workflows that a target leaves out: which, and where their calls go once the others are placed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pulp
 
 from solvers.exact.milp.windows import Windows
 from solvers.problem.offline import Problem
-from solvers.schedules.timetable import Plan, hold_seconds
+from solvers.schedules.timetable import Timetable, hold_seconds
 
 Array = np.ndarray[Any, Any]
 
@@ -31,25 +31,30 @@ class LeavingOut:
             return [pulp.LpAffineExpression(constant=1.0)] * self.problem.workflows
         return [1 - out for out in self.out]
 
-    def completed(self, plan: Plan) -> Plan:
-        """The plan with the calls of those left out after everything else, one after the other."""
+    def completed(self, timetable: Timetable) -> Timetable:
+        """The timetable with the calls of those left out after everything else, one after the other."""
         left_out = {w for w, out in enumerate(self.out) if (out.varValue or 0.0) > 0.5}
-        return run_last(self.problem, plan, left_out) if left_out else plan
+        return run_last(self.problem, timetable, left_out) if left_out else timetable
 
 
-def run_last(problem: Problem, plan: Plan, last: set[int]) -> Plan:
-    """The plan with the calls of the workflows in ``last`` placed anew, each where it is fastest, after all others."""
-    prefill, decode, start, admitted = plan.prefill.copy(), plan.decode.copy(), plan.start.copy(), plan.admitted.copy()
+def run_last(problem: Problem, timetable: Timetable, last: set[int]) -> Timetable:
+    """The timetable with the calls of the workflows in ``last`` after all others, each where it is fastest."""
+    prefill, decode, start, admitted = (
+        timetable.prefill.copy(),
+        timetable.decode.copy(),
+        timetable.start.copy(),
+        timetable.admitted.copy(),
+    )
     hold = hold_seconds(problem)
     moved = [int(c) for c in problem.topological if problem.workflow[c] in last]
     for c in moved:
         whole = problem.prefill[c][:, None] + hold[c]
         prefill[c], decode[c] = np.unravel_index(int(np.argmin(whole)), whole.shape)
     others = ~np.isin(problem.workflow, list(last))
-    ends = Plan(prefill, decode, start, admitted).completed(problem)[others]
+    ends = Timetable(prefill, decode, start, admitted).completed(problem)[others]
     now = float(max(problem.arrival.max(), ends.max(initial=0.0)))
     for c in moved:
         start[c] = now + problem.delay[c]
         admitted[c] = start[c] + problem.prefill[c, prefill[c]]
         now = float(admitted[c] + hold[c, prefill[c], decode[c]])
-    return Plan(prefill, decode, start, admitted)
+    return Timetable(prefill, decode, start, admitted)

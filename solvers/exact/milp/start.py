@@ -48,7 +48,7 @@ def bracket(problem: Problem, objective: Objective, options: Options, known: tup
         time_limit=seconds,
         workers=1,
         seed=options.seed,
-        with_windows=False,  # else a formulation would have the help of the one it is compared with
+        with_neighbourhoods=False,  # else a formulation would have the help of the one it is compared with
     )
     better = certified_value(problem, objective, found.schedule)
     if better is not None and better[0] < value:

@@ -1,9 +1,9 @@
 """Clairvoyant search: the best schedule that can be found at any size, an upper bound on the optimum.
 
-Read in this order: ``plan`` (what is decided), ``kernels`` and ``evaluator`` (what becomes of it), ``merit`` (how good
-that is), ``starts``, ``tuning`` (of the rules behind all priorities), ``moves``, ``chain`` (local search),
-``decisions``, ``windows`` and ``window_model`` (large neighbourhoods of the schedule itself), ``run`` (``search``, the
-one public function).
+Read in this order: ``guide`` (what is decided), ``kernels`` and ``evaluator`` (what becomes of it), ``merit`` (how good
+that is), ``starts``, ``rules`` (priorities changed as a whole), ``moves``, ``chain`` (local search), ``decisions``,
+``neighbourhoods`` and ``neighbourhood_model`` (parts of the schedule itself), ``run`` (``search``, the one public
+function).
 """
 
 from solvers.schedules.search.result import MoveCount, SearchResult

@@ -1,7 +1,7 @@
 """One local search: late acceptance over the moves.
 
-After Burke and Bykov, The late acceptance hill-climbing heuristic, EJOR 258 (2017): a plan is accepted when it is no
-worse than the one accepted some steps ago. That level is known before a plan is run, so a run ends once it is beyond.
+After Burke and Bykov, The late acceptance hill-climbing heuristic, EJOR 258 (2017): a guide is accepted when it is no
+worse than the one accepted some steps ago. That level is known before a guide is run, so a run ends once it is beyond.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from solvers.schedules.search.merit import Merit, Outcome
 from solvers.schedules.search.moves import MOVES
 
 MEMORY = 10  # steps
-PATIENCE = 500  # steps without a better plan after which the chain goes elsewhere
-STRAY = 0.1  # how far it may stray from its best plan when it goes back to that: a share of the energy
+PATIENCE = 500  # steps without a better guide after which the chain goes elsewhere
+STRAY = 0.1  # how far it may stray from its best guide when it goes back to that: a share of the energy
 LEAST_SHARE = 0.2  # of its first frequency that a move keeps, however rarely it helps
 TRUST = 20.0  # tries after which what a move achieved outweighs its first frequency
 
 
 class Chain:
-    """A current plan and what led to it.
+    """A current guide and what led to it.
 
     Parameters
     ----------
     merit : Merit
     starts : list of (Outcome, str)
-        Plans with their names: it sets out from the first, and from the others once it is stuck.
+        Guide with their names: it sets out from the first, and from the others once it is stuck.
     seed : SeedSequence
 
     Attributes
@@ -37,7 +37,7 @@ class Chain:
     best_from, best_move : str
         The start that it goes back to, and the move that led to it; empty where that start is the best still.
     origin : str
-        The start that the current plan goes back to.
+        The start that the current guide goes back to.
     tried, helped : dict of str to int
         How often each move was run, and how often it lowered the energy.
     """
@@ -55,17 +55,17 @@ class Chain:
 
     @property
     def been_stuck(self) -> bool:
-        """Whether it has gone elsewhere before: then it is meant to be far from the best plan."""
+        """Whether it has gone elsewhere before: then it is meant to be far from the best guide."""
         return self._visits > 0
 
     def adopt(self, other: Chain) -> None:
-        """Go on from another chain's current plan."""
+        """Go on from another chain's current guide."""
         self.current, self.origin = other.current, other.origin
         self._levels[:] = self.current.energy
         self._last_gain = self._step
 
     def run(self, evaluations: int, stop: Callable[[], bool], improved: Callable[[Outcome, str], None]) -> None:
-        """Go on for that many evaluations, or until ``stop`` says so; tell every better plan."""
+        """Go on for that many evaluations, or until ``stop`` says so; tell every better guide."""
         names = list(MOVES)
         until = self.merit.evaluator.runs + evaluations
         idle = 0
@@ -73,15 +73,15 @@ class Chain:
             if self._step - self._last_gain >= PATIENCE:
                 self._go_elsewhere()
             name = names[int(self._rng.choice(len(names), p=self._shares()))]
-            plan = MOVES[name][0](self.merit, self.current, self._rng)
+            guide = MOVES[name][0](self.merit, self.current, self._rng)
             idle += 1
-            if plan is None:
+            if guide is None:
                 continue
             idle = 0
             self.tried[name] += 1
             slot = self._step % MEMORY
             self._step += 1
-            found = self.merit(plan, max(float(self._levels[slot]), self.current.energy))
+            found = self.merit(guide, max(float(self._levels[slot]), self.current.energy))
             if found is not None:
                 self.helped[name] += found.energy < self.current.energy
                 self.current = found
@@ -92,7 +92,7 @@ class Chain:
             self._levels[slot] = min(float(self._levels[slot]), self.current.energy)
 
     def _go_elsewhere(self) -> None:
-        """By turns to the next start, and back to the best plan, from which it may stray at first."""
+        """By turns to the next start, and back to the best guide, from which it may stray at first."""
         self._last_gain = self._step
         self._visits += 1
         if self._visits % 2 and len(self._starts) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from solvers.schedules.search.plan import Array
+from solvers.schedules.search.guide import Array
 
 
 class Decisions(NamedTuple):

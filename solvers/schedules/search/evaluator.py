@@ -1,4 +1,4 @@
-"""What becomes of a plan: one run of the simulator on arrays that are made once."""
+"""What becomes of a guide: one run of the simulator on arrays that are made once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hexsched.policies import read_policy
 from hexsched.policies.replay import orders_of
 from hexsched.simulator.run import collect
 from solvers.schedules.search.decisions import Decisions
-from solvers.schedules.search.kernels import LAST_BIT, ROW, Wish, run_orders, run_plan
-from solvers.schedules.search.plan import Array, Plan
+from solvers.schedules.search.guide import Array, Guide
+from solvers.schedules.search.kernels import LAST_BIT, ROW, Wish, run_guide, run_orders
 
 
 class Times(NamedTuple):
@@ -33,7 +33,7 @@ class Times(NamedTuple):
 
 
 class Evaluator:
-    """Runs plans on one instance, one at a time.
+    """Runs guides on one instance, one at a time.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Evaluator:
     kind_of_prefill, kind_of_decode : (I,), (J,) int arrays
         The bit of each instance.
     runs : int
-        Plans and decisions run so far.
+        Guide and decisions run so far.
     """
 
     def __init__(self, instance: Instance) -> None:
@@ -104,7 +104,7 @@ class Evaluator:
         self.runs = 0
 
     def __call__(
-        self, plan: Plan, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
+        self, guide: Guide, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
     ) -> Array | None:
         """L_w / H_w of every workflow, (W,); None once more than ``late_allowed`` of them are over ``limit``.
 
@@ -112,23 +112,23 @@ class Evaluator:
         """
         self._begin(limit)
         rows = self._rows
-        rows.first = plan.key
-        rows.then = plan.key + plan.later
-        rows.prefills, rows.decodes = plan.prefills, plan.decodes
-        rows.due = self.arrival[self.workflow] + plan.pace * self._ideal_end
-        self._state.truth.calls.delay += plan.wait
-        of_interest = self._restrict(plan.caps, plan.dropped, kept_only)
-        ran = run_plan(
+        rows.first = guide.key
+        rows.then = guide.key + guide.later
+        rows.prefills, rows.decodes = guide.prefills, guide.decodes
+        rows.due = self.arrival[self.workflow] + guide.pace * self._ideal_end
+        self._state.truth.calls.delay += guide.wait
+        of_interest = self._restrict(guide.caps, guide.dropped, kept_only)
+        ran = run_guide(
             self._state,
             self._memory,
-            Wish(self._settings, rows, plan.crowding),
+            Wish(self._settings, rows, guide.crowding),
             self._due,
             self._by_due,
             self._calls_from,
             late_allowed,
             of_interest,
         )
-        return self._ratio(plan.dropped, kept_only) if ran else None
+        return self._ratio(guide.dropped, kept_only) if ran else None
 
     def replay(
         self, decisions: Decisions, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
@@ -195,12 +195,12 @@ class Evaluator:
             calls.decode_instance.copy(),
         )
 
-    def schedule(self, plan: Plan | Decisions, name: str) -> Schedule:
-        """The schedule that a plan, or decisions, lead to."""
-        if isinstance(plan, Plan):
-            self(plan)
+    def schedule(self, guide: Guide | Decisions, name: str) -> Schedule:
+        """The schedule that a guide, or decisions, lead to."""
+        if isinstance(guide, Guide):
+            self(guide)
         else:
-            self.replay(plan)
+            self.replay(guide)
         run = collect(self.instance, name, self._state, self.places, self.horizon, new_histogram())
         return run.schedule
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from solvers.schedules.search.evaluator import Evaluator
-from solvers.schedules.search.plan import Array
+from solvers.schedules.search.guide import Array
 
 
 def call_features(e: Evaluator) -> Array:

@@ -126,7 +126,7 @@ plan = planner(CLAIRVOYANT)
 
 
 @entry
-def run_plan(
+def run_guide(
     state: Any, memory: Any, wish: Any, due: Any, by_due: Any, calls_from: Any, late_allowed: int, of_interest: int
 ) -> bool:
     """Run a fresh state; False as soon as more than ``late_allowed`` workflows are late.

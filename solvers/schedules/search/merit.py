@@ -1,4 +1,4 @@
-"""How good a plan is: the objective, and something smoother to climb on."""
+"""How good a guide is: the objective, and something smoother to climb on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from solvers.problem.objective import Objective
 from solvers.schedules.search.evaluator import Evaluator, Times
 from solvers.schedules.search.features import call_features
-from solvers.schedules.search.plan import Array, Plan
+from solvers.schedules.search.guide import Array, Guide
 
 SOFTNESS = 0.01  # of the objective: ratios this close below a largest ratio count nearly as much as it does
 MISS_SOFTNESS = 0.02  # of s: misses(s) counts a workflow this far beyond s as a bit more than one this far within
@@ -18,11 +18,11 @@ MISS_SOFTNESS = 0.02  # of s: misses(s) counts a workflow this far beyond s as a
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A plan that was run.
+    """Guide that was run.
 
     Attributes
     ----------
-    plan : Plan
+    guide : Guide
     ratio : (W,) float array
         inf for dropped workflows where the objective is a largest ratio: they were not run.
     times : Times
@@ -32,7 +32,7 @@ class Outcome:
         What the search accepts by: never less than the objective where that is a largest ratio.
     """
 
-    plan: Plan
+    guide: Guide
     ratio: Array
     times: Times
     value: float
@@ -48,14 +48,14 @@ class Merit:
         self.features = call_features(evaluator)
         self.may_drop = aim.dropped(len(evaluator.arrival))
 
-    def __call__(self, plan: Plan, limit: float = math.inf) -> Outcome | None:
-        """Run the plan; None when it turned out on the way that its energy is above ``limit``."""
+    def __call__(self, guide: Guide, limit: float = math.inf) -> Outcome | None:
+        """Run the guide; None when it turned out on the way that its energy is above ``limit``."""
         tail = self.aim.is_tail
-        ratio = self.evaluator(plan, limit if tail else math.inf, self.may_drop, tail)
+        ratio = self.evaluator(guide, limit if tail else math.inf, self.may_drop, tail)
         if ratio is None:
             return None
         value, energy = self.of(ratio)
-        return Outcome(plan, ratio, self.evaluator.times(), value, energy) if energy <= limit else None
+        return Outcome(guide, ratio, self.evaluator.times(), value, energy) if energy <= limit else None
 
     def of(self, ratio: Array) -> tuple[float, float]:
         """Objective and energy of ratios in the engine's order."""

@@ -1,4 +1,4 @@
-"""Moves: small changes to a plan. To add one, write a function and give it a name in ``MOVES``."""
+"""Moves: small changes to a guide. To add one, write a function and give it a name in ``MOVES``."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Callable
 import numpy as np
 
 from solvers.schedules.search.features import drop_score
+from solvers.schedules.search.guide import ANY, MOST, Array, Guide
 from solvers.schedules.search.merit import Merit, Outcome
-from solvers.schedules.search.plan import ANY, MOST, Array, Plan
 
 Rng = np.random.Generator
-Move = Callable[[Merit, Outcome, Rng], Plan | None]
+Move = Callable[[Merit, Outcome, Rng], Guide | None]
 
 MANY = 10  # workflows or calls changed at once, at most
 SPREAD = 0.02  # share of the workflows among which those near the threshold are picked, on average
 
 
-def hurry(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def hurry(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Calls of some of the workflows that decide the objective go earlier, by a part of H_w."""
     flows = _critical(merit, now, rng, int(rng.integers(1, 6)))
-    return now.plan.but(key=_shifted(merit, now.plan, flows, -rng.exponential(0.3, len(flows))))
+    return now.guide.but(key=_shifted(merit, now.guide, flows, -rng.exponential(0.3, len(flows))))
 
 
-def jitter(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def jitter(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Calls of some workflows go earlier or later, by a part of H_w."""
     flows = np.unique(rng.integers(len(now.ratio), size=rng.integers(1, MANY)))
-    return now.plan.but(key=_shifted(merit, now.plan, flows, rng.normal(0.0, 0.5, len(flows))))
+    return now.guide.but(key=_shifted(merit, now.guide, flows, rng.normal(0.0, 0.5, len(flows))))
 
 
-def balance(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def balance(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Workflows beyond the objective go earlier and those within it later, in proportion (squeaky wheel optimisation).
 
     After Joslin and Clements, Squeaky Wheel Optimization, JAIR 10 (1999).
@@ -37,18 +37,18 @@ def balance(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     level = now.value if merit.aim.is_tail else float(np.median(now.ratio))
     step = 10 ** rng.uniform(-2.0, 0.0)
     some = rng.random(len(now.ratio)) < rng.choice([0.1, 0.3, 1.0])
-    flows = np.flatnonzero(some & ~now.plan.dropped)
-    return now.plan.but(key=_shifted(merit, now.plan, flows, -step * np.clip(now.ratio[flows] - level, -1.0, 1.0)))
+    flows = np.flatnonzero(some & ~now.guide.dropped)
+    return now.guide.but(key=_shifted(merit, now.guide, flows, -step * np.clip(now.ratio[flows] - level, -1.0, 1.0)))
 
 
-def swap_dropped(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def swap_dropped(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Another workflow is dropped."""
-    dropped = now.plan.dropped
+    dropped = now.guide.dropped
     kept = np.flatnonzero(~dropped)
     if merit.aim.kind == "misses":
         change = dropped.copy()
         change[rng.integers(len(dropped))] ^= True
-        return now.plan.but(dropped=change)
+        return now.guide.but(dropped=change)
     if not merit.may_drop or not len(kept):
         return None
     if rng.random() < 0.5:
@@ -63,72 +63,72 @@ def swap_dropped(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     if change.sum() >= merit.may_drop:
         change[rng.choice(np.flatnonzero(change))] = False
     change[into] = True
-    return now.plan.but(dropped=change)
+    return now.guide.but(dropped=change)
 
 
-def shift_calls(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def shift_calls(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Single calls go earlier or later."""
     calls = _calls(merit, now, rng)
-    key = now.plan.key.copy()
+    key = now.guide.key.copy()
     e = merit.evaluator
     key[calls] += rng.normal(0.0, 0.3, len(calls)) * e.horizon[e.workflow[calls]]
-    return now.plan.but(key=key)
+    return now.guide.but(key=key)
 
 
-def shift_admissions(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def shift_admissions(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """The same, at their admission alone."""
     calls = _calls(merit, now, rng)
-    later = now.plan.later.copy()
+    later = now.guide.later.copy()
     e = merit.evaluator
     later[calls] += rng.normal(0.0, 0.3, len(calls)) * e.horizon[e.workflow[calls]]
-    return now.plan.but(later=later)
+    return now.guide.but(later=later)
 
 
-def swap_calls(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def swap_calls(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Two calls swap priorities."""
     one = int(_calls(merit, now, rng)[0])
-    key = now.plan.key
+    key = now.guide.key
     near = np.argsort(np.abs(key - key[one]), kind="stable")[: 2 * MANY]
     other = int(rng.choice(near))
     if other == one:
         return None
     change = key.copy()
     change[one], change[other] = key[other], key[one]
-    return now.plan.but(key=change)
+    return now.guide.but(key=change)
 
 
-def bind(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def bind(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Some calls may use one kind of instances only."""
     calls = _calls(merit, now, rng)
     e = merit.evaluator
     if rng.random() < 0.5:
-        return now.plan.but(prefills=_bound(now.plan.prefills, e.prefill_bits, calls, rng))
-    return now.plan.but(decodes=_bound(now.plan.decodes, e.decode_bits, calls, rng))
+        return now.guide.but(prefills=_bound(now.guide.prefills, e.prefill_bits, calls, rng))
+    return now.guide.but(decodes=_bound(now.guide.decodes, e.decode_bits, calls, rng))
 
 
-def free(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def free(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Some calls may use any instance again, and wait for nothing."""
-    plan = now.plan
-    bound = np.flatnonzero((plan.prefills != ANY) | (plan.decodes != ANY) | (plan.wait > 0))
+    guide = now.guide
+    bound = np.flatnonzero((guide.prefills != ANY) | (guide.decodes != ANY) | (guide.wait > 0))
     if not len(bound):
         return None
     calls = rng.choice(bound, size=min(len(bound), int(rng.integers(1, MANY))), replace=False)
-    prefills, decodes, wait = plan.prefills.copy(), plan.decodes.copy(), plan.wait.copy()
+    prefills, decodes, wait = guide.prefills.copy(), guide.decodes.copy(), guide.wait.copy()
     prefills[calls] = decodes[calls] = ANY
     wait[calls] = 0.0
-    return plan.but(prefills=prefills, decodes=decodes, wait=wait)
+    return guide.but(prefills=prefills, decodes=decodes, wait=wait)
 
 
-def hold(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def hold(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """A call is held back for a while, so that what comes soon finds an idle instance."""
     e = merit.evaluator
-    c = int(rng.integers(len(now.plan.wait)))
-    wait = now.plan.wait.copy()
+    c = int(rng.integers(len(now.guide.wait)))
+    wait = now.guide.wait.copy()
     wait[c] = max(wait[c] + rng.normal(0.0, 0.3) * e.tail[c], 0.0)
-    return now.plan.but(wait=wait)
+    return now.guide.but(wait=wait)
 
 
-def lean(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def lean(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """The rule behind all priorities changes: one thing counts more, or less, for every call.
 
     Searching the space of rules instead of schedules is how dispatching rules are designed automatically: Branke,
@@ -137,33 +137,33 @@ def lean(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     features = merit.features
     if not len(features):
         return None
-    key = now.plan.key.copy()
+    key = now.guide.key.copy()
     step = 10 ** rng.uniform(-2.0, 0.3)
     for f in rng.integers(len(features), size=int(rng.integers(1, 4))).tolist():
         key += rng.normal(0.0, step) * features[f]
-    return now.plan.but(key=key)
+    return now.guide.but(key=key)
 
 
-def drop_by_rule(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def drop_by_rule(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Other workflows are dropped, by work and H_w in proportions drawn at random; those dropped now may stay so."""
     if not merit.may_drop:
         return None
     score = drop_score(merit.evaluator, *rng.normal(0.5, 0.5, 3))
-    score += rng.exponential(3.0) * float(score.std()) * now.plan.dropped
+    score += rng.exponential(3.0) * float(score.std()) * now.guide.dropped
     dropped = np.zeros(len(score), bool)
     dropped[np.argsort(-score, kind="stable")[: merit.may_drop]] = True
-    return None if np.array_equal(dropped, now.plan.dropped) else now.plan.but(dropped=dropped)
+    return None if np.array_equal(dropped, now.guide.dropped) else now.guide.but(dropped=dropped)
 
 
-def cap(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def cap(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """A decode instance, or all of a kind, takes more calls at once or fewer; or all keep the same pace."""
     e = merit.evaluator
     fastest, slowest = e.token_seconds
     if fastest < slowest and rng.random() < 0.3:
-        return now.plan.but(caps=e.caps_at(float(np.exp(rng.uniform(np.log(fastest), np.log(slowest))))))
+        return now.guide.but(caps=e.caps_at(float(np.exp(rng.uniform(np.log(fastest), np.log(slowest))))))
     j = int(rng.integers(len(e.max_batch)))
     which = e.kind_of_decode == e.kind_of_decode[j] if rng.random() < 0.5 else np.arange(len(e.max_batch)) == j
-    caps = now.plan.caps.copy()
+    caps = now.guide.caps.copy()
     if rng.random() < 0.2:
         caps[which] = MOST
     elif rng.random() < 0.5:
@@ -171,23 +171,23 @@ def cap(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     else:
         most = np.minimum(caps[which], e.max_batch[which])
         caps[which] = np.maximum(np.round(most * np.exp(rng.normal(0.0, 0.2))), 1)
-    return now.plan.but(caps=caps)
+    return now.guide.but(caps=caps)
 
 
-def pace(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def pace(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Calls may take their time up to another ratio."""
     if rng.random() < 0.2:
-        return now.plan.but(pace=0.0)
+        return now.guide.but(pace=0.0)
     level = now.value if merit.aim.is_tail else float(np.median(now.ratio))
-    return now.plan.but(pace=level * float(rng.uniform(0.4, 1.1)))
+    return now.guide.but(pace=level * float(rng.uniform(0.4, 1.1)))
 
 
-def crowd(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def crowd(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Crowding counts more, or less."""
-    return now.plan.but(crowding=abs(now.plan.crowding + rng.normal(0.0, 0.2)))
+    return now.guide.but(crowding=abs(now.guide.crowding + rng.normal(0.0, 0.2)))
 
 
-def settle(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def settle(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """The same schedule, said by its times: what comes next moves calls by when they run, not by when they are due.
 
     Some workflows are bound to the kinds of instances they ran on, too.
@@ -195,53 +195,53 @@ def settle(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
     e, times = merit.evaluator, now.times
     ran = times.decode >= 0  # dropped workflows may not have been
     bound = ran & (rng.random(len(e.arrival)) < rng.choice([0.0, 0.2, 1.0]))[e.workflow]
-    return now.plan.but(
-        key=np.where(ran, times.start, now.plan.key),
-        later=np.where(ran, times.admitted - times.start, now.plan.later),
-        prefills=np.where(bound, 1 << e.kind_of_prefill[times.prefill], now.plan.prefills),
-        decodes=np.where(bound, 1 << e.kind_of_decode[times.decode], now.plan.decodes),
+    return now.guide.but(
+        key=np.where(ran, times.start, now.guide.key),
+        later=np.where(ran, times.admitted - times.start, now.guide.later),
+        prefills=np.where(bound, 1 << e.kind_of_prefill[times.prefill], now.guide.prefills),
+        decodes=np.where(bound, 1 << e.kind_of_decode[times.decode], now.guide.decodes),
     )
 
 
-def overtake(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def overtake(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """A call starts its prefill before one that ran ahead of it on the same instance."""
     pair = _ahead(merit, now, rng)
     if pair is None:
         return None
     ahead, behind = pair
-    key = now.plan.key.copy()
+    key = now.guide.key.copy()
     key[ahead], key[behind] = max(key[ahead], key[behind]), min(key[ahead], key[behind])
-    return now.plan.but(key=key)
+    return now.guide.but(key=key)
 
 
-def give_way(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def give_way(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """The same where the other was there first: it is held back, and the instance idles until the call comes."""
     pair = _ahead(merit, now, rng)
     if pair is None:
         return None
     ahead, behind = pair
-    key, wait = now.plan.key.copy(), now.plan.wait.copy()
+    key, wait = now.guide.key.copy(), now.guide.wait.copy()
     key[ahead], key[behind] = max(key[ahead], key[behind]), min(key[ahead], key[behind])
     wait[ahead] += (now.times.start[behind] - now.times.start[ahead]) * float(rng.choice([0.5, 1.0, 1.0]))
-    return now.plan.but(key=key, wait=wait)
+    return now.guide.but(key=key, wait=wait)
 
 
-def elsewhere(merit: Merit, now: Outcome, rng: Rng) -> Plan | None:
+def elsewhere(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """A call, and half of the time all of its workflow, may use every kind of instances but the one it ran on."""
     e = merit.evaluator
     calls = _calls(merit, now, rng)[:1]
     if rng.random() < 0.3:
         calls = np.flatnonzero(e.workflow == e.workflow[calls[0]])
-    plan = now.plan
+    guide = now.guide
     if rng.random() < 0.5:
         left = e.prefill_bits[calls] & ~(1 << e.kind_of_prefill[now.times.prefill[calls]])
-        prefills = plan.prefills.copy()
+        prefills = guide.prefills.copy()
         prefills[calls] = np.where(left > 0, left, ANY)
-        return plan.but(prefills=prefills)
+        return guide.but(prefills=prefills)
     left = e.decode_bits[calls] & ~(1 << e.kind_of_decode[now.times.decode[calls]])
-    decodes = plan.decodes.copy()
+    decodes = guide.decodes.copy()
     decodes[calls] = np.where(left > 0, left, ANY)
-    return plan.but(decodes=decodes)
+    return guide.but(decodes=decodes)
 
 
 MOVES: dict[str, tuple[Move, float]] = {  # name -> (move, how often at first)
@@ -267,12 +267,12 @@ MOVES: dict[str, tuple[Move, float]] = {  # name -> (move, how often at first)
 }
 
 
-def _shifted(merit: Merit, plan: Plan, flows: Array, by: Array) -> Array:
+def _shifted(merit: Merit, guide: Guide, flows: Array, by: Array) -> Array:
     """The keys with those of workflows ``flows`` moved by ``by`` H_w."""
     e = merit.evaluator
     shift = np.zeros(len(e.arrival))
     shift[flows] = by * e.horizon[flows]
-    return np.asarray(plan.key + shift[e.workflow])
+    return np.asarray(guide.key + shift[e.workflow])
 
 
 def _critical(merit: Merit, now: Outcome, rng: Rng, count: int) -> Array:
@@ -280,7 +280,7 @@ def _critical(merit: Merit, now: Outcome, rng: Rng, count: int) -> Array:
     flows = len(now.ratio)
     if not (merit.aim.is_tail or merit.aim.kind == "misses"):
         return np.unique(rng.integers(flows, size=count))
-    order = np.argsort(-np.where(now.plan.dropped, -np.inf, now.ratio), kind="stable")
+    order = np.argsort(-np.where(now.guide.dropped, -np.inf, now.ratio), kind="stable")
     first = int(np.count_nonzero(now.ratio[order] > merit.aim.parameter)) if merit.aim.kind == "misses" else 0
     ranks = first + rng.exponential(max(SPREAD * flows, 1.0), count) * (1 if not first else rng.choice([-1, 1], count))
     return np.asarray(np.unique(order[np.clip(ranks.astype(int), 0, flows - 1)]))

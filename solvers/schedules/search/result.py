@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hexsched.model import Schedule
-from solvers.schedules.search.plan import Plan
+from solvers.schedules.search.guide import Guide
 
 
 @dataclass(frozen=True)
 class MoveCount:
-    """How a move did: plans run, or windows solved, and how many of them lowered the energy."""
+    """How a move did: guides run, or neighbourhoods solved, and how many of them lowered the energy."""
 
     tried: int
     helped: int
@@ -26,9 +26,9 @@ class SearchResult:
     value : float
         The objective of ``schedule``, which the independent verifier has passed.
     schedule : Schedule
-    plan : Plan or None
-        The best plan, for another search to go on from; None where local search was not begun and the best start was no
-        plan. It may lead to ``schedule``, or to one that is not as good.
+    guide : Guide or None
+        The best guide, for another search to go on from; None where local search was not begun and the best start was
+        no guide. It may lead to ``schedule``, or to one that is not as good.
     start : str
         Where the chain that found it started: a policy, ``schedule 0`` (the first one given), or a rule.
     move : str
@@ -38,7 +38,7 @@ class SearchResult:
     series : tuple of (seconds, value)
         Whenever something better was found.
     evaluations : int
-        Plans and policies run; a window counts as many.
+        Guide and policies run; a neighbourhood counts as many.
     moves : dict of str to MoveCount
     seconds : float
         Wall clock.
@@ -49,7 +49,7 @@ class SearchResult:
     objective_name: str
     value: float
     schedule: Schedule
-    plan: Plan | None
+    guide: Guide | None
     start: str
     move: str
     starts: dict[str, float]

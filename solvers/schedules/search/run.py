@@ -1,4 +1,4 @@
-"""The search: starts, tuned rules, chains of local search, windows, proof that what they found is a schedule."""
+"""The search: starts, tuned rules, chains of local search, neighbourhoods, proof that what they found is a schedule."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ from hexsched.policies import policies, read_policy
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.problem.certificate import ContradictionError
-from solvers.problem.objective import Objective
-from solvers.problem.objective import objective as read_objective
+from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED
 from solvers.schedules.search.chain import Chain
 from solvers.schedules.search.decisions import Decisions
 from solvers.schedules.search.evaluator import Evaluator
+from solvers.schedules.search.guide import Guide
 from solvers.schedules.search.merit import Merit, Outcome
-from solvers.schedules.search.plan import Plan
+from solvers.schedules.search.neighbourhood_model import Shop
+from solvers.schedules.search.neighbourhoods import RUNS, Carried, Neighbourhoods, carry_out
 from solvers.schedules.search.result import MoveCount, SearchResult
+from solvers.schedules.search.rules import Tuner
 from solvers.schedules.search.starts import crowded, decisions_of, from_schedule, rules, with_drops
-from solvers.schedules.search.tuning import Tuner
-from solvers.schedules.search.window_model import Shop
-from solvers.schedules.search.windows import RUNS, Carried, Windows, carry_out
 
 CHAINS = 2  # whatever the number of workers, so that it does not change the result
 ROUND = 100  # evaluations of a chain between two comparisons of the chains
-BEHIND = 0.01  # relative: a chain this far behind the best one goes on from that one's plan, unless it was stuck before
+BEHIND = 0.01  # relative: a chain this far behind the best goes on from that one's guide, unless it was stuck before
 LINES = 3  # starts whose rules are tuned
 TRIAL = 120  # runs of each before only the best one goes on
 SHARE_OF_TUNING = 0.5  # of time and evaluations, at most
 TUNED = 400  # runs without a better rule after which there is none to be found
 VARIETY = 10  # starts of a chain: the first is where it sets out, the others are for when it is stuck
-SHARE_OF_WINDOWS = 0.1  # of time and evaluations, at the end, where all chains have been stuck
-WINDOW = "window"  # among the moves
+SHARE_OF_NEIGHBOURHOODS = 0.1  # of time and evaluations, at the end, where all chains have been stuck
+NEIGHBOURHOOD = "neighbourhood"  # among the moves
 TICK = 0.1  # seconds between two looks at what the chains have found
 
 OnProgress = Callable[[float, float], None]
@@ -57,34 +56,34 @@ def search(
     instance: Instance,
     objective: str,
     *,
-    start: Sequence[str | Schedule | Plan] | None = None,
+    start: Sequence[str | Schedule | Guide] | None = None,
     time_limit: float = 60.0,
     evaluations: int | None = None,
     workers: int = 2,
     seed: int = 0,
     on_progress: OnProgress | None = None,
-    with_windows: bool = True,
+    with_neighbourhoods: bool = True,
 ) -> SearchResult:
     """Look for a good schedule with everything known: an upper bound at any size, in either decode model.
 
-    The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule (``plan``). First
-    the rule behind them is tuned as a whole (``tuning``), then local search changes single ones (``moves``). At last
-    windows of the schedule itself are solved with CP-SAT and re-timed (``windows``). Nothing is proven but that the
-    schedule is one and has that value.
+    The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule (``guide``). First
+    the rule behind them is tuned as a whole (``rules``), then local search changes single ones (``moves``). At last
+    parts of the schedule itself are solved with CP-SAT and re-timed (``neighbourhoods``). Nothing is proven but that
+    the schedule is one and has that value.
 
     Parameters
     ----------
     instance : Instance
     objective : str
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
-    start : sequence of str, Schedule or Plan, optional
-        Policies, schedules, and plans of earlier searches to improve on: the result is never worse.
+    start : sequence of str, Schedule or Guide, optional
+        Policies, schedules, and guides of earlier searches to improve on: the result is never worse.
         ``default_starts()`` when not given.
     time_limit : float
         Wall-clock seconds. The first start is always run.
     evaluations : int, optional
-        Runs of the simulator; a window counts as ``windows.RUNS`` of them. Where this limit is reached before the
-        other, the same seed gives the same schedule, whatever ``workers`` is. The starts given are all run.
+        Runs of the simulator; a neighbourhood counts as ``neighbourhoods.RUNS`` of them. Where this limit is reached
+        before the other, the same seed gives the same schedule, whatever ``workers`` is. The starts given are all run.
     workers : int
         Threads; no more than ``CHAINS`` have work.
     seed : int
@@ -109,7 +108,7 @@ def search(
     _check(time_limit, evaluations, workers, seed)
     names = default_starts() if start is None else start
     chosen = [read_policy(item).name if isinstance(item, str) else item for item in names]
-    return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_windows).run(chosen, workers)
+    return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_neighbourhoods).run(chosen, workers)
 
 
 class _Known(NamedTuple):
@@ -118,7 +117,7 @@ class _Known(NamedTuple):
     value: float
     start: str
     move: str
-    made: Schedule | Plan | Decisions
+    made: Schedule | Guide | Decisions
 
 
 class _Search:
@@ -130,13 +129,13 @@ class _Search:
         evaluations: int | None,
         seed: int,
         on_progress: OnProgress | None,
-        with_windows: bool,
+        with_neighbourhoods: bool,
     ) -> None:
         self.began = time.monotonic()
         self.instance, self.aim, self.seed, self.on_progress = instance, aim, seed, on_progress
         self.deadline = self.began + time_limit
-        # a workflow that misses s is dropped, and one that does not is early enough: windows could gain nothing
-        self.share_of_windows = SHARE_OF_WINDOWS * (with_windows and aim.kind != "misses")
+        # a workflow that misses s is dropped, and one that does not is early enough: neighbourhoods could gain nothing
+        self.share_of_neighbourhoods = SHARE_OF_NEIGHBOURHOODS * (with_neighbourhoods and aim.kind != "misses")
         self.budget = math.inf if evaluations is None else evaluations
         self.merit = Merit(aim, Evaluator(instance))
         self.policy_runs = 0
@@ -144,16 +143,16 @@ class _Search:
         self.known: _Known | None = None
         self.series: list[tuple[float, float]] = []
         self.chains: list[Chain] = []
-        self.windows: Windows | None = None
+        self.neighbourhoods: Neighbourhoods | None = None
         self.cancelled = threading.Event()
 
-    def run(self, chosen: Sequence[str | Schedule | Plan], workers: int) -> SearchResult:
+    def run(self, chosen: Sequence[str | Schedule | Guide], workers: int) -> SearchResult:
         message = ""
         try:
             outcomes = self._run_starts(chosen)
             self._set_out(self._tune(outcomes))
-            self._climb(workers, self.share_of_windows)
-            self._solve_windows()
+            self._climb(workers, self.share_of_neighbourhoods)
+            self._solve_neighbourhoods()
             self._climb(workers, 0.0)
         except KeyboardInterrupt:
             if self.known is None:
@@ -165,16 +164,16 @@ class _Search:
 
     # --- starts -------------------------------------------------------------------------------------------------------
 
-    def _run_starts(self, chosen: Sequence[str | Schedule | Plan]) -> list[tuple[Outcome, str]]:
-        """Plans to climb from, best first, with their names."""
-        plans: list[tuple[Outcome, str]] = []
+    def _run_starts(self, chosen: Sequence[str | Schedule | Guide]) -> list[tuple[Outcome, str]]:
+        """Guide to climb from, best first, with their names."""
+        outcomes: list[tuple[Outcome, str]] = []
         schedules: list[tuple[float, str, Schedule]] = []
         given = 0
         for item in chosen:
             if self.known is not None and self._out_of_time():
                 break
-            if isinstance(item, Plan):
-                self._try(f"plan {len(plans)}", item, plans, always=True)
+            if isinstance(item, Guide):
+                self._try(f"guide {len(outcomes)}", item, outcomes, always=True)
                 continue
             if isinstance(item, Schedule):
                 name, schedule = f"schedule {given}", self._valid(item, given)
@@ -186,30 +185,32 @@ class _Search:
             self.starts[name] = value
             self._better(_Known(value, name, "", schedule))
             schedules.append((value, name, schedule))
-        for name, plan in rules(self.merit):
-            self._try(name, plan, plans, always=self.known is None)
-        for outcome, name in list(plans):
-            for other, plan in with_drops(self.merit, name, outcome):
-                self._try(other, plan, plans)
-        for outcome, name in _best(plans, 3):
-            for other, plan in crowded(name, outcome):
-                self._try(other, plan, plans)
+        for name, guide in rules(self.merit):
+            self._try(name, guide, outcomes, always=self.known is None)
+        for outcome, name in list(outcomes):
+            for other, guide in with_drops(self.merit, name, outcome):
+                self._try(other, guide, outcomes)
+        for outcome, name in _best(outcomes, 3):
+            for other, guide in crowded(name, outcome):
+                self._try(other, guide, outcomes)
         for _, name, schedule in sorted(schedules, key=lambda row: row[0])[:3]:
-            for plan in from_schedule(self.merit, schedule):
-                tried = self._try(name, plan, plans)
+            for guide in from_schedule(self.merit, schedule):
+                tried = self._try(name, guide, outcomes)
                 if tried is not None:
                     for other, again in with_drops(self.merit, name, tried):
-                        self._try(other, again, plans)
-        return sorted(plans, key=lambda row: row[0].energy)
+                        self._try(other, again, outcomes)
+        return sorted(outcomes, key=lambda row: row[0].energy)
 
-    def _try(self, name: str, plan: Plan, plans: list[tuple[Outcome, str]], always: bool = False) -> Outcome | None:
+    def _try(
+        self, name: str, guide: Guide, outcomes: list[tuple[Outcome, str]], always: bool = False
+    ) -> Outcome | None:
         if not always and (self._out_of_time() or self._evaluations() >= self.budget):
             return None
-        outcome = self.merit(plan)
+        outcome = self.merit(guide)
         assert outcome is not None  # there was no limit
         self.starts.setdefault(name, outcome.value)
-        self._better(_Known(outcome.value, name, "", plan))
-        plans.append((outcome, name))
+        self._better(_Known(outcome.value, name, "", guide))
+        outcomes.append((outcome, name))
         return outcome
 
     def _valid(self, given: Schedule, number: int) -> Schedule:
@@ -224,12 +225,12 @@ class _Search:
 
     # --- rules --------------------------------------------------------------------------------------------------------
 
-    def _tune(self, plans: list[tuple[Outcome, str]]) -> list[tuple[Outcome, str]]:
-        """Add the plans of tuned rules, best first."""
-        if not plans or self._out_of_time() or self._evaluations() + LINES > self.budget:
-            return plans
-        free = [row for row in plans if not row[0].plan.dropped.any()]
-        chosen = (free[:2] if self.merit.may_drop else []) + plans
+    def _tune(self, outcomes: list[tuple[Outcome, str]]) -> list[tuple[Outcome, str]]:
+        """Add the guides of tuned rules, best first."""
+        if not outcomes or self._out_of_time() or self._evaluations() + LINES > self.budget:
+            return outcomes
+        free = [row for row in outcomes if not row[0].guide.dropped.any()]
+        chosen = (free[:2] if self.merit.may_drop else []) + outcomes
         seeds = np.random.SeedSequence([self.seed, LINES]).spawn(LINES)
         lines = [(Tuner(self.merit, o, seed), f"{name}, tuned") for (o, name), seed in zip(chosen, seeds, strict=False)]
         began = time.monotonic()
@@ -241,7 +242,7 @@ class _Search:
 
         def run(line: tuple[Tuner, str], runs: int) -> None:
             tuner, name = line
-            tuner.run(runs, stop, lambda o: self._better(_Known(o.value, name, "", o.plan)))
+            tuner.run(runs, stop, lambda o: self._better(_Known(o.value, name, "", o.guide)))
 
         for line in lines:
             run(line, TRIAL)
@@ -251,16 +252,16 @@ class _Search:
         tuned = [(tuner.best, name) for tuner, name in lines]
         for outcome, name in tuned:
             self.starts.setdefault(name, outcome.value)
-        return _best(tuned + plans, CHAINS * VARIETY)
+        return _best(tuned + outcomes, CHAINS * VARIETY)
 
     # --- local search -------------------------------------------------------------------------------------------------
 
-    def _set_out(self, plans: list[tuple[Outcome, str]]) -> None:
-        if not plans:
+    def _set_out(self, outcomes: list[tuple[Outcome, str]]) -> None:
+        if not outcomes:
             return
         seeds = np.random.SeedSequence(self.seed).spawn(CHAINS)
         for k in range(CHAINS):
-            own = plans[k::CHAINS] or plans
+            own = outcomes[k::CHAINS] or outcomes
             merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.instance))
             self.chains.append(Chain(merit, own, seeds[k]))
 
@@ -283,7 +284,7 @@ class _Search:
                 raise
 
     def _round(self, pool: ThreadPoolExecutor, left: float, deadline: float) -> None:
-        """Let every chain go on for a while; then those far behind go on from the best one's plan."""
+        """Let every chain go on for a while; then those far behind go on from the best one's guide."""
         found: queue.SimpleQueue[_Known] = queue.SimpleQueue()
         shares = [
             ROUND if left >= ROUND * CHAINS else int(left) // CHAINS + (k < int(left) % CHAINS) for k in range(CHAINS)
@@ -291,7 +292,7 @@ class _Search:
 
         def go(k: int) -> None:
             def improved(outcome: Outcome, move: str) -> None:
-                found.put(_Known(outcome.value, self.chains[k].origin, move, outcome.plan))
+                found.put(_Known(outcome.value, self.chains[k].origin, move, outcome.guide))
 
             self.chains[k].run(shares[k], lambda: self.cancelled.is_set() or time.monotonic() >= deadline, improved)
 
@@ -311,28 +312,28 @@ class _Search:
             if not chain.been_stuck and chain.current.energy > leader.current.energy * (1 + BEHIND):
                 chain.adopt(leader)
 
-    # --- windows ------------------------------------------------------------------------------------------------------
+    # --- neighbourhoods -----------------------------------------------------------------------------------------------
 
-    def _solve_windows(self) -> None:
-        """Where moves of plans lead nowhere, go on from the schedule itself, whose parts can change by themselves."""
-        windows = (self.budget - self._evaluations()) / RUNS
+    def _solve_neighbourhoods(self) -> None:
+        """Where changes of a guide lead nowhere, go on from the schedule, whose parts can change by themselves."""
+        neighbourhoods = (self.budget - self._evaluations()) / RUNS
         known, e = self.known, self.merit.evaluator
-        if not self.share_of_windows or self._out_of_time() or windows < 1 or known is None:
+        if not self.share_of_neighbourhoods or self._out_of_time() or neighbourhoods < 1 or known is None:
             return
         made = known.made if isinstance(known.made, Schedule) else e.schedule(known.made, "search")
         start = decisions_of(e, made)
-        if isinstance(known.made, Plan):
+        if isinstance(known.made, Guide):
             start = start._replace(dropped=known.made.dropped, caps=known.made.caps)
         shop = Shop(e)
         carried = carry_out(self.merit, shop, start)
         if carried is None:
             return
-        self.windows = Windows(self.merit, shop, carried, np.random.SeedSequence([self.seed, CHAINS]))
+        self.neighbourhoods = Neighbourhoods(self.merit, shop, carried, np.random.SeedSequence([self.seed, CHAINS]))
 
         def improved(now: Carried) -> None:
-            self._better(_Known(now.value, known.start, WINDOW, now.seen.decisions))
+            self._better(_Known(now.value, known.start, NEIGHBOURHOOD, now.seen.decisions))
 
-        self.windows.run(windows, lambda: self.deadline - time.monotonic(), improved)
+        self.neighbourhoods.run(neighbourhoods, lambda: self.deadline - time.monotonic(), improved)
 
     # --- bookkeeping --------------------------------------------------------------------------------------------------
 
@@ -340,7 +341,7 @@ class _Search:
         return time.monotonic() >= self.deadline
 
     def _evaluations(self) -> int:
-        of_windows = 0 if self.windows is None else self.windows.tried * RUNS - self.windows.runs
+        of_windows = 0 if self.neighbourhoods is None else self.neighbourhoods.tried * RUNS - self.neighbourhoods.runs
         return self.policy_runs + of_windows + sum(e.runs for e in self._evaluators())
 
     def _evaluators(self) -> list[Evaluator]:
@@ -377,7 +378,7 @@ class _Search:
             objective_name=str(self.aim),
             value=value,
             schedule=schedule,
-            plan=self._plan(),
+            guide=self._guide(),
             start=known.start,
             move=known.move,
             starts=self.starts,
@@ -388,28 +389,28 @@ class _Search:
             message=message,
         )
 
-    def _plan(self) -> Plan | None:
-        """The best plan."""
+    def _guide(self) -> Guide | None:
+        """The best guide."""
         if self.chains:
-            return min((chain.best for chain in self.chains), key=lambda outcome: outcome.value).plan
-        return self.known.made if self.known is not None and isinstance(self.known.made, Plan) else None
+            return min((chain.best for chain in self.chains), key=lambda outcome: outcome.value).guide
+        return self.known.made if self.known is not None and isinstance(self.known.made, Guide) else None
 
     def _moves(self) -> dict[str, MoveCount]:
         counts = {
             name: MoveCount(sum(c.tried[name] for c in self.chains), sum(c.helped[name] for c in self.chains))
             for name in (self.chains[0].tried if self.chains else ())
         }
-        if self.windows is not None:
-            counts[WINDOW] = MoveCount(self.windows.tried, self.windows.helped)
+        if self.neighbourhoods is not None:
+            counts[NEIGHBOURHOOD] = MoveCount(self.neighbourhoods.tried, self.neighbourhoods.helped)
         return counts
 
 
 def _best_of(chain: Chain) -> _Known:
-    return _Known(chain.best.value, chain.best_from, chain.best_move, chain.best.plan)
+    return _Known(chain.best.value, chain.best_from, chain.best_move, chain.best.guide)
 
 
-def _best(plans: list[tuple[Outcome, str]], count: int) -> list[tuple[Outcome, str]]:
-    return sorted(plans, key=lambda row: row[0].energy)[:count]
+def _best(outcomes: list[tuple[Outcome, str]], count: int) -> list[tuple[Outcome, str]]:
+    return sorted(outcomes, key=lambda row: row[0].energy)[:count]
 
 
 def _check(time_limit: float, evaluations: int | None, workers: int, seed: int) -> None:

@@ -10,16 +10,16 @@ from hexsched.model import Schedule
 from solvers.schedules.search.decisions import Decisions
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.features import work_left
+from solvers.schedules.search.guide import MOST, Guide, plain_guide
 from solvers.schedules.search.merit import Merit, Outcome
-from solvers.schedules.search.plan import MOST, Plan, plain_plan
 
 SCALES = (0.5, 1.0, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0)  # SLO scales of the deadlines that priorities come from
 CROWDING = (0.1, 0.5)
 WEIGHTS = (0.0, 1.0, 2.0, 3.0)  # powers of H_w that what is left of a workflow is multiplied by
 
 
-def rules(merit: Merit) -> Iterator[tuple[str, Plan]]:
-    """Plans from priority rules that know everything, with their names.
+def rules(merit: Merit) -> Iterator[tuple[str, Guide]]:
+    """Guide from priority rules that know everything, with their names.
 
     Latest start: a_w + s H_w less the standalone time from the call to the end of its workflow. For means, what is left
     of the workflow, as that time or as work, and dearer the larger H_w is: after Smith 1956, a second of a workflow
@@ -31,22 +31,22 @@ def rules(merit: Merit) -> Iterator[tuple[str, Plan]]:
     for scale in SCALES:
         yield (
             f"latest-start({scale:g})",
-            plain_plan(arrival + scale * horizon - e.tail, *sizes),
+            plain_guide(arrival + scale * horizon - e.tail, *sizes),
         )
     if not merit.aim.is_tail:
         weight = horizon / horizon.mean()
         for name, left in (("shortest-tail", e.tail), ("least-work", work_left(e) * float(e.tail.mean()))):
             for power in WEIGHTS:
-                yield f"{name}-by-horizon^{power:g}", plain_plan(left * weight**power, *sizes)
+                yield f"{name}-by-horizon^{power:g}", plain_guide(left * weight**power, *sizes)
 
 
-def with_drops(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
-    """The plan of ``base`` with workflows dropped, by several rules; what is dropped goes last."""
+def with_drops(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Guide]]:
+    """The guide of ``base`` with workflows dropped, by several rules; what is dropped goes last."""
     e, aim = merit.evaluator, merit.aim
     if aim.kind == "misses":
         late = base.ratio > aim.parameter
         if late.any():
-            yield f"{name}, late ones last", base.plan.but(dropped=late)
+            yield f"{name}, late ones last", base.guide.but(dropped=late)
         return
     if not merit.may_drop:
         return
@@ -63,13 +63,13 @@ def with_drops(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Pl
     for rule, score in scores.items():
         dropped = np.zeros(len(e.arrival), bool)
         dropped[np.argsort(-score, kind="stable")[: merit.may_drop]] = True
-        yield f"{name}, {rule} last", base.plan.but(dropped=dropped)
+        yield f"{name}, {rule} last", base.guide.but(dropped=dropped)
 
 
-def crowded(name: str, base: Outcome) -> Iterator[tuple[str, Plan]]:
-    """The plan of ``base`` with crowding counted."""
+def crowded(name: str, base: Outcome) -> Iterator[tuple[str, Guide]]:
+    """The guide of ``base`` with crowding counted."""
     for crowding in CROWDING:
-        yield f"{name}, crowding {crowding:g}", base.plan.but(crowding=crowding)
+        yield f"{name}, crowding {crowding:g}", base.guide.but(crowding=crowding)
 
 
 def decisions_of(e: Evaluator, schedule: Schedule) -> Decisions:
@@ -87,10 +87,10 @@ def decisions_of(e: Evaluator, schedule: Schedule) -> Decisions:
     return Decisions(prefill, decode, start, admitted, none, no_cap)
 
 
-def from_schedule(merit: Merit, schedule: Schedule) -> Iterator[Plan]:
-    """Plans that come close to the decisions of a schedule: its times as priorities, with and without its places."""
+def from_schedule(merit: Merit, schedule: Schedule) -> Iterator[Guide]:
+    """Guide that come close to the decisions of a schedule: its times as priorities, with and without its places."""
     e = merit.evaluator
     made = decisions_of(e, schedule)
-    free = plain_plan(made.start, len(e.arrival), len(e.max_batch)).but(later=made.admitted - made.start)
+    free = plain_guide(made.start, len(e.arrival), len(e.max_batch)).but(later=made.admitted - made.start)
     yield free
     yield free.but(prefills=1 << e.kind_of_prefill[made.prefill], decodes=1 << e.kind_of_decode[made.decode])

@@ -1,12 +1,12 @@
-"""Large-neighbourhood search: windows of a schedule are solved anew with CP-SAT, then re-timed by the engine.
+"""Large-neighbourhood search: neighbourhoods of a schedule are solved anew with CP-SAT, then re-timed by the engine.
 
-After Shaw, Using constraint programming and local search methods to solve vehicle routing problems, CP 1998; windows of
-time for scheduling as in Carchrae and Beck, Principles for the design of large neighborhood search, JMMA 8 (2009).
+After Shaw, Using constraint programming and local search methods to solve vehicle routing problems, CP 1998; stretches
+of time for scheduling as in Carchrae and Beck, Principles for the design of large neighborhood search, JMMA 8 (2009).
 
-CP-SAT sees a part of the schedule in a model of its own (``window_model``); what it says of times is thrown away. Its
-decisions are carried out in the decode model that the instance has, and taken over where that is no worse. Unlike what
-a plan leads to, all that is outside a window stays much as it is, so small gains add up. They are small: a second of
-chains of local search gains more as long as these make headway.
+CP-SAT sees a part of the schedule in a model of its own (``neighbourhood_model``); what it says of times is thrown
+away. Its decisions are carried out in the decode model that the instance has, and taken over where that is no worse.
+Unlike where a guide changes, all that is outside a neighbourhood stays much as it is, so small gains add up. They are
+small: a second of chains of local search gains more as long as these make headway.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.guide import Array
 from solvers.schedules.search.merit import Merit
-from solvers.schedules.search.plan import Array
-from solvers.schedules.search.window_model import Seen, Shop, solve_window
+from solvers.schedules.search.neighbourhood_model import Seen, Shop, solve_neighbourhood
 
-FREE = 5.0  # free calls of the first window
+FREE = 5.0  # free calls of the first neighbourhood
 FEWEST, MOST = 4.0, 12.0
-GROWTH, SHRINKAGE = 1.05, 0.85  # of their number, where CP-SAT was through with a window and where it was not
+GROWTH, SHRINKAGE = 1.05, 0.85  # of their number, where CP-SAT was through with a neighbourhood and where it was not
 FOLLOWERS = 2.0  # calls after the free ones that are in the model, times as many
 NEAR = 0.02  # share of the workflows among which the one to look at is picked, on average
-PATIENCE = 300  # windows without a gain after which there is none to be found
-RUNS = 50  # of the simulator, that a window counts as; it takes as long as some 35 to 140
+PATIENCE = 300  # neighbourhoods without a gain after which there is none to be found
+RUNS = 50  # of the simulator, that a neighbourhood counts as; it takes as long as some 35 to 140
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +52,15 @@ def carry_out(merit: Merit, shop: Shop, decisions: Decisions, limit: float = mat
     return Carried(Seen(shop, merit.aim, decisions, merit.evaluator.times(), ratio, value), value, energy)
 
 
-class Windows:
-    """A search by windows, for any objective but ``misses``.
+class Neighbourhoods:
+    """A search by neighbourhoods, for any objective but ``misses``.
 
     Attributes
     ----------
     now : Carried
         The best so far.
     tried, helped : int
-        Windows, and how many of them lowered the energy.
+        Neighbourhoods, and how many of them lowered the energy.
     runs : int
         Of the simulator, for them.
     """
@@ -72,9 +72,11 @@ class Windows:
         self._size, self._idle = FREE, 0
         self.tried = self.helped = self.runs = 0
 
-    def run(self, windows: float, seconds_left: Callable[[], float], improved: Callable[[Carried], None]) -> None:
-        """Solve so many windows, fewer where time is out or nothing is gained any more; tell every better value."""
-        until = self.tried + windows
+    def run(
+        self, neighbourhoods: float, seconds_left: Callable[[], float], improved: Callable[[Carried], None]
+    ) -> None:
+        """Solve so many, fewer where time is out or nothing is gained any more; tell every better value."""
+        until = self.tried + neighbourhoods
         while self.tried + 1 <= until and self._idle < PATIENCE and (left := seconds_left()) > 0:
             value = self.now.value
             self._step(left)
@@ -90,7 +92,7 @@ class Windows:
             return
         size = round(self._size)
         seed = int(self._rng.integers(2**31))
-        solved = solve_window(self._shop, seen, self.merit.aim, calls[:size], calls[size:], seconds, seed)
+        solved = solve_neighbourhood(self._shop, seen, self.merit.aim, calls[:size], calls[size:], seconds, seed)
         self._size = min(max(self._size * (GROWTH if solved.done else SHRINKAGE), FEWEST), MOST)
         if solved.decisions is None:
             return

@@ -1,11 +1,11 @@
-"""A window of a schedule as a CP-SAT model.
+"""A neighbourhood of a schedule as a CP-SAT model.
 
 Some calls are *free*: where they go, and when. *Followers* started prefill after them; they keep their places, and on
-each prefill instance their order. All others keep their times, and nothing in the window may be in their way. A call
-that stays where it was takes as long as it did; elsewhere, a token takes as long as it took others there. In ``fluid``
-that is a guess, and so that it is not far off, batches become no larger than they were.
+each prefill instance their order. All others keep their times, and nothing in the neighbourhood may be in their way. A
+call that stays where it was takes as long as it did; elsewhere, a token takes as long as it took others there. In
+``fluid`` that is a guess, and so that it is not far off, batches become no larger than they were.
 
-What is minimised is how late workflows are, if all that comes after the window takes and waits as long as it did.
+What is minimised is how late workflows are, if all that comes after it takes and waits as long as it did.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ortools.sat.python import cp_model
 from solvers.problem.objective import Objective
 from solvers.schedules.search.decisions import Decisions
 from solvers.schedules.search.evaluator import Evaluator, Times
-from solvers.schedules.search.plan import Array
+from solvers.schedules.search.guide import Array
 
-EFFORT = 0.02  # of CP-SAT for a window, in its deterministic seconds
-TICKS = 10_000  # from the first start of a window to its last end
+EFFORT = 0.02  # of CP-SAT for a neighbourhood, in its deterministic seconds
+TICKS = 10_000  # from the first start of a neighbourhood to its last end
 ROOM = 1.2  # how long it may take, times as long as it did
 WEIGHT, HEAVIEST = 100, 10_000  # of being late, for a workflow of mean H_w, and most
 # shares of the largest ratio that counts, and what it costs to be beyond one, in addition to those before
@@ -30,7 +30,7 @@ LEVELS = ((0.95, 1), (0.98, 5), (0.99, 20), (1.0, 100))
 
 
 class Shop:
-    """An instance as windows see it: what takes how long, and what waits for what.
+    """An instance as neighbourhoods see it: what takes how long, and what waits for what.
 
     Attributes
     ----------
@@ -118,13 +118,13 @@ class Seen:
 
 
 class Solved(NamedTuple):
-    """What CP-SAT made of a window: better decisions, if any, and whether it was through with it."""
+    """What CP-SAT made of a neighbourhood: better decisions, if any, and whether it was through with it."""
 
     decisions: Decisions | None
     done: bool
 
 
-def solve_window(
+def solve_neighbourhood(
     shop: Shop, seen: Seen, aim: Objective, free: Array, followers: Array, seconds: float, seed: int
 ) -> Solved:
     """Better decisions for calls that started one after another, as far as the model can tell.
@@ -141,7 +141,7 @@ def solve_window(
         At most; CP-SAT ends by itself after the same effort on every machine.
     seed : int
     """
-    model = _Window(shop, seen, free, followers)
+    model = _Neighbourhood(shop, seen, free, followers)
     model.keep_orders()
     model.keep_others()
     model.limit_places()
@@ -169,7 +169,7 @@ class _End(NamedTuple):
     latest: int
 
 
-class _Window:
+class _Neighbourhood:
     """The model while it is built. The schedule as it was, rounded down to ticks, is a solution, and the hint."""
 
     def __init__(self, shop: Shop, seen: Seen, free: Array, followers: Array) -> None:
@@ -243,7 +243,7 @@ class _Window:
         return found
 
     def _release(self, c: int) -> float:
-        """When call c is released at the earliest: parents that are in the window may end earlier than they did."""
+        """When call c is released at the earliest: parents in the neighbourhood may end earlier than they did."""
         others = [self.seen.times.ended[p] for p in self.shop.parents[c] if not self.member[p]]
         return float(max(others, default=self.e.arrival[self.e.workflow[c]]) + self.e.workload.delay[c])
 
@@ -259,7 +259,7 @@ class _Window:
     # --- what holds ---------------------------------------------------------------------------------------------------
 
     def keep_orders(self) -> None:
-        """Children after parents, those outside the window no later than they were; followers in their order."""
+        """Children after parents, those outside the neighbourhood no later than they were; followers in their order."""
         delay, t = self.e.workload.delay.tolist(), self.seen.times
         for c, call in self.calls.items():
             for x in self.shop.children[c]:
@@ -275,7 +275,7 @@ class _Window:
             ahead[i] = c
 
     def keep_others(self) -> None:
-        """All other calls are where and when they were; the window is over where the first of them starts after it."""
+        """All other calls are where and when they were; it is over where the first of them starts after it."""
         t, others = self.seen.times, self.seen.ran & ~self.member
         ranks = self.seen.rank[self.member]
         for c in np.flatnonzero(others & (self.seen.rank < ranks.min()) & (t.prefilled > self.begin)).tolist():
@@ -328,7 +328,7 @@ class _Window:
     # --- what is minimised --------------------------------------------------------------------------------------------
 
     def minimise_lateness(self, aim: Objective) -> bool:
-        """False where nothing in the window is late."""
+        """False where nothing in the neighbourhood is late."""
         flows: dict[int, list[int]] = {}
         for c in self.calls:
             flows.setdefault(int(self.e.workflow[c]), []).append(c)
@@ -350,7 +350,7 @@ class _Window:
         return [(0.0, 1)]
 
     def _end_of(self, members: list[int]) -> _End:
-        """When a workflow ends as far as its calls in the window go."""
+        """When a workflow ends as far as its calls in the neighbourhood go."""
         rests = []
         for c in members:
             outside = [x for x in self.shop.children[c] if x not in self.calls]
@@ -377,7 +377,7 @@ class _Window:
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = seed
-        # a window is solved roughly, in hundredths of a second
+        # a neighbourhood is solved roughly, in hundredths of a second
         solver.parameters.linearization_level = 0
         solver.parameters.cp_model_probing_level = 0
         solver.parameters.symmetry_level = 0

@@ -14,7 +14,7 @@ MOST = 1 << 30  # no cap but the instance's own
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Guide:
     """Priorities and restrictions; times and places follow from them. Calls and workflows in the engine's order.
 
     Attributes
@@ -48,14 +48,14 @@ class Plan:
     crowding: float = 0.0
     pace: float = 0.0
 
-    def but(self, **changes: Any) -> Plan:
+    def but(self, **changes: Any) -> Guide:
         """A copy with some fields replaced; arrays are shared and must not be written to."""
         return replace(self, **changes)
 
 
-def plain_plan(key: Array, workflows: int, decodes: int) -> Plan:
-    """A plan that gives priorities alone."""
+def plain_guide(key: Array, workflows: int, decodes: int) -> Guide:
+    """Guide that gives priorities alone."""
     calls = len(key)
     anywhere = np.full(calls, ANY)
     no_cap = np.full(decodes, MOST)
-    return Plan(key, np.zeros(calls), np.zeros(calls), anywhere, anywhere, np.zeros(workflows, bool), no_cap)
+    return Guide(key, np.zeros(calls), np.zeros(calls), anywhere, anywhere, np.zeros(workflows, bool), no_cap)

@@ -1,4 +1,4 @@
-"""Better priority rules, before single calls are looked at: a few numbers decide on all of a plan.
+"""Better priority rules, before single calls are looked at: a few numbers decide on all of a guide.
 
 Searching the space of rules instead of that of schedules is how dispatching rules are designed automatically: Branke,
 Nguyen, Pickardt and Zhang, Automated design of production scheduling heuristics, IEEE Trans. Evol. Comp. 20 (2016). On
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from solvers.schedules.search.features import drop_score
+from solvers.schedules.search.guide import MOST, Array, Guide
 from solvers.schedules.search.merit import Merit, Outcome
-from solvers.schedules.search.plan import MOST, Array, Plan
 
 Rng = np.random.Generator
 
@@ -25,11 +25,11 @@ LOYAL = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A change of a base plan as a whole.
+    """A change of a base guide as a whole.
 
     Attributes
     ----------
-    base : Plan
+    base : Guide
     weights : (F,) float array
         Of the features of calls, added to the priorities.
     drops : (3,) float array
@@ -42,7 +42,7 @@ class Rule:
     crowding, pace : float
     """
 
-    base: Plan
+    base: Guide
     weights: Array
     drops: Array
     loyalty: float
@@ -51,13 +51,13 @@ class Rule:
     pace: float
 
 
-def rule_of(merit: Merit, base: Plan) -> Rule:
+def rule_of(merit: Merit, base: Guide) -> Rule:
     """The rule that changes nothing."""
     nothing = np.zeros(len(merit.features))
     return Rule(base, nothing, np.array([1.0, 1.0, 0.0]), LOYAL, base.caps, base.crowding, base.pace)
 
 
-def plan_of(merit: Merit, rule: Rule) -> Plan:
+def guide_of(merit: Merit, rule: Rule) -> Guide:
     """What a rule decides."""
     base, changes = rule.base, dict[str, Any]()
     if rule.weights.any():
@@ -83,22 +83,22 @@ class Tuner:
 
     def __init__(self, merit: Merit, start: Outcome, seed: np.random.SeedSequence) -> None:
         self.merit = merit
-        self.rule = rule_of(merit, start.plan)
+        self.rule = rule_of(merit, start.guide)
         self.best, self.idle = start, 0
-        if merit.may_drop and not start.plan.dropped.any():  # what a rule drops can be tuned, a set can not
+        if merit.may_drop and not start.guide.dropped.any():  # what a rule drops can be tuned, a set can not
             self.rule = replace(self.rule, loyalty=0.0)
-            found = merit(plan_of(merit, self.rule))
+            found = merit(guide_of(merit, self.rule))
             assert found is not None  # there was no limit
             self.best = found
         self._rng = np.random.Generator(np.random.PCG64(seed))
 
     def run(self, evaluations: int, stop: Callable[[], bool], improved: Callable[[Outcome], None]) -> None:
-        """Go on for that many runs, or until ``stop`` says so; tell every plan of lower energy."""
+        """Go on for that many runs, or until ``stop`` says so; tell every guide of lower energy."""
         for _ in range(evaluations):
             if stop():
                 return
             child = self._child()
-            found = self.merit(plan_of(self.merit, child), self.best.energy)
+            found = self.merit(guide_of(self.merit, child), self.best.energy)
             self.idle += 1
             if found is None or found.energy > self.best.energy:
                 continue

@@ -20,15 +20,15 @@ from reference.exhaustive import largest, optima
 from hexsched.model import Instance
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
-from solvers.problem.objective import objective
+from solvers.problem.objective import read_objective
 from solvers.schedules.search import chain, search
-from solvers.schedules.search import windows as search_windows
+from solvers.schedules.search import neighbourhoods as search_windows
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.merit import Merit
-from solvers.schedules.search.run import WINDOW
+from solvers.schedules.search.neighbourhood_model import Shop
+from solvers.schedules.search.neighbourhoods import Carried, Neighbourhoods, carry_out
+from solvers.schedules.search.run import NEIGHBOURHOOD
 from solvers.schedules.search.starts import decisions_of
-from solvers.schedules.search.window_model import Shop
-from solvers.schedules.search.windows import Carried, Windows, carry_out
 
 OBJECTIVES = ("max_ratio", "req(0.7)", "mean_ratio", "mean_latency")
 POLICIES = ("fcfs", "hexagent", "fcfs@random", "edf@jsq")
@@ -40,15 +40,15 @@ def contended(seed: int, decode_model: str, workflows: int = 6) -> Instance:
     return replace(found, workflows=tuple(replace(w, arrival=w.arrival / 20) for w in found.workflows))
 
 
-def windows(instance: Instance, text: str, policy: str = "fcfs", seed: int = 0) -> Windows:
-    merit = Merit(objective(text), Evaluator(instance))
+def neighbourhoods(instance: Instance, text: str, policy: str = "fcfs", seed: int = 0) -> Neighbourhoods:
+    merit = Merit(read_objective(text), Evaluator(instance))
     shop = Shop(merit.evaluator)
     start = carry_out(merit, shop, decisions_of(merit.evaluator, simulate(instance, policy).schedule))
     assert start is not None
-    return Windows(merit, shop, start, np.random.SeedSequence(seed))
+    return Neighbourhoods(merit, shop, start, np.random.SeedSequence(seed))
 
 
-def improve(of: Windows, count: int) -> list[Carried]:
+def improve(of: Neighbourhoods, count: int) -> list[Carried]:
     told: list[Carried] = []
     of.run(count, lambda: 100.0, told.append)
     return told
@@ -77,14 +77,14 @@ def test_orders_that_wait_for_each_other_have_no_end():
     assert ratio is not None
     assert math.inf in ratio
     for text in ("max_ratio", "req(0.5)", "mean_ratio"):  # whatever the objective looks at
-        merit = Merit(objective(text), e)
+        merit = Merit(read_objective(text), e)
         assert carry_out(merit, Shop(e), good._replace(start=-good.start)) is None
         assert carry_out(merit, Shop(e), good) is not None  # and that leaves no trace
 
 
 def test_what_is_worse_than_the_limit_is_not_taken():
     for text in OBJECTIVES:
-        merit = Merit(objective(text), Evaluator(contended(0, "fluid")))
+        merit = Merit(read_objective(text), Evaluator(contended(0, "fluid")))
         e, shop = merit.evaluator, Shop(merit.evaluator)
         made = decisions_of(e, simulate(e.instance, "fcfs").schedule)
         known = carry_out(merit, shop, made)
@@ -102,7 +102,7 @@ def test_what_is_worse_than_the_limit_is_not_taken():
 )
 def test_windows_lead_to_schedules_that_only_get_better(seed, decode_model, text, policy):
     instance = corner_instance(np.random.default_rng(seed), decode_model=decode_model, workflows=(2, 6))
-    search = windows(instance, text, policy)
+    search = neighbourhoods(instance, text, policy)
     energies, before = [], search.now
     for _ in range(6):
         told = improve(search, 1)
@@ -146,8 +146,8 @@ def test_the_schedule_as_it_was_is_a_solution_of_every_window(monkeypatch):
                 np.random.default_rng(seed), decode_model=decode_model, arrivals="together", delays="none"
             )
             for text in OBJECTIVES:
-                improve(windows(contended(seed, decode_model), text, "fcfs@random"), 3)
-                improve(windows(ties, text, "fcfs@random"), 3)
+                improve(neighbourhoods(contended(seed, decode_model), text, "fcfs@random"), 3)
+                improve(neighbourhoods(ties, text, "fcfs@random"), 3)
     assert len(seen) > 50
     assert all(found <= before for found, before in seen)
     assert sum(found < before for found, before in seen) > 10
@@ -166,7 +166,7 @@ def test_workflows_of_very_different_length_have_windows_too(monkeypatch):
     chained = [call(f"c{k}", 5_000, 2_000, *([f"c{k - 1}"] if k else [])) for k in range(40)]
     short = [workflow(f"s{k}", 0.1 * k, call("c", 5, 1)) for k in range(8)]
     for text in OBJECTIVES:
-        improve(windows(one_pair(workflow("long", 0.0, *chained), *short, kv_capacity_tokens=50_000), text), 4)
+        improve(neighbourhoods(one_pair(workflow("long", 0.0, *chained), *short, kv_capacity_tokens=50_000), text), 4)
     assert cp_model.MODEL_INVALID not in statuses
     assert len(statuses) >= len(OBJECTIVES)
 
@@ -176,7 +176,7 @@ def test_workflows_of_very_different_length_have_windows_too(monkeypatch):
 def test_windows_mend_bad_schedules(text, decode_model):
     gains = []
     for seed in range(3):
-        search = windows(contended(seed, decode_model), text, "fcfs@random")
+        search = neighbourhoods(contended(seed, decode_model), text, "fcfs@random")
         before = search.now.value
         improve(search, 25)
         gains.append(search.now.value / before)
@@ -188,7 +188,7 @@ def test_windows_never_beat_the_exhaustive_optimum():
     for seed in range(6):
         instance = tiny_flow_shop(seed)
         best = optima(instance, {"max_ratio": largest})["max_ratio"]
-        search = windows(instance, "max_ratio", "fcfs@random")
+        search = neighbourhoods(instance, "max_ratio", "fcfs@random")
         improve(search, 20)
         assert search.now.value >= best * (1 - 1e-9)
         reached += search.now.value <= best * (1 + 1e-9)
@@ -197,7 +197,7 @@ def test_windows_never_beat_the_exhaustive_optimum():
 
 def test_same_seed_same_windows():
     instance = contended(1, "fluid")
-    found = [windows(instance, "req(0.7)", seed=seed) for seed in (3, 3, 4)]
+    found = [neighbourhoods(instance, "req(0.7)", seed=seed) for seed in (3, 3, 4)]
     for one in found:
         improve(one, 12)
     values = [(one.now.energy, one.tried, one.helped) for one in found]
@@ -211,11 +211,11 @@ def test_a_search_that_is_stuck_goes_on_by_windows(monkeypatch):
     runs = [search(instance, "mean_ratio", evaluations=4000, workers=workers, seed=1) for workers in (1, 2)]
     assert runs[0].moves == runs[1].moves
     assert runs[0].schedule == runs[1].schedule
-    assert runs[0].moves[WINDOW].tried >= 2
+    assert runs[0].moves[NEIGHBOURHOOD].tried >= 2
     assert verify(instance, runs[0].schedule).ok
-    for text, with_windows in (("mean_ratio", False), ("misses(1.5)", True)):
-        without = search(instance, text, evaluations=4000, workers=1, seed=1, with_windows=with_windows)
-        assert WINDOW not in without.moves
+    for text, with_neighbourhoods in (("mean_ratio", False), ("misses(1.5)", True)):
+        without = search(instance, text, evaluations=4000, workers=1, seed=1, with_neighbourhoods=with_neighbourhoods)
+        assert NEIGHBOURHOOD not in without.moves
 
 
 def test_windows_keep_to_the_evaluations_and_leave_the_rest_to_local_search(monkeypatch):
@@ -226,7 +226,7 @@ def test_windows_keep_to_the_evaluations_and_leave_the_rest_to_local_search(monk
     monkeypatch.setattr(search_windows, "PATIENCE", 1)  # no time for windows to gain anything
     found = search(contended(2, "fluid"), "mean_ratio", evaluations=2000, workers=1, seed=1)
     assert 1998 <= found.evaluations <= 2002
-    assert found.moves[WINDOW].tried <= 2 + found.moves[WINDOW].helped
+    assert found.moves[NEIGHBOURHOOD].tried <= 2 + found.moves[NEIGHBOURHOOD].helped
 
 
 def test_ctrl_c_after_a_window_reaches_python():
@@ -248,6 +248,6 @@ except KeyboardInterrupt:
 
 
 def test_one_call_leaves_nothing_to_change():
-    search = windows(one_pair(workflow("w", 0.0, call("a", 10, 5))), "max_ratio")
+    search = neighbourhoods(one_pair(workflow("w", 0.0, call("a", 10, 5))), "max_ratio")
     improve(search, 3)
     assert (search.now.value, search.helped) == (pytest.approx(1.0), 0)
