@@ -22,7 +22,7 @@ from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.problem.objective import read_objective
 from solvers.schedules.search import chain, search
-from solvers.schedules.search import neighbourhoods as search_windows
+from solvers.schedules.search import neighbourhoods as search_neighbourhoods
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.merit import Merit
 from solvers.schedules.search.neighbourhood_model import Shop
@@ -100,7 +100,7 @@ def test_what_is_worse_than_the_limit_is_not_taken():
     st.sampled_from(OBJECTIVES),
     st.sampled_from(POLICIES),
 )
-def test_windows_lead_to_schedules_that_only_get_better(seed, decode_model, text, policy):
+def test_neighbourhoods_lead_to_schedules_that_only_get_better(seed, decode_model, text, policy):
     instance = corner_instance(np.random.default_rng(seed), decode_model=decode_model, workflows=(2, 6))
     search = neighbourhoods(instance, text, policy)
     energies, before = [], search.now
@@ -117,7 +117,7 @@ def test_windows_lead_to_schedules_that_only_get_better(seed, decode_model, text
     assert search.tried == 6
 
 
-def test_the_schedule_as_it_was_is_a_solution_of_every_window(monkeypatch):
+def test_the_schedule_as_it_was_is_a_solution_of_every_neighbourhood(monkeypatch):
     """So CP-SAT never finds a window infeasible, and never anything worse than what was."""
     seen = []
     solver_class = cp_model.CpSolver
@@ -153,7 +153,7 @@ def test_the_schedule_as_it_was_is_a_solution_of_every_window(monkeypatch):
     assert sum(found < before for found, before in seen) > 10
 
 
-def test_workflows_of_very_different_length_have_windows_too(monkeypatch):
+def test_workflows_of_very_different_length_have_neighbourhoods_too(monkeypatch):
     statuses = []
     solver_class = cp_model.CpSolver
 
@@ -173,7 +173,7 @@ def test_workflows_of_very_different_length_have_windows_too(monkeypatch):
 
 @pytest.mark.parametrize("decode_model", ["fluid", "fixed"])
 @pytest.mark.parametrize("text", ["max_ratio", "mean_ratio"])
-def test_windows_mend_bad_schedules(text, decode_model):
+def test_neighbourhoods_mend_bad_schedules(text, decode_model):
     gains = []
     for seed in range(3):
         search = neighbourhoods(contended(seed, decode_model), text, "fcfs@random")
@@ -183,7 +183,7 @@ def test_windows_mend_bad_schedules(text, decode_model):
     assert np.mean(gains) < 0.9
 
 
-def test_windows_never_beat_the_exhaustive_optimum():
+def test_neighbourhoods_never_beat_the_exhaustive_optimum():
     reached = 0
     for seed in range(6):
         instance = tiny_flow_shop(seed)
@@ -195,7 +195,7 @@ def test_windows_never_beat_the_exhaustive_optimum():
     assert reached >= 5
 
 
-def test_same_seed_same_windows():
+def test_same_seed_same_neighbourhoods():
     instance = contended(1, "fluid")
     found = [neighbourhoods(instance, "req(0.7)", seed=seed) for seed in (3, 3, 4)]
     for one in found:
@@ -205,7 +205,7 @@ def test_same_seed_same_windows():
     assert values[0] != values[2]
 
 
-def test_a_search_that_is_stuck_goes_on_by_windows(monkeypatch):
+def test_a_search_that_is_stuck_goes_on_by_neighbourhoods(monkeypatch):
     monkeypatch.setattr(chain, "PATIENCE", 3)
     instance = contended(2, "fluid")
     runs = [search(instance, "mean_ratio", evaluations=4000, workers=workers, seed=1) for workers in (1, 2)]
@@ -218,22 +218,22 @@ def test_a_search_that_is_stuck_goes_on_by_windows(monkeypatch):
         assert NEIGHBOURHOOD not in without.moves
 
 
-def test_windows_keep_to_the_evaluations_and_leave_the_rest_to_local_search(monkeypatch):
+def test_neighbourhoods_keep_to_the_evaluations_and_leave_the_rest_to_local_search(monkeypatch):
     monkeypatch.setattr(chain, "PATIENCE", 3)
     for evaluations in (1200, 2000):
         found = search(contended(2, "fluid"), "mean_ratio", evaluations=evaluations, workers=1, seed=1)
         assert evaluations - 2 <= found.evaluations <= evaluations + 2
-    monkeypatch.setattr(search_windows, "PATIENCE", 1)  # no time for windows to gain anything
+    monkeypatch.setattr(search_neighbourhoods, "PATIENCE", 1)  # no time for windows to gain anything
     found = search(contended(2, "fluid"), "mean_ratio", evaluations=2000, workers=1, seed=1)
     assert 1998 <= found.evaluations <= 2002
     assert found.moves[NEIGHBOURHOOD].tried <= 2 + found.moves[NEIGHBOURHOOD].helped
 
 
-def test_ctrl_c_after_a_window_reaches_python():
+def test_ctrl_c_after_a_neighbourhood_reaches_python():
     script = """
 import signal
-from test_windows import contended, improve, windows
-search = windows(contended(0, "fluid"), "mean_ratio", "fcfs@random")
+from test_neighbourhoods import contended, improve, neighbourhoods
+search = neighbourhoods(contended(0, "fluid"), "mean_ratio", "fcfs@random")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell has told this process to ignore
 improve(search, 2)
 try:
