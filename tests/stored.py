@@ -86,5 +86,5 @@ def write_run(store: Path, case: Row, run: Run, schedules: bool = False) -> None
         "workflows": [{"key": whole_key, **case, **row} for row in run.to_frame().to_dict("records")],
         "timings": [{"key": whole_key, **timing}],
     }
-    kept = {"schedules": run.schedule, "instances": run.instance} if schedules else {}
-    write_cell(store, key, "runs", tables, **{name: gzip.compress(x.to_bytes(), mtime=0) for name, x in kept.items()})
+    files = {"schedules": run.schedule, "instances": run.instance} if schedules else {}
+    write_cell(store, key, "runs", tables, **{name: gzip.compress(x.to_bytes(), mtime=0) for name, x in files.items()})

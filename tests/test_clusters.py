@@ -90,9 +90,9 @@ class TestCompile:
 
     def test_the_slower_end_and_the_smaller_degree_set_the_bandwidth(self, tmp_path: Path) -> None:
         machines = compile_cluster(read_cluster(cluster_file(tmp_path, GOOD)))
-        found = {(link.source, link.to): link.bandwidth for link in machines.links}
-        assert found["p0-H100", "d0-A100"] == 4 * 25e9
-        assert found["p1-H100", "d1-H200"] == 4 * 50e9
+        bandwidth = {(link.source, link.to): link.bandwidth for link in machines.links}
+        assert bandwidth["p0-H100", "d0-A100"] == 4 * 25e9
+        assert bandwidth["p1-H100", "d1-H200"] == 4 * 50e9
         nvlink = compile_cluster(example(links=Links(fabric="nvlink", latency=0.5)))
         assert [(link.bandwidth, link.latency) for link in nvlink.links] == [(300e9, 0.5)]
 
@@ -100,9 +100,9 @@ class TestCompile:
         path = edited(
             tmp_path, "fabric: nic", "latency: 0.25\n  overrides: [{from: h100 sxm, to: A100, bandwidth: 7e9}]"
         )
-        found = {(k.source, k.to): (k.bandwidth, k.latency) for k in compile_cluster(read_cluster(path)).links}
-        assert found["p0-H100", "d0-A100"] == (7e9, 0.25)
-        assert found["p0-H100", "d1-H200"] == (200e9, 0.25)
+        links = {(k.source, k.to): (k.bandwidth, k.latency) for k in compile_cluster(read_cluster(path)).links}
+        assert links["p0-H100", "d0-A100"] == (7e9, 0.25)
+        assert links["p0-H100", "d1-H200"] == (200e9, 0.25)
 
     def test_same_inputs_same_bytes(self, tmp_path: Path) -> None:
         path = cluster_file(tmp_path, GOOD)
@@ -394,21 +394,21 @@ class TestYaml:
         ],
     )
     def test_scalars(self, text: str, value: object) -> None:
-        found = parse_yaml(f"key: {text}", "f").data
-        assert found == {"key": value}
-        assert isinstance(found, dict)
-        assert type(found["key"]) is type(value)
+        data = parse_yaml(f"key: {text}", "f").data
+        assert data == {"key": value}
+        assert isinstance(data, dict)
+        assert type(data["key"]) is type(value)
 
     @given(st.text(max_size=60))
     @settings(max_examples=150, deadline=None)
     def test_any_text_is_parsed_or_refused_in_one_line(self, text: str) -> None:
-        told = ""
+        message = ""
         try:
-            told = parse_yaml(text, "f").where(())
+            message = parse_yaml(text, "f").where(())
         except InputError as error:
-            told = str(error)
-        assert told.startswith("f:")
-        assert "\n" not in told
+            message = str(error)
+        assert message.startswith("f:")
+        assert "\n" not in message
 
     def test_kv_bytes_come_from_the_model(self) -> None:
         assert compile_cluster(read_cluster("demo")).kv_bytes_per_token == find_model("llama-3.1-8b").kv_bytes_per_token

@@ -97,48 +97,48 @@ def hangs(pipe: object, task: Task, data: bytes) -> None:
 
 
 def test_a_solve_apart_is_measured():
-    found = solve_apart(task(), instance(SMALL))
-    assert found.task == task()
-    assert found.optimal
-    assert found.seconds_to_optimal == found.seconds > 0
-    assert found.cpu_seconds is not None
-    assert 0 < found.cpu_seconds < 60
-    assert found.value is not None
-    assert found.lower_bound is not None
-    assert found.lower_bound <= found.value
-    assert found.gap is not None
-    assert found.gap <= 1e-4
-    assert found.variables is not None
-    assert found.variables > 0
+    row = solve_apart(task(), instance(SMALL))
+    assert row.task == task()
+    assert row.optimal
+    assert row.seconds_to_optimal == row.seconds > 0
+    assert row.cpu_seconds is not None
+    assert 0 < row.cpu_seconds < 60
+    assert row.value is not None
+    assert row.lower_bound is not None
+    assert row.lower_bound <= row.value
+    assert row.gap is not None
+    assert row.gap <= 1e-4
+    assert row.variables is not None
+    assert row.variables > 0
 
 
 def test_a_solver_that_crashes_is_a_row(monkeypatch):
     monkeypatch.setattr(child, "_work", dies)
-    found = solve_apart(task(), instance(SMALL))
-    assert found.status == "unknown"
-    assert "SIGSEGV" in found.message
-    assert found.value is None
+    row = solve_apart(task(), instance(SMALL))
+    assert row.status == "unknown"
+    assert "SIGSEGV" in row.message
+    assert row.value is None
 
 
 def test_an_error_is_a_row():
-    found = solve_apart(task()._replace(formulation="no-such"), instance(SMALL))
-    assert found.status == "unknown"
-    assert "unknown formulation" in found.message
+    row = solve_apart(task()._replace(formulation="no-such"), instance(SMALL))
+    assert row.status == "unknown"
+    assert "unknown formulation" in row.message
 
 
 def test_a_solve_that_does_not_end_is_ended_with_all_it_started(monkeypatch, tmp_path):
     monkeypatch.setattr(child, "_work", hangs)
     monkeypatch.setattr(child, "GRACE_FACTOR", 0.0)
-    told = tmp_path / "pid"
-    monkeypatch.setattr(child, "_answer", _when(told.exists, child._answer))
+    pid = tmp_path / "pid"
+    monkeypatch.setattr(child, "_answer", _when(pid.exists, child._answer))
     monkeypatch.setattr(child, "GRACE", 0.2)
-    found = solve_apart(task(instance=str(told)), instance(SMALL))
-    assert found.status == "unknown"
-    assert "beyond its time limit" in found.message
+    row = solve_apart(task(instance=str(pid)), instance(SMALL))
+    assert row.status == "unknown"
+    assert "beyond its time limit" in row.message
     deadline = time.monotonic() + 10
-    while _lives(int(told.read_text())) and time.monotonic() < deadline:
+    while _lives(int(pid.read_text())) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not _lives(int(told.read_text()))
+    assert not _lives(int(pid.read_text()))
 
 
 def _when(ready, then):
@@ -269,9 +269,9 @@ def test_profiles_look_at_problems_that_all_formulations_tried(example):
 
 def test_the_performance_profile(example):
     profile = performance_profile(example)
-    told = {name: list(zip(rows["tau"], rows["rho"], strict=True)) for name, rows in profile.groupby("formulation")}
-    assert told["a"] == [(1.0, pytest.approx(1 / 3)), (2.0, pytest.approx(2 / 3))]
-    assert told["b"] == [(1.0, pytest.approx(1 / 3)), (2.0, pytest.approx(1 / 3))]
+    points = {name: list(zip(rows["tau"], rows["rho"], strict=True)) for name, rows in profile.groupby("formulation")}
+    assert points["a"] == [(1.0, pytest.approx(1 / 3)), (2.0, pytest.approx(2 / 3))]
+    assert points["b"] == [(1.0, pytest.approx(1 / 3)), (2.0, pytest.approx(1 / 3))]
     at = profile_at(profile, (1.0, 1.9, 50.0)).set_index("formulation")
     assert at.loc["a"].tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3])
     nothing = example.assign(status="feasible")
@@ -341,12 +341,12 @@ def test_a_comparison_goes_on_where_it_stopped(solved, tmp_path, capsys, monkeyp
     assert "--resume" in capsys.readouterr().err
     monkeypatch.setattr(comparison, "solve_apart", quick)
     assert main(arguments(tmp_path, "--resume", "--json")) == OK
-    told = json.loads(capsys.readouterr().out)
+    record = json.loads(capsys.readouterr().out)
     assert len(solved) == 4
-    assert [r["formulation"] for r in told["rows"]] == ["cpsat", "milp_event"] * 2
-    assert {r["formulation"]: r["solved"] for r in told["summary"]} == {"cpsat": 2, "milp_event": 2}
-    assert told["performance_profile"][0]["rho"]["100"] == 1.0
-    assert told["largest_proven"][0]["all"] == 6
+    assert [r["formulation"] for r in record["rows"]] == ["cpsat", "milp_event"] * 2
+    assert {r["formulation"]: r["solved"] for r in record["summary"]} == {"cpsat": 2, "milp_event": 2}
+    assert record["performance_profile"][0]["rho"]["100"] == 1.0
+    assert record["largest_proven"][0]["all"] == 6
     assert main(arguments(tmp_path, "--resume", "--time-limit", "7")) == OK  # another measurement
     assert "proven within" in capsys.readouterr().out
     assert len(read_rows(tmp_path)) == 8
@@ -391,6 +391,6 @@ def test_instance_files_can_be_compared(solved, tmp_path, capsys):
 )
 def test_bad_input_is_one_line(argv, why, capsys):
     assert main(["compare-formulations", *argv]) == BAD_INPUT
-    told = capsys.readouterr().err
-    assert why in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert why in message
+    assert message.count("\n") == 1

@@ -63,10 +63,10 @@ def test_results_keep_every_digit(tmp_path):
 
 @pytest.mark.parametrize("chain", [1, 4])
 def test_bench_serves_every_call_at_the_load_asked_for(chain):
-    found = measure("workflow-fcfs", 2000, 4, load=0.7, calls_per_workflow=chain)
-    assert found.calls == 2000
-    assert 0.5 < found.utilisation < 0.9
-    assert found.decisions > found.calls
+    throughput = measure("workflow-fcfs", 2000, 4, load=0.7, calls_per_workflow=chain)
+    assert throughput.calls == 2000
+    assert 0.5 < throughput.utilisation < 0.9
+    assert throughput.decisions > throughput.calls
 
 
 def test_bench_workload_is_chains():

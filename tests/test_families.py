@@ -83,8 +83,10 @@ def test_family_states_what_it_is(member: Family) -> None:
 
 
 def test_families_draw_differently_from_one_seed() -> None:
-    drawn = {member.name: [len(w.calls) for w in generate(member.name, 30, seed=0)] for member in FAMILIES.values()}
-    assert len({tuple(counts) for counts in drawn.values()}) == len(drawn)
+    counts_by_family = {
+        member.name: [len(w.calls) for w in generate(member.name, 30, seed=0)] for member in FAMILIES.values()
+    }
+    assert len({tuple(counts) for counts in counts_by_family.values()}) == len(counts_by_family)
 
 
 @pytest.mark.parametrize(
@@ -244,9 +246,9 @@ def test_a_fit_of_generated_workflows_generates_the_same_sort(tmp_path: Path) ->
     path = tmp_path / "own.json"
     path.write_bytes(fit_bytes("sharegpt", generate("sharegpt", 300, seed=5)))
     own = with_fit("sharegpt", path)
-    drawn, original = generate(own, 300, seed=0), generate("sharegpt", 300, seed=0)
-    assert drawn != original
-    means = [np.mean([len(w.calls) for w in workload]) for workload in (drawn, original)]
+    again, original = generate(own, 300, seed=0), generate("sharegpt", 300, seed=0)
+    assert again != original
+    means = [np.mean([len(w.calls) for w in workload]) for workload in (again, original)]
     assert means[0] == pytest.approx(means[1], rel=0.2)
 
 
@@ -292,8 +294,8 @@ def test_quantile_table_refuses_what_is_no_table() -> None:
 def test_labels_are_drawn_by_weight() -> None:
     counts = count_labels(["a"] * 3 + ["b"])
     rng = np.random.default_rng(0)
-    drawn = Counter(draw_label(rng, counts) for _ in range(4000))
-    assert drawn["a"] / 4000 == pytest.approx(0.75, abs=0.03)
+    labels = Counter(draw_label(rng, counts) for _ in range(4000))
+    assert labels["a"] / 4000 == pytest.approx(0.75, abs=0.03)
 
 
 def test_copula_recovers_both_levels_of_dependence() -> None:

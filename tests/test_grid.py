@@ -117,10 +117,10 @@ def test_two_things_of_one_name_are_refused(tmp_path):
 
 
 def count(plan: Plan) -> dict[str, int]:
-    found: dict[str, int] = {}
+    cells: dict[str, int] = {}
     for cell in plan.cells.values():
-        found[cell.kind.name] = found.get(cell.kind.name, 0) + 1
-    return found
+        cells[cell.kind.name] = cells.get(cell.kind.name, 0) + 1
+    return cells
 
 
 def runs_of(plan: Plan) -> list[RunCell]:
@@ -349,12 +349,12 @@ def test_beyond_saturation_queues_grow():
 def test_recorded_arrivals_are_those_of_the_file(tmp_path):
     from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 
-    made = apply_arrivals(generate("react", 5, 0), read_arrivals("poisson:2"), 0)
-    (tmp_path / "trace.jsonl").write_bytes(workload_bytes(made))
+    workflows = apply_arrivals(generate("react", 5, 0), read_arrivals("poisson:2"), 0)
+    (tmp_path / "trace.jsonl").write_bytes(workload_bytes(workflows))
     text = "clusters: demo\nworkloads: trace.jsonl\nworkflows: 4\nloads: recorded\npolicies: fcfs\n"
     compute(plan_of(tmp_path, text), tmp_path / "s")
     rows = read_table(tmp_path / "s", "workflows")
-    assert rows["arrival"].tolist() == [workflow.arrival for workflow in made[:4]]
+    assert rows["arrival"].tolist() == [workflow.arrival for workflow in workflows[:4]]
 
 
 def test_recorded_arrivals_of_a_family_and_too_short_a_file_are_failures(tmp_path):
@@ -394,7 +394,7 @@ def test_a_run_is_what_simulate_gives(tmp_path):
 def test_utilisation_against_looking_at_many_moments():
     instance = at_rate(read_cluster("demo"), generate("bfcl", 25, 0), 50.0)
     schedule = simulate(instance, "fcfs@jsq").schedule
-    found = utilisation(instance, schedule)
+    measured = utilisation(instance, schedule)
     rows = schedule.to_frame()
     tokens = {
         (w.workflow_id, c.call_id): c.prompt_tokens + c.output_tokens for w in instance.workflows for c in w.calls
@@ -409,14 +409,14 @@ def test_utilisation_against_looking_at_many_moments():
 
     prefill = [share_busy("prefill_start", "prefill_end", "prefill_instance", m.id) for m in instance.prefill]
     decode = [share_busy("decode_start", "decode_end", "decode_instance", m.id) for m in instance.decode]
-    assert found["prefill_utilisation"] == pytest.approx(np.mean(prefill), abs=2e-3)
-    assert found["decode_utilisation"] == pytest.approx(np.mean(decode), abs=2e-3)
+    assert measured["prefill_utilisation"] == pytest.approx(np.mean(prefill), abs=2e-3)
+    assert measured["decode_utilisation"] == pytest.approx(np.mean(decode), abs=2e-3)
     peaks = []
     for machine in instance.decode:
         here = rows[rows["decode_instance"] == machine.id]
         held = [here[(here["admitted"] <= t) & (here["decode_end"] > t)]["tokens"].sum() for t in here["admitted"]]
         peaks.append(max(held) / machine.kv_capacity_tokens)
-    assert found["kv_peak"] == pytest.approx(max(peaks), rel=1e-12)
+    assert measured["kv_peak"] == pytest.approx(max(peaks), rel=1e-12)
 
 
 def test_gap_and_solve_cells(tmp_path):
@@ -577,9 +577,9 @@ def test_estimates_rest_on_the_store(tmp_path):
     compute(plan, tmp_path / "s")
     with Store.writing(tmp_path / "s") as store:
         timings = read_table(store.path, "timings").set_index("key")["wall_seconds"]
-        found, basis = estimate_seconds(plan.cells.values(), store, 2)
+        seconds, basis = estimate_seconds(plan.cells.values(), store, 2)
     assert basis == BASIS_STORE
-    assert found == pytest.approx((timings.sum() + 0.02 * len(plan.cells)) / 2)
+    assert seconds == pytest.approx((timings.sum() + 0.02 * len(plan.cells)) / 2)
 
 
 # ---- the commands

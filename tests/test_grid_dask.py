@@ -59,11 +59,11 @@ def workers(scheduler: tuple[Path, subprocess.Popen[bytes]], tmp_path: Path) -> 
     """Two worker processes without nannies, so that a killed one stays dead."""
     argv = ("--scheduler-file", str(scheduler[0]), "--nthreads", "1", "--no-nanny", "--no-dashboard",
             "--local-directory", str(tmp_path / "scratch"))  # fmt: skip
-    found = [spawn("dask_worker", *argv, "--name", name) for name in ("a", "b")]
+    processes = [spawn("dask_worker", *argv, "--name", name) for name in ("a", "b")]
     try:
-        yield found
+        yield processes
     finally:
-        for process in found:
+        for process in processes:
             end(process)
 
 
@@ -112,9 +112,9 @@ def test_a_scheduler_that_goes_away_is_told_and_the_rest_is_done_elsewhere(tmp_p
     assert process.returncode == BAD_INPUT
     assert "finished cells are kept" in err.splitlines()[-1]
     assert "Traceback" not in err
-    kept = done(store)
-    assert kept >= 4
-    assert len(read_table(store, "runs")) + len(read_table(store, "loads")) == kept
+    finished = done(store)
+    assert finished >= 4
+    assert len(read_table(store, "runs")) + len(read_table(store, "loads")) == finished
     assert main(["grid", "status", "--store", str(store)]) == OK
 
 

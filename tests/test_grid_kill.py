@@ -122,13 +122,13 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_finished(tmp_path, undisturbed):
     assert out == ""
     assert err.rstrip().splitlines()[-1] == "hexsched: interrupted"
     assert "Traceback" not in err
-    kept = done(store)
-    assert 5 <= kept < 300 * (RUNS + SEARCHES) // 2
+    finished = done(store)
+    assert 5 <= finished < 300 * (RUNS + SEARCHES) // 2
     again = {name: data for name, data in contents(undisturbed).items() if (store / name).exists()}
     assert again
     assert {name: (store / name).read_bytes() for name in again} == again
     with Store.writing(store):  # the lock is free
-        assert done(store) == kept
+        assert done(store) == finished
 
 
 def deadly_grid(tmp_path: Path, always: bool) -> Path:

@@ -190,9 +190,9 @@ def test_mutated_bytes_raise_only_input_errors(name: str, seed: int, tmp_path: P
         else:
             data[at:at] = data[chance.randrange(len(data)) :][: chance.randint(1, 40)]
     path = write(tmp_path, bytes(data))
-    for chosen in (name, None):
+    for trace_format in (name, None):
         with contextlib.suppress(InputError):  # damage may leave a readable file, such as another digit
-            assert import_trace(path, format=chosen)[0].arrival == 0
+            assert import_trace(path, format=trace_format)[0].arrival == 0
 
 
 BAD_FIELDS = [

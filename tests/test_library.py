@@ -65,33 +65,33 @@ def test_objectives_of_one_instance_fit_each_other(entries):
 
 def test_a_name_makes_the_same_instance_in_another_process():
     code = f"from experiments.library.names import *; print(digest(instance('{SMALL}')))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.strip() == digest(instance(SMALL))
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == digest(instance(SMALL))
     assert digest(instance("unary-chain-4-1")) != digest(instance(SMALL))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families_are_what_their_table_says(name):
     family = FAMILIES[name]
-    made = [instance(f"{name}-{size}-0") for size in SIZES]
-    assert [one.call_count for one in made] == list(SIZES)
-    for one in made:
+    instances = [instance(f"{name}-{size}-0") for size in SIZES]
+    assert [one.call_count for one in instances] == list(SIZES)
+    for one in instances:
         assert len(one.workflows) >= 2
         assert one.decode_model == "fixed"
         assert {d.max_batch for d in one.decode} == {family.max_batch}
         assert [p.gpu for p in one.prefill] == list(family.prefill)
         assert all(len(w.calls) <= family.calls[1] for w in one.workflows)
-    parents = max(len(call.parents) for one in made for w in one.workflows for call in w.calls)
+    parents = max(len(call.parents) for one in instances for w in one.workflows for call in w.calls)
     children = max(
         sum(call.call_id in other.parents for other in w.calls)
-        for one in made
+        for one in instances
         for w in one.workflows
         for call in w.calls
     )
     assert (parents > 1, children > 1) == ((True, True) if family.shape == "dag" else (False, False))
     tight = [
         call.prompt_tokens + call.output_tokens > d.kv_capacity_tokens
-        for one in made
+        for one in instances
         for w in one.workflows
         for call in w.calls
         for d in one.decode
@@ -102,10 +102,10 @@ def test_families_are_what_their_table_says(name):
 @pytest.mark.parametrize("policy", ["hexagent", "fcfs@jsq"])
 def test_decisions_say_a_schedule_in_a_line(policy):
     for name in ("kv-tight-dag-20-0", "contended-chain-12-0"):
-        made = instance(name)
-        schedule = simulate(made, policy).schedule
-        again = retime(made, from_text(made, to_text(made, schedule), policy))
-        assert again == retime(made, schedule)
+        problem = instance(name)
+        schedule = simulate(problem, policy).schedule
+        again = retime(problem, from_text(problem, to_text(problem, schedule), policy))
+        assert again == retime(problem, schedule)
 
 
 @pytest.mark.parametrize(
@@ -153,23 +153,23 @@ def test_archives_are_written_as_they_are_read(entries, tmp_path):
 
 
 def test_improving_makes_an_entry_and_then_no_worse_one(entry):
-    kept: list[Entry] = []
-    made, interrupted, message = improve(entry.key, None, QUICK, kept.append)
+    saved: list[Entry] = []
+    first, interrupted, message = improve(entry.key, None, QUICK, saved.append)
     assert message == ""
-    assert kept[-1] == made
+    assert saved[-1] == first
     assert not interrupted
-    assert fault(made) is None
-    assert is_closed(made)
-    assert made.upper_bound == pytest.approx(entry.upper_bound, rel=1e-4)
-    kept.clear()
-    again = improve(entry.key, made, QUICK, kept.append).entry
-    assert again == made
-    assert kept == []
+    assert fault(first) is None
+    assert is_closed(first)
+    assert first.upper_bound == pytest.approx(entry.upper_bound, rel=1e-4)
+    saved.clear()
+    again = improve(entry.key, first, QUICK, saved.append).entry
+    assert again == first
+    assert saved == []
 
 
 def test_bounds_are_raised_and_schedules_replaced_only_where_that_is_better(entry):
-    made = instance(SMALL)
-    decisions = to_text(made, simulate(made, "fcfs@round-robin").schedule)
+    problem = instance(SMALL)
+    decisions = to_text(problem, simulate(problem, "fcfs@round-robin").schedule)
     poor = entry._replace(decisions=decisions, lower_bound=0.5, lower_source="a guess", upper_source="fcfs@round-robin")
     # its value, from the message of the check
     value = float((fault(poor) or "").split("has value ")[1].split(",")[0])
@@ -188,8 +188,8 @@ def test_a_bound_above_a_schedule_is_an_error(entry, monkeypatch):
     real = solve_module.solve
 
     def too_low(*args, **options):
-        found = real(*args, **options)
-        return type(found)(**{**vars(found), "lower_bound": found.objective * 1.01})
+        result = real(*args, **options)
+        return type(result)(**{**vars(result), "lower_bound": result.objective * 1.01})
 
     monkeypatch.setattr(solve_module, "solve", too_low)
     with pytest.raises(ContradictionError, match=SMALL):
@@ -217,9 +217,9 @@ def test_names_stand_for_instances_and_families():
 
 def test_the_commands(tmp_path, capsys):
     assert main(["library", "list", SMALL, "--json"]) == OK
-    told = json.loads(capsys.readouterr().out)
-    assert [row["instance"] for row in told["instances"]] == [SMALL]
-    assert set(told["instances"][0]["best_known"]) == set(OBJECTIVES)
+    record = json.loads(capsys.readouterr().out)
+    assert [row["instance"] for row in record["instances"]] == [SMALL]
+    assert set(record["instances"][0]["best_known"]) == set(OBJECTIVES)
     assert main(["library", "list", "loose-chain"]) == OK
     assert "loose-chain-60-0" in capsys.readouterr().out
     assert main(["library", "write", SMALL, "-o", str(tmp_path)]) == OK
@@ -236,9 +236,9 @@ def test_check_tells_what_is_wrong_and_fails(entry, tmp_path, capsys):
     path = tmp_path / "archive.csv"
     write_archive({entry.key: entry._replace(upper_bound=entry.upper_bound * 1.01)}, path)
     assert main(["library", "check", SMALL, "--archive", str(path)]) == CHECK_FAILED
-    told = capsys.readouterr().err
-    assert "the archive says" in told
-    assert told.count("not in the archive") == len(OBJECTIVES) - 1
+    messages = capsys.readouterr().err
+    assert "the archive says" in messages
+    assert messages.count("not in the archive") == len(OBJECTIVES) - 1
 
 
 def test_interrupting_keeps_what_was_found(tmp_path, capsys, monkeypatch):
@@ -256,9 +256,9 @@ def test_interrupting_keeps_what_was_found(tmp_path, capsys, monkeypatch):
     path: Path = tmp_path / "archive.csv"
     argv = ["library", "improve", SMALL, "--archive", str(path), "--time-limit", "1", "--workers", "1", "--json"]
     assert main(argv) == INTERRUPTED
-    told = json.loads(capsys.readouterr().out)
-    assert told["interrupted"]
-    assert told["improved"] == 1
+    record = json.loads(capsys.readouterr().out)
+    assert record["interrupted"]
+    assert record["improved"] == 1
     assert list(read_archive(path)) == [(SMALL, OBJECTIVES[0])]
     monkeypatch.setattr(improve_module, "improve", real)
     assert main(argv) == OK

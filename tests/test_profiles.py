@@ -112,10 +112,10 @@ class TestShippedFits:
         assert TABLE.read_bytes() == ORIGINAL.read_bytes()
 
     def test_every_configuration_of_the_table_is_there(self) -> None:
-        found = {(fit.model, fit.gpu, fit.tp) for fit in FITS}
+        configurations = {(fit.model, fit.gpu, fit.tp) for fit in FITS}
         sizes = {("llama-3.1-8b", 1), ("qwen3-32b", 1), ("llama-3.1-70b", 4), ("llama-3.1-70b", 8)}
         sizes |= {("qwen3-235b-a22b", 8)}
-        assert found == {(model, gpu, tp) for model, tp in sizes for gpu in ("A100", "H100", "H200")}
+        assert configurations == {(model, gpu, tp) for model, tp in sizes for gpu in ("A100", "H100", "H200")}
 
     @pytest.mark.parametrize("fit", FITS, ids=fit_id)
     def test_mean_error_is_small(self, fit: Fit) -> None:
