@@ -21,7 +21,7 @@ from hexsched.clusters import (
     read_cluster,
     write_cluster,
 )
-from hexsched.clusters.yaml_lines import MAX_BYTES, parse_yaml
+from hexsched.clusters.yaml_lines import MAX_BYTES, read_yaml
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Workflow
 from hexsched.profiles import find_model, service, shipped_profile, write_profile
@@ -394,7 +394,7 @@ class TestYaml:
         ],
     )
     def test_scalars(self, text: str, value: object) -> None:
-        data = parse_yaml(f"key: {text}", "f").data
+        data = read_yaml(f"key: {text}", "f").data
         assert data == {"key": value}
         assert isinstance(data, dict)
         assert type(data["key"]) is type(value)
@@ -404,7 +404,7 @@ class TestYaml:
     def test_any_text_is_parsed_or_refused_in_one_line(self, text: str) -> None:
         message = ""
         try:
-            message = parse_yaml(text, "f").where(())
+            message = read_yaml(text, "f").where(())
         except InputError as error:
             message = str(error)
         assert message.startswith("f:")

@@ -17,7 +17,7 @@ from experiments.grid.kind import Kind
 from experiments.grid.kinds import KINDS, kinds_of_files
 from experiments.grid.settings import Setting
 from experiments.grid.sources import Cluster, Plugin, Workload
-from hexsched.clusters.yaml_lines import Document, KeyPath, parse_yaml
+from hexsched.clusters.yaml_lines import Document, KeyPath, read_yaml
 from hexsched.errors import InputError
 from hexsched.model.files import read_bytes
 
@@ -110,7 +110,7 @@ def read_grid(path_or_name: str, only: str | None = None) -> Grid:
         Naming file, line and key.
     """
     path = _resolve(path_or_name)
-    document = parse_yaml(read_bytes(path).decode("utf-8-sig"), path)
+    document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
     forms = Forms.of_vocabulary()
     top = _convert(document, (), forms.file)
     reader = _Reader(document, path.parent, forms)

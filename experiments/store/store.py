@@ -134,11 +134,11 @@ class Store:
 
     def remove(self, keys: Iterable[str]) -> None:
         """Remove cells and whatever belongs to them."""
-        first = markers()  # so that what is half removed is not taken for done
+        folders = [*markers(), *({*tables(), *FILES} - {*markers()})]  # markers first: half a cell is not a cell
         with self._errors_as("cannot remove cells from the store"):
             for key in keys:
-                for table in sorted((*tables(), *FILES), key=lambda name: name not in first):
-                    self._file(table, key).unlink(missing_ok=True)
+                for folder in folders:
+                    self._file(folder, key).unlink(missing_ok=True)
 
     def _file(self, table: str, key: str) -> Path:
         return self.path / table / f"{key}{_suffix(table)}"

@@ -11,7 +11,7 @@ import yaml
 
 from hexsched.clusters.compile import FieldError, compile_cluster
 from hexsched.clusters.spec import ClusterSpec
-from hexsched.clusters.yaml_lines import parse_yaml
+from hexsched.clusters.yaml_lines import read_yaml
 from hexsched.errors import InputError
 from hexsched.model.files import read_bytes, write_bytes
 
@@ -34,7 +34,7 @@ def read_cluster(path_or_name: str | Path) -> ClusterSpec:
         Naming file, line and key.
     """
     path = _resolve(path_or_name)
-    document = parse_yaml(read_bytes(path).decode("utf-8-sig"), path)
+    document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
     try:
         spec = msgspec.convert(document.data, ClusterSpec)
     except msgspec.ValidationError as error:

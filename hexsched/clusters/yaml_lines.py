@@ -74,7 +74,7 @@ class Document:
         return InputError(message, self.where(path, message))
 
 
-def parse_yaml(text: str, file: str | Path) -> Document:
+def read_yaml(text: str, file: str | Path) -> Document:
     """Parse one YAML document.
 
     Raises
