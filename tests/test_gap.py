@@ -18,7 +18,7 @@ from hexsched.verifier import verify
 from solvers.bounds import time_indexed_lp
 from solvers.bounds.prices import PricedBound
 from solvers.brackets.gap import GapReport, bracket, gap
-from solvers.problem.certificate import ContradictionError
+from solvers.problem.bracket import ContradictionError
 
 POLICIES = ("hexagent", "fcfs@jsq", "sjf")
 

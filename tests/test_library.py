@@ -20,7 +20,7 @@ from experiments.library.names import digest, expand, instance, names
 from hexsched.errors import InputError
 from hexsched.model import read_instance
 from hexsched.simulator import retime, simulate
-from solvers.problem.certificate import ContradictionError
+from solvers.problem.bracket import ContradictionError
 
 SMALL = "unary-chain-4-0"
 QUICK = Effort(time_limit=2.0, workers=1)

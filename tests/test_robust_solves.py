@@ -29,7 +29,7 @@ from solvers.brackets import isolation
 from solvers.brackets import solve as solving
 from solvers.brackets.solve import solve
 from solvers.exact.parts.formulation import Formulation
-from solvers.problem.certificate import ContradictionError
+from solvers.problem.bracket import ContradictionError
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import Options, Raw, Size

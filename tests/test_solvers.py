@@ -28,7 +28,7 @@ from solvers import exact
 from solvers.bounds import critical_path
 from solvers.brackets.solve import solve
 from solvers.exact import cpsat as search
-from solvers.problem.certificate import ContradictionError
+from solvers.problem.bracket import ContradictionError
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 from solvers.problem.result import Options

@@ -37,7 +37,8 @@ from experiments.library.names import expand, instance, names
 from hexsched.errors import InputError
 from solvers.exact.cp.ticked import TickedProblem, in_ticks
 from solvers.exact.cpsat import FORMULATION, PRECISIONS, RELATIVE_GAP
-from solvers.problem.certificate import OPTIMALITY_TOLERANCE, certified_value
+from solvers.problem.bracket import OPTIMALITY_TOLERANCE
+from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import Problem, fixed_problem
 from solvers.problem.result import Options

@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
 
 def is_closed(entry: Entry) -> bool:
     """Whether nothing can be gained: the bounds agree as far as a solver's claim of optimality goes."""
-    from solvers.problem.certificate import OPTIMALITY_TOLERANCE
+    from solvers.problem.bracket import OPTIMALITY_TOLERANCE
 
     return entry.upper_bound - entry.lower_bound <= OPTIMALITY_TOLERANCE * max(abs(entry.upper_bound), 1e-12)
 
@@ -150,7 +150,7 @@ def _better_lower(best: Entry, bound: float, source: str) -> Entry:
 
 
 def _refuse_contradiction(key: Key, bound: float, bound_source: str, value: float, value_source: str) -> None:
-    from solvers.problem.certificate import CONTRADICTION, ContradictionError
+    from solvers.problem.bracket import CONTRADICTION, ContradictionError
 
     if bound > value * (1 + CONTRADICTION) + 1e-12:
         raise ContradictionError(

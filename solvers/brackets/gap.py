@@ -17,7 +17,7 @@ from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS, cheap
 from solvers.brackets.portfolio import best_bound
-from solvers.problem.certificate import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
+from solvers.problem.bracket import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED
 

@@ -16,7 +16,8 @@ from solvers.brackets import isolation
 from solvers.brackets.portfolio import best_bound
 from solvers.exact import FORMULATIONS
 from solvers.exact.parts.formulation import Formulation
-from solvers.problem.certificate import ContradictionError, certified_value, certify
+from solvers.problem.bracket import ContradictionError
+from solvers.problem.certificate import certified_value, certify
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import Problem, fixed_problem
 from solvers.problem.result import INTERRUPTED, OnProgress, Options, Raw, Size, SolveResult

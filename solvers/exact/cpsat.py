@@ -21,7 +21,8 @@ from solvers.exact.cp.ticked import TickedProblem, in_ticks
 from solvers.exact.cp.variables import Variables, decisions, declare, hint
 from solvers.exact.milp.drive import starting_point
 from solvers.exact.parts.formulation import Formulation
-from solvers.problem.certificate import OPTIMALITY_TOLERANCE, certified_value
+from solvers.problem.bracket import OPTIMALITY_TOLERANCE
+from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import INTERRUPTED, Options, Raw, Size, Status

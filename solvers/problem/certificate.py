@@ -8,17 +8,10 @@ from hexsched.errors import InputError
 from hexsched.model import Schedule, ScheduledCall
 from hexsched.simulator import retime
 from hexsched.verifier import verify
+from solvers.problem.bracket import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import Raw, SolveResult
-
-OPTIMALITY_TOLERANCE = 1e-4  # relative distance of incumbent and bound, both in real time, below which we say optimal
-
-CONTRADICTION = 1e-6  # relative; a bound this far above a verified schedule is wrong, not rounded
-
-
-class ContradictionError(AssertionError):
-    """A lower bound above a verified schedule: a mistake in a formulation or bound, never in the input."""
 
 
 def certified_value(problem: Problem, objective: Objective, decisions: Schedule) -> tuple[float, Schedule] | None:

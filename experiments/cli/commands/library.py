@@ -163,7 +163,7 @@ def improve_command(
     """
     from experiments.library.archive import OBJECTIVES, PACKAGED, expected_keys, write_archive
     from experiments.library.improve import Effort, improve, is_closed
-    from solvers.problem.certificate import ContradictionError
+    from solvers.problem.bracket import ContradictionError
 
     path = PACKAGED if archive is None else archive
     entries = _read(archive)

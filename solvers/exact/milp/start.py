@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from hexsched.model import Schedule
 from solvers.bounds import critical_path
-from solvers.problem.certificate import OPTIMALITY_TOLERANCE, certified_value
+from solvers.problem.bracket import OPTIMALITY_TOLERANCE
+from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Problem
 from solvers.problem.result import INTERRUPTED, Options

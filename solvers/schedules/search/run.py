@@ -17,7 +17,7 @@ from hexsched.model import Instance, Schedule
 from hexsched.policies import policies, read_policy
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
-from solvers.problem.certificate import ContradictionError
+from solvers.problem.bracket import ContradictionError
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED
 from solvers.schedules.search.chain import Chain

@@ -1,0 +1,243 @@
+"""What is known of the optimum, while solvers, bounds and searches close in on it from both sides."""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from hexsched.model import Schedule
+from solvers.problem.objective import Objective
+
+OPTIMALITY_TOLERANCE = 1e-4  # relative distance of value and bound, both in real time, below which we say optimal
+CONTRADICTION = 1e-6  # relative; a bound this far above a verified schedule is wrong, not rounded
+WHOLE = 1e-6  # a count this far above a whole number, or less, is that number: more is proved by no solver's tolerance
+
+# called with (seconds, value or None, bound or None) whenever one of the two got better
+OnProgress = Callable[[float, float | None, float | None], None]
+
+
+class ContradictionError(AssertionError):
+    """A lower bound above a verified schedule: a mistake in a formulation or bound, never in the input."""
+
+
+class Progress(NamedTuple):
+    """One row of a bracket's history.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the bracket was made.
+    value, bound : float or None
+        The best schedule's value and the best bound by then; None where there was none.
+    """
+
+    seconds: float
+    value: float | None
+    bound: float | None
+
+
+class _Knowledge:
+    """What all views of one bracket share."""
+
+    def __init__(self, objective: Objective, on_progress: OnProgress | None) -> None:
+        self.objective, self.on_progress = objective, on_progress
+        self.began = time.monotonic()
+        self.lock = threading.RLock()  # of one thread, as ``on_progress`` may look into the bracket
+        self.value, self.source = math.inf, ""
+        self.schedule: Schedule | None = None
+        self.announced = math.inf
+        self.bound, self.bound_source = 0.0, ""
+        self.bounds: dict[str, float] = {}
+        self.binding: dict[str, float] = {}
+        self.series: list[Progress] = []
+        self.interrupted = False
+
+
+class Bracket:
+    """LB <= optimum <= UB, for as long as there is time: what a solve, a bound or a search reports to and looks at.
+
+    All of it may be used from several threads at once.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised; no value of it is below 0, which is the first bound.
+    time_limit : float
+        Seconds from now to the deadline.
+    on_progress : callable, optional
+        Called with (seconds, value or None, bound or None) whenever one of the two got better.
+
+    Attributes
+    ----------
+    deadline : float
+        Time of the monotonic clock at which work has to end.
+    """
+
+    def __init__(
+        self, objective: Objective, time_limit: float = math.inf, on_progress: OnProgress | None = None
+    ) -> None:
+        self._known = _Knowledge(objective, on_progress)
+        self.deadline = self._known.began + time_limit
+
+    def within(self, seconds: float) -> Bracket:
+        """The same bracket for whoever may use only so many of the seconds that are left; it shares all that is known.
+
+        Never later than the deadline of this one.
+        """
+        view = copy.copy(self)
+        view.deadline = min(self.deadline, time.monotonic() + seconds)
+        return view
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return self._known.objective
+
+    @property
+    def value(self) -> float:
+        """The objective of the best schedule, in real time; inf where there is none."""
+        return self._known.value
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The best schedule, which has been verified."""
+        return self._known.schedule
+
+    @property
+    def source(self) -> str:
+        """What that schedule comes from: a policy, a formulation, the search."""
+        return self._known.source
+
+    @property
+    def bound(self) -> float:
+        """A value that no schedule can beat: the best of those proved."""
+        return self._known.bound
+
+    @property
+    def bound_source(self) -> str:
+        """What has proved it; empty while nothing has."""
+        return self._known.bound_source
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The best value that each source has proved."""
+        return dict(self._known.bounds)
+
+    @property
+    def binding(self) -> dict[str, float]:
+        """Share of a proof that each resource carries, where a bound has said so; the shares add up to 1."""
+        return dict(self._known.binding)
+
+    @property
+    def series(self) -> tuple[Progress, ...]:
+        """A row for each time that value or bound got better, announced values among them."""
+        return tuple(self._known.series)
+
+    # --- how long to go on --------------------------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the bracket was made."""
+        return time.monotonic() - self._known.began
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline; 0 after it, and after Ctrl-C."""
+        return 0.0 if self.is_interrupted else max(self.deadline - time.monotonic(), 0.0)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a person wants it to end: Ctrl-C."""
+        return self._known.interrupted
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the best schedule is optimal, within ``OPTIMALITY_TOLERANCE`` of the bound."""
+        with self._known.lock:
+            value, bound = self.value, self.bound
+        if self.objective.kind == "misses":
+            return value - bound < 1 - WHOLE
+        return value - bound <= OPTIMALITY_TOLERANCE * abs(value) if math.isfinite(value) else False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to do: the bracket is closed, the time is up, or Ctrl-C came."""
+        return self.left <= 0 or self.is_closed
+
+    # --- what is learnt -----------------------------------------------------------------------------------------------
+
+    def improve(self, value: float, schedule: Schedule, source: str) -> bool:
+        """A verified schedule of that value; whether it is better than the best.
+
+        Raises
+        ------
+        ContradictionError
+            When it is below what has been proved.
+        """
+        with self._known.lock:
+            better = value < self._known.value
+            if better:
+                self._known.value, self._known.schedule, self._known.source = value, schedule, source
+                self._note()
+            return better
+
+    def announce(self, value: float) -> None:
+        """A schedule of that value is on its way and not verified yet: it is shown, and counts for nothing else."""
+        with self._known.lock:
+            if value < self._known.announced:
+                self._known.announced = value
+                self._note()
+
+    def prove(self, bound: float, source: str, binding: Mapping[str, float] | None = None) -> None:
+        """A value that no schedule can beat. Above the best schedule by rounding alone, it is that schedule's value.
+
+        Parameters
+        ----------
+        bound : float
+        source : str
+            The name of the bound, or of the formulation that was solved.
+        binding : mapping of str to float, optional
+            Share of this proof that each resource carries.
+
+        Raises
+        ------
+        ContradictionError
+            When it is above the best schedule's value: one of the two is wrong.
+        """
+        known = self._known
+        with known.lock:
+            if known.objective.kind == "misses":
+                bound = float(math.ceil(bound - WHOLE))
+            known.bounds[source] = max(bound, known.bounds.get(source, bound))
+            if binding is not None:
+                known.binding = dict(binding)
+            if bound > known.bound or not known.bound_source:
+                known.bound, known.bound_source = max(bound, known.bound), source
+                self._note()
+
+    def interrupt(self) -> None:
+        """Ctrl-C came: nobody has time left."""
+        self._known.interrupted = True
+
+    def _note(self) -> None:
+        known = self._known
+        if known.bound > known.value * (1 + CONTRADICTION) + 1e-12:
+            raise ContradictionError(
+                f"{known.bound_source} claims {known.objective} >= {known.bound!r}, "
+                f"but a verified schedule of {known.source} has {known.value!r}"
+            )
+        known.bound = min(known.bound, known.value)
+        value = min(known.value, known.announced)
+        row = Progress(
+            self.seconds, value if math.isfinite(value) else None, known.bound if known.bound_source else None
+        )
+        if not known.series or row[1:] != known.series[-1][1:]:
+            known.series.append(row)
+            if known.on_progress is not None:
+                known.on_progress(*row)
