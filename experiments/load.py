@@ -10,7 +10,7 @@ from hexsched.clusters import ClusterSpec, compile_instance
 from hexsched.model import Instance, Workflow
 from hexsched.simulator import simulate
 from hexsched.workloads.arrivals import apply_arrivals
-from hexsched.workloads.arrivals.fixed import FixedArrivals
+from hexsched.workloads.arrivals.renewal import FixedArrivals
 
 SLOWEST, FASTEST = 1e-3, 1e3  # workflows a second; at the faster end they arrive as good as together
 STEPS = 14  # halvings of the range on a logarithmic scale: the rate is found to 0.1 %

@@ -14,9 +14,7 @@ from experiments.cli import OK, main
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow, read_workload
 from hexsched.workloads.arrivals import PROCESSES, ArrivalProcess, apply_arrivals, read_arrivals
-from hexsched.workloads.arrivals.fixed import FixedArrivals
-from hexsched.workloads.arrivals.gamma import GammaArrivals
-from hexsched.workloads.arrivals.poisson import PoissonArrivals
+from hexsched.workloads.arrivals.renewal import FixedArrivals, GammaArrivals, PoissonArrivals
 from hexsched.workloads.arrivals.trace import TraceArrivals
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -64,7 +64,7 @@ class Scene:
 def at_any_rate(scene: Scene) -> Callable[[float], Instance]:
     """From a rate to the instance in which the workflows arrive at fixed distances."""
     from hexsched.workloads.arrivals import apply_arrivals
-    from hexsched.workloads.arrivals.fixed import FixedArrivals
+    from hexsched.workloads.arrivals.renewal import FixedArrivals
 
     workflows = _workflows(scene.workload, scene.workflows, scene.seed)
     return lambda rate: _instance(scene.cluster, apply_arrivals(workflows, FixedArrivals(rate), 0))

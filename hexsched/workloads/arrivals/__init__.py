@@ -1,4 +1,4 @@
-"""Arrival processes, a module each: when the workflows of a workload arrive; ``parts`` holds what they share.
+"""Arrival processes, a module each or a few alike; ``parts`` holds what they share.
 
 To add one: a module here with a ``PROCESS`` in it.
 """

@@ -42,11 +42,6 @@ class ArrivalProcess(ABC):
         """From what follows the colon of a spec; raises ``ValueError`` saying what is wrong."""
 
 
-def from_gaps(gaps: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Times, shape (count,), with these gaps between them, (count - 1,), both in seconds."""
-    return np.concatenate(([0.0], np.cumsum(gaps)))[:count]
-
-
 def check_rate(rate: float) -> None:
     """Raise ``ValueError`` unless the rate is a finite number of workflows a second above 0."""
     if not (math.isfinite(rate) and rate > 0):
