@@ -7,13 +7,15 @@ import json
 import pandas as pd
 import pytest
 from extension import extended
-from tiny_grid import Inline, write_grid
+from tiny_grid import Inline, plan_of, write_grid
 
 from experiments.cli import BAD_INPUT, OK, main
 from experiments.grid.axes import AXES
 from experiments.grid.code import code_version
-from experiments.grid.kinds import KINDS
+from experiments.grid.kinds import KINDS, kinds_of_files
+from experiments.grid.run import run_plan
 from experiments.grid.spec import all_settings
+from experiments.store import Store, read_table
 from experiments.store.schema import REAL, TEXT, TRUTH, WHOLE, arrow_schema, tables
 
 COUNT = '''
@@ -23,6 +25,7 @@ from experiments.grid.cell import Cell, Answer
 from experiments.grid.kind import Kind
 from experiments.grid.settings import Setting
 from experiments.grid.sources import Workload
+from experiments.store import Store, read_table
 from experiments.store.schema import TEXT, WHOLE
 
 FACTOR = Setting("factor", int, 2, "what calls are multiplied by", lambda value: value > 0, "at least 1")
@@ -72,6 +75,7 @@ KIND = Kind(
     cells=cells,
     axes={"workloads": None, "workflows": None, "seeds": (0,)},
     settings=(FACTOR,),
+    example="workloads: react\\nworkflows: 2\\n",
     timing={"counting": WHOLE},
     alike=("workload",),
     amount="workflows",
@@ -98,6 +102,21 @@ def test_every_kind_says_what_others_need_to_know(kind):
     assert code_version(kind.name)
 
 
+@pytest.mark.parametrize("kind", kinds_of_files().values(), ids=lambda kind: kind.name)
+def test_the_example_of_every_kind_fills_its_tables(kind, tmp_path):
+    assert kind.example, f"kind {kind.name} has no example, so nothing shows that its cells work"
+    plan = plan_of(tmp_path, f"kind: {kind.name}\n{kind.example}")
+    with Store.writing(tmp_path / "s") as store:
+        outcome = run_plan(plan, store, Inline())
+        assert plan.progress(store).done == plan.cells.keys()
+    assert (outcome.errors, outcome.faults) == ([], [])
+    for key, cell in plan.cells.items():
+        rows = read_table(tmp_path / "s", cell.kind.marker)
+        row = rows[rows["key"] == key].iloc[0]
+        assert {column: row[column] for column in cell.case} == cell.case
+    assert set(read_table(tmp_path / "s", "timings")["kind"]) == {cell.kind.name for cell in plan.cells.values()}
+
+
 def test_settings_of_one_name_are_one_setting():
     assert {*all_settings()} == {"schedules", "time_limit", "threads"}
     for setting in all_settings().values():
@@ -118,6 +137,7 @@ def test_one_more_file_is_one_more_kind(tmp_path, capsys, monkeypatch):
 
     with extended(KINDS, tmp_path, COUNT):
         test_every_kind_says_what_others_need_to_know(KINDS["count"])
+        test_the_example_of_every_kind_fills_its_tables(KINDS["count"], tmp_path)
         names = {kind["name"]: kind for kind in run("grid", "kinds")["kinds"]}
         assert names["count"]["settings"] == ["factor"]
         assert run("grid", "plan", path, "--store", store)["kinds"]["count"]["to_do"] == 2

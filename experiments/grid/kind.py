@@ -36,6 +36,8 @@ class Kind:
         The names of its axes (of ``AXES``), each with the values it has where a file gives none; with None a file
         must give some.
     settings : tuple of Setting
+    example : str
+        A grid file of this kind, but for its name, whose cells take seconds; the contract test runs it.
     timing : columns
         What its cells add to the table ``timings``.
     sources : tuple of str
@@ -62,6 +64,7 @@ class Kind:
     cells: Callable[[Sequence[Point], Mapping[str, Plugin]], list[Cell]] | None = None
     axes: Mapping[str, tuple[Value, ...] | None] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
+    example: str = ""
     timing: Columns = field(default_factory=dict)
     rank: int = 100
 

@@ -80,6 +80,7 @@ def kinds_command(as_json: Json = False) -> None:
                 "axes": list(kind.axes),
                 "settings": [setting.name for setting in kind.settings],
                 "tables": list(kind.tables),
+                "example": f"kind: {kind.name}\n{kind.example}",
             }
             for kind in kinds
         ],

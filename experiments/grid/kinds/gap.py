@@ -162,6 +162,8 @@ KIND = Kind(
         "policies": None,
     },
     settings=(TIME_LIMIT,),
+    example="clusters: demo\nworkloads: react\nworkflows: 2\nloads: at-once\nobjectives: mean_ratio\n"
+    "policies: fcfs\ntime_limit: 1\n",
     timing={"solve_seconds": REAL},
     alike=("time_limit",),
     amount="time_limit",

@@ -257,6 +257,7 @@ KIND = Kind(
         "policies": None,
     },
     settings=(SCHEDULES,),
+    example="clusters: demo\nworkloads: react\nworkflows: 3\nloads: stress:2\npolicies: fcfs\n",
     timing={"decisions": WHOLE, "decision_mean_us": REAL, "decision_p99_us": REAL},
     alike=("workload", "workflows"),
     amount="workflows",

@@ -116,6 +116,7 @@ KIND = Kind(
     cells=cells,
     axes={"instances": None, "formulations": None, "objectives": None, "seeds": (0,)},
     settings=(TIME_LIMIT, THREADS),
+    example="instances: contended-chain-4-0\nformulations: cpsat\nobjectives: max_ratio\ntime_limit: 5\n",
     timing={"solve_seconds": REAL},
     alike=("time_limit",),
     amount="time_limit",
