@@ -28,7 +28,7 @@ from solvers.bounds.parts.pools import pools
 from solvers.bounds.single_machine import preemptive
 from solvers.brackets.portfolio import best_bound
 from solvers.problem.objective import read_objective
-from solvers.problem.offline import Problem, fixed_problem
+from solvers.problem.offline import OfflineProblem, fixed_problem
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 OPTIMA = CASES / "optima.json"
@@ -85,7 +85,7 @@ def tiny(seed: int) -> Instance:
 
 
 @cache
-def policy_runs(seed: int) -> tuple[Problem, list[Run]]:
+def policy_runs(seed: int) -> tuple[OfflineProblem, list[Run]]:
     """The instance ``contended(seed)``, and what ``POLICIES`` make of it."""
     instance = contended(seed)
     return fixed_problem(instance), [simulate(instance, policy) for policy in POLICIES]
@@ -181,26 +181,15 @@ def test_demands_admit_every_batch_that_fits(seed: int) -> None:
     """Dual feasible functions must not turn away what a policy had on one instance together."""
     problem, runs = policy_runs(seed)
     cluster = pools(problem)
-    names = [(w.workflow_id, c.call_id) for w in problem.instance.workflows for c in w.calls]
-    kinds = {(cap, batch): k for k, (cap, batch) in enumerate(type_rooms(problem))}
+    names = problem.names
     for run in runs:
         rows = {(row.workflow_id, row.call_id): row for row in run.schedule.calls}
-        for machine in problem.instance.decode:
+        for machine, k in zip(problem.instance.decode, problem.decode_types.of, strict=True):
             there = [c for c, name in enumerate(names) if rows[name].decode_instance == machine.id]
             for moment in (rows[names[c]].admitted for c in there):
                 held = [c for c in there if rows[names[c]].admitted <= moment < rows[names[c]].decode_end]
-                k = kinds[machine.kv_capacity_tokens, machine.max_batch]
                 for demand in cluster.demands:
                     assert demand[held, k].sum() <= 1 + ROUNDING
-
-
-def type_rooms(problem: Problem) -> list[tuple[int, int]]:
-    """KV capacity and batch of each decode type, in the order of ``pools``."""
-    cluster = pools(problem)
-    return [
-        (round(problem.kv[0] / kv), round(1 / slots))
-        for kv, slots in zip(cluster.demands[1][0], cluster.demands[0][0], strict=True)
-    ]
 
 
 def test_paths_cover_all_calls_and_follow_precedence() -> None:

@@ -23,8 +23,8 @@ from solvers.bounds.preemptive_lp import path_cover
 from solvers.bounds.windows import batch_modes, window_bound
 from solvers.bounds.windows.window_bound import window_lp_bound
 from solvers.bounds.windows.window_lp import Level, time_grid
-from solvers.problem.fluid import FluidProblem, fluid_problem
 from solvers.problem.objective import read_objective
+from solvers.problem.offline import OfflineProblem, offline_problem
 
 POLICIES = ("hexagent", "sjf", "workflow-llf", "edf@earliest-finish", "fcfs@jsq")
 TEXTS = ("max_ratio", "req(0.6)", "mean_ratio", "mean_latency", "misses(1.3)")
@@ -64,18 +64,18 @@ def crowd(size: int = 6) -> Instance:
 def test_no_bound_exceeds_a_policy(group: int) -> None:
     for seed in range(group, CONTENDED, 8):
         instance = contended(seed)
-        problem, runs = fluid_problem(instance), [simulate(instance, policy) for policy in POLICIES]
+        problem, runs = offline_problem(instance), [simulate(instance, policy) for policy in POLICIES]
         for text in (TEXTS[seed % len(TEXTS)], TEXTS[(seed + 2) % len(TEXTS)]):
             aim = read_objective(text)
-            reached = min(aim.value(problem.alone.arrival, run.completed, problem.alone.horizon) for run in runs)
+            reached = min(aim.value(problem.arrival, run.completed, problem.horizon) for run in runs)
             found = window_lp_bound(problem, aim, SECONDS, COARSE)
             assert found <= reached * (1 + ROUNDING), (seed, text)
-            assert found >= critical_path.compute(problem.alone, aim) * (1 - ROUNDING), (seed, text)
+            assert found >= critical_path.compute(problem, aim) * (1 - ROUNDING), (seed, text)
 
 
 @pytest.mark.parametrize("seed", range(TINY))
 def test_no_bound_exceeds_the_best_schedule_of_a_tiny_instance(seed: int) -> None:
-    reference, problem = reached(seed), fluid_problem(tiny(seed))
+    reference, problem = reached(seed), offline_problem(tiny(seed))
     for text in OBJECTIVES:
         assert window_lp_bound(problem, read_objective(text), SECONDS, COARSE) <= reference[text] * (1 + ROUNDING), text
 
@@ -109,13 +109,13 @@ def test_the_reference_is_the_optimum_of_a_fixed_instance(seed: int) -> None:
 
 def test_the_bound_sees_how_batches_slow_calls_down() -> None:
     instance = crowd()
-    problem, run = fluid_problem(instance), simulate(instance, "fcfs")
+    problem, run = offline_problem(instance), simulate(instance, "fcfs")
     for text, share in (("max_ratio", 0.85), ("mean_ratio", 0.5), ("mean_latency", 0.5)):
-        value = read_objective(text).value(problem.alone.arrival, run.completed, problem.alone.horizon)
+        value = read_objective(text).value(problem.arrival, run.completed, problem.horizon)
         found = window_lp_bound(problem, read_objective(text), SECONDS, EVERY_SIZE)
         assert share * value < found <= value * (1 + ROUNDING), text
     alone = window_lp_bound(problem, read_objective("max_ratio"), SECONDS, (Level(24, decode=False),))
-    assert alone < 0.8 * read_objective("max_ratio").value(problem.alone.arrival, run.completed, problem.alone.horizon)
+    assert alone < 0.8 * read_objective("max_ratio").value(problem.arrival, run.completed, problem.horizon)
 
 
 def test_a_mode_that_costs_too_much_breaks_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +126,8 @@ def test_a_mode_that_costs_too_much_breaks_the_bound(monkeypatch: pytest.MonkeyP
         return [batch_modes.BatchMode(1.2 * mode.stay, 1.2 * mode.cost) for mode in true_modes(*given)]
 
     instance = crowd()
-    problem, run = fluid_problem(instance), simulate(instance, "fcfs")
-    value = read_objective("max_ratio").value(problem.alone.arrival, run.completed, problem.alone.horizon)
+    problem, run = offline_problem(instance), simulate(instance, "fcfs")
+    value = read_objective("max_ratio").value(problem.arrival, run.completed, problem.horizon)
     assert window_lp_bound(problem, read_objective("max_ratio"), SECONDS, EVERY_SIZE) <= value
     monkeypatch.setattr(window_bound, "batch_modes", wrong)
     assert window_lp_bound(problem, read_objective("max_ratio"), SECONDS, EVERY_SIZE) > value
@@ -137,8 +137,8 @@ def test_a_mode_that_costs_too_much_breaks_the_bound(monkeypatch: pytest.MonkeyP
 def test_every_batch_is_a_mixture_of_modes(sizes: tuple[int, ...]) -> None:
     """Whatever the batch and however many tokens are out, some mixture is as fast for each call and costs no more."""
     for seed in range(25):
-        problem, rng = fluid_problem(contended(seed, "fluid")), np.random.default_rng(seed)
-        for kind, machine in enumerate(problem.machines):
+        problem, rng = offline_problem(contended(seed, "fluid")), np.random.default_rng(seed)
+        for kind, machine in enumerate(problem.decode_machines):
             fitting = np.flatnonzero(np.isfinite(problem.decode[:, kind]))
             modes = batch_modes.batch_modes(problem, kind, sizes)
             for _ in range(10):
@@ -150,10 +150,11 @@ def test_every_batch_is_a_mixture_of_modes(sizes: tuple[int, ...]) -> None:
                     assert mixture_exists([(x.stay[c], x.cost[c]) for x in modes], took, charged)
 
 
-def random_batch(problem: FluidProblem, kind: int, candidates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def random_batch(problem: OfflineProblem, kind: int, candidates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """As many of the candidates as have room, or fewer."""
-    room = np.cumsum((problem.prompt + problem.output)[candidates]) <= problem.kv_capacity[kind]
-    most = min(int(room.sum()), int(problem.max_batch[kind]))
+    machine = problem.decode_machines[kind]
+    room = np.cumsum(problem.kv[candidates]) <= machine.kv_capacity_tokens
+    most = min(int(room.sum()), machine.max_batch)
     return candidates[: rng.integers(1, most, endpoint=True)]
 
 
@@ -172,8 +173,8 @@ def mixture_exists(points: list[tuple[float, float]], stay: float, cost: float) 
 
 def test_with_every_size_kept_the_modes_are_exact() -> None:
     """Equal calls just admitted: stay is the iteration time, and the costs of a batch add up to it."""
-    problem = fluid_problem(crowd())
-    machine = problem.machines[0]
+    problem = offline_problem(crowd())
+    machine = problem.decode_machines[0]
     modes = batch_modes.batch_modes(problem, 0, tuple(range(1, 7)))
     assert len(modes) == 6
     for size, mode in enumerate(modes, start=1):
@@ -195,9 +196,9 @@ def test_a_size_left_out_lowers_its_neighbours_by_what_it_must() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_duals_of_one_scale_prove_something_of_others(seed: int) -> None:
-    problem = fluid_problem(contended(seed))
+    problem = offline_problem(contended(seed))
     ones = np.ones(problem.workflows)
-    family = window_bound._Family(problem, path_cover(problem.alone), COARSE[0], ones, np.inf)
+    family = window_bound._Family(problem, path_cover(problem), COARSE[0], ones, np.inf)
     kept, elsewhere = family.solve(1.3)
     assert elsewhere(1.3) == pytest.approx(kept)
     for other in (1.0, 1.2, 1.4, 1.6):
@@ -213,9 +214,9 @@ def test_the_integral_of_misses_is_taken_from_below() -> None:
 
 
 def test_no_time_gives_the_critical_path() -> None:
-    problem = fluid_problem(contended(2))
+    problem = offline_problem(contended(2))
     for text in (*TEXTS, "misses(0.9)"):
-        floor = critical_path.compute(problem.alone, read_objective(text))
+        floor = critical_path.compute(problem, read_objective(text))
         assert window_lp_bound(problem, read_objective(text), 0.0) == floor
     assert window_lp_bound(problem, read_objective("req(0.5)"), 0.0, start=1.7) == 1.7
 
@@ -224,7 +225,7 @@ def test_no_time_gives_the_critical_path() -> None:
 def test_the_problem_has_the_horizons_of_the_model(model: str) -> None:
     for seed in range(10):
         instance = contended(seed, model)
-        alone = fluid_problem(instance).alone
+        alone = offline_problem(instance)
         path = np.zeros(len(instance.workflows))
         np.maximum.at(path, alone.workflow, alone.head + alone.best - alone.arrival[alone.workflow])
         assert path == pytest.approx(list(horizons(instance).values()))
@@ -235,11 +236,14 @@ def test_instances_of_one_type_can_be_swapped() -> None:
     twin = replace(instance.decode[0], id="d1", gpu="Y")
     slower = replace(instance.decode[0], id="d2", batch_curve=((1, 1.5), (8, 9)))  # the same for a batch of one
     links = tuple(replace(instance.links[0], to=name) for name in ("d0", "d1", "d2"))
-    problem = fluid_problem(replace(instance, decode=(instance.decode[0], twin, slower), links=links))
-    assert problem.decode_type.tolist() == [0, 0, 1]
-    assert problem.decode_count.tolist() == [2, 1]
+    problem = offline_problem(replace(instance, decode=(instance.decode[0], twin, slower), links=links))
+    assert problem.decode_types.of.tolist() == [0, 0, 1]
+    assert problem.decode_types.count.tolist() == [2, 1]
     assert problem.decode[:, 0] == pytest.approx(problem.decode[:, 1])
     far = (links[0], replace(links[1], latency=9), links[2])
     assert (
-        fluid_problem(replace(instance, decode=(instance.decode[0], twin, slower), links=far)).decode_count.max() == 1
+        offline_problem(
+            replace(instance, decode=(instance.decode[0], twin, slower), links=far)
+        ).decode_types.count.max()
+        == 1
     )

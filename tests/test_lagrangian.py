@@ -13,6 +13,7 @@ from solvers.bounds.prices import ascent, priced_bound
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
 from solvers.problem.objective import read_objective
+from solvers.problem.offline import offline_problem
 
 OBJECTIVES = ("max_ratio", "req(0.5)", "req(0.8)", "mean_ratio", "mean_latency", "misses(1.3)", "misses(2)")
 POLICIES = ("hexagent", "workflow-llf", "sjf", "fcfs@random", "critical-path")
@@ -26,7 +27,7 @@ def value_of(instance, run, name):
 @settings(max_examples=40, deadline=None)
 @given(corner_instances(workflows=(1, 7), calls=(1, 6)), st.sampled_from(OBJECTIVES), st.integers(0, 99))
 def test_no_policy_beats_it(instance, name, seed):
-    found = priced_bound(instance, read_objective(name), SECONDS, seed=seed)
+    found = priced_bound(offline_problem(instance), read_objective(name), SECONDS, seed=seed)
     for policy in POLICIES:
         value = value_of(instance, simulate(instance, policy, seed=seed), name)
         assert found.value <= value * (1 + 1e-9)
@@ -37,7 +38,7 @@ def test_no_policy_beats_it(instance, name, seed):
 def test_a_schedule_pays_at_least_what_the_programs_say_at_any_prices(instance, seed, spread):
     """The heart of the proof: at any prices at all, what a real schedule uses costs no less than the cheapest plan."""
     rng = np.random.default_rng(seed)
-    x = relax(instance)
+    x = relax(offline_problem(instance))
     run = simulate(instance, str(rng.choice(POLICIES)), seed=seed % 1000)
     latest = run.completed * spread
     intervals = int(rng.integers(1, 12))
@@ -120,9 +121,9 @@ def test_work_that_cannot_be_done_side_by_side_is_noticed(decode_model):
     (h,) = set(horizons(instance).values())
     prefill = instance.prefill[0].prefill_seconds(50, 0)
     exact = 1 + prefill / h
-    found = priced_bound(instance, read_objective("max_ratio"), 5.0)
+    found = priced_bound(offline_problem(instance), read_objective("max_ratio"), 5.0)
     assert 1 + 0.6 * (exact - 1) <= found.value <= exact * (1 + 1e-9)
-    mean = priced_bound(instance, read_objective("mean_ratio"), 5.0)
+    mean = priced_bound(offline_problem(instance), read_objective("mean_ratio"), 5.0)
     assert 1 + 0.3 * (exact - 1) / 2 <= mean.value <= 1 + (exact - 1) / 2 * (1 + 1e-9)
 
 
@@ -130,7 +131,7 @@ def test_a_batch_is_slower_for_all_of_it():
     """Long decodes together in the only batch: speed, not prefill, decides."""
     flows = [workflow(f"w{k}", 0.0, call("x", 1, 100)) for k in range(6)]
     instance = one_pair(*flows, decode_coeffs=(0.1, 1.0, 0.0), max_batch=6)
-    found = priced_bound(instance, read_objective("max_ratio"), 5.0)
+    found = priced_bound(offline_problem(instance), read_objective("max_ratio"), 5.0)
     value = simulate(instance, "hexagent").metrics.max_ratio
     assert 0.6 * value <= found.value <= value
     assert max(found.binding, key=found.binding.get) == "decode X"
@@ -138,7 +139,7 @@ def test_a_batch_is_slower_for_all_of_it():
 
 def test_what_binds_adds_up():
     instance = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)))
-    found = priced_bound(instance, read_objective("max_ratio"), 2.0)
+    found = priced_bound(offline_problem(instance), read_objective("max_ratio"), 2.0)
     assert sum(found.binding.values()) == pytest.approx(1.0)
     assert max(found.binding, key=found.binding.get) == "prefill X"
 
@@ -151,7 +152,7 @@ def test_a_join_waits_for_all_its_parents(monkeypatch):
         calls.append(call(f"join{level + 1}", 10, 100, *(f"s{level}{k}" for k in range(5))))
     flow = workflow("w", 0.0, *calls)
     instance = one_pair(flow)
-    x = relax(instance)
+    x = relax(offline_problem(instance))
     loads = []
     monkeypatch.setattr(ascent, "REGRIDS", ())
     for firmness in (0.0, 1.0):
@@ -167,7 +168,7 @@ def test_a_join_waits_for_all_its_parents(monkeypatch):
 
 def test_threads_change_nothing(monkeypatch):
     instance = one_pair(*(workflow(f"w{k}", float(k), call("x", 40 + k, 5), call("y", 30, 3, "x")) for k in range(9)))
-    x = relax(instance)
+    x = relax(offline_problem(instance))
     rate = np.random.default_rng(0).exponential(size=(3, 7))
     latest = x.arrival + 2 * x.horizon
     results = []
@@ -183,16 +184,18 @@ def test_a_useless_workflow_is_dropped():
     """req(q) may leave out the one workflow that cannot be in time beside the others."""
     small = [workflow(f"w{k}", 20.0 * k, call("x", 10, 2)) for k in range(4)]
     instance = one_pair(*small, workflow("big", 0.0, call("x", 10, 2)))
-    assert priced_bound(instance, read_objective("req(0.8)"), 1.0).value == pytest.approx(1.0, abs=1e-5)
-    assert priced_bound(instance, read_objective("max_ratio"), 1.0).value > 1.02
+    assert priced_bound(offline_problem(instance), read_objective("req(0.8)"), 1.0).value == pytest.approx(
+        1.0, abs=1e-5
+    )
+    assert priced_bound(offline_problem(instance), read_objective("max_ratio"), 1.0).value > 1.02
 
 
 def test_late_arrivals_and_no_time():
     instance = one_pair(workflow("a", 3.0, call("x", 5, 5)), workflow("b", 3.0, call("x", 5, 5)))
-    early = priced_bound(instance, read_objective("max_ratio"), 1e-6)
+    early = priced_bound(offline_problem(instance), read_objective("max_ratio"), 1e-6)
     assert 1 - 1e-5 <= early.value <= simulate(instance, "hexagent").metrics.max_ratio
     shifted = replace(instance, workflows=tuple(replace(w, arrival=w.arrival + 1000.0) for w in instance.workflows))
-    assert priced_bound(shifted, read_objective("misses(0.5)"), 1.0).value == 2.0
+    assert priced_bound(offline_problem(shifted), read_objective("misses(0.5)"), 1.0).value == 2.0
 
 
 @pytest.mark.parametrize("batch", [1, 2, 6])
@@ -200,7 +203,7 @@ def test_a_full_batch_pays_for_just_the_time_it_takes(batch):
     """At one price for decode alone, equal calls in a full batch use the instance for as long as the batch lasts."""
     flows = [workflow(f"w{k}", 0.0, call("x", 1, 100)) for k in range(batch)]
     instance = one_pair(*flows, decode_coeffs=(0.1, 1.0, 0.0), max_batch=batch)
-    x = relax(instance)
+    x = relax(offline_problem(instance))
     rate = np.zeros((3, 4))
     rate[1] = 1.0
     latest = 10 * simulate(instance, "hexagent").completed
@@ -214,7 +217,7 @@ def test_a_full_batch_pays_for_just_the_time_it_takes(batch):
 
 @given(corner_instances(workflows=(1, 4), calls=(1, 5)))
 def test_horizons_are_those_of_the_engine(instance):
-    assert relax(instance).horizon == pytest.approx(list(horizons(instance).values()), rel=1e-12)
+    assert relax(offline_problem(instance)).horizon == pytest.approx(list(horizons(instance).values()), rel=1e-12)
 
 
 def test_means_are_close_where_waiting_is_all_there_is():
@@ -222,14 +225,14 @@ def test_means_are_close_where_waiting_is_all_there_is():
     flows = [workflow(f"w{k}", 0.0, call("x", 1, 40)) for k in range(12)]
     instance = one_pair(*flows, decode_coeffs=(0.0, 1.0, 0.0), max_batch=1)
     known = value_of(instance, simulate(instance, "hexagent"), "mean_ratio")
-    found = priced_bound(instance, read_objective("mean_ratio"), 2.0).value
+    found = priced_bound(offline_problem(instance), read_objective("mean_ratio"), 2.0).value
     assert 0.8 * known <= found <= known * (1 + 1e-9)
 
 
 def test_slack_at_the_end_costs_its_price():
     """Prefill is dear up to an instant and free afterwards, so waiting until then is all that is paid."""
     instance = one_pair(workflow("w", 0.0, call("x", 1, 40)))
-    planner = Planner(relax(instance), 64, 10, 1)
+    planner = Planner(relax(offline_problem(instance)), 64, 10, 1)
     rate = np.zeros((3, 10))
     rate[0, :3] = 1e6
     cost, _ = planner.plan(
@@ -241,7 +244,7 @@ def test_slack_at_the_end_costs_its_price():
 def test_a_toll_is_paid_for_just_the_slack_between_parent_and_child():
     """Where only tolls are paid, the child starts as late and the other parent ends as early as can be."""
     instance = one_pair(workflow("w", 0.0, call("a", 9, 40), call("b", 3, 5), call("c", 5, 5, "a", "b")))
-    x = relax(instance)
+    x = relax(offline_problem(instance))
     planner = Planner(x, 64, 10, 1)
     latest = x.horizon + 32.0
     cell = float(planner.windows(latest)[1][0])
@@ -253,7 +256,7 @@ def test_a_toll_is_paid_for_just_the_slack_between_parent_and_child():
 def test_intervals_go_where_prices_are(monkeypatch):
     """Laid out anew, intervals cover the same time and supply, are shorter where prices are, and prove as much."""
     flows = [workflow(f"w{k}", 100.0 * (k > 2), call("x", 40, 5), call("y", 30, 3, "x")) for k in range(4)]
-    x = relax(one_pair(*flows))
+    x = relax(offline_problem(one_pair(*flows)))
     latest = x.arrival + 1.3 * x.horizon
     supplies, paid = [], []
     for regrids in ((), (4,)):

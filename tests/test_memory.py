@@ -15,6 +15,7 @@ from hexsched.engine.tables import build_state, workload_columns
 from hexsched.engine.wallclock import new_histogram
 from hexsched.policies import read_policy
 from hexsched.policies.decide import run_epochs
+from solvers.problem.offline import offline_problem
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.guide import plain_guide
 
@@ -57,7 +58,7 @@ def test_what_no_array_may_change_is_read_only():
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_of_the_search_is_the_same_after_others_and_with_spoilt_scratch(seed):
     instance = corner_instance(np.random.default_rng(seed), workflows=(5, 8), calls=(2, 5))
-    first, used = Evaluator(instance), Evaluator(instance)
+    first, used = Evaluator(offline_problem(instance)), Evaluator(offline_problem(instance))
     rng = np.random.default_rng(seed)
     outcomes = [
         plain_guide(rng.normal(size=len(used.workflow)), len(used.arrival), len(used.max_batch)).but(crowding=crowding)

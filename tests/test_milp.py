@@ -30,10 +30,10 @@ from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.windows import Windows, target_windows, windows
 from solvers.problem.certificate import certified_value, certify
 from solvers.problem.objective import Objective, read_objective
-from solvers.problem.offline import Problem, fixed_problem
+from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import INTERRUPTED, Options, SolveResult
 from solvers.schedules.list_schedule import best_list_schedule
-from solvers.schedules.timetable import from_schedule, hold_seconds, to_schedule
+from solvers.schedules.timetable import from_schedule, to_schedule
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 CONTINUOUS = (milp_disjunctive, milp_event)
@@ -49,7 +49,7 @@ OBJECTIVES = {
 SHORT = Options(time_limit=5.0, workers=1)
 
 
-def on_some_grid(problem: Problem, goal: Objective, known: Windows) -> milp_time_indexed.TimeIndexed:
+def on_some_grid(problem: OfflineProblem, goal: Objective, known: Windows) -> milp_time_indexed.TimeIndexed:
     """The time-indexed model on a coarse grid."""
     return milp_time_indexed.TimeIndexed(problem, goal, known, milp_time_indexed.grid(problem, known, 100))
 
@@ -72,7 +72,7 @@ def on_one_pair(drawn: Instance) -> Instance:
     return structs.replace(drawn, prefill=drawn.prefill[:1], decode=drawn.decode[:1], links=links)
 
 
-def certified(module: ModuleType, problem: Problem, goal: Objective, options: Options = SHORT) -> SolveResult:
+def certified(module: ModuleType, problem: OfflineProblem, goal: Objective, options: Options = SHORT) -> SolveResult:
     """Solve and certify; a bound above a verified schedule raises here."""
     raw = module.FORMULATION.solve(problem, goal, options)
     return certify(module.FORMULATION.name, problem, goal, raw, 0.0, "none")
@@ -89,7 +89,7 @@ def compiled() -> None:
 def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """List schedules that put everything on one pair, so that finding better is left to the solver."""
 
-    def first_pair(problem: Problem, goal: Objective, placed: object = None) -> object:
+    def first_pair(problem: OfflineProblem, goal: Objective, placed: object = None) -> object:
         first = np.zeros(problem.calls, dtype=int)
         fits = [int(np.flatnonzero(np.isfinite(row))[-1]) for row in problem.decode]
         return best_list_schedule(problem, goal, (first, np.array(fits)))
@@ -221,7 +221,7 @@ def test_energy_cuts_hold_for_every_schedule_in_the_windows() -> None:
         plan = best_list_schedule(problem, goal)
         value = goal.value(problem.arrival, plan.workflow_completed(problem), problem.horizon)
         known = target_windows(problem, value, 0)
-        modes = [decode_modes(row) for row in hold_seconds(problem)]
+        modes = [decode_modes(row) for row in problem.hold]
         for cut in prefill_cuts(known):
             assert sum(w for (c, i), w in cut.weight.items() if plan.prefill[c] == i) <= cut.most * (1 + 1e-5)
         for cut in (cuts := decode_cuts(known, modes)):
@@ -384,7 +384,7 @@ def test_list_schedules_are_valid_and_no_earlier_than_their_retiming(seed: int) 
     found = certified_value(problem, goal, to_schedule(problem, plan, "list"))
     assert found is not None
     assert found[0] <= claimed * (1 + 1e-9)
-    assert np.isfinite(hold_seconds(problem)[np.arange(9), plan.prefill, plan.decode]).all()
+    assert np.isfinite(problem.hold[np.arange(9), plan.prefill, plan.decode]).all()
 
 
 def _limits() -> Limits:

@@ -21,6 +21,7 @@ from hexsched.model import Instance
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.problem.objective import read_objective
+from solvers.problem.offline import offline_problem
 from solvers.schedules.search import chain, search
 from solvers.schedules.search import neighbourhoods as search_neighbourhoods
 from solvers.schedules.search.evaluator import Evaluator
@@ -41,7 +42,7 @@ def contended(seed: int, decode_model: str, workflows: int = 6) -> Instance:
 
 
 def neighbourhoods(instance: Instance, text: str, policy: str = "fcfs", seed: int = 0) -> Neighbourhoods:
-    merit = Merit(read_objective(text), Evaluator(instance))
+    merit = Merit(read_objective(text), Evaluator(offline_problem(instance)))
     shop = Shop(merit.evaluator)
     start = carry_out(merit, shop, decisions_of(merit.evaluator, simulate(instance, policy).schedule))
     assert start is not None
@@ -59,7 +60,7 @@ def improve(of: Neighbourhoods, count: int) -> list[Carried]:
 def test_decisions_are_carried_out_as_the_simulator_replays_them(seed, policy):
     instance = corner_instance(np.random.default_rng(seed))
     schedule = simulate(instance, policy, seed=1).schedule
-    e = Evaluator(instance)
+    e = Evaluator(offline_problem(instance))
     carried = e.schedule(decisions_of(e, schedule), "x")
     assert verify(instance, carried).ok
     again = {(row.workflow_id, row.call_id): row for row in retime(instance, schedule).calls}
@@ -71,7 +72,7 @@ def test_decisions_are_carried_out_as_the_simulator_replays_them(seed, policy):
 
 def test_orders_that_wait_for_each_other_have_no_end():
     chained = workflow("w", 0.0, call("a", 50, 10), call("b", 50, 10, "a"))
-    e = Evaluator(one_pair(chained, workflow("v", 0.0, call("a", 5, 5))))
+    e = Evaluator(offline_problem(one_pair(chained, workflow("v", 0.0, call("a", 5, 5)))))
     good = decisions_of(e, simulate(e.instance, "fcfs").schedule)
     ratio = e.replay(good._replace(start=-good.start))
     assert ratio is not None
@@ -84,7 +85,7 @@ def test_orders_that_wait_for_each_other_have_no_end():
 
 def test_what_is_worse_than_the_limit_is_not_taken():
     for text in OBJECTIVES:
-        merit = Merit(read_objective(text), Evaluator(contended(0, "fluid")))
+        merit = Merit(read_objective(text), Evaluator(offline_problem(contended(0, "fluid"))))
         e, shop = merit.evaluator, Shop(merit.evaluator)
         made = decisions_of(e, simulate(e.instance, "fcfs").schedule)
         known = carry_out(merit, shop, made)
@@ -112,7 +113,7 @@ def test_neighbourhoods_lead_to_schedules_that_only_get_better(seed, decode_mode
         found = search.merit.evaluator.schedule(before.seen.decisions, "x")
         assert verify(instance, found).ok
         aim, e = search.merit.aim, search.merit.evaluator
-        assert aim.value(e.arrival, e.completed(found), e.horizon) == pytest.approx(before.value, rel=1e-9)
+        assert aim.value(e.arrival, e.problem.completed(found), e.horizon) == pytest.approx(before.value, rel=1e-9)
     assert energies == sorted(energies, reverse=True)
     assert search.tried == 6
 

@@ -31,7 +31,7 @@ from solvers.brackets.solve import solve
 from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import ContradictionError
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Options, Raw, Size
 
 pytestmark = pytest.mark.skipif(not isolation.AVAILABLE, reason="solves are not isolated here")
@@ -41,7 +41,7 @@ INSTANCE = one_pair(*FLOWS, decode_model="fixed", max_batch=2)
 GOOD = simulate(INSTANCE, "hexagent").schedule
 BOUND = 1.75  # of max_ratio; above what needs no solver, and below what GOOD has
 
-Solve = Callable[[Problem, Objective, Options], Raw]
+Solve = Callable[[OfflineProblem, Objective, Options], Raw]
 
 
 def die(number: int) -> NoReturn:
@@ -55,7 +55,7 @@ def die(number: int) -> NoReturn:
 def dies_by(number: int) -> Solve:
     """A formulation that finds a schedule, proves a bound and is killed."""
 
-    def formulation(problem: Problem, aim: Objective, options: Options) -> Raw:
+    def formulation(problem: OfflineProblem, aim: Objective, options: Options) -> Raw:
         assert options.on_progress is not None
         assert options.on_incumbent is not None
         options.on_incumbent(GOOD)
@@ -112,7 +112,7 @@ def test_a_solver_that_leaves_the_process(code: int) -> None:
 
 
 def test_a_solver_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    def formulation(problem: Problem, aim: Objective, options: Options) -> Raw:
+    def formulation(problem: OfflineProblem, aim: Objective, options: Options) -> Raw:
         assert options.on_incumbent is not None
         options.on_incumbent(GOOD)
         time.sleep(60)

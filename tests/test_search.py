@@ -22,7 +22,7 @@ from solvers import bounds
 from solvers.bounds import time_indexed_lp
 from solvers.brackets.solve import solve
 from solvers.problem.objective import read_objective
-from solvers.problem.offline import fixed_problem
+from solvers.problem.offline import fixed_problem, offline_problem
 from solvers.problem.result import INTERRUPTED, Options
 from solvers.schedules.search import SearchResult, default_starts, search
 from solvers.schedules.search import run as search_run
@@ -258,7 +258,7 @@ def test_every_move_leads_to_a_schedule(decode_model: str) -> None:
     rng = np.random.default_rng(0)
     for text in ("req(0.5)", "misses(1.5)", "mean_ratio"):
         instance = corner_instance(rng, decode_model=decode_model, workflows=(4, 6), room="barely")
-        merit = Merit(read_objective(text), Evaluator(instance))
+        merit = Merit(read_objective(text), Evaluator(offline_problem(instance)))
         now = merit(plain_guide(merit.evaluator.tail, len(instance.workflows), len(instance.decode)))
         made = dict.fromkeys(MOVES, 0)
         for _ in range(8):
@@ -274,7 +274,7 @@ def test_every_move_leads_to_a_schedule(decode_model: str) -> None:
 
 def test_a_run_that_is_cut_short_leaves_no_trace() -> None:
     instance = drawn(3, workflows=8)
-    merit = Merit(read_objective("max_ratio"), Evaluator(instance))
+    merit = Merit(read_objective("max_ratio"), Evaluator(offline_problem(instance)))
     guide = plain_guide(merit.evaluator.tail, 8, len(instance.decode))
     assert merit(guide, limit=1e-3) is None
     now = merit(guide)
@@ -283,7 +283,7 @@ def test_a_run_that_is_cut_short_leaves_no_trace() -> None:
     again = merit(guide, limit=now.energy * (1 + 1e-9))
     assert again is not None
     assert np.array_equal(again.ratio, now.ratio)
-    fresh = Merit(read_objective("max_ratio"), Evaluator(instance))(guide)
+    fresh = Merit(read_objective("max_ratio"), Evaluator(offline_problem(instance)))(guide)
     assert fresh is not None
     assert np.array_equal(fresh.ratio, now.ratio)
 
@@ -291,7 +291,7 @@ def test_a_run_that_is_cut_short_leaves_no_trace() -> None:
 def test_a_limit_cuts_exactly_what_is_above_it() -> None:
     rng = np.random.default_rng(1)
     for seed in range(4):
-        merit = Merit(read_objective("req(0.7)"), Evaluator(drawn(seed, workflows=8)))
+        merit = Merit(read_objective("req(0.7)"), Evaluator(offline_problem(drawn(seed, workflows=8))))
         base = merit(plain_guide(merit.evaluator.tail, 8, len(merit.evaluator.max_batch)))
         assert base is not None
         for _ in range(20):
@@ -311,14 +311,14 @@ def at_once(schedule: Schedule, decode_instance: str) -> int:
 def test_caps_hold(decode_model: str) -> None:
     for seed in range(3):
         instance = drawn(seed, decode_model, workflows=8)
-        e = Evaluator(instance)
+        e = Evaluator(offline_problem(instance))
         free = plain_guide(e.tail, 8, len(e.max_batch))
         for cap in (1, 2):
             guide = free.but(caps=np.full(len(e.max_batch), cap))
             schedule = e.schedule(guide, "x")
             assert verify(instance, schedule).ok
             assert all(at_once(schedule, j.id) <= cap for j in instance.decode)
-        again, first = e(free), Evaluator(instance)(free)
+        again, first = e(free), Evaluator(offline_problem(instance))(free)
         assert again is not None
         assert first is not None
         assert np.array_equal(again, first)  # caps are forgotten
@@ -326,20 +326,20 @@ def test_caps_hold(decode_model: str) -> None:
 
 def test_caps_of_a_pace_are_the_largest_batches_that_keep_it() -> None:
     instance = drawn(0)
-    e = Evaluator(instance)
+    e = Evaluator(offline_problem(instance))
     fastest, slowest = e.token_seconds
     assert fastest < slowest
     curves = [[e._state.seen.batch_seconds[j, b] for b in range(int(m) + 1)] for j, m in enumerate(e.max_batch)]
     for seconds in (fastest / 2, fastest, (fastest + slowest) / 2, slowest):
         for cap, curve in zip(e.caps_at(seconds), curves, strict=True):
             assert cap == max([1, *(b for b in range(1, len(curve)) if curve[b] <= seconds)])
-    assert Evaluator(drawn(0, "fixed")).token_seconds == (1.0, 1.0)
+    assert Evaluator(offline_problem(drawn(0, "fixed"))).token_seconds == (1.0, 1.0)
 
 
 def test_a_run_may_end_before_the_workflows_that_are_dropped() -> None:
     for seed in range(4):
         instance = drawn(seed, workflows=8)
-        e = Evaluator(instance)
+        e = Evaluator(offline_problem(instance))
         guide = plain_guide(e.tail, 8, len(e.max_batch)).but(dropped=np.arange(8) % 3 == 0)
         whole, kept = e(guide), e(guide, kept_only=True)
         assert whole is not None
@@ -360,7 +360,7 @@ def test_a_run_may_end_before_the_workflows_that_are_dropped() -> None:
 def test_tuned_rules_lead_to_schedules_that_only_get_better(text: str, decode_model: str) -> None:
     for seed in range(3):
         instance = drawn(seed, decode_model, workflows=8)
-        merit = Merit(read_objective(text), Evaluator(instance))
+        merit = Merit(read_objective(text), Evaluator(offline_problem(instance)))
         _, guide = next(iter(rules(merit)))
         start = merit(guide)
         assert start is not None
@@ -375,7 +375,7 @@ def test_tuned_rules_lead_to_schedules_that_only_get_better(text: str, decode_mo
 
 
 def test_the_rule_of_a_plan_changes_nothing() -> None:
-    merit = Merit(read_objective("req(0.7)"), Evaluator(drawn(1, workflows=8)))
+    merit = Merit(read_objective("req(0.7)"), Evaluator(offline_problem(drawn(1, workflows=8))))
     guide = plain_guide(merit.evaluator.tail, 8, len(merit.evaluator.max_batch)).but(
         dropped=np.arange(8) == 3, pace=1.5
     )

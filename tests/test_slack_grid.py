@@ -11,6 +11,7 @@ from solvers.bounds.prices.decode import decode_in_batch, set_worth
 from solvers.bounds.prices.grid import add_price, interval_at, price_of, shifted
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
+from solvers.problem.offline import offline_problem
 
 ROUNDING = 1e-9
 costs = st.lists(st.floats(0, 100), min_size=2, max_size=12)
@@ -47,7 +48,7 @@ def test_a_shift_loses_nothing_where_there_is_no_bend(last, part, slope):
 @given(st.integers(1, 8), st.integers(1, 12), st.floats(0, 20), st.floats(0.01, 30), st.integers(0, 2**32 - 1))
 def test_a_price_is_below_the_price_at_any_start(intervals, cells, begin, length, seed):
     rng = np.random.default_rng(seed)
-    planner = Planner(relax(one_pair(workflow("w", 0.0, call("x", 5, 5)))), 8, intervals, 1)
+    planner = Planner(relax(offline_problem(one_pair(workflow("w", 0.0, call("x", 5, 5))))), 8, intervals, 1)
     prices = planner.prices(rng.exponential(size=(3, intervals)), edges(rng, intervals, 25.0))
     cell = float(rng.uniform(0.01, 5.0))
     values, price, over = np.zeros(cells + 1), np.zeros(cells + 1), np.zeros(cells + 1)
@@ -65,7 +66,7 @@ def test_no_way_to_decode_is_cheaper(seed, intervals, last, ranges, free):
     flow = workflow("w", 0.0, call("x", int(rng.integers(1, 300)), int(rng.integers(1, 200))))
     slope = float(rng.choice([0.0, 1e-4]))
     instance = one_pair(flow, decode_coeffs=(float(rng.uniform(0.01, 0.1)), 0.01, slope), max_batch=12)
-    x = relax(instance)
+    x = relax(offline_problem(instance))
     planner = Planner(x, 16, intervals, 1, int(rng.integers(2, 40)), ranges)
     end = float(rng.uniform(0.3, 3.0)) * float(x.horizon[0])
     rate = rng.exponential(size=(3, intervals)) * rng.choice([1.0, 1e-3, 0.0 if free else 1.0], size=(3, intervals))
@@ -109,7 +110,7 @@ def test_no_way_to_decode_is_cheaper(seed, intervals, last, ranges, free):
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1.0, -1.0]), st.integers(0, 2**32 - 1))
 def test_the_worth_of_time_is_below_at_any_time(intervals, cells, sign, seed):
     rng = np.random.default_rng(seed)
-    planner = Planner(relax(one_pair(workflow("w", 0.0, call("x", 5, 5)))), 8, intervals, 1, 3)
+    planner = Planner(relax(offline_problem(one_pair(workflow("w", 0.0, call("x", 5, 5))))), 8, intervals, 1, 3)
     prices, scratch = planner.prices(np.zeros((3, intervals)), edges(rng, intervals, 10.0)), planner.scratch()
     scratch.slope[:] = rng.normal(size=scratch.slope.shape)
     scratch.gained[1:] = np.cumsum(scratch.slope[:-1] * np.diff(prices.edge)[:, None], axis=0)
@@ -128,7 +129,7 @@ def test_the_worth_of_time_is_below_at_any_time(intervals, cells, sign, seed):
 @given(st.integers(1, 12), st.floats(1e-3, 1e3), st.integers(0, 2**32 - 1))
 def test_every_time_has_its_interval(intervals, end, seed):
     rng = np.random.default_rng(seed)
-    planner = Planner(relax(one_pair(workflow("w", 0.0, call("x", 5, 5)))), 8, intervals, 1)
+    planner = Planner(relax(offline_problem(one_pair(workflow("w", 0.0, call("x", 5, 5))))), 8, intervals, 1)
     prices = planner.prices(np.zeros((3, intervals)), edges(rng, intervals, end))
     exact = [
         *prices.edge,

@@ -40,7 +40,7 @@ from solvers.exact.cpsat import FORMULATION, PRECISIONS, RELATIVE_GAP
 from solvers.problem.bracket import OPTIMALITY_TOLERANCE
 from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective, read_objective
-from solvers.problem.offline import Problem, fixed_problem
+from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import Options
 from solvers.schedules.list_schedule import best_list_schedule
 
@@ -122,7 +122,7 @@ def compare(
     return Comparison(name, problem.calls, _median(ours), _median(peer))
 
 
-def run_ours(problem: Problem, aim: Objective, limit: float, workers: int, seed: int) -> Run:
+def run_ours(problem: OfflineProblem, aim: Objective, limit: float, workers: int, seed: int) -> Run:
     """``cpsat`` from nothing."""
     began = cpu_seconds()
     raw = FORMULATION.solve(problem, aim, Options(time_limit=limit, workers=workers, seed=seed))
@@ -134,7 +134,7 @@ def run_ours(problem: Problem, aim: Objective, limit: float, workers: int, seed:
     return Run(proved, answer[0], seconds)
 
 
-def run_peer(problem: Problem, aim: Objective, limit: float, workers: int, seed: int, share_start: bool) -> Run:
+def run_peer(problem: OfflineProblem, aim: Objective, limit: float, workers: int, seed: int, share_start: bool) -> Run:
     """PyJobShop on the first ticks of ``cpsat``."""
     began = cpu_seconds()
     data = in_ticks(problem, PRECISIONS[0])
@@ -235,7 +235,7 @@ def _objective(data: TickedProblem, aim: Objective) -> tuple[Any, Any, float]:
     return np.floor(scale * inverse), due, data.ticks.seconds / scale * share
 
 
-def _resources(model: pyjobshop.Model, problem: Problem, j: int) -> tuple[list[Any], list[str]]:
+def _resources(model: pyjobshop.Model, problem: OfflineProblem, j: int) -> tuple[list[Any], list[str]]:
     """What a decode instance has that can be short, and what a call takes of each."""
     tokens = problem.kv[problem.kv <= problem.capacity[j]]
     if problem.max_batch[j] == 1:

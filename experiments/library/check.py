@@ -12,7 +12,7 @@ from experiments.library.names import digest, instance
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
-    from solvers.problem.offline import Problem
+    from solvers.problem.offline import OfflineProblem
 
 ACCURACY = 1e-9  # relative: the same machine code of the same additions, but perhaps another order
 
@@ -62,7 +62,7 @@ def fault(entry: Entry) -> str | None:
     return None
 
 
-def value_of(problem: Problem, entry: Entry) -> float:
+def value_of(problem: OfflineProblem, entry: Entry) -> float:
     """The objective of the archived schedule, re-timed and verified.
 
     Raises
@@ -82,7 +82,7 @@ def value_of(problem: Problem, entry: Entry) -> float:
 
 
 @lru_cache(maxsize=128)
-def prepared(name: str) -> tuple[Problem, str]:
+def prepared(name: str) -> tuple[OfflineProblem, str]:
     """The offline problem of a library instance and its hash; objectives share them."""
     from solvers.problem.offline import fixed_problem
 

@@ -14,7 +14,7 @@ from hexsched.errors import InputError
 
 if TYPE_CHECKING:
     from hexsched.model import Schedule
-    from solvers.problem.offline import Problem
+    from solvers.problem.offline import OfflineProblem
     from solvers.problem.result import OnProgress, SolveResult
 
 
@@ -120,7 +120,7 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
     return Outcome(best, message=result.message)
 
 
-def _better_upper(key: Key, sha256: str, known: Entry | None, result: SolveResult, problem: Problem) -> Entry:
+def _better_upper(key: Key, sha256: str, known: Entry | None, result: SolveResult, problem: OfflineProblem) -> Entry:
     if result.objective is None or result.schedule is None:  # not even a policy's schedule: nothing to file
         raise InputError(f"{key[0]}, {key[1]}: no schedule was found; {result.message}")
     if known is not None and result.objective >= known.upper_bound * (1 - LEAST_GAIN):
@@ -159,7 +159,7 @@ def _refuse_contradiction(key: Key, bound: float, bound_source: str, value: floa
         )
 
 
-def _known_schedule(problem: Problem, known: Entry | None) -> Schedule | None:
+def _known_schedule(problem: OfflineProblem, known: Entry | None) -> Schedule | None:
     if known is None:
         return None
     wrong = fault(known)

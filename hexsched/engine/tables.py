@@ -138,13 +138,13 @@ def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -
     prefills.kind = _kinds([(m.prefill_coeffs, links[i].tobytes()) for i, m in enumerate(instance.prefill)])
     decodes = st.records(decode_count, st.DECODE)
     largest = max(m.max_batch for m in instance.decode)
-    batch_seconds = np.zeros((decode_count, largest + 1))
+    batch_seconds_of = np.zeros((decode_count, largest + 1))
     for j, server in enumerate(instance.decode):
         decodes[j].d2 = server.decode_coeffs[2]
         decodes[j].theta = server.fixed_iteration_time
         decodes[j].kv_capacity = server.kv_capacity_tokens
         decodes[j].max_batch = server.max_batch
-        batch_seconds[j, 1:] = _batch_seconds(server, largest)
+        batch_seconds_of[j, 1:] = batch_seconds(server, largest)
     decodes.kind = _kinds(
         [
             (m.decode_coeffs, m.batch_curve, m.fixed_iteration_time, m.kv_capacity_tokens, links[:, j].tobytes())
@@ -161,7 +161,7 @@ def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -
         workflows=st.records(workflows, st.WORKFLOW),
         prefills=prefills,
         decodes=decodes,
-        batch_seconds=_constant(batch_seconds),
+        batch_seconds=_constant(batch_seconds_of),
         links=links,
         pairs=_constant(np.array([(i, j) for i in first_prefill for j in first_decode], np.int64)),
         released=np.zeros(calls, np.int64),
@@ -172,8 +172,8 @@ def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -
     )
 
 
-def _batch_seconds(server: DecodeInstance, largest: int) -> Array:
-    """g_j(B) for B = 1 to ``largest``; past the end of a curve its last value."""
+def batch_seconds(server: DecodeInstance, largest: int) -> Array:
+    """g_j(B) for B = 1 to ``largest``, seconds; past the end of a curve its last value."""
     batches = np.arange(1, largest + 1)
     if server.batch_curve is None:
         return np.asarray(server.decode_coeffs[0] + server.decode_coeffs[1] * batches)

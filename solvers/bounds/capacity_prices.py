@@ -5,12 +5,12 @@ from __future__ import annotations
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.prices import priced_bound
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 
-def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
+def compute(problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
     """See ``solvers.bounds.prices.priced_bound``, which holds in either decode model."""
-    return priced_bound(problem.instance, objective, time_limit).value
+    return priced_bound(problem, objective, time_limit).value
 
 
 BOUND = Bound(

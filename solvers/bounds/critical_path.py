@@ -5,10 +5,10 @@ from __future__ import annotations
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.parts.destructive import ROUND_DOWN
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 
-def compute(problem: Problem, objective: Objective, time_limit: float = 0.0) -> float:
+def compute(problem: OfflineProblem, objective: Objective, time_limit: float = 0.0) -> float:
     """Every workflow alone on the cluster.
 
     A call takes best_c or longer from release to completion on any pair of instances, and is released delta_c after its

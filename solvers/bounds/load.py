@@ -8,12 +8,12 @@ from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.parts.destructive import destructive_bound
 from solvers.bounds.parts.pools import Array, Resource, pools, resources
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 ANCHORS = 48  # most starts and most ends of windows that are looked at; any choice of windows is valid
 
 
-def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
+def compute(problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
     """Workflows that meet scale s leave only so much work to a window [a, b].
 
     Take a one-machine relaxation of a stage (``pools.resources``) and a schedule in which the workflows of a set S meet
@@ -30,7 +30,7 @@ def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
     return destructive_bound(problem, objective, most_kept, time_limit)
 
 
-def _least_dropped(problem: Problem, resource: Resource, scale: float) -> int:
+def _least_dropped(problem: OfflineProblem, resource: Resource, scale: float) -> int:
     """Fewest workflows to leave out so that the others fit into every window."""
     w = problem.workflow
     latest = problem.arrival[w] + scale * problem.horizon[w] - problem.tail - resource.tail

@@ -13,14 +13,14 @@ from solvers.bounds.parts.destructive import destructive_bound
 from solvers.bounds.parts.linear import Program
 from solvers.bounds.parts.pools import Array, Pools, pools
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 INTERVALS = 72  # most intervals of the time grid; any grid is valid
 TIME_DIGITS = 6  # limits of the grid are told apart to microseconds
 EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes none
 
 
-def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
+def compute(problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
     """Maximise the (fractional) number of workflows that meet scale s in the preemptive relaxation; see ``_Model``.
 
     The search begins where ``load``, which takes no LP, ends.
@@ -44,7 +44,7 @@ def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
     return max(known, destructive_bound(problem, objective, most_kept, end - time.monotonic(), start))
 
 
-def path_cover(problem: Problem) -> list[list[int]]:
+def path_cover(problem: OfflineProblem) -> list[list[int]]:
     """Paths of the precedence graph that cover all calls; each takes the longest way through calls not yet covered."""
     covered = np.zeros(problem.calls, dtype=bool)
     paths = []

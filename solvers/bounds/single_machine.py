@@ -12,10 +12,10 @@ from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.parts.destructive import ROUND_DOWN, destructive_bound
 from solvers.bounds.parts.pools import Array, Resource, pools, resources
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 
-def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
+def compute(problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
     """The best of the one-machine relaxations of ``pools.resources``; the functions below say why each holds."""
     relaxations = resources(pools(problem))
     floor = critical_path.compute(problem, objective)
@@ -30,7 +30,7 @@ def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
     return max(floor, (1 - ROUND_DOWN) * max(found, default=0.0))
 
 
-def _is_late(problem: Problem, resource: Resource, scale: float) -> bool:
+def _is_late(problem: OfflineProblem, resource: Resource, scale: float) -> bool:
     """Whether one machine cannot do all calls between their heads and the deadlines of ``scale``.
 
     Whatever a schedule does on the stage, giving the machine to each call in the same amounts at the same times is
@@ -43,7 +43,7 @@ def _is_late(problem: Problem, resource: Resource, scale: float) -> bool:
     return bool(np.any(completed > latest + 1e-9 * np.abs(completed)))
 
 
-def _mean(problem: Problem, resource: Resource, weight: Array) -> float:
+def _mean(problem: OfflineProblem, resource: Resource, weight: Array) -> float:
     """Lower bound of the mean of weight (C - a).
 
     A workflow is one job: the work of its calls, from its earliest head on; it completes its least tail after the last

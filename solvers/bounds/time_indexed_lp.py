@@ -13,7 +13,7 @@ from solvers.bounds.parts.destructive import ROUND_DOWN, destructive_bound
 from solvers.bounds.parts.linear import Program
 from solvers.bounds.parts.pools import Array, Pools, pools, resources
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.ticks import Ticks
 
 SPARE = 1.2  # the grid for means is this much longer than the work of the busiest stage lasts
@@ -22,7 +22,7 @@ SHORTEST_TICK = 1e-5  # seconds
 EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes none
 
 
-def compute(problem: Problem, objective: Objective, time_limit: float) -> float:
+def compute(problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
     """A relaxation because every duration is rounded down to ticks (``solvers.problem.ticks``), then the LP of it.
 
     Tails and misses: the LP maximises the number of workflows that meet scale s, with windows from heads, tails and

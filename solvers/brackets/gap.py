@@ -19,10 +19,10 @@ from solvers.bounds import BOUNDS, cheap
 from solvers.brackets.portfolio import best_bound
 from solvers.problem.bracket import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
 from solvers.problem.objective import Objective, read_objective
+from solvers.problem.offline import OfflineProblem, offline_problem
 from solvers.problem.result import INTERRUPTED
 
 if TYPE_CHECKING:
-    from solvers.problem.fluid import FluidProblem
     from solvers.schedules.search.guide import Guide
 
 Array = np.ndarray[Any, Any]
@@ -248,15 +248,13 @@ class _Bracket:
 
 def _close_in(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> str:
     """Work on both ends until they meet or the time is out; the exact solver's status."""
-    from solvers.problem.fluid import fluid_problem
-
     exact = instance.call_count <= EXACT_CALLS
-    problem = fluid_problem(instance)
+    problem = offline_problem(instance)
     status = ""
     for bound in cheap() if exact else cheap()[:1]:
         able = aim.kind in bound.objectives
         # in either decode model no call is faster than alone
-        inside.proved(bound.compute(problem.alone, aim, inside.left) if able else None, bound.name)
+        inside.proved(bound.compute(problem, aim, inside.left) if able else None, bound.name)
     if exact and not inside.is_closed and not problem.fluid:
         status = _solve(instance, aim, inside, seed, workers)
     if exact and not inside.is_closed:
@@ -280,7 +278,7 @@ def _solve(instance: Instance, aim: Objective, inside: _Bracket, seed: int, work
     return ": ".join(filter(None, (solved.status, solved.message)))
 
 
-def _linear_programs(problem: FluidProblem, aim: Objective, inside: _Bracket) -> None:
+def _linear_programs(problem: OfflineProblem, aim: Objective, inside: _Bracket) -> None:
     """The bounds that solve LPs over time windows."""
     from solvers.bounds.windows.window_bound import window_lp_bound
 
@@ -290,7 +288,7 @@ def _linear_programs(problem: FluidProblem, aim: Objective, inside: _Bracket) ->
         return
     others = {PRICES, *(bound.name for bound in cheap())}
     programs = [x for name, x in BOUNDS.items() if name not in others and aim.kind in x.objectives]
-    for row in best_bound(problem.alone, aim, seconds, programs).table:
+    for row in best_bound(problem, aim, seconds, programs).table:
         inside.proved(row.value, row.bound)
 
 
@@ -300,7 +298,7 @@ def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, see
     guide = _search(instance, aim, inside, inside.left * SHARE_OF_FIRST_SEARCH, seed, workers)
     if inside.is_closed:
         return
-    completed = _completed(instance, inside.upper[2])
+    completed = offline_problem(instance).completed(inside.upper[2])
     failures: list[BaseException] = []
 
     def price(seconds: float) -> None:
@@ -308,7 +306,12 @@ def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, see
 
         try:
             found = priced_bound(
-                instance, aim, seconds, completed=completed, seed=seed, on_bound=lambda v: inside.proved(v, PRICES)
+                offline_problem(instance),
+                aim,
+                seconds,
+                completed=completed,
+                seed=seed,
+                on_bound=lambda v: inside.proved(v, PRICES),
             )
             inside.proved(found.value, PRICES)
             inside.binding = found.binding
@@ -354,16 +357,6 @@ def _search(
     if found.message == INTERRUPTED:
         raise KeyboardInterrupt
     return found.guide
-
-
-def _completed(instance: Instance, schedule: Schedule) -> Array:
-    """Completion of each workflow, (W,) seconds in file order."""
-    number = {w.workflow_id: k for k, w in enumerate(instance.workflows)}
-    completed = np.zeros(len(number))
-    for row in schedule.calls:
-        k = number[row.workflow_id]
-        completed[k] = max(completed[k], row.decode_end)
-    return completed
 
 
 def _run(instance: Instance, policy: Policy, seed: int) -> Run:

@@ -10,7 +10,7 @@ from hexsched.errors import InputError
 from solvers.bounds import BOUNDS
 from solvers.bounds.parts.bound import Bound
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 
 class Row(NamedTuple):
@@ -48,13 +48,13 @@ class BestBound(NamedTuple):
 
 
 def best_bound(
-    problem: Problem, objective: Objective, time_limit: float, chosen: Sequence[Bound] | None = None
+    problem: OfflineProblem, objective: Objective, time_limit: float, chosen: Sequence[Bound] | None = None
 ) -> BestBound:
     """Compute bounds one after another; the largest of valid lower bounds is one.
 
     Parameters
     ----------
-    problem : Problem
+    problem : OfflineProblem
     objective : Objective
     time_limit : float
         Seconds for all together: each may use an equal share of what is left.

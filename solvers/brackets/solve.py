@@ -19,7 +19,7 @@ from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import ContradictionError
 from solvers.problem.certificate import certified_value, certify
 from solvers.problem.objective import Objective, read_objective
-from solvers.problem.offline import Problem, fixed_problem
+from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import INTERRUPTED, OnProgress, Options, Raw, Size, SolveResult
 
 FLOOR_SECONDS = 5.0  # at most, for the bounds that need no solver
@@ -105,7 +105,7 @@ def _check(chosen: Formulation, aim: Objective, options: Options) -> None:
 
 
 def _best_start(
-    problem: Problem, aim: Objective, given: Schedule | None, policies: Sequence[str]
+    problem: OfflineProblem, aim: Objective, given: Schedule | None, policies: Sequence[str]
 ) -> tuple[float, Schedule] | None:
     found = []
     if given is not None:
@@ -118,7 +118,9 @@ def _best_start(
     return min((start for start in found if start is not None), key=lambda start: start[0], default=None)
 
 
-def _run(chosen: Formulation, problem: Problem, aim: Objective, options: Options, began: float) -> tuple[Raw, bool]:
+def _run(
+    chosen: Formulation, problem: OfflineProblem, aim: Objective, options: Options, began: float
+) -> tuple[Raw, bool]:
     """What the formulation found, and whether it crashed."""
     try:
         return chosen.solve(problem, aim, options), False
@@ -133,7 +135,7 @@ def _run(chosen: Formulation, problem: Problem, aim: Objective, options: Options
 
 
 def _run_in_child(
-    chosen: Formulation, problem: Problem, aim: Objective, options: Options, began: float
+    chosen: Formulation, problem: OfflineProblem, aim: Objective, options: Options, began: float
 ) -> tuple[Raw, bool]:
     """``_run``, with what the formulation had told before it died where it does not survive."""
     bounds: list[float] = []
@@ -171,7 +173,7 @@ def _run_in_child(
     return replace(raw, seconds=time.perf_counter() - began), crashed
 
 
-def _no_worse(problem: Problem, aim: Objective, raw: Raw, start: tuple[float, Schedule] | None) -> Raw:
+def _no_worse(problem: OfflineProblem, aim: Objective, raw: Raw, start: tuple[float, Schedule] | None) -> Raw:
     """``raw`` with the decisions of the warm start, where the solver's are not better."""
     if start is None:
         return raw

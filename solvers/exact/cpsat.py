@@ -24,7 +24,7 @@ from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import OPTIMALITY_TOLERANCE
 from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import INTERRUPTED, Options, Raw, Size, Status
 
 PRECISIONS = (1e-5, 1e-6)  # ticks as shares of the shortest H_w; 1e-4 is no faster and seldom fine enough to close
@@ -90,7 +90,7 @@ class _Attempt:
 class _State:
     """What the searches of one solve have shown so far."""
 
-    problem: Problem
+    problem: OfflineProblem
     objective: Objective
     options: Options
     began: float
@@ -141,7 +141,7 @@ class _State:
         return attempt
 
 
-def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
     """Solve with CP-SAT in coarse ticks, and once more in fine ones where schedule and bound do not meet in real time.
 
     Where that takes longer than a share of the time, the largest ratio is bracketed (``bracket``). Stops at the time
@@ -322,7 +322,7 @@ def build(
     return model, variables, minimised
 
 
-def _value(problem: Problem, objective: Objective, schedule: Schedule) -> float:
+def _value(problem: OfflineProblem, objective: Objective, schedule: Schedule) -> float:
     end: dict[str, float] = {}
     for row in schedule.calls:
         end[row.workflow_id] = max(end.get(row.workflow_id, 0.0), row.decode_end)

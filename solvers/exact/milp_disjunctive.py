@@ -17,7 +17,7 @@ from solvers.exact.milp.value import Value
 from solvers.exact.milp.windows import Windows
 from solvers.exact.parts.formulation import Formulation
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Options, Raw
 from solvers.schedules.timetable import Timetable
 
@@ -37,7 +37,9 @@ class Disjunctive:
 
     exact = True
 
-    def __init__(self, problem: Problem, objective: Objective, windows: Windows, until: float = math.inf) -> None:
+    def __init__(
+        self, problem: OfflineProblem, objective: Objective, windows: Windows, until: float = math.inf
+    ) -> None:
         self.problem, self.windows = problem, windows
         self.lp = TimedProblem("disjunctive", until)
         every = range(problem.calls)
@@ -200,7 +202,7 @@ class Disjunctive:
         return [int(j) for j in np.flatnonzero(full)]
 
 
-def _unordered(problem: Problem) -> list[tuple[int, int]]:
+def _unordered(problem: OfflineProblem) -> list[tuple[int, int]]:
     """Pairs of calls that no precedence orders."""
     ancestors = _ancestors(problem)
     return [
@@ -211,7 +213,7 @@ def _unordered(problem: Problem) -> list[tuple[int, int]]:
     ]
 
 
-def _ancestors(problem: Problem) -> list[set[int]]:
+def _ancestors(problem: OfflineProblem) -> list[set[int]]:
     found: list[set[int]] = [set() for _ in range(problem.calls)]
     for c in problem.topological:
         found[c] = set(problem.parents[c]).union(*(found[p] for p in problem.parents[c]))
@@ -226,7 +228,7 @@ def _sum(variables: Pairs, *pairs: tuple[int, int]) -> pulp.LpAffineExpression:
     return pulp.lpSum(variables[pair] for pair in pairs if pair in variables)
 
 
-def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
     """Solve the disjunctive model."""
     return solve_model("milp_disjunctive", Disjunctive, problem, objective, options)
 

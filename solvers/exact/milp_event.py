@@ -23,7 +23,7 @@ from solvers.exact.milp.value import Value
 from solvers.exact.milp.windows import Windows
 from solvers.exact.parts.formulation import Formulation
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Options, Raw
 from solvers.schedules.timetable import Timetable
 
@@ -139,7 +139,9 @@ class OnOffEvents:
 
     exact = True
 
-    def __init__(self, problem: Problem, objective: Objective, windows: Windows, until: float = math.inf) -> None:
+    def __init__(
+        self, problem: OfflineProblem, objective: Objective, windows: Windows, until: float = math.inf
+    ) -> None:
         self.problem = problem
         self.lp = TimedProblem("on_off_events", until)
         self.leaving_out = LeavingOut(self.lp, windows)
@@ -213,7 +215,7 @@ class OnOffEvents:
                     self.lp += pulp.lpSum(on[c][k][e] for c, k in here) <= int(slots)
 
 
-def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
     """Solve the event-based model."""
     return solve_model("milp_event", OnOffEvents, problem, objective, options)
 

@@ -13,7 +13,7 @@ from solvers.exact.milp.drive import MODEL_FORMATS, limits, size, starting_point
 from solvers.exact.parts.formulation import Formulation
 from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Options, Raw
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import from_schedule, to_schedule
@@ -28,7 +28,7 @@ class Balance:
     is not; both are 1 or so in between, which is why they can be added.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: OfflineProblem) -> None:
         self.problem = problem
         self.lp = pulp.LpProblem("placement", pulp.LpMinimize)
         self.assignment = Assignment(self.lp, problem)
@@ -64,7 +64,7 @@ class Balance:
             self.lp += pulp.lpSum(y * (s / float(slots)) for y, _, s in here) <= self.busiest_decode
 
 
-def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
     """Place by MILP, sequence by the best of the list schedules; never worse than the start."""
     began = time.monotonic()
     solver = backend(options.solver)

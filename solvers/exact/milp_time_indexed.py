@@ -29,12 +29,11 @@ from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.value import Value
 from solvers.exact.milp.windows import Windows
 from solvers.exact.parts.formulation import Formulation
-from solvers.problem.identical import identical_decode, identical_prefill
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Options, Raw
 from solvers.problem.ticks import Ticks
-from solvers.schedules.timetable import Timetable, hold_seconds
+from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
 PULSES_PER_CALL = 15  # of a model, about
@@ -96,7 +95,7 @@ class TimeIndexed:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: OfflineProblem,
         objective: Objective,
         windows: Windows,
         ticks: Ticks,
@@ -110,7 +109,7 @@ class TimeIndexed:
         self.leaving_out = LeavingOut(self.lp, windows)
         kept = self.leaving_out.kept
         self.kept = [kept[w] for w in problem.workflow]
-        self.hold = hold_seconds(problem)
+        self.hold = problem.hold
         self.modes = [decode_modes(self.hold[c]) for c in range(problem.calls)]
         self.x = [self._prefill_pulses(c) for c in range(problem.calls)]
         self.y = [self._admission_pulses(c) for c in range(problem.calls)]
@@ -266,9 +265,11 @@ class TimeIndexed:
     def _identical_in_turn(self) -> None:
         """Of identical instances, the next one is used only by calls after one on the instance before it."""
         modes = list(enumerate(self.modes))
-        groups = [[[self.x[c][i].chosen for c, _ in modes] for i in group] for group in identical_prefill(self.problem)]
+        groups = [
+            [[self.x[c][i].chosen for c, _ in modes] for i in group] for group in self.problem.prefill_types.groups
+        ]
         groups += [
-            [[self._on_decode(c, j) for c, _ in modes] for j in group] for group in identical_decode(self.problem)
+            [[self._on_decode(c, j) for c, _ in modes] for j in group] for group in self.problem.decode_types.groups
         ]
         for rows in groups:
             for before, after in pairwise(rows):
@@ -322,9 +323,9 @@ class TimeIndexed:
         return pulp.lpSum(row.chosen * float(self.hold[c][mode.pair]) for mode, row in rows)
 
 
-def grid(problem: Problem, windows: Windows, pulses: int) -> Ticks:
+def grid(problem: OfflineProblem, windows: Windows, pulses: int) -> Ticks:
     """The tick that gives a model of about that many pulses."""
-    hold = hold_seconds(problem)
+    hold = problem.hold
     modes = [(c, mode) for c in range(problem.calls) for mode in decode_modes(hold[c])]
     machines = problem.prefill.shape[1]
     width = machines * (windows.latest_start - windows.head).clip(0.0).sum()
@@ -333,7 +334,7 @@ def grid(problem: Problem, windows: Windows, pulses: int) -> Ticks:
     return Ticks(max(float(width) / free, float(windows.deadline.max()) * 1e-7))
 
 
-def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
     """Solve on a coarse grid, again and again with what the last timetable did in the rounding forbidden."""
     build = partial(
         _on_a_grid, disaggregated=options.extra.get("disaggregated", True), forbidden=ForbiddenSets(problem)
@@ -342,7 +343,7 @@ def solve(problem: Problem, objective: Objective, options: Options) -> Raw:
 
 
 def _on_a_grid(
-    problem: Problem,
+    problem: OfflineProblem,
     objective: Objective,
     windows: Windows,
     until: float = math.inf,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from hexsched.errors import InputError
-from hexsched.model import Schedule, ScheduledCall
+from hexsched.model import Schedule
 from hexsched.simulator import retime
 from hexsched.verifier import verify
 from solvers.problem.bracket import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Raw, SolveResult
 
 
-def certified_value(problem: Problem, objective: Objective, decisions: Schedule) -> tuple[float, Schedule] | None:
+def certified_value(
+    problem: OfflineProblem, objective: Objective, decisions: Schedule
+) -> tuple[float, Schedule] | None:
     """Re-time the decisions exactly, have the schedule verified, and evaluate it.
 
     Returns
@@ -28,14 +30,11 @@ def certified_value(problem: Problem, objective: Objective, decisions: Schedule)
         return None
     if not verify(problem.instance, schedule).ok:
         return None
-    completed = np.zeros(problem.workflows)
-    ends = np.array([row.decode_end for row in _in_order(problem, schedule)])
-    np.maximum.at(completed, problem.workflow, ends)
-    return objective.value(problem.arrival, completed, problem.horizon), schedule
+    return objective.value(problem.arrival, problem.completed(schedule), problem.horizon), schedule
 
 
 def certify(
-    name: str, problem: Problem, objective: Objective, raw: Raw, floor: float, floor_source: str
+    name: str, problem: OfflineProblem, objective: Objective, raw: Raw, floor: float, floor_source: str
 ) -> SolveResult:
     """Turn what a formulation found into a certified result.
 
@@ -77,8 +76,3 @@ def certify(
         root_bound=raw.root_bound,
         message=message,
     )
-
-
-def _in_order(problem: Problem, schedule: Schedule) -> tuple[ScheduledCall, ...]:
-    rows = {(row.workflow_id, row.call_id): row for row in schedule.calls}
-    return tuple(rows[w.workflow_id, c.call_id] for w in problem.instance.workflows for c in w.calls)

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
-from solvers.schedules.timetable import Timetable, hold_seconds
+from solvers.problem.offline import OfflineProblem
+from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
 
 
-def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Array, Array] | None = None) -> Timetable:
+def best_list_schedule(
+    problem: OfflineProblem, objective: Objective, placed: tuple[Array, Array] | None = None
+) -> Timetable:
     """The best of the list schedules by each priority rule.
 
     Parameters
@@ -31,14 +33,14 @@ def best_list_schedule(problem: Problem, objective: Objective, placed: tuple[Arr
     return timetables[int(np.argmin(values))]
 
 
-def list_schedule(problem: Problem, priority: Array, placed: tuple[Array, Array] | None = None) -> Timetable:
+def list_schedule(problem: OfflineProblem, priority: Array, placed: tuple[Array, Array] | None = None) -> Timetable:
     """Serial schedule generation: one call after the other, each as early as what was placed before it allows.
 
     The next call is the one of least priority among those whose parents have been placed (Kolisch 1996, the serial
     scheme, with gaps being used).
     """
     pairs = [(i, j) for i in range(problem.prefill.shape[1]) for j in range(problem.decode.shape[1])]
-    hold = hold_seconds(problem)
+    hold = problem.hold
     prefills: list[list[tuple[float, float]]] = [[] for _ in range(problem.prefill.shape[1])]
     holds: list[list[tuple[float, float, int]]] = [[] for _ in range(problem.decode.shape[1])]
     chosen = np.zeros((problem.calls, 2), dtype=np.int64)
@@ -66,7 +68,7 @@ def list_schedule(problem: Problem, priority: Array, placed: tuple[Array, Array]
     return Timetable(prefill=chosen[:, 0], decode=chosen[:, 1], start=times[:, 0], admitted=times[:, 1])
 
 
-def _priorities(problem: Problem) -> Iterator[Array]:
+def _priorities(problem: OfflineProblem) -> Iterator[Array]:
     """Due date at several SLO scales (risk order), first come first served, least work of the workflow first."""
     arrival, horizon = problem.arrival[problem.workflow], problem.horizon[problem.workflow]
     for scale in (1.0, 1.5, 3.0):

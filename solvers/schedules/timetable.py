@@ -9,7 +9,7 @@ import numpy as np
 
 from hexsched.model import Schedule, ScheduledCall
 from hexsched.model.schedule import FORMAT
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
@@ -31,37 +31,31 @@ class Timetable:
     start: Array
     admitted: Array
 
-    def prefilled(self, problem: Problem) -> Array:
+    def prefilled(self, problem: OfflineProblem) -> Array:
         """(N,) seconds at which prefills end."""
         ends: Array = self.start + problem.prefill[np.arange(problem.calls), self.prefill]
         return ends
 
-    def completed(self, problem: Problem) -> Array:
+    def completed(self, problem: OfflineProblem) -> Array:
         """(N,) seconds at which calls complete."""
         every = np.arange(problem.calls)
-        ends: Array = self.admitted + hold_seconds(problem)[every, self.prefill, self.decode]
+        ends: Array = self.admitted + problem.hold[every, self.prefill, self.decode]
         return ends
 
-    def workflow_completed(self, problem: Problem) -> Array:
+    def workflow_completed(self, problem: OfflineProblem) -> Array:
         """(W,) seconds at which workflows complete."""
         ends = np.zeros(problem.workflows)
         np.maximum.at(ends, problem.workflow, self.completed(problem))
         return ends
 
 
-def hold_seconds(problem: Problem) -> Array:
-    """(N, I, J) seconds from admission to completion, T_ij + m theta_j; inf where the call does not fit."""
-    held: Array = problem.transfer + problem.decode[:, None, :]
-    return held
-
-
-def to_schedule(problem: Problem, timetable: Timetable, policy: str) -> Schedule:
+def to_schedule(problem: OfflineProblem, timetable: Timetable, policy: str) -> Schedule:
     """The timetable as a schedule; its times are the timetable's, feasible or not."""
     instance = problem.instance
-    names = [(w.workflow_id, call.call_id) for w in instance.workflows for call in w.calls]
     prefilled, completed = timetable.prefilled(problem), timetable.completed(problem)
     rows = []
-    for c, (workflow_id, call_id) in enumerate(names):
+    for c in problem.places.call.tolist():  # in the order of the file
+        workflow_id, call_id = problem.names[c]
         i, j = int(timetable.prefill[c]), int(timetable.decode[c])
         rows.append(
             ScheduledCall(
@@ -79,16 +73,6 @@ def to_schedule(problem: Problem, timetable: Timetable, policy: str) -> Schedule
     return Schedule(format=FORMAT, policy=policy, calls=tuple(rows))
 
 
-def from_schedule(problem: Problem, schedule: Schedule) -> Timetable:
+def from_schedule(problem: OfflineProblem, schedule: Schedule) -> Timetable:
     """The timetable that a schedule of the same instance carries out."""
-    instance = problem.instance
-    row = {(call.workflow_id, call.call_id): call for call in schedule.calls}
-    rows = [row[w.workflow_id, call.call_id] for w in instance.workflows for call in w.calls]
-    prefill = {machine.id: i for i, machine in enumerate(instance.prefill)}
-    decode = {machine.id: j for j, machine in enumerate(instance.decode)}
-    return Timetable(
-        prefill=np.array([prefill[r.prefill_instance] for r in rows]),
-        decode=np.array([decode[r.decode_instance] for r in rows]),
-        start=np.array([r.prefill_start for r in rows]),
-        admitted=np.array([r.admitted for r in rows]),
-    )
+    return Timetable(*problem.decisions(schedule))

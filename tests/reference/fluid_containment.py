@@ -20,8 +20,8 @@ from reference.fluid_optimum import event_optima
 from reference.instances import random_instance
 from solvers.bounds.windows.window_bound import window_lp_bound
 from solvers.bounds.windows.window_lp import Level
-from solvers.problem.fluid import fluid_problem
 from solvers.problem.objective import read_objective
+from solvers.problem.offline import offline_problem
 
 INSTANCES = 300
 STEPS = 3_000  # of the exhaustive search: about a second
@@ -53,7 +53,7 @@ def tiny(seed: int, decode_model: str = "fluid") -> Instance:
 
 def best_policies(instance: Instance) -> dict[str, float]:
     """The least value of each objective over all registered policies."""
-    alone = fluid_problem(instance).alone
+    alone = offline_problem(instance)
     runs = [simulate(instance, policy) for policy in policies()]
     return {
         text: min(read_objective(text).value(alone.arrival, run.completed, alone.horizon) for run in runs)
@@ -63,7 +63,7 @@ def best_policies(instance: Instance) -> dict[str, float]:
 
 def window_bounds(instance: Instance) -> dict[str, float]:
     """The bound of each objective."""
-    problem = fluid_problem(instance)
+    problem = offline_problem(instance)
     return {text: window_lp_bound(problem, read_objective(text), SECONDS, LEVELS) for text in OBJECTIVES}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from solvers.problem.objective import KINDS, Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 
 class Cost(IntEnum):
@@ -35,6 +35,6 @@ class Bound:
     name: str
     summary: str
     citation: str
-    compute: Callable[[Problem, Objective, float], float]
+    compute: Callable[[OfflineProblem, Objective, float], float]
     cost: Cost
     objectives: tuple[str, ...] = KINDS

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 KEPT_SLACK = 1e-6  # a count of workflows this close below a whole number counts as that number
 ROUND_DOWN = 1e-6  # relative, off every bound that floating-point sums went into
@@ -19,7 +19,7 @@ MostKept = Callable[[float, float], float]
 
 
 def destructive_bound(
-    problem: Problem, objective: Objective, most_kept: MostKept, time_limit: float, start: float = 1.0
+    problem: OfflineProblem, objective: Objective, most_kept: MostKept, time_limit: float, start: float = 1.0
 ) -> float:
     """Lower bound of ``max_ratio``, ``req(q)`` or ``misses(s)`` from what limits the workflows that meet a scale.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +24,7 @@ class Pools:
 
     Attributes
     ----------
-    problem : Problem
+    problem : OfflineProblem
     prefill_count, decode_count : (K,), (L,) int arrays
         Instances of each type.
     prefill : (N, K) float array
@@ -36,7 +36,7 @@ class Pools:
         an instance never have more than 1 together.
     """
 
-    problem: Problem
+    problem: OfflineProblem
     prefill_count: Array
     decode_count: Array
     prefill: Array
@@ -54,29 +54,19 @@ class Pools:
         return self.stay.min(axis=2)
 
 
-def pools(problem: Problem) -> Pools:
-    """Aggregate identical instances: same durations of every call, same links, same room."""
-    whole = problem.transfer + problem.decode[:, None, :]
-    first_i, count_i = _alike(np.concatenate([problem.prefill, whole.transpose(0, 2, 1).reshape(-1, whole.shape[1])]))
-    room = np.stack([problem.capacity, problem.max_batch])
-    first_j, count_j = _alike(np.concatenate([whole.reshape(-1, whole.shape[2]), room]))
+def pools(problem: OfflineProblem) -> Pools:
+    """The problem by types of instances."""
     return Pools(
         problem=problem,
-        prefill_count=count_i,
-        decode_count=count_j,
-        prefill=problem.prefill[:, first_i],
-        stay=whole[:, first_i][:, :, first_j],
-        demands=tuple(_demands(problem, first_j)),
+        prefill_count=problem.prefill_types.count,
+        decode_count=problem.decode_types.count,
+        prefill=problem.prefill_of_type,
+        stay=problem.transfer_of_type + problem.decode_of_type[:, None, :],
+        demands=tuple(_demands(problem, problem.decode_types.first)),
     )
 
 
-def _alike(columns: Array) -> tuple[Array, Array]:
-    """First position and number of each set of equal columns."""
-    _, first, count = np.unique(columns, axis=1, return_index=True, return_counts=True)
-    return first, count
-
-
-def _demands(problem: Problem, kinds: Array) -> Iterator[Array]:
+def _demands(problem: OfflineProblem, kinds: Array) -> Iterator[Array]:
     """Shares of a decode instance: batch slots, KV tokens, and KV tokens through dual feasible functions.
 
     With x = (n + m) / M, calls that fit together have sum x <= 1. The functions u_k of Fekete and Schepers (2001),

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from hexsched.model import Instance
 from hexsched.simulator import simulate
 from solvers.bounds.parts.destructive import ROUND_DOWN
 from solvers.bounds.prices.ascent import Market, OnBound, mean_bound, misses_bound, tail_bound
 from solvers.bounds.prices.relaxation import Relaxation, relax
 from solvers.problem.objective import Objective
+from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +45,7 @@ class PricedBound:
 
 
 def priced_bound(
-    instance: Instance,
+    problem: OfflineProblem,
     objective: Objective,
     time_limit: float,
     *,
@@ -78,12 +78,12 @@ def priced_bound(
 
     Parameters
     ----------
-    instance : Instance
+    problem : OfflineProblem
     objective : Objective
     time_limit : float
         Seconds; valid however early the time runs out.
     completed : (W,) float array, optional
-        Completion of each workflow in a known schedule, in file order, to choose grids by; a policy's when absent.
+        Completion of each workflow in a known schedule, to choose grids by; a policy's when absent.
     workers : int
         Threads for proofs; the search for prices uses one.
     seed : int
@@ -100,8 +100,8 @@ def priced_bound(
     began = time.monotonic()
     stop = began + time_limit
     if completed is None:
-        completed = simulate(instance, ANY_POLICY).completed
-    x = relax(instance)
+        completed = problem.completed(simulate(problem.instance, ANY_POLICY).schedule)
+    x = relax(problem)
     ceiling = objective.value(x.arrival, completed, x.horizon)
     kind = objective.kind
     tell = _within_rounding(objective, on_bound)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hexsched.model import DecodeInstance, Instance
+from hexsched.model import DecodeInstance
+from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
@@ -18,7 +19,7 @@ ALIKE = 1e-12  # relative: speeds closer than this are one
 
 @dataclass(frozen=True)
 class Relaxation:
-    """An instance in either decode model, everything known.
+    """An ``OfflineProblem`` as prices see it: a view with calls in an order of its own.
 
     Calls c are numbered workflow by workflow, parents before children; N calls, W workflows, K prefill types, L decode
     types, R speeds. Identical instances are one type.
@@ -117,7 +118,7 @@ class Relaxation:
         return np.repeat(np.arange(self.workflows), np.diff(self.first_call))
 
 
-def relax(instance: Instance) -> Relaxation:
+def relax(problem: OfflineProblem) -> Relaxation:
     """Build the arrays.
 
     Decode speed. In ``fluid`` all calls of a batch of B holding K tokens advance at 1 / (g(B) + d2 K). Say that a call
@@ -128,47 +129,32 @@ def relax(instance: Instance) -> Relaxation:
     speed. A token slower than all these points uses no less than the last, its batch being no larger; none is slower
     than in a full batch with a full cache.
     """
-    flows = [(w.arrival, w.calls, w.topological_order()) for w in instance.workflows]
-    calls = [flow[k] for _, flow, order in flows for k in order]
-    sizes = np.array([len(flow) for _, flow, _ in flows])
-    first_call = np.concatenate([[0], np.cumsum(sizes)])
-    n, m, h = (np.array([getattr(c, x) for c in calls]) for x in ("prompt_tokens", "output_tokens", "cached_tokens"))
-    delay = np.array([c.delay for c in calls])
-    prefills, prefill_count, decodes, decode_count = _types(instance)
-    links = {(link.source, link.to): link for link in instance.links}
-    p = np.array([i.prefill_coeffs for i in prefills])
-    prefill = p[:, 0] + p[:, 1] * (n - h)[:, None] + p[:, 2] * (n.astype(float) ** 2 - h.astype(float) ** 2)[:, None]
-    latency = np.array([[links[i.id, j.id].latency for j in decodes] for i in prefills])
-    token = np.array([[instance.kv_bytes_per_token / links[i.id, j.id].bandwidth for j in decodes] for i in prefills])
-    transfer = latency + n[:, None, None] * token
-    capacity = np.array([j.kv_capacity_tokens for j in decodes])
+    order = problem.topological
+    n, m, delay = problem.prompt[order], problem.output[order], problem.delay[order]
+    head, best, tail = problem.head[order], problem.best[order], problem.tail[order]
+    first_call = np.concatenate([[0], np.cumsum(np.bincount(problem.workflow, minlength=problem.workflows))])
+    prefill, transfer, alone = (
+        x[order] for x in (problem.prefill_of_type, problem.transfer_of_type, problem.alone_of_type)
+    )
+    machines, capacity = problem.decode_machines, problem.capacity[problem.decode_types.first]
     fits = (n + m)[:, None] <= capacity
-    fixed = instance.decode_model == "fixed"
-    if fixed:
-        alone = m[:, None] * np.array([float(j.fixed_iteration_time) for j in decodes])
-    else:
-        d2 = np.array([j.decode_coeffs[2] for j in decodes])
-        single = np.array([batch_seconds(j, 1)[0] for j in decodes])
-        alone = (single + d2 * n[:, None]) * m[:, None] + d2 * m[:, None] ** 2 / 2
     way = np.where(fits[:, None, :], prefill[:, :, None] + transfer, np.inf)
     before = way.min(axis=1)
     with np.errstate(invalid="ignore"):
         detour = np.where(np.isfinite(way), way - before[:, None, :], np.inf)
-    whole = before + alone
-    best = whole.min(axis=1)
-    head, tail, first_child, child, horizon, joins = _forest(flows, first_call, delay, best)
+    first_child, child, joins = _forest(problem, order, head + best)
     first_join = np.searchsorted(joins[1], first_call)
-    if fixed:
-        token, own = np.zeros_like(alone), np.zeros_like(alone)
-        hulls = [(np.zeros(1), np.zeros(1)) for _ in decodes]
+    if problem.fluid:
+        own = np.array([machine.decode_coeffs[2] for machine in machines]) * n[:, None]
+        token = np.array([machine.batch_seconds(1) for machine in machines]) + own
+        hulls = [_speeds(machine, problem.batch_seconds(k), int(n.min())) for k, machine in enumerate(machines)]
     else:
-        own = d2 * n[:, None]
-        token = single + own
-        hulls = [_speeds(j, int(n.min())) for j in decodes]
+        token, own = np.zeros_like(alone), np.zeros_like(alone)
+        hulls = [(np.zeros(1), np.zeros(1)) for _ in machines]
     return Relaxation(
-        fixed=fixed,
-        arrival=np.array([arrival for arrival, _, _ in flows]),
-        horizon=horizon,
+        fixed=not problem.fluid,
+        arrival=problem.arrival,
+        horizon=problem.horizon,
         first_call=first_call,
         head=head,
         best=best,
@@ -178,16 +164,16 @@ def relax(instance: Instance) -> Relaxation:
         prefill=prefill,
         before=before,
         detour=detour,
-        late=np.where(fits, whole - best[:, None], np.inf),
+        late=np.where(fits, before + alone - best[:, None], np.inf),
         transfer=np.where(fits, transfer.min(axis=1), np.inf),
         alone=alone,
         kv_share=(n + m)[:, None] / capacity,
-        slot_share=1.0 / np.array([j.max_batch for j in decodes]),
-        prefill_count=prefill_count,
-        decode_count=decode_count,
-        prefill_gpus=tuple(i.gpu for i in prefills),
-        decode_gpus=tuple(j.gpu for j in decodes),
-        tokens=m.astype(float),
+        slot_share=1.0 / problem.max_batch[problem.decode_types.first],
+        prefill_count=problem.prefill_types.count,
+        decode_count=problem.decode_types.count,
+        prefill_gpus=tuple(problem.instance.prefill[i].gpu for i in problem.prefill_types.first),
+        decode_gpus=tuple(machine.gpu for machine in machines),
+        tokens=m,
         token=token,
         own=own,
         first_speed=np.concatenate([[0], np.cumsum([len(extra) for extra, _ in hulls])]),
@@ -201,61 +187,31 @@ def relax(instance: Instance) -> Relaxation:
     )
 
 
-def _types(instance: Instance) -> tuple[list[Any], Array, list[DecodeInstance], Array]:
-    """One instance of each type, and how many there are: equal numbers, and equal links to everything."""
-    links = {(link.source, link.to): (link.latency, link.bandwidth) for link in instance.links}
-    prefill: dict[Any, list[Any]] = {}
-    for i in instance.prefill:
-        prefill.setdefault((i.prefill_coeffs, *(links[i.id, j.id] for j in instance.decode)), []).append(i)
-    decode: dict[Any, list[DecodeInstance]] = {}
-    for j in instance.decode:
-        own = (j.decode_coeffs, j.batch_curve, j.fixed_iteration_time, j.kv_capacity_tokens, j.max_batch)
-        decode.setdefault((own, *(links[i.id, j.id] for i in instance.prefill)), []).append(j)
-    return (
-        [alike[0] for alike in prefill.values()],
-        np.array([len(alike) for alike in prefill.values()]),
-        [alike[0] for alike in decode.values()],
-        np.array([len(alike) for alike in decode.values()]),
-    )
+def _forest(problem: OfflineProblem, order: Array, end: Array) -> tuple[Array, Array, Array]:
+    """The forest of each call under the parent of latest ``end``, and the other parents with their children.
 
-
-def _forest(
-    flows: list[Any], first_call: Array, delay: Array, best: Array
-) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """Heads and tails over the whole DAG; the forest of each call under its latest parent; H_w; the other parents."""
-    calls = len(delay)
-    head, tail = np.zeros(calls), np.zeros(calls)
-    under: list[list[int]] = [[] for _ in range(calls)]
-    horizon = np.zeros(len(flows))
+    Parents from which another parent descends are left out: to wait for that one is to wait for them.
+    """
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    under: list[list[int]] = [[] for _ in order]
+    above: list[set[int]] = [set() for _ in order]
     joins: list[tuple[int, int]] = []
-    for w, (arrival, flow, order) in enumerate(flows):
-        base = int(first_call[w])
-        place = {flow[k].call_id: base + rank for rank, k in enumerate(order)}
-        parents = [[place[name] for name in flow[k].parents] for k in order]
-        above: dict[int, set[int]] = {base + rank: set() for rank in range(len(order))}
-        for rank, own in enumerate(parents):
-            c = base + rank
-            latest = max(own, key=lambda p: head[p] + best[p], default=None)
-            head[c] = (arrival if latest is None else head[latest] + best[latest]) + delay[c]
-            if latest is None:
-                continue
-            under[latest].append(c)
-            above[c] = above[latest].union(*(above[p] for p in own), own)
-            joins += [(p, c) for p in sorted(own) if p != latest and not any(p in above[q] for q in own)]
-        for rank in range(len(order) - 1, -1, -1):
-            c = base + rank
-            for x in parents[rank]:
-                tail[x] = max(tail[x], delay[c] + best[c] + tail[c])
-        ends = head[base : base + len(order)] + best[base : base + len(order)]
-        horizon[w] = ends.max() - arrival
+    for c, name in enumerate(order.tolist()):
+        own = [int(place[p]) for p in problem.parents[name]]
+        if not own:
+            continue
+        latest = max(own, key=lambda p: end[p])
+        under[latest].append(c)
+        above[c] = set(own).union(*(above[p] for p in own))
+        joins += [(p, c) for p in sorted(own) if p != latest and not any(p in above[q] for q in own)]
     first_child = np.concatenate([[0], np.cumsum([len(x) for x in under])])
     child = np.array([x for own in under for x in own], dtype=np.int64)
-    return head, tail, first_child, child, horizon, np.array(joins, dtype=np.int64).reshape(-1, 2).T.copy()
+    return first_child, child, np.array(joins, dtype=np.int64).reshape(-1, 2).T.copy()
 
 
-def _speeds(server: DecodeInstance, shortest: int) -> tuple[Array, Array]:
+def _speeds(server: DecodeInstance, seconds: Array, shortest: int) -> tuple[Array, Array]:
     """Corners of the decreasing lower convex hull of what each batch makes of a token: more seconds, less use."""
-    seconds = batch_seconds(server, server.max_batch)
     batch = np.arange(1, server.max_batch + 1)
     points = seconds - seconds[0] + server.decode_coeffs[2] * (batch - 1) * shortest
     use = seconds / batch
@@ -276,12 +232,3 @@ def _speeds(server: DecodeInstance, shortest: int) -> tuple[Array, Array]:
         extra.append(slowest)
         cost.append(cost[-1])
     return np.array(extra), np.array(cost)
-
-
-def batch_seconds(server: DecodeInstance, largest: int) -> Array:
-    """g(B) for B = 1 to ``largest``, (largest,) seconds."""
-    batches = np.arange(1, largest + 1)
-    if server.batch_curve is None:
-        return np.asarray(server.decode_coeffs[0] + server.decode_coeffs[1] * batches)
-    points, seconds = zip(*server.batch_curve, strict=True)
-    return np.interp(batches, points, seconds)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from solvers.problem.fluid import Array, FluidProblem
+from solvers.problem.offline import Array, OfflineProblem
 
 SPLITS = 64  # mixtures of two sizes that are tried in place of a size between them
 
@@ -27,7 +27,7 @@ class BatchMode(NamedTuple):
     cost: Array
 
 
-def batch_modes(problem: FluidProblem, kind: int, sizes: tuple[int, ...]) -> list[BatchMode]:
+def batch_modes(problem: OfflineProblem, kind: int, sizes: tuple[int, ...]) -> list[BatchMode]:
     """Modes of decode type ``kind``: any schedule is a mixture of them.
 
     An iteration of B calls, of which each gets one token, takes g(B) + d2 K seconds with K >= sum n over the batch.
@@ -47,13 +47,13 @@ def batch_modes(problem: FluidProblem, kind: int, sizes: tuple[int, ...]) -> lis
 
     Parameters
     ----------
-    problem : FluidProblem
+    problem : OfflineProblem
     kind : int
     sizes : tuple of int
         Batch sizes to keep; 1 and the largest possible are always kept.
     """
-    machine = problem.machines[kind]
-    fits = np.isfinite(problem.decode[:, kind])
+    machine = problem.decode_machines[kind]
+    fits = np.isfinite(problem.decode_of_type[:, kind])
     if not problem.fluid:
         seconds = np.full(problem.calls, float(machine.fixed_iteration_time))
         return [BatchMode(seconds, seconds / machine.max_batch)]
@@ -62,7 +62,7 @@ def batch_modes(problem: FluidProblem, kind: int, sizes: tuple[int, ...]) -> lis
     d2 = float(machine.decode_coeffs[2])
     most = min(machine.max_batch, int(fits.sum()))
     batch = np.arange(1, most + 1)
-    curve = np.array([machine.batch_seconds(b) for b in batch.tolist()])
+    curve = problem.batch_seconds(kind)[:most]
     stay, cost = curve + d2 * (batch - 1) * problem.prompt[fits].min(), curve / batch
     kept = sorted({1, most, *(size for size in sizes if size < most)})
     factor = mixture_factors(stay, cost, kept)

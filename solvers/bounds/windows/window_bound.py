@@ -15,8 +15,8 @@ from solvers.bounds.parts.linear import Program
 from solvers.bounds.preemptive_lp import path_cover
 from solvers.bounds.windows.batch_modes import batch_modes
 from solvers.bounds.windows.window_lp import Level, WindowLP, time_grid
-from solvers.problem.fluid import Array, FluidProblem
 from solvers.problem.objective import Objective
+from solvers.problem.offline import Array, OfflineProblem
 
 FIRST_STEP = 0.05  # relative, from the scale that is proved to the next one tried
 FINER_STEP = 0.004  # the same where a coarser level has been there
@@ -37,7 +37,7 @@ LEVELS = (  # cheap ones first: each begins where the one before ended
 
 
 def window_lp_bound(
-    problem: FluidProblem,
+    problem: OfflineProblem,
     objective: Objective,
     time_limit: float,
     levels: Sequence[Level] = LEVELS,
@@ -58,7 +58,7 @@ def window_lp_bound(
 
     Parameters
     ----------
-    problem : FluidProblem
+    problem : OfflineProblem
     objective : Objective
     time_limit : float
         Seconds.
@@ -68,13 +68,13 @@ def window_lp_bound(
         A bound of ``max_ratio`` or ``req`` that is known already: where the search begins.
     """
     stop = time.monotonic() + time_limit
-    best = critical_path.compute(problem.alone, objective)
-    weight = problem.alone.horizon if objective.kind == "mean_latency" else np.ones(problem.workflows)
+    best = critical_path.compute(problem, objective)
+    weight = problem.horizon if objective.kind == "mean_latency" else np.ones(problem.workflows)
     if objective.kind == "misses" and best > 0:
         return best  # a scale that nothing can meet
     if objective.is_tail:
         best = max(best, start)
-    paths = path_cover(problem.alone)
+    paths = path_cover(problem)
     known: Kept = {1.0: float(weight.sum())}
     for position, level in enumerate(levels):
         if time.monotonic() >= stop:
@@ -102,7 +102,7 @@ class _Family:
 
     Parameters
     ----------
-    problem : FluidProblem
+    problem : OfflineProblem
     paths : list of list of int
     level : Level
     weight : (W,) float array
@@ -110,9 +110,11 @@ class _Family:
         Time of ``time.monotonic`` at which to give up.
     """
 
-    def __init__(self, problem: FluidProblem, paths: list[list[int]], level: Level, weight: Array, stop: float) -> None:
+    def __init__(
+        self, problem: OfflineProblem, paths: list[list[int]], level: Level, weight: Array, stop: float
+    ) -> None:
         self.problem, self.paths, self.level, self.weight, self.stop = problem, paths, level, weight, stop
-        kinds = range(len(problem.machines)) if level.decode else ()
+        kinds = range(len(problem.decode_machines)) if level.decode else ()
         self.modes = [batch_modes(problem, kind, level.batches) for kind in kinds]
 
     def solve(self, scale: float) -> tuple[float, Duals]:

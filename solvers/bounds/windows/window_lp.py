@@ -8,7 +8,7 @@ import numpy as np
 
 from solvers.bounds.parts.linear import Program
 from solvers.bounds.windows.batch_modes import BatchMode
-from solvers.problem.fluid import Array, FluidProblem
+from solvers.problem.offline import Array, OfflineProblem
 
 EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes none
 TIME_DIGITS = 6  # limits of the grid are told apart to microseconds
@@ -34,7 +34,7 @@ class Level:
     batches: tuple[int, ...] = (2, 4, 8, 16, 64)
 
 
-def time_grid(problem: FluidProblem, scale: float, end_scale: float, level: Level) -> Array:
+def time_grid(problem: OfflineProblem, scale: float, end_scale: float, level: Level) -> Array:
     """Interval limits: starts and ends of windows at ``scale``, thinned out evenly when there are too many.
 
     So intervals are short where many calls must be served. The last one ends with the last window at ``end_scale``.
@@ -76,7 +76,7 @@ class WindowLP:
 
     Parameters
     ----------
-    problem : FluidProblem
+    problem : OfflineProblem
     paths : list of list of int
         Paths of calls, of which no two are ever served at once.
     modes : list of list of BatchMode
@@ -90,7 +90,7 @@ class WindowLP:
 
     def __init__(
         self,
-        problem: FluidProblem,
+        problem: OfflineProblem,
         paths: list[list[int]],
         modes: list[list[BatchMode]],
         scale: float,
@@ -102,13 +102,13 @@ class WindowLP:
         self.windows = _Windows.of(problem, scale)
         self.length = np.diff(grid)
         able = np.ones(problem.workflows)
-        able[problem.alone.workflow[~self.windows.possible]] = 0.0
-        self.able = able[problem.alone.workflow] > 0
+        able[problem.workflow[~self.windows.possible]] = 0.0
+        self.able = able[problem.workflow] > 0
         self.kept = self.program.variables(problem.workflows, able, cost=-weight)
         self._one_place_at_a_time(paths)
         self.whole = self.program.rows(0.0, problem.calls)  # time in service, at most the window
         span = np.maximum(self.windows.deadline - self.windows.head, 0.0)
-        self.program.entries(self.whole, self.kept[problem.alone.workflow], -span)
+        self.program.entries(self.whole, self.kept[problem.workflow], -span)
         if level.prefill:
             self._add_prefill()
         if level.decode:
@@ -136,7 +136,7 @@ class WindowLP:
         order = np.argsort(self.on_path, kind="stable")
         self.on_path, self.path_row = self.on_path[order], self.path_row[order]
         for path, row in zip(paths, first_row, strict=True):
-            column = self.kept[self.problem.alone.workflow[path[0]]]
+            column = self.kept[self.problem.workflow[path[0]]]
             self.program.entries(row + np.arange(steps), column, -self._open(path))
 
     def _open(self, path: list[int]) -> Array:
@@ -160,7 +160,7 @@ class WindowLP:
 
     def _all_is_done(self, c: Array, columns: Array, share: Array | float) -> None:
         rows = self.program.rows(0.0, self.problem.calls)
-        self.program.entries(rows, self.kept[self.problem.alone.workflow], 1.0)
+        self.program.entries(rows, self.kept[self.problem.workflow], 1.0)
         self.program.entries(rows[c], columns, -np.broadcast_to(share, c.shape))
 
     def _capacity(self, count: Array, each: Array | float, k: Array, t: Array, columns: Array, amounts: Array) -> None:
@@ -175,9 +175,9 @@ class WindowLP:
         first = np.broadcast_to(x.head[:, None], x.prefill_until.shape)
         c, k, t, room = self._rooms(first, x.prefill_until)
         columns = self.program.variables(len(c), room)
-        self._all_is_done(c, columns, 1.0 / problem.prefill[c, k])
+        self._all_is_done(c, columns, 1.0 / problem.prefill_of_type[c, k])
         self._occupy(c, t, columns, 1.0)
-        self._capacity(problem.prefill_count, 1.0, k, t, columns, np.ones(len(c)))
+        self._capacity(problem.prefill_types.count, 1.0, k, t, columns, np.ones(len(c)))
 
     def _add_decode(self, modes: list[list[BatchMode]]) -> None:
         problem, x = self.problem, self.windows
@@ -194,11 +194,13 @@ class WindowLP:
         share = self.program.variables(len(c), np.minimum(room / stay, 1.0))
         self._all_is_done(c, share, 1.0)
         self._occupy(c, t, share, stay)
-        own = problem.transfer.min(axis=1) + problem.decode - problem.output[:, None] * x.first_token
+        own = problem.transfer_of_type.min(axis=1) + problem.decode_of_type - problem.output[:, None] * x.first_token
         self.program.entries(self.whole[c], share, own[c, k])
-        self._capacity(problem.decode_count, 1.0, k, t, share, cost)
+        self._capacity(problem.decode_types.count, 1.0, k, t, share, cost)
         held = (problem.prompt + problem.output)[c]
-        self._capacity(problem.decode_count, problem.kv_capacity, k, t, share, stay * held)
+        self._capacity(
+            problem.decode_types.count, problem.capacity[problem.decode_types.first], k, t, share, stay * held
+        )
 
 
 @dataclass(frozen=True)
@@ -226,22 +228,22 @@ class _Windows:
     possible: Array
 
     @staticmethod
-    def of(problem: FluidProblem, scale: float) -> _Windows:
-        alone = problem.alone
-        w = alone.workflow
-        head = alone.head - EPSILON
-        deadline = alone.arrival[w] + scale * alone.horizon[w] - alone.tail + EPSILON
-        stay = problem.transfer + problem.decode[:, None, :]
-        whole = head[:, None, None] + problem.prefill[:, :, None] + stay
+    def of(problem: OfflineProblem, scale: float) -> _Windows:
+        w = problem.workflow
+        head = problem.head - EPSILON
+        deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + EPSILON
+        stay = problem.transfer_of_type + problem.decode_of_type[:, None, :]
+        whole = head[:, None, None] + problem.prefill_of_type[:, :, None] + stay
         able = whole <= deadline[:, None, None]
         rest = np.where(able, stay, np.inf).min(axis=2)
-        before = np.where(able, problem.prefill[:, :, None], np.inf).min(axis=1)
+        before = np.where(able, problem.prefill_of_type[:, :, None], np.inf).min(axis=1)
         if problem.fluid:
-            d2 = np.array([machine.decode_coeffs[2] for machine in problem.machines])
-            first = np.array([machine.batch_seconds(1) for machine in problem.machines])
+            d2 = np.array([machine.decode_coeffs[2] for machine in problem.decode_machines])
+            first = np.array([machine.batch_seconds(1) for machine in problem.decode_machines])
             token = first + d2 * problem.prompt[:, None]
         else:
-            token = np.broadcast_to([float(x.fixed_iteration_time) for x in problem.machines], problem.decode.shape)
+            theta = [float(machine.fixed_iteration_time) for machine in problem.decode_machines]
+            token = np.broadcast_to(theta, problem.decode_of_type.shape)
         return _Windows(
             head=head,
             deadline=deadline,

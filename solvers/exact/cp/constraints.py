@@ -8,7 +8,6 @@ from ortools.sat.python import cp_model
 
 from solvers.exact.cp.ticked import TickedProblem
 from solvers.exact.cp.variables import Variables
-from solvers.problem.identical import identical_decode, identical_prefill
 
 
 def add_rules(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
@@ -104,10 +103,10 @@ def batch_and_kv(model: cp_model.CpModel, data: TickedProblem, variables: Variab
 def order_identical_instances(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
     """Of identical instances the next is used only by calls after the first of the one before (symmetry)."""
     calls = range(data.problem.calls)
-    for group in identical_prefill(data.problem):
+    for group in data.problem.prefill_types.groups:
         uses = [[[variables.on_prefill[c][i]] for c in calls] for i in group]
         _use_in_turn(model, uses)
-    for group in identical_decode(data.problem):
+    for group in data.problem.decode_types.groups:
         uses = [[[variables.on_decode[c][j]] if j in variables.on_decode[c] else [] for c in calls] for j in group]
         _use_in_turn(model, uses)
 

@@ -92,7 +92,7 @@ def choices(data: TickedProblem) -> Choices:
     """What can be chosen, and what it takes."""
     problem = data.problem
     calls, instances = problem.prefill.shape
-    reservation = problem.transfer + problem.decode[:, None, :]
+    reservation = problem.hold
     first = calls * instances + np.cumsum([0, *(len(modes) for modes in data.modes)])
     groups = [np.arange(c * instances, (c + 1) * instances) for c in range(calls)]
     groups += [np.arange(first[c], first[c + 1]) for c in range(calls)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.ticks import Ticks
 
 Array = np.ndarray[Any, Any]
@@ -40,7 +40,7 @@ class TickedProblem:
 
     Attributes
     ----------
-    problem : Problem
+    problem : OfflineProblem
     ticks : Ticks
     prefill : (N, I) int array
     delay, head : (N,) int arrays
@@ -54,7 +54,7 @@ class TickedProblem:
         Some optimal schedule of any of the objectives ends by then.
     """
 
-    problem: Problem
+    problem: OfflineProblem
     ticks: Ticks
     prefill: Array
     delay: Array
@@ -72,9 +72,9 @@ class TickedProblem:
         return found
 
 
-def in_ticks(problem: Problem, precision: float) -> TickedProblem:
+def in_ticks(problem: OfflineProblem, precision: float) -> TickedProblem:
     """The problem in ticks of ``precision`` times the shortest H_w."""
-    reservation = problem.transfer + problem.decode[:, None, :]
+    reservation = problem.hold
     ticks = Ticks(max(precision * problem.horizon.min(), _serial_horizon(problem) / MOST_TICKS))
     return TickedProblem(
         problem=problem,
@@ -100,9 +100,9 @@ def _modes(reservation: Array, ticks: Ticks) -> tuple[DecodeMode, ...]:
     return tuple(found)
 
 
-def _serial_horizon(problem: Problem) -> float:
+def _serial_horizon(problem: OfflineProblem) -> float:
     """Seconds by which a schedule without needless idling ends: after the last arrival something is always under way,
     and each delay, prefill and reservation is so once."""
-    reservation = problem.transfer + problem.decode[:, None, :]
+    reservation = problem.hold
     longest = np.max(np.where(np.isfinite(reservation), reservation, 0.0), axis=(1, 2))
     return float(problem.arrival.max() + np.sum(problem.delay + problem.prefill.max(axis=1) + longest))

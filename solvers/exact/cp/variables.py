@@ -52,7 +52,7 @@ def declare(model: cp_model.CpModel, data: TickedProblem, deadline: Array) -> Va
     """
     problem = data.problem
     calls = range(problem.calls)
-    reserved = np.min(problem.transfer + problem.decode[:, None, :], axis=(1, 2))
+    reserved = np.min(problem.hold, axis=(1, 2))
     lengths = [sorted({mode.ticks for mode in data.modes[c]}) for c in calls]
     earliest_admission = data.head + data.prefill.min(axis=1)
     earliest_completion = earliest_admission + np.array([least for least, *_ in lengths])

@@ -11,9 +11,8 @@ import pulp
 from solvers.exact.milp.energy import Cut, decode_cuts, prefill_cuts
 from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.windows import Windows
-from solvers.problem.identical import identical_decode, identical_prefill
-from solvers.problem.offline import Problem
-from solvers.schedules.timetable import Timetable, hold_seconds
+from solvers.problem.offline import OfflineProblem
+from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
 Kept = list[pulp.LpAffineExpression]
@@ -31,10 +30,10 @@ class Assignment:
     """
 
     def __init__(
-        self, lp: pulp.LpProblem, problem: Problem, windows: Windows | None = None, kept: Kept | None = None
+        self, lp: pulp.LpProblem, problem: OfflineProblem, windows: Windows | None = None, kept: Kept | None = None
     ) -> None:
         self.problem = problem
-        self.hold = hold_seconds(problem)
+        self.hold = problem.hold
         self.modes = [decode_modes(self.hold[c]) for c in range(problem.calls)]
         allowed = np.isfinite(self.hold) if windows is None else windows.allowed
         every = range(problem.calls)
@@ -61,9 +60,9 @@ class Assignment:
     def break_symmetry(self, lp: pulp.LpProblem) -> None:
         """Of identical instances, the next one is used only by calls after one on the instance before it."""
         every = range(self.problem.calls)
-        for group in identical_prefill(self.problem):
+        for group in self.problem.prefill_types.groups:
             _in_turn(lp, [[self.x[c][i] for c in every] for i in group])
-        for group in identical_decode(self.problem):
+        for group in self.problem.decode_types.groups:
             _in_turn(lp, [[self.on_decode(c, j) for c in every] for j in group])
 
     def cut(self, lp: pulp.LpProblem, windows: Windows) -> None:
@@ -105,10 +104,10 @@ class Assignment:
         return np.array([self.modes[c][k].decode for c, k in enumerate(chosen)])
 
 
-def in_turn(problem: Problem, timetable: Timetable) -> Timetable:
+def in_turn(problem: OfflineProblem, timetable: Timetable) -> Timetable:
     """The timetable with identical instances exchanged so that ``Assignment.break_symmetry`` lets it through."""
     prefill, decode = timetable.prefill.copy(), timetable.decode.copy()
-    for places, groups in ((prefill, identical_prefill(problem)), (decode, identical_decode(problem))):
+    for places, groups in ((prefill, problem.prefill_types.groups), (decode, problem.decode_types.groups)):
         for group in groups:
             used = list(dict.fromkeys(int(place) for place in places if place in group))
             rename = dict(zip(used, group, strict=False))

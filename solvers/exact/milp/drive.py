@@ -19,7 +19,7 @@ from solvers.exact.milp.start import Bracket, bracket, closed
 from solvers.exact.milp.windows import Windows, target_windows, windows
 from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import INTERRUPTED, Options, Raw, Size, Status
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import Timetable, from_schedule, to_schedule
@@ -60,11 +60,13 @@ class Model(Protocol):
 class Build(Protocol):
     """What writes a formulation out."""
 
-    def __call__(self, problem: Problem, objective: Objective, windows: Windows, until: float = math.inf) -> Model:
+    def __call__(
+        self, problem: OfflineProblem, objective: Objective, windows: Windows, until: float = math.inf
+    ) -> Model:
         """The model; ``OutOfTimeError`` when it is not complete at ``until``, in seconds of ``time.monotonic``."""
 
 
-def solve_model(name: str, build: Build, problem: Problem, objective: Objective, options: Options) -> Raw:
+def solve_model(name: str, build: Build, problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
     """Find a start, then look for better schedules and proofs that there are none.
 
     For tails and ``misses`` that is a series of targets: can the objective be so low? Each model has only what can be
@@ -92,7 +94,7 @@ def solve_model(name: str, build: Build, problem: Problem, objective: Objective,
 def _minimise(
     name: str,
     build: Build,
-    problem: Problem,
+    problem: OfflineProblem,
     objective: Objective,
     options: Options,
     solver: Backend,
@@ -150,7 +152,7 @@ class Targets:
         self,
         name: str,
         build: Build,
-        problem: Problem,
+        problem: OfflineProblem,
         objective: Objective,
         options: Options,
         solver: Backend,
@@ -281,7 +283,7 @@ def raw_result(answer: Answer, schedule: Schedule, size: Size, seconds: float) -
     )
 
 
-def starting_point(problem: Problem, objective: Objective, options: Options) -> tuple[float, Schedule]:
+def starting_point(problem: OfflineProblem, objective: Objective, options: Options) -> tuple[float, Schedule]:
     """The better of the warm start and a list schedule, with its value in real time.
 
     Raises

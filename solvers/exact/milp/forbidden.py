@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.schedules.timetable import Timetable
 
 OVERLAP = 1e-6  # seconds; less is rounding, which re-timing takes away
@@ -29,7 +29,7 @@ class ForbiddenSets:
         In the order in which they were learned.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: OfflineProblem) -> None:
         self.problem = problem
         self.prefill: dict[tuple[int, Members], None] = {}
         self.decode: dict[tuple[int, Members], None] = {}

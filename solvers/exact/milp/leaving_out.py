@@ -8,8 +8,8 @@ import numpy as np
 import pulp
 
 from solvers.exact.milp.windows import Windows
-from solvers.problem.offline import Problem
-from solvers.schedules.timetable import Timetable, hold_seconds
+from solvers.problem.offline import OfflineProblem
+from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
 
@@ -37,7 +37,7 @@ class LeavingOut:
         return run_last(self.problem, timetable, left_out) if left_out else timetable
 
 
-def run_last(problem: Problem, timetable: Timetable, last: set[int]) -> Timetable:
+def run_last(problem: OfflineProblem, timetable: Timetable, last: set[int]) -> Timetable:
     """The timetable with the calls of the workflows in ``last`` after all others, each where it is fastest."""
     prefill, decode, start, admitted = (
         timetable.prefill.copy(),
@@ -45,7 +45,7 @@ def run_last(problem: Problem, timetable: Timetable, last: set[int]) -> Timetabl
         timetable.start.copy(),
         timetable.admitted.copy(),
     )
-    hold = hold_seconds(problem)
+    hold = problem.hold
     moved = [int(c) for c in problem.topological if problem.workflow[c] in last]
     for c in moved:
         whole = problem.prefill[c][:, None] + hold[c]

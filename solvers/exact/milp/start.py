@@ -9,7 +9,7 @@ from solvers.bounds import critical_path
 from solvers.problem.bracket import OPTIMALITY_TOLERANCE
 from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import INTERRUPTED, Options
 
 SHARE = 0.1  # of the time, the most that the search may take
@@ -32,7 +32,7 @@ def closed(objective: Objective, value: float, bound: float) -> bool:
     return value - bound <= OPTIMALITY_TOLERANCE * abs(value) / 2
 
 
-def bracket(problem: Problem, objective: Objective, options: Options, known: tuple[float, Schedule]) -> Bracket:
+def bracket(problem: OfflineProblem, objective: Objective, options: Options, known: tuple[float, Schedule]) -> Bracket:
     """A bound, and a schedule that is as good as the known one or better."""
     from solvers.schedules.search import search  # it takes long to load
 

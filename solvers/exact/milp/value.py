@@ -11,7 +11,7 @@ import pulp
 from solvers.exact.milp.leaving_out import LeavingOut
 from solvers.exact.milp.windows import Windows
 from solvers.problem.objective import SLACK, Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
@@ -34,7 +34,7 @@ class Value:
     def __init__(
         self,
         lp: pulp.LpProblem,
-        problem: Problem,
+        problem: OfflineProblem,
         objective: Objective,
         windows: Windows,
         completion: Sequence[Any],

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from solvers.problem.objective import SLACK, Objective
-from solvers.problem.offline import Problem
-from solvers.schedules.timetable import hold_seconds
+from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
@@ -23,7 +22,7 @@ class Windows:
 
     Attributes
     ----------
-    problem : Problem
+    problem : OfflineProblem
     deadline : (W,) float array
         By when each workflow completes, seconds.
     spare : int or None
@@ -31,7 +30,7 @@ class Windows:
         may as well run after everything else. None where every call is to be scheduled.
     """
 
-    problem: Problem
+    problem: OfflineProblem
     deadline: Array
     spare: int | None = None
 
@@ -53,7 +52,7 @@ class Windows:
     @cached_property
     def hold(self) -> Array:
         """(N, I, J) seconds from admission to completion; inf where the pair is not allowed."""
-        held: Array = np.where(self.allowed, hold_seconds(self.problem), np.inf)
+        held: Array = np.where(self.allowed, self.problem.hold, np.inf)
         return held
 
     @cached_property
@@ -90,7 +89,7 @@ class Windows:
     def _tight(self) -> tuple[Array, Array, Array]:
         """Modes, heads and due dates, each drawn from the others until nothing changes."""
         problem = self.problem
-        hold = hold_seconds(problem)
+        hold = problem.hold
         whole = problem.prefill[:, :, None] + hold
         allowed = np.isfinite(hold)
         head, tail = problem.head.copy(), problem.tail.copy()
@@ -111,7 +110,7 @@ class Windows:
             allowed = kept
 
 
-def windows(problem: Problem, objective: Objective, value: float) -> Windows:
+def windows(problem: OfflineProblem, objective: Objective, value: float) -> Windows:
     """Deadlines from a value of the objective that some schedule reaches.
 
     The value itself says how late a workflow can be, given that no other has a ratio below 1. Workflows that
@@ -132,24 +131,24 @@ def windows(problem: Problem, objective: Objective, value: float) -> Windows:
     return Windows(problem=problem, deadline=np.minimum(deadline, latest) * (1 + ROOM))
 
 
-def target_windows(problem: Problem, scale: float, spare: int) -> Windows:
+def target_windows(problem: OfflineProblem, scale: float, spare: int) -> Windows:
     """Windows of the schedules in which all but ``spare`` workflows have a ratio of at most ``scale`` >= 1."""
     deadline = problem.arrival + problem.horizon * scale * (1 + SLACK)
     return Windows(problem=problem, deadline=deadline * (1 + ROOM), spare=spare)
 
 
-def _chain_horizon(problem: Problem) -> float:
+def _chain_horizon(problem: OfflineProblem) -> float:
     """A time by which some best schedule ends.
 
     Move everything as early as its order allows, which makes no completion later. Then a chain of prefills, stays and
     delays without gaps leads from an arrival to the last completion, and no call is in it more than once.
     """
-    hold = hold_seconds(problem)
+    hold = problem.hold
     longest = np.where(np.isfinite(hold), hold, 0.0).max(axis=(1, 2))
     return float(problem.arrival.max() + (problem.delay + problem.prefill.max(axis=1) + longest).sum())
 
 
-def _drop_horizon(problem: Problem, deadline: Array, dropped: int) -> float:
+def _drop_horizon(problem: OfflineProblem, deadline: Array, dropped: int) -> float:
     """A time by which some best schedule ends of which ``dropped`` workflows may miss their deadlines.
 
     Those can as well be run one call after the other once all the rest is done; it does not make them count more.

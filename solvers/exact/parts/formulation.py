@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from solvers.problem.objective import KINDS, Objective
-from solvers.problem.offline import Problem
+from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Options, Raw
 
 
@@ -34,7 +34,7 @@ class Formulation:
     name: str
     summary: str
     citation: str
-    solve: Callable[[Problem, Objective, Options], Raw]
+    solve: Callable[[OfflineProblem, Objective, Options], Raw]
     exact: bool = True
     objectives: tuple[str, ...] = KINDS
     solvers: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from solvers.schedules.search.guide import Array
 
 
-class Decisions(NamedTuple):
+class CappedDecisions(NamedTuple):
     """The place of each call, and the order of prefills and admissions at each place. Calls in the engine's order.
 
     Attributes

@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hexsched.engine.horizon import best_of_each, standalone_horizons
+from hexsched.engine.horizon import best_of_each
 from hexsched.engine.state import arrays
-from hexsched.engine.tables import build_state, workload_columns
+from hexsched.engine.tables import build_state
 from hexsched.engine.wallclock import new_histogram
-from hexsched.model import Instance, Schedule
+from hexsched.model import Schedule
 from hexsched.policies import read_policy
 from hexsched.policies.replay import orders_of
 from hexsched.simulator.run import collect
-from solvers.schedules.search.decisions import Decisions
+from solvers.problem.offline import OfflineProblem
+from solvers.schedules.search.decisions import CappedDecisions
 from solvers.schedules.search.guide import Array, Guide
 from solvers.schedules.search.kernels import LAST_BIT, ROW, Wish, run_guide, run_orders
 
@@ -37,14 +38,9 @@ class Evaluator:
 
     Attributes
     ----------
-    instance : Instance
-    workload : Workload
-    places : Places
-        Its columns in the engine's order, and where the calls of the instance file stand in it.
-    arrival, horizon : (W,) float arrays
-        a_w and H_w in seconds, in the engine's order.
-    workflow : (N,) int array
-        Workflow of each call, likewise.
+    problem : OfflineProblem
+    instance, workload, arrival, horizon, workflow
+        Its own.
     max_batch : (J,) int array
         Of each decode instance.
     token_seconds : (float, float)
@@ -61,12 +57,11 @@ class Evaluator:
         Guide and decisions run so far.
     """
 
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        self.workload, self.places = workload_columns(instance)
-        workload = self.workload
-        self.arrival, self.workflow = workload.arrival, workload.workflow
-        self.horizon = standalone_horizons(instance, workload)
+    def __init__(self, problem: OfflineProblem) -> None:
+        self.problem, self.instance = problem, problem.instance
+        instance, workload = problem.instance, problem.workload
+        self.workload, self.arrival, self.workflow = workload, workload.arrival, workload.workflow
+        self.horizon = problem.horizon
         self._state = build_state(instance, workload)
         self._state.truth.workflows.horizon = self.horizon
         chosen = read_policy("hexagent")
@@ -131,20 +126,22 @@ class Evaluator:
         return self._ratio(guide.dropped, kept_only) if ran else None
 
     def replay(
-        self, decisions: Decisions, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
+        self, decisions: CappedDecisions, limit: float = math.inf, late_allowed: int = 0, kept_only: bool = False
     ) -> Array | None:
         """The same for decisions, each carried out as early as their order allows.
 
         Calls whose turn never comes, since orders wait for each other, have no end: their workflows' ratio is infinite.
         """
         self._begin(limit)
+        every = np.arange(len(self.workflow))
+        prefilled = decisions.start + self.problem.prefill[every, decisions.prefill]
         orders = orders_of(
             decisions.prefill,
             len(self.kind_of_prefill),
             (decisions.start,),
             decisions.decode,
             len(self.kind_of_decode),
-            (decisions.admitted,),
+            (decisions.admitted, prefilled),
         )
         of_interest = self._restrict(decisions.caps, decisions.dropped, kept_only)
         ran = run_orders(self._state, orders, self._due, self._by_due, self._calls_from, late_allowed, of_interest)
@@ -195,22 +192,14 @@ class Evaluator:
             calls.decode_instance.copy(),
         )
 
-    def schedule(self, guide: Guide | Decisions, name: str) -> Schedule:
+    def schedule(self, guide: Guide | CappedDecisions, name: str) -> Schedule:
         """The schedule that a guide, or decisions, lead to."""
         if isinstance(guide, Guide):
             self(guide)
         else:
             self.replay(guide)
-        run = collect(self.instance, name, self._state, self.places, self.horizon, new_histogram())
+        run = collect(self.instance, name, self._state, self.problem.places, self.horizon, new_histogram())
         return run.schedule
-
-    def completed(self, schedule: Schedule) -> Array:
-        """Completion of every workflow of a schedule in file order, (W,) seconds in the engine's order."""
-        ends = np.zeros(len(self.arrival))
-        engine = np.empty(len(schedule.calls))
-        engine[self.places.call] = [row.decode_end for row in schedule.calls]
-        np.maximum.at(ends, self.workflow, engine)
-        return ends
 
     def _completed(self) -> Array:
         """(W,) seconds; inf where the run ended before."""
@@ -222,23 +211,9 @@ class Evaluator:
             np.copyto(array, fresh)
 
     def _tails(self, best: Array) -> Array:
-        tail = best.copy()
-        edges = self.workload.edges
-        children: list[list[int]] = [[] for _ in best]
-        missing = np.bincount(edges[:, 0], minlength=len(best))
-        parents: list[list[int]] = [[] for _ in best]
-        for parent, child in edges.tolist():
-            children[parent].append(child)
-            parents[child].append(parent)
-        ready = np.flatnonzero(missing == 0).tolist()
-        delay = self.workload.delay
-        while ready:
-            c = ready.pop()
-            tail[c] += max((delay[x] + tail[x] for x in children[c]), default=0.0)
-            for p in parents[c]:
-                missing[p] -= 1
-                if missing[p] == 0:
-                    ready.append(p)
+        tail, delay = best.copy(), self.workload.delay
+        for c in self.problem.topological[::-1].tolist():
+            tail[c] += max((delay[x] + tail[x] for x in self.problem.children[c]), default=0.0)
         return tail
 
     def _work(self) -> tuple[Array, Array]:

@@ -17,7 +17,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from solvers.problem.objective import Objective
-from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.decisions import CappedDecisions
 from solvers.schedules.search.evaluator import Evaluator, Times
 from solvers.schedules.search.guide import Array
 
@@ -34,7 +34,7 @@ class Shop:
 
     Attributes
     ----------
-    parents, children : list of list of int
+    parents, children : tuples of tuples of int
     kv : (N,) int array
         n_c + m_c.
     capacity : (J,) int array
@@ -45,26 +45,15 @@ class Shop:
     """
 
     def __init__(self, e: Evaluator) -> None:
-        self.e = e
-        work, instance = e.workload, e.instance
-        self.parents: list[list[int]] = [[] for _ in work.n]
-        self.children: list[list[int]] = [[] for _ in work.n]
-        for parent, child in work.edges.tolist():
-            self.parents[child].append(parent)
-            self.children[parent].append(child)
-        self.kv = work.n + work.m
-        self.capacity = np.array([j.kv_capacity_tokens for j in instance.decode])
-        sizes = list(zip(work.n.tolist(), work.h.tolist(), work.m.tolist(), strict=True))
-        self.prefill = np.array([[i.prefill_seconds(n, h) for i in instance.prefill] for n, h, _ in sizes])
-        self.alone = np.array(
-            [[j.alone_seconds(n, m, instance.decode_model) for j in instance.decode] for n, _, m in sizes]
-        )
-        links = {(link.source, link.to): link for link in instance.links}
-        self._links = [[links[i.id, j.id] for j in instance.decode] for i in instance.prefill]
+        self.e, problem = e, e.problem
+        self.parents, self.children = problem.parents, problem.children
+        self.kv, self.capacity = problem.kv, problem.capacity
+        self.prefill = problem.prefill
+        self.alone = problem.alone_of_type[:, problem.decode_types.of]
 
     def transfer(self, c: int, i: int, j: int) -> float:
         """T_ij(c)."""
-        return self._links[i][j].transfer_seconds(int(self.e.workload.n[c]), self.e.instance.kv_bytes_per_token)
+        return float(self.e.problem.transfer[c, i, j])
 
 
 class Seen:
@@ -72,7 +61,7 @@ class Seen:
 
     Attributes
     ----------
-    decisions : Decisions
+    decisions : CappedDecisions
     times : Times
     ratio : (W,) float array
     value : float
@@ -91,7 +80,7 @@ class Seen:
     """
 
     def __init__(
-        self, shop: Shop, aim: Objective, decisions: Decisions, times: Times, ratio: Array, value: float
+        self, shop: Shop, aim: Objective, decisions: CappedDecisions, times: Times, ratio: Array, value: float
     ) -> None:
         e, delay = shop.e, shop.e.workload.delay
         self.decisions, self.times, self.ratio, self.value = decisions, times, ratio, value
@@ -120,7 +109,7 @@ class Seen:
 class Solved(NamedTuple):
     """What CP-SAT made of a neighbourhood: better decisions, if any, and whether it was through with it."""
 
-    decisions: Decisions | None
+    decisions: CappedDecisions | None
     done: bool
 
 
@@ -390,7 +379,7 @@ class _Neighbourhood:
             return Solved(None, done)
         return Solved(self._decisions(solver), done)
 
-    def _decisions(self, solver: cp_model.CpSolver) -> Decisions:
+    def _decisions(self, solver: cp_model.CpSolver) -> CappedDecisions:
         t, d, ran = self.seen.times, self.seen.decisions, self.seen.ran
         prefill, decode = d.prefill.copy(), d.decode.copy()
         start, admitted = np.where(ran, t.start, d.start), np.where(ran, t.admitted, d.admitted)

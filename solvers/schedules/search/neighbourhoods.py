@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.decisions import CappedDecisions
 from solvers.schedules.search.guide import Array
 from solvers.schedules.search.merit import Merit
 from solvers.schedules.search.neighbourhood_model import Seen, Shop, solve_neighbourhood
@@ -33,14 +33,14 @@ RUNS = 50  # of the simulator, that a neighbourhood counts as; it takes as long 
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """Decisions that were carried out: value and energy as in ``Outcome``."""
+    """CappedDecisions that were carried out: value and energy as in ``Outcome``."""
 
     seen: Seen
     value: float
     energy: float
 
 
-def carry_out(merit: Merit, shop: Shop, decisions: Decisions, limit: float = math.inf) -> Carried | None:
+def carry_out(merit: Merit, shop: Shop, decisions: CappedDecisions, limit: float = math.inf) -> Carried | None:
     """None where the energy is above ``limit``, or orders wait for each other."""
     tail = merit.aim.is_tail
     ratio = merit.evaluator.replay(decisions, limit if tail else math.inf, merit.may_drop, tail)

@@ -19,9 +19,10 @@ from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.problem.bracket import ContradictionError
 from solvers.problem.objective import Objective, read_objective
+from solvers.problem.offline import offline_problem
 from solvers.problem.result import INTERRUPTED
 from solvers.schedules.search.chain import Chain
-from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.decisions import CappedDecisions
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.guide import Guide
 from solvers.schedules.search.merit import Merit, Outcome
@@ -117,7 +118,7 @@ class _Known(NamedTuple):
     value: float
     start: str
     move: str
-    made: Schedule | Guide | Decisions
+    made: Schedule | Guide | CappedDecisions
 
 
 class _Search:
@@ -132,12 +133,13 @@ class _Search:
         with_neighbourhoods: bool,
     ) -> None:
         self.began = time.monotonic()
-        self.instance, self.aim, self.seed, self.on_progress = instance, aim, seed, on_progress
+        self.problem, self.aim, self.seed, self.on_progress = offline_problem(instance), aim, seed, on_progress
+        self.instance = instance
         self.deadline = self.began + time_limit
         # a workflow that misses s is dropped, and one that does not is early enough: neighbourhoods could gain nothing
         self.share_of_neighbourhoods = SHARE_OF_NEIGHBOURHOODS * (with_neighbourhoods and aim.kind != "misses")
         self.budget = math.inf if evaluations is None else evaluations
-        self.merit = Merit(aim, Evaluator(instance))
+        self.merit = Merit(aim, Evaluator(self.problem))
         self.policy_runs = 0
         self.starts: dict[str, float] = {}
         self.known: _Known | None = None
@@ -262,7 +264,7 @@ class _Search:
         seeds = np.random.SeedSequence(self.seed).spawn(CHAINS)
         for k in range(CHAINS):
             own = outcomes[k::CHAINS] or outcomes
-            merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.instance))
+            merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.problem))
             self.chains.append(Chain(merit, own, seeds[k]))
 
     def _climb(self, workers: int, reserve: float) -> None:
@@ -348,8 +350,8 @@ class _Search:
         return [self.merit.evaluator] + [chain.merit.evaluator for chain in self.chains[1:]]
 
     def _value(self, schedule: Schedule) -> float:
-        e = self.merit.evaluator
-        return self.aim.value(e.arrival, e.completed(schedule), e.horizon)
+        problem = self.problem
+        return self.aim.value(problem.arrival, problem.completed(schedule), problem.horizon)
 
     def _better(self, candidate: _Known) -> None:
         if self.known is not None and candidate.value >= self.known.value:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hexsched.model import Schedule
-from solvers.schedules.search.decisions import Decisions
+from solvers.schedules.search.decisions import CappedDecisions
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.features import work_left
 from solvers.schedules.search.guide import MOST, Guide, plain_guide
@@ -72,19 +72,10 @@ def crowded(name: str, base: Outcome) -> Iterator[tuple[str, Guide]]:
         yield f"{name}, crowding {crowding:g}", base.guide.but(crowding=crowding)
 
 
-def decisions_of(e: Evaluator, schedule: Schedule) -> Decisions:
-    """What a schedule decides."""
-    calls = len(e.workflow)
-    start, admitted = np.empty(calls), np.empty(calls)
-    prefill, decode = np.empty(calls, np.int64), np.empty(calls, np.int64)
-    prefill_at = {machine.id: i for i, machine in enumerate(e.instance.prefill)}
-    decode_at = {machine.id: j for j, machine in enumerate(e.instance.decode)}
-    start[e.places.call] = [row.prefill_start for row in schedule.calls]
-    admitted[e.places.call] = [row.admitted for row in schedule.calls]
-    prefill[e.places.call] = [prefill_at[row.prefill_instance] for row in schedule.calls]
-    decode[e.places.call] = [decode_at[row.decode_instance] for row in schedule.calls]
+def decisions_of(e: Evaluator, schedule: Schedule) -> CappedDecisions:
+    """What a schedule decides, with nothing held back and no cap."""
     none, no_cap = np.zeros(len(e.arrival), bool), np.full(len(e.max_batch), MOST)
-    return Decisions(prefill, decode, start, admitted, none, no_cap)
+    return CappedDecisions(*e.problem.decisions(schedule), none, no_cap)
 
 
 def from_schedule(merit: Merit, schedule: Schedule) -> Iterator[Guide]:
