@@ -29,27 +29,20 @@ TOLERANCE = 1e-4
 
 def taken(data: TickedProblem, chosen: energy.Choices, schedule: Schedule) -> np.ndarray:
     """The choices that a schedule makes."""
-    instance = data.problem.instance
-    prefill = {machine.id: i for i, machine in enumerate(instance.prefill)}
-    decode = {machine.id: j for j, machine in enumerate(instance.decode)}
-    rows = {(row.workflow_id, row.call_id): row for row in schedule.calls}
-    found = np.zeros(chosen.total)
-    for c, key in enumerate((w.workflow_id, call.call_id) for w in instance.workflows for call in w.calls):
-        i, j = prefill[rows[key].prefill_instance], decode[rows[key].decode_instance]
-        found[chosen.groups[c][i]] = 1.0
+    decisions = data.problem.decisions(schedule)
+    choice = np.zeros(chosen.total)
+    for c, (i, j) in enumerate(zip(decisions.prefill, decisions.decode, strict=True)):
+        choice[chosen.groups[c][i]] = 1.0
         modes = chosen.groups[data.problem.calls + c]
         for k, mode in enumerate(data.modes[c]):
-            found[modes[k]] = float(mode.decode == j and i in mode.sources)
-    return found
+            choice[modes[k]] = float(mode.decode == j and i in mode.sources)
+    return choice
 
 
 def ratios(instance: Instance, schedule: Schedule) -> np.ndarray:
     """Of each workflow."""
     problem = fixed_problem(instance)
-    end = {w.workflow_id: 0.0 for w in instance.workflows}
-    for row in schedule.calls:
-        end[row.workflow_id] = max(end[row.workflow_id], row.decode_end)
-    return (np.array(list(end.values())) - problem.arrival) / problem.horizon
+    return (problem.completed(schedule) - problem.arrival) / problem.horizon
 
 
 @pytest.mark.parametrize("seed", range(24))

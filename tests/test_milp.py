@@ -205,7 +205,7 @@ def test_a_target_is_met_where_it_can_be_and_only_there(build: Callable[..., Any
             above = build(problem, goal, target_windows(problem, value * (1 + 1e-5), spare))
             assert highs.solve(above.lp, _limits()).status == "optimal"
             if above.exact:
-                found = certified_value(problem, goal, to_schedule(problem, above.plan(), "met"))
+                found = certified_value(problem, goal, to_schedule(problem, above.timetable(), "met"))
                 assert found is not None
                 assert found[0] <= value * (1 + 2e-5)
             if value > 1 + 1e-3 and above.exact:
