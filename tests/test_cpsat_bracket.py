@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain, repeat
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from reference.exhaustive import largest, optima, required
 from hexsched.model import Instance, Schedule
 from hexsched.simulator import simulate
 from solvers.brackets.solve import solve
-from solvers.exact import cpsat as search
+from solvers.exact import FORMULATIONS, cpsat
 from solvers.exact.cp import energy
-from solvers.exact.cp.bracket import Bracket, close
+from solvers.exact.cp.closing import Steps, close
 from solvers.exact.cp.ticked import TickedProblem, in_ticks
+from solvers.problem.bracket import Bracket
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
 from solvers.problem.result import Options
@@ -25,6 +27,13 @@ OBJECTIVES = {"max_ratio": largest, "req(0.5)": required("0.5")}
 SMALL = tuple(seed for seed in range(40) if sum(len(w.calls) for w in draw(seed)[1].workflows) <= 4)[:8]
 POLICIES = ("hexagent", "sjf", "workflow-fcfs", "critical-path")
 TOLERANCE = 1e-4
+EMPTY = Schedule(format="hexsched-schedule/1", policy="", calls=())
+
+
+def without_a_plain_search() -> None:
+    """Have ``cpsat`` close in on the bracket at once."""
+    at_once = partial(cpsat.solve, tuning=cpsat.Tuning(plain=0.0))
+    FORMULATIONS.put(replace(cpsat.FORMULATION, solve=at_once))
 
 
 def taken(data: TickedProblem, chosen: energy.Choices, schedule: Schedule) -> np.ndarray:
@@ -67,12 +76,12 @@ def test_windows_hold_for_every_schedule(seed: int) -> None:
 
 @pytest.mark.parametrize("text", OBJECTIVES)
 @pytest.mark.parametrize("seed", SMALL)
-def test_exact_without_a_plain_search_first(seed: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exact_without_a_plain_search_first(seed: int, text: str) -> None:
     instance, aim = draw(seed)[1], read_objective(text)
     optimum = optima(instance, OBJECTIVES)[text]
     data = in_ticks(fixed_problem(instance), 1e-5)
     assert energy.energy_bound(data, aim, 1.0, 10.0) <= optimum * (1 + 1e-9)
-    monkeypatch.setattr(search, "PLAIN", 0.0)
+    without_a_plain_search()
     result = solve(instance, "cpsat", text, options=Options(time_limit=20, workers=1 + seed % 2), start_policies=())
     assert result.status == "optimal"
     assert result.objective == pytest.approx(optimum, rel=1e-3)
@@ -80,8 +89,8 @@ def test_exact_without_a_plain_search_first(seed: int, text: str, monkeypatch: p
 
 
 @pytest.mark.parametrize("switch", ["energy", "symmetry", "proof", "hint", "start"])
-def test_switches_of_the_bracket(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "PLAIN", 0.0)
+def test_switches_of_the_bracket(switch: str) -> None:
+    without_a_plain_search()
     instance = draw(SMALL[-1])[1]
     for text in OBJECTIVES:
         options = Options(time_limit=20, workers=1, extra={switch: False})
@@ -94,27 +103,39 @@ def test_an_interrupt_outside_the_solver_keeps_the_schedule(monkeypatch: pytest.
     def stop(*_: object) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(search, "PLAIN", 0.0)
-    monkeypatch.setattr(search, "energy_bound", stop)
+    without_a_plain_search()
+    monkeypatch.setattr(cpsat, "energy_bound", stop)
     options = Options(time_limit=20, workers=1, isolate=False, extra={"search": False})
     result = solve(draw(SMALL[-1])[1], "cpsat", "max_ratio", options=options)
     assert result.message == "interrupted"
     assert result.schedule is not None
 
 
-def searcher(optimum: float, reach: float) -> Callable[[Bracket, float, float], bool]:
-    """Finishes where the cutoff is further than ``reach`` from the optimum, or the bracket is as small."""
+def bracket(value: float, bound: float) -> Bracket:
+    """Of a largest ratio, with time enough."""
+    known = Bracket(read_objective("max_ratio"), 1e6)
+    known.improve(value, EMPTY, "test")
+    known.prove(bound, "test")
+    return known
 
-    def run(bracket: Bracket, cutoff: float, seconds: float) -> bool:
+
+def searcher(known: Bracket, optimum: float, reach: float) -> Callable[[float, float], bool]:
+    """Finishes where the cutoff is further than ``reach`` from the optimum, or the bracket is as small."""
+    times = iter(range(200))
+
+    def run(cutoff: float, seconds: float) -> bool:
         assert seconds > 0
-        if bracket.lower <= cutoff < optimum - reach:
-            bracket.lower = cutoff
+        if next(times, None) is None:
+            known.interrupt()
+        if known.bound <= cutoff < optimum - reach:
+            known.prove(cutoff, "test")
             return True
         if cutoff >= optimum + reach:
-            bracket.upper = min(bracket.upper, cutoff)
-            return bracket.upper > cutoff
-        if bracket.upper - bracket.lower < 4 * reach:
-            bracket.lower = bracket.upper = optimum
+            known.improve(cutoff, EMPTY, "test")
+            return False
+        if known.value - known.bound < 4 * reach:
+            known.improve(optimum, EMPTY, "test")
+            known.prove(optimum, "test")
             return True
         return False
 
@@ -124,31 +145,35 @@ def searcher(optimum: float, reach: float) -> Callable[[Bracket, float, float], 
 @pytest.mark.parametrize("reach", [0.0, 1e-3, 0.1])
 def test_bracket_is_closed(reach: float) -> None:
     for optimum in (1.0, 1.3, 2.999):
-        bracket, left = Bracket(1.0, 3.0), chain([1.0] * 200, repeat(0.0))
-        close(bracket, TOLERANCE, left.__next__, searcher(optimum, reach))
-        assert bracket.upper - bracket.lower <= max(TOLERANCE * bracket.upper, 4 * reach)
-        assert bracket.lower <= optimum <= bracket.upper
+        known = bracket(3.0, 1.0)
+        close(known, searcher(known, optimum, reach))
+        assert known.value - known.bound <= max(TOLERANCE * known.value, 4 * reach)
+        assert known.bound <= optimum <= known.value
 
 
 def test_bracket_ends_when_nothing_can_move_it() -> None:
     calls = []
 
-    def run(_: Bracket, cutoff: float, seconds: float) -> bool:
+    def run(cutoff: float, seconds: float) -> bool:
         calls.append(cutoff)
         return True
 
-    close(Bracket(1.0, 2.0), TOLERANCE, lambda: 1.0, run)
+    close(bracket(2.0, 1.0), run)
     assert len(calls) == 1
 
 
-def test_bracket_ends_in_time() -> None:
-    left = iter([5.0, 3.0, 2.0, 1.0, 0.5, 0.0])
+def test_bracket_ends_with_its_time() -> None:
+    known = bracket(2.0, 1.0)
     budgets: list[float] = []
 
-    def run(_: Bracket, cutoff: float, seconds: float) -> bool:
+    def run(cutoff: float, seconds: float) -> bool:
         budgets.append(seconds)
+        if len(budgets) == 5:
+            known.deadline = 0.0
         return False
 
-    close(Bracket(1.0, 2.0), TOLERANCE, lambda: next(left, 0.0), run)
-    assert budgets
-    assert max(budgets) <= 2.0
+    close(known, run, Steps(seconds=2.0, growth=1.5))
+    assert budgets[:3] == [2.0, 2.0, 3.0]  # from below, from above, and longer from below
+    assert len(budgets) == 5
+    close(known.within(1.0), run)
+    assert len(budgets) == 5

@@ -17,9 +17,10 @@ from hexsched.model import Instance, write_instance
 from hexsched.verifier import verify
 from solvers.bounds import time_indexed_lp
 from solvers.bounds.prices import PricedBound
-from solvers.brackets.gap import GapReport, bracket, gap
+from solvers.brackets.gap import GapReport, Tuning, bracket, gap
 from solvers.problem.bracket import ContradictionError
 
+ANY_SIZE = Tuning(exact_calls=0)  # as for an instance of any size
 POLICIES = ("hexagent", "fcfs@jsq", "sjf")
 
 
@@ -56,10 +57,9 @@ def test_the_bracket_holds(objective: str) -> None:
 
 @pytest.mark.parametrize("decode_model", ["fixed", "fluid"])
 @pytest.mark.parametrize("objective", ["max_ratio", "req(0.5)", "mean_latency"])
-def test_the_schedule_has_the_upper_bound(decode_model: str, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("solvers.brackets.gap.EXACT_CALLS", 0)  # as for an instance of any size
+def test_the_schedule_has_the_upper_bound(decode_model: str, objective: str) -> None:
     instance = replace(small(), decode_model=decode_model)
-    report, schedule = bracket(instance, objective, POLICIES, 1.5)
+    report, schedule = bracket(instance, objective, POLICIES, 1.5, tuning=ANY_SIZE)
     check(report)
     found = verify(instance, schedule)
     assert found.ok
@@ -76,10 +76,9 @@ def test_the_schedule_has_the_upper_bound(decode_model: str, objective: str, mon
 def test_a_bound_above_a_schedule_is_a_bug_and_says_so(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = PricedBound(1e3, {}, 0, 0.0)
     monkeypatch.setattr("solvers.bounds.prices.priced_bound", lambda *_, **__: wrong)
-    monkeypatch.setattr("solvers.brackets.gap.EXACT_CALLS", 0)
     contended = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)))
     with pytest.raises(ContradictionError, match="capacity-prices"):
-        gap(contended, "max_ratio", POLICIES, 1.0, workers=workers)
+        gap(contended, "max_ratio", POLICIES, 1.0, workers=workers, tuning=ANY_SIZE)
 
 
 def test_bad_input() -> None:

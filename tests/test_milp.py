@@ -18,20 +18,21 @@ from reference import exhaustive
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, read_instance
+from solvers.brackets.solve import result as solution
 from solvers.exact import milp_disjunctive, milp_event, milp_placement, milp_time_indexed
 from solvers.exact.milp import backends, cbc, highs
 from solvers.exact.milp.answer import Answer, Limits
-from solvers.exact.milp.drive import write_model
 from solvers.exact.milp.energy import decode_cuts, prefill_cuts
 from solvers.exact.milp.forbidden import ForbiddenSets
 from solvers.exact.milp.leaving_out import run_last
-from solvers.exact.milp.model import OutOfTimeError, TimedProblem
+from solvers.exact.milp.model import OutOfTimeError, TimedProblem, write_model
 from solvers.exact.milp.modes import decode_modes
-from solvers.exact.milp.windows import Windows, target_windows, windows
-from solvers.problem.certificate import certified_value, certify
+from solvers.exact.milp.time_windows import Windows, target_windows, windows
+from solvers.problem.bracket import Bracket
+from solvers.problem.certificate import certified_value
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
-from solvers.problem.result import INTERRUPTED, Options, SolveResult
+from solvers.problem.result import Options, SolveResult
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import from_schedule, to_schedule
 
@@ -74,8 +75,10 @@ def on_one_pair(drawn: Instance) -> Instance:
 
 def certified(module: ModuleType, problem: OfflineProblem, goal: Objective, options: Options = SHORT) -> SolveResult:
     """Solve and certify; a bound above a verified schedule raises here."""
-    raw = module.FORMULATION.solve(problem, goal, options)
-    return certify(module.FORMULATION.name, problem, goal, raw, 0.0, "none")
+    bracket = Bracket(goal, options.time_limit, options.on_progress)
+    outcome = module.FORMULATION.solve(problem, bracket, options)
+    bracket.check()
+    return solution(module.FORMULATION, bracket, outcome)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,8 +97,8 @@ def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
         fits = [int(np.flatnonzero(np.isfinite(row))[-1]) for row in problem.decode]
         return best_list_schedule(problem, goal, (first, np.array(fits)))
 
-    monkeypatch.setattr("solvers.exact.milp.drive.best_list_schedule", first_pair)
-    monkeypatch.setattr("solvers.exact.milp.start.SHARE", 0.0)
+    monkeypatch.setattr("solvers.exact.parts.start.best_list_schedule", first_pair)
+    monkeypatch.setattr("solvers.exact.milp.drive.search_from", lambda *_, **__: None)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -261,8 +264,8 @@ def test_what_is_learned_are_sets_that_do_not_fit() -> None:
 @pytest.mark.parametrize("module", EXACT)
 def test_a_model_that_takes_too_long_to_build_leaves_the_start(module: ModuleType) -> None:
     problem = fixed_problem(crowded(2, calls=8))
-    raw = module.FORMULATION.solve(problem, read_objective("mean_ratio"), replace(SHORT, time_limit=1e-9))
-    assert raw.decisions is not None
+    result = certified(module, problem, read_objective("mean_ratio"), replace(SHORT, time_limit=1e-9))
+    assert result.schedule is not None
     with pytest.raises(OutOfTimeError, match="after 0 rows"):
         TimedProblem("late", 0.0).__iadd__(pulp.LpAffineExpression() <= 1)
 
@@ -338,14 +341,13 @@ def test_a_crash_and_an_interrupt_leave_the_start(monkeypatch: pytest.MonkeyPatc
     problem, goal = fixed_problem(crowded(0)), read_objective("max_ratio")
     always = backends.Backend(lambda: True, crash)
     monkeypatch.setitem(backends.BACKENDS, "HiGHS", always)
-    raw = milp_disjunctive.FORMULATION.solve(problem, goal, SHORT)
-    assert raw.status == "unknown"
-    assert "out of memory" in raw.message
-    assert raw.decisions is not None
+    result = certified(milp_disjunctive, problem, goal)
+    assert "out of memory" in result.message
+    assert result.schedule is not None
     stopped = replace(always, solve=lambda lp, limits: Answer("unknown", interrupted=True))
     monkeypatch.setitem(backends.BACKENDS, "HiGHS", stopped)
     for module in (milp_disjunctive, milp_time_indexed):
-        assert module.FORMULATION.solve(problem, goal, SHORT).message == INTERRUPTED
+        assert certified(module, problem, goal).interrupted
 
 
 def test_a_missing_solver_is_told_with_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,7 +364,7 @@ def test_a_missing_solver_is_told_with_those_installed(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("module", EVERY)
 def test_models_are_written_for_other_solvers(module: ModuleType, tmp_path: Path) -> None:
     problem, path = fixed_problem(crowded(0)), tmp_path / "model.mps"
-    module.FORMULATION.solve(problem, read_objective("max_ratio"), replace(SHORT, time_limit=0.5, write_model=path))
+    certified(module, problem, read_objective("max_ratio"), replace(SHORT, time_limit=0.5, write_model=path))
     _, read = pulp.LpProblem.fromMPS(str(path))
     assert len(read.variables()) > problem.calls
     with pytest.raises(InputError, match=r"expected \.mps or \.lp"):

@@ -26,13 +26,12 @@ from hexsched.verifier import verify
 from solvers import exact
 from solvers.bounds import cheap
 from solvers.brackets import isolation
-from solvers.brackets import solve as solving
 from solvers.brackets.solve import solve
 from solvers.exact.parts.formulation import Formulation
-from solvers.problem.bracket import ContradictionError
-from solvers.problem.objective import Objective
+from solvers.problem.bracket import Bracket, ContradictionError
+from solvers.problem.certificate import offer
 from solvers.problem.offline import OfflineProblem
-from solvers.problem.result import Options, Raw, Size
+from solvers.problem.result import Options, Outcome
 
 pytestmark = pytest.mark.skipif(not isolation.AVAILABLE, reason="solves are not isolated here")
 
@@ -41,7 +40,7 @@ INSTANCE = one_pair(*FLOWS, decode_model="fixed", max_batch=2)
 GOOD = simulate(INSTANCE, "hexagent").schedule
 BOUND = 1.75  # of max_ratio; above what needs no solver, and below what GOOD has
 
-Solve = Callable[[OfflineProblem, Objective, Options], Raw]
+Solve = Callable[[OfflineProblem, Bracket, Options], Outcome]
 
 
 def die(number: int) -> NoReturn:
@@ -55,11 +54,9 @@ def die(number: int) -> NoReturn:
 def dies_by(number: int) -> Solve:
     """A formulation that finds a schedule, proves a bound and is killed."""
 
-    def formulation(problem: OfflineProblem, aim: Objective, options: Options) -> Raw:
-        assert options.on_progress is not None
-        assert options.on_incumbent is not None
-        options.on_incumbent(GOOD)
-        options.on_progress(0.1, 2.0, BOUND)
+    def formulation(problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+        offer(problem, bracket, GOOD, "test")
+        bracket.prove(BOUND, "test")
         die(number)
 
     return formulation
@@ -85,11 +82,11 @@ def test_what_was_found_before_a_crash_is_kept(number: int) -> None:
     assert verify(INSTANCE, result.schedule).ok
     assert result.objective == pytest.approx(verify(INSTANCE, GOOD).metrics.max_ratio)
     assert (result.lower_bound, result.bound_source) == (BOUND, "test (solver)")
-    assert [row[2] for row in result.series] == [BOUND]
+    assert [row.bound for row in result.series] == [None, BOUND]
 
 
 def test_a_crash_before_anything_is_found_leaves_the_warm_start() -> None:
-    def formulation(*_: object) -> Raw:
+    def formulation(*_: object) -> Outcome:
         die(signal.SIGABRT)
 
     with_formulation(formulation)
@@ -111,16 +108,14 @@ def test_a_solver_that_leaves_the_process(code: int) -> None:
     assert result.message == f"test crashed: it ended without a result (exit code {code})"
 
 
-def test_a_solver_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    def formulation(problem: OfflineProblem, aim: Objective, options: Options) -> Raw:
-        assert options.on_incumbent is not None
-        options.on_incumbent(GOOD)
+def test_a_solver_that_never_ends_is_stopped() -> None:
+    def formulation(problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+        offer(problem, bracket, GOOD, "test")
         time.sleep(60)
         raise AssertionError("it was left alone")
 
-    monkeypatch.setattr(solving, "OVERTIME", 0.2)
     with_formulation(formulation)
-    result = alone(time_limit=0.1)
+    result = alone(time_limit=0.1, overtime=0.2)
     assert result.status == "unknown"
     assert "long after its time limit" in result.message
     assert result.objective is not None
@@ -128,7 +123,7 @@ def test_a_solver_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("error", [InputError("wrong", "file"), ContradictionError("too high")])
 def test_errors_that_are_not_the_solvers_go_up(error: Exception) -> None:
-    def formulation(*_: object) -> Raw:
+    def formulation(*_: object) -> Outcome:
         raise error
 
     with_formulation(formulation)
@@ -171,9 +166,9 @@ def test_nothing_the_solver_started_outlives_it() -> None:
 def test_switched_off_it_stays_in_this_process() -> None:
     seen: list[int] = []
 
-    def formulation(*_: object) -> Raw:
+    def formulation(*_: object) -> Outcome:
         seen.append(os.getpid())
-        return Raw("unknown", None, None, Size(0, 0), 0.0)
+        return Outcome()
 
     with_formulation(formulation)
     alone(isolate=False)
@@ -190,10 +185,10 @@ from solvers import exact
 from solvers.problem.result import Options
 from solvers.brackets.solve import solve
 
-def formulation(problem, aim, options):
+def formulation(problem, bracket, options):
     if sys.argv[2] == "deaf":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    options.on_incumbent(options.warm_start)
+    bracket.prove(1.0, "test")
     print(os.getpid(), flush=True)
     time.sleep(60)
 

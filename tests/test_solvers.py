@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,11 @@ from hexsched.verifier import verify
 from solvers import exact
 from solvers.bounds import critical_path
 from solvers.brackets.solve import solve
-from solvers.exact import cpsat as search
-from solvers.problem.bracket import ContradictionError
+from solvers.exact import cpsat
+from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.objective import read_objective
-from solvers.problem.offline import fixed_problem
-from solvers.problem.result import Options
+from solvers.problem.offline import OfflineProblem, fixed_problem
+from solvers.problem.result import Options, Outcome
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 OBJECTIVES: dict[str, Value] = {
@@ -230,9 +230,11 @@ def test_crash_keeps_the_warm_start(formulation: str) -> None:
 
 
 def test_wrong_bound_is_not_hushed_up() -> None:
-    kind = exact.FORMULATIONS.find("cpsat")
-    boast = replace(kind, solve=lambda *given: replace(kind.solve(*given), bound=1e6))
-    exact.FORMULATIONS.put(boast)
+    def boast(problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+        bracket.prove(1e6, "cpsat")
+        return Outcome()
+
+    exact.FORMULATIONS.put(replace(exact.FORMULATIONS.find("cpsat"), solve=boast))
     with pytest.raises(ContradictionError, match="claims max_ratio"):
         solve(tiny(*SMALL[0]), options=QUICK)
 
@@ -350,8 +352,10 @@ def test_interrupt_gives_the_best_so_far(tmp_path: Path) -> None:
     assert verify(crowded(), read_schedule(schedule)).ok
 
 
-def test_bound_holds_whatever_the_arrival_is_rounded_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "RELATIVE_GAP", 0.0)  # which would hide a bound that is a tick too high
+def test_bound_holds_whatever_the_arrival_is_rounded_to() -> None:
+    # a search that may stop early would hide a bound that is a tick too high
+    to_the_end = partial(cpsat.solve, tuning=cpsat.Tuning(relative_gap=0.0))
+    exact.FORMULATIONS.put(replace(cpsat.FORMULATION, solve=to_the_end))
     # all durations of w0 and w1 are whole ticks but for a hair, and w1 arrives almost a tick late; w2 sets the tick
     arrivals = {"w0": (0.0, 2), "w1": (0.00099, 2), "w2": (1000.0, 1)}
     flows = [workflow(name, arrival, call("c", 10, m)) for name, (arrival, m) in arrivals.items()]

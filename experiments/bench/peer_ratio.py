@@ -36,9 +36,8 @@ import numpy as np
 from experiments.library.names import expand, instance, names
 from hexsched.errors import InputError
 from solvers.exact.cp.ticked import TickedProblem, in_ticks
-from solvers.exact.cpsat import FORMULATION, PRECISIONS, RELATIVE_GAP
-from solvers.problem.bracket import OPTIMALITY_TOLERANCE
-from solvers.problem.certificate import certified_value
+from solvers.exact.cpsat import FORMULATION, Tuning
+from solvers.problem.bracket import Bracket
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import Options
@@ -125,19 +124,18 @@ def compare(
 def run_ours(problem: OfflineProblem, aim: Objective, limit: float, workers: int, seed: int) -> Run:
     """``cpsat`` from nothing."""
     began = cpu_seconds()
-    raw = FORMULATION.solve(problem, aim, Options(time_limit=limit, workers=workers, seed=seed))
+    bracket = Bracket(aim, limit)
+    FORMULATION.solve(problem, bracket, Options(workers=workers, seed=seed))
     seconds = cpu_seconds() - began
-    answer = certified_value(problem, aim, raw.decisions) if raw.decisions is not None else None
-    if answer is None:
+    if bracket.schedule is None:
         return Run(False, None, seconds)
-    proved = raw.bound is not None and answer[0] - raw.bound <= OPTIMALITY_TOLERANCE * answer[0]
-    return Run(proved, answer[0], seconds)
+    return Run(bracket.is_closed, bracket.value, seconds)
 
 
 def run_peer(problem: OfflineProblem, aim: Objective, limit: float, workers: int, seed: int, share_start: bool) -> Run:
     """PyJobShop on the first ticks of ``cpsat``."""
     began = cpu_seconds()
-    data = in_ticks(problem, PRECISIONS[0])
+    data = in_ticks(problem, Tuning().precisions[0])
     model, unit = peer_model(data, aim)
     result = model.solve(
         display=False,
@@ -145,7 +143,7 @@ def run_peer(problem: OfflineProblem, aim: Objective, limit: float, workers: int
         num_workers=workers,
         initial_solution=list_start(model, data, aim) if share_start else None,
         random_seed=seed,
-        relative_gap_limit=RELATIVE_GAP,
+        relative_gap_limit=Tuning().relative_gap,
     )
     seconds = cpu_seconds() - began
     solved = math.isfinite(result.objective)

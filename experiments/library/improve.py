@@ -96,7 +96,7 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
     from solvers.brackets.portfolio import best_bound
     from solvers.brackets.solve import solve
     from solvers.problem.objective import read_objective
-    from solvers.problem.result import INTERRUPTED, Options
+    from solvers.problem.result import Options
 
     name, aim = key[0], read_objective(key[1])
     problem, sha256 = prepared(name)
@@ -107,7 +107,7 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
     best = _better_lower(best, result.lower_bound, result.bound_source)
     if best != known:
         keep(best)
-    if result.message == INTERRUPTED:
+    if result.interrupted:
         return Outcome(best, interrupted=True)
     if not is_closed(best):
         bound = best_bound(problem, aim, effort.time_limit)

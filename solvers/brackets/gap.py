@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,27 +16,46 @@ from hexsched.policies import Policy, read_policy
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS, cheap
-from solvers.brackets.portfolio import best_bound
-from solvers.problem.bracket import CONTRADICTION, OPTIMALITY_TOLERANCE, ContradictionError
-from solvers.problem.objective import Objective, read_objective
-from solvers.problem.offline import OfflineProblem, offline_problem
-from solvers.problem.result import INTERRUPTED
+from solvers.bounds.parts.bound import Bound, Cost
+from solvers.problem.bracket import Bracket
+from solvers.problem.objective import read_objective
+from solvers.problem.result import INTERRUPTED, Options
 
 if TYPE_CHECKING:
     from solvers.schedules.search.guide import Guide
 
 Array = np.ndarray[Any, Any]
 
-EXACT_CALLS = 100  # up to so many the exact formulation is tried, and the LPs over time windows
-SHARE_OF_SOLVER, SHARE_OF_LPS = 0.4, 0.3  # of the time that is left when it is their turn
-SHARE_OF_FIRST_SEARCH = 0.1
-SHARE_OF_PRICES = 0.4  # of the time, where one thread does both prices and search
-SOLVER = "cpsat"
-NO_SCHEDULE = Schedule(format="hexsched-schedule/1", policy="", calls=())
-PRICES, WINDOWS = "capacity-prices", "window-lp"
+SOON = 1e-3  # seconds: what is asked for a bound or a schedule needs a little time
 
 # called with (seconds, lower bound, upper bound) whenever one of them got better
 OnBracket = Callable[[float, float, float], None]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is done with the time of a bracket, in this order.
+
+    Attributes
+    ----------
+    exact_calls : int
+        Up to so many calls, the exact formulation is tried, and the bounds that solve linear programs.
+    solver, linear_programs : float
+        Shares of the time that is left when it is their turn.
+    first_search : float
+        Share of the time that is then left for a search before prices are laid out by what it has made.
+    prices : float
+        Share of the time for bounds that take any time, where one thread does both them and the search.
+    """
+
+    exact_calls: int = 100
+    solver: float = 0.4
+    linear_programs: float = 0.3
+    first_search: float = 0.1
+    prices: float = 0.4
+
+
+TUNING = Tuning()
 
 
 class PolicyGap(msgspec.Struct, frozen=True):
@@ -93,6 +112,11 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     seconds: float
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return self.message == INTERRUPTED
+
 
 def gap(
     instance: Instance,
@@ -103,9 +127,12 @@ def gap(
     *,
     workers: int = 2,
     on_progress: OnBracket | None = None,
+    tuning: Tuning = TUNING,
 ) -> GapReport:
     """Bracket the optimum from both sides, and say how far each policy is; see ``bracket``."""
-    return bracket(instance, objective, policies, time_limit, seed, workers=workers, on_progress=on_progress)[0]
+    return bracket(
+        instance, objective, policies, time_limit, seed, workers=workers, on_progress=on_progress, tuning=tuning
+    )[0]
 
 
 def bracket(
@@ -117,11 +144,12 @@ def bracket(
     *,
     workers: int = 2,
     on_progress: OnBracket | None = None,
+    tuning: Tuning = TUNING,
 ) -> tuple[GapReport, Schedule]:
     """As ``gap``, with the schedule that has the upper bound.
 
-    What is done depends on the instance. Bounds that take no time come first. Up to ``EXACT_CALLS`` calls follow the
-    exact formulation, in the ``fixed`` model, and linear programs over time windows. Whatever is still open then is
+    What is done depends on the instance. Bounds that take no time come first. Up to ``Tuning.exact_calls`` calls follow
+    the exact formulation, in the ``fixed`` model, and linear programs over time windows. Whatever is still open then is
     closed in from both sides at once: prices of capacities from below, clairvoyant search from above.
 
     Parameters
@@ -138,6 +166,7 @@ def bracket(
     workers : int
         Threads. With two or more, prices and search run side by side.
     on_progress : callable, optional
+    tuning : Tuning
 
     Raises
     ------
@@ -152,211 +181,166 @@ def bracket(
     chosen = [read_policy(name) if isinstance(name, str) else name for name in policies]
     if not chosen:
         raise InputError("a gap needs at least one policy")
-    inside = _Bracket(aim, time_limit, on_progress)
+    inside = Bracket(
+        aim,
+        time_limit,
+        None if on_progress is None else lambda seconds, value, bound: on_progress(seconds, bound or 0.0, value or 0.0),
+    )
     values = {}
     for policy in chosen:
-        run = _run(instance, policy, seed)
-        values[policy.name] = aim.value(run.arrival, run.completed, run.horizon)
-        inside.found(values[policy.name], policy.name, run.schedule)
-    status, message = "", ""
+        made = _run(instance, policy, seed)
+        values[policy.name] = aim.value(made.arrival, made.completed, made.horizon)
+        inside.improve(values[policy.name], made.schedule, policy.name)
+    work = _Work(instance, inside, seed, workers, tuning)
     try:
-        status = _close_in(instance, aim, inside, seed, workers)
+        work.close_in()
     except KeyboardInterrupt:
-        message = INTERRUPTED
-    lower, bound_source = inside.lower
-    upper, upper_source, schedule = inside.upper
+        inside.interrupt()
+    inside.check()
+    assert inside.schedule is not None  # that of a policy at least
+    lower, upper = inside.bound, inside.value
     report = GapReport(
         objective=str(aim),
         lower_bound=lower,
-        bound_source=bound_source,
+        bound_source=inside.bound_source,
         upper_bound=upper,
-        upper_source=upper_source,
+        upper_source=inside.source,
         policies={name: PolicyGap(v, _relative(v, lower), _relative(v, upper)) for name, v in values.items()},
-        bounds=inside.bounds,
+        bounds=work.unable | inside.bounds,
         binding=inside.binding,
-        series=tuple(inside.series),
-        solver_status=status,
-        message=message,
+        series=tuple((row.seconds, row.bound or 0.0, row.value or 0.0) for row in inside.series),
+        solver_status=work.solver_status,
+        message=INTERRUPTED if inside.is_interrupted else "",
         seconds=inside.seconds,
     )
-    return report, schedule
+    return report, inside.schedule
 
 
-class _Bracket:
-    """The best bound and the best schedule so far, from whatever thread."""
+class _Work:
+    """Works on both ends of a bracket until they meet or the time is out.
 
-    def __init__(self, aim: Objective, time_limit: float, on_progress: OnBracket | None) -> None:
-        self.aim = aim
-        self.began = time.monotonic()
-        self.stop = self.began + time_limit
-        self.lower: tuple[float, str] = (0.0, "")
-        self.upper: tuple[float, str, Schedule] = (float("inf"), "", NO_SCHEDULE)
-        self.bounds: dict[str, float | None] = {}
-        self.binding: dict[str, float] = {}
-        self.series: list[tuple[float, float, float]] = []
-        self._seen = float("inf")
-        self._on_progress = on_progress
-        self._lock = threading.Lock()
+    Attributes
+    ----------
+    unable : dict of str to None
+        Bounds that do not hold for the objective.
+    solver_status : str
+        Of the exact solver; empty where it was not asked, and after Ctrl-C.
+    """
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
+    def __init__(self, instance: Instance, inside: Bracket, seed: int, workers: int, tuning: Tuning) -> None:
+        from solvers.problem.offline import offline_problem
 
-    @property
-    def left(self) -> float:
-        """Seconds that are left, never quite none."""
-        return max(self.stop - time.monotonic(), 1e-3)
+        self.instance, self.problem, self.inside = instance, offline_problem(instance), inside
+        self.seed, self.workers, self.tuning = seed, workers, tuning
+        self.unable: dict[str, None] = {}
+        self.solver_status = ""
 
-    @property
-    def is_closed(self) -> bool:
-        return self.upper[0] <= self.lower[0] * (1 + OPTIMALITY_TOLERANCE)
+    def close_in(self) -> None:
+        """What takes no time first, then what is exact, then what gets on at any size."""
+        is_small = self.instance.call_count <= self.tuning.exact_calls
+        for bound in cheap() if is_small else cheap()[:1]:
+            # in either decode model no call is faster than alone
+            self._prove(bound, self.inside)
+        if is_small and not self.inside.is_over and not self.problem.fluid:
+            self._solve()
+        if is_small and not self.inside.is_over:
+            self._linear_programs()
+        if not self.inside.is_over:
+            self._prices_and_search()
 
-    def found(self, value: float, source: str, schedule: Schedule) -> None:
-        """A verified schedule."""
-        with self._lock:
-            if value < self.upper[0]:
-                self.upper = (value, source, schedule)
-                self._note()
+    def _prove(self, bound: Bound, inside: Bracket) -> None:
+        if inside.objective.kind in bound.objectives:
+            inside.prove(bound.compute(self.problem, inside.objective, max(inside.left, SOON)), bound.name)
+        else:
+            self.unable[bound.name] = None
 
-    def seen(self, value: float) -> None:
-        """A schedule that is not verified yet: it is shown, and counts for nothing else."""
-        with self._lock:
-            if value < self._seen:
-                self._seen = value
-                self._note()
+    def _solve(self) -> None:
+        """The first formulation that is exact."""
+        from solvers.brackets.solve import result, run
+        from solvers.exact import FORMULATIONS
 
-    def proved(self, value: float | None, source: str) -> None:
-        """A bound; above the best schedule by rounding alone it is that schedule's value."""
-        with self._lock:
-            self.bounds[source] = value if value is None else max(value, self.bounds.get(source) or value)
-            if value is None or value <= self.lower[0]:
-                if not self.lower[1] and value is not None:
-                    self.lower = (self.lower[0], source)
-                return
-            self.lower = (value, source)
-            self._note()
+        able = [x for x in FORMULATIONS.values() if x.exact and self.inside.objective.kind in x.objectives]
+        if not able:
+            return
+        within = self.inside.within(self.inside.left * self.tuning.solver)
+        outcome = run(able[0], self.problem, within, Options(workers=self.workers, seed=self.seed))
+        if not self.inside.is_interrupted:
+            solved = result(able[0], within, outcome)
+            self.solver_status = ": ".join(filter(None, (solved.status, solved.message)))
 
-    def _note(self) -> None:
-        (lower, source), (upper, schedule, _) = self.lower, self.upper
-        if lower > upper * (1 + CONTRADICTION) + 1e-12:
-            raise ContradictionError(f"{source} claims {self.aim} >= {lower!r}, but {schedule} has {upper!r}")
-        self.lower = (min(lower, upper), source)
-        self.series.append((self.seconds, self.lower[0], min(upper, self._seen)))
-        if self._on_progress is not None:
-            self._on_progress(*self.series[-1])
+    def _linear_programs(self) -> None:
+        """The bounds that solve linear programs, each within an equal share of the time that the others have left."""
+        within = self.inside.within(self.inside.left * self.tuning.linear_programs)
+        if self.problem.fluid:
+            from solvers.bounds.windows.window_bound import window_lp_bound
 
+            within.prove(window_lp_bound(self.problem, within.objective, within.left), "window-lp")
+            return
+        programs = [x for x in BOUNDS.values() if x.cost == Cost.LINEAR_PROGRAM]
+        for k, bound in enumerate(programs):
+            self._prove(bound, within.within(within.left / (len(programs) - k)))
 
-def _close_in(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> str:
-    """Work on both ends until they meet or the time is out; the exact solver's status."""
-    exact = instance.call_count <= EXACT_CALLS
-    problem = offline_problem(instance)
-    status = ""
-    for bound in cheap() if exact else cheap()[:1]:
-        able = aim.kind in bound.objectives
-        # in either decode model no call is faster than alone
-        inside.proved(bound.compute(problem, aim, inside.left) if able else None, bound.name)
-    if exact and not inside.is_closed and not problem.fluid:
-        status = _solve(instance, aim, inside, seed, workers)
-    if exact and not inside.is_closed:
-        _linear_programs(problem, aim, inside)
-    if not inside.is_closed:
-        _prices_and_search(instance, aim, inside, seed, workers)
-    return status
+    def _prices_and_search(self) -> None:
+        """Lower bounds and schedules for any size, side by side where there are two threads."""
+        inside, tuning = self.inside, self.tuning
+        # prices are laid out for the best schedule known
+        guide = self._search(inside.within(inside.left * tuning.first_search), self.seed, self.workers, None)
+        if inside.is_over:
+            return
+        failures: list[BaseException] = []
 
+        def price(within: Bracket) -> None:
+            try:
+                self._price(within)
+            except Exception as error:  # it is raised again where somebody listens
+                failures.append(error)
 
-def _solve(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> str:
-    from solvers.brackets.solve import solve
-    from solvers.problem.result import Options
+        if self.workers > 1:
+            # a daemon: after Ctrl-C what it has told so far counts, and nobody waits for it
+            thread = threading.Thread(target=price, args=(inside,), daemon=True)
+            thread.start()
+            self._search(inside, self.seed + 1, self.workers - 1, guide)
+            while thread.is_alive() and not inside.is_interrupted:
+                thread.join(0.1)
+        else:
+            price(inside.within(inside.left * tuning.prices))
+            if not inside.is_over:
+                self._search(inside, self.seed + 1, 1, guide)
+        if failures:
+            raise failures[0]
 
-    options = Options(time_limit=inside.left * SHARE_OF_SOLVER, workers=workers, seed=seed, warm_start=inside.upper[2])
-    solved = solve(instance, SOLVER, str(aim), options=options, start_policies=())
-    if solved.objective is not None and solved.schedule is not None:
-        inside.found(solved.objective, SOLVER, solved.schedule)
-    inside.proved(solved.lower_bound, SOLVER)
-    if solved.message == INTERRUPTED:
-        raise KeyboardInterrupt
-    return ": ".join(filter(None, (solved.status, solved.message)))
-
-
-def _linear_programs(problem: OfflineProblem, aim: Objective, inside: _Bracket) -> None:
-    """The bounds that solve LPs over time windows."""
-    from solvers.bounds.windows.window_bound import window_lp_bound
-
-    seconds = inside.left * SHARE_OF_LPS
-    if problem.fluid:
-        inside.proved(window_lp_bound(problem, aim, seconds), WINDOWS)
-        return
-    others = {PRICES, *(bound.name for bound in cheap())}
-    programs = [x for name, x in BOUNDS.items() if name not in others and aim.kind in x.objectives]
-    for row in best_bound(problem, aim, seconds, programs).table:
-        inside.proved(row.value, row.bound)
-
-
-def _prices_and_search(instance: Instance, aim: Objective, inside: _Bracket, seed: int, workers: int) -> None:
-    """Lower bounds and schedules for any size, side by side where there are two threads."""
-    # prices are laid out for the best schedule known
-    guide = _search(instance, aim, inside, inside.left * SHARE_OF_FIRST_SEARCH, seed, workers)
-    if inside.is_closed:
-        return
-    completed = offline_problem(instance).completed(inside.upper[2])
-    failures: list[BaseException] = []
-
-    def price(seconds: float) -> None:
+    def _price(self, within: Bracket) -> None:
         from solvers.bounds.prices import priced_bound
 
-        try:
-            found = priced_bound(
-                offline_problem(instance),
-                aim,
-                seconds,
-                completed=completed,
-                seed=seed,
-                on_bound=lambda v: inside.proved(v, PRICES),
-            )
-            inside.proved(found.value, PRICES)
-            inside.binding = found.binding
-        except Exception as error:  # it is raised again where somebody listens
-            failures.append(error)
+        assert within.schedule is not None
+        priced = priced_bound(
+            self.problem,
+            within.objective,
+            within.left,
+            completed=self.problem.completed(within.schedule),
+            seed=self.seed,
+            on_bound=lambda value: within.prove(value, "capacity-prices"),
+        )
+        within.prove(priced.value, "capacity-prices", priced.binding)
 
-    if workers > 1:
-        # a daemon: after Ctrl-C what it has told so far counts, and nobody waits for it
-        thread = threading.Thread(target=price, args=(inside.left,), daemon=True)
-        thread.start()
-        _search(instance, aim, inside, inside.left, seed + 1, workers - 1, guide)
-        thread.join()
-    else:
-        price(inside.left * SHARE_OF_PRICES)
-        if not inside.is_closed:
-            _search(instance, aim, inside, inside.left, seed + 1, 1, guide)
-    if failures:
-        raise failures[0]
+    def _search(self, within: Bracket, seed: int, workers: int, guide: Guide | None) -> Guide | None:
+        """Look for a better schedule, from the guide of an earlier search on; the guide that led to it."""
+        from solvers.schedules.search import search
 
-
-def _search(
-    instance: Instance,
-    aim: Objective,
-    inside: _Bracket,
-    seconds: float,
-    seed: int,
-    workers: int,
-    guide: Guide | None = None,
-) -> Guide | None:
-    """Look for a better schedule, from the plan of an earlier search on; the plan that led to it."""
-    from solvers.schedules.search import search
-
-    found = search(
-        instance,
-        str(aim),
-        start=[inside.upper[2], *([guide] if guide is not None else [])],
-        time_limit=seconds,
-        workers=workers,
-        seed=seed,
-        on_progress=lambda _, value: inside.seen(value),
-    )
-    inside.found(found.value, "search", found.schedule)
-    if found.message == INTERRUPTED:
-        raise KeyboardInterrupt
-    return found.guide
+        assert within.schedule is not None
+        answer = search(
+            self.instance,
+            str(within.objective),
+            start=[within.schedule, *([guide] if guide is not None else [])],
+            time_limit=max(within.left, SOON),
+            workers=workers,
+            seed=seed,
+            on_progress=lambda _, value: within.announce(value),
+        )
+        within.improve(answer.value, answer.schedule, "search")
+        if answer.interrupted:
+            within.interrupt()
+        return answer.guide
 
 
 def _run(instance: Instance, policy: Policy, seed: int) -> Run:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hexsched.errors import InputError
@@ -16,14 +13,13 @@ from solvers.brackets import isolation
 from solvers.brackets.portfolio import best_bound
 from solvers.exact import FORMULATIONS
 from solvers.exact.parts.formulation import Formulation
-from solvers.problem.bracket import ContradictionError
-from solvers.problem.certificate import certified_value, certify
+from solvers.problem.bracket import Bracket, ContradictionError
+from solvers.problem.certificate import offer
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
-from solvers.problem.result import INTERRUPTED, OnProgress, Options, Raw, Size, SolveResult
+from solvers.problem.result import INTERRUPTED, Options, Outcome, SolveResult, Status
 
 FLOOR_SECONDS = 5.0  # at most, for the bounds that need no solver
-OVERTIME = 60.0  # seconds beyond the time limit that building a model or a solver's last step may take
 START_POLICIES = ("hexagent", "workflow-llf", "workflow-fcfs", "sjf")  # each takes milliseconds on what can be solved
 
 
@@ -62,23 +58,44 @@ def solve(
         For a ``fluid`` instance, an unknown formulation, objective, policy or switch, and a warm start that is no
         schedule of the instance.
     """
-    began = time.perf_counter()
-    chosen, aim, problem = FORMULATIONS.find(formulation), read_objective(objective), fixed_problem(instance)
-    _check(chosen, aim, options)
-    start = _best_start(problem, aim, options.warm_start, start_policies)
-    series = _Series(options.on_progress)
-    if start is not None:
-        series(time.perf_counter() - began, start[0], None)
-    with_start = replace(options, warm_start=start[1] if start else None, on_progress=series)
-    run = _run_in_child if options.isolate and isolation.AVAILABLE else _run
-    raw, crashed = run(chosen, problem, aim, with_start, began)
-    floor = best_bound(problem, aim, FLOOR_SECONDS, cheap())
-    result = certify(chosen.name, problem, aim, _no_worse(problem, aim, raw, start), floor.value, floor.source)
-    return replace(
-        result,
-        status="unknown" if crashed else result.status,
-        seconds=time.perf_counter() - began,
-        series=tuple(series.rows),
+    chosen, problem = FORMULATIONS.find(formulation), fixed_problem(instance)
+    bracket = Bracket(read_objective(objective), options.time_limit, options.on_progress)
+    _check(chosen, bracket.objective, options)
+    _start(problem, bracket, options.warm_start, start_policies)
+    outcome = run(chosen, problem, bracket, options)
+    floor = best_bound(problem, bracket.objective, FLOOR_SECONDS, cheap())
+    bracket.prove(floor.value, floor.source)
+    return result(chosen, bracket, outcome)
+
+
+def run(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+    """Let a formulation close in on the optimum until the bracket is over, in a child process where that is possible.
+
+    Whatever becomes of the solver, the bracket keeps what it was told.
+    """
+    outcome = (_run_in_child if options.isolate and isolation.AVAILABLE else _run)(chosen, problem, bracket, options)
+    bracket.check()
+    return outcome
+
+
+def result(chosen: Formulation, bracket: Bracket, outcome: Outcome) -> SolveResult:
+    """What users are told."""
+    source = bracket.bound_source
+    status: Status = "optimal" if bracket.is_closed else "feasible"
+    return SolveResult(
+        formulation=chosen.name,
+        objective_name=str(bracket.objective),
+        status="unknown" if outcome.crashed or bracket.schedule is None else status,
+        objective=bracket.value if bracket.schedule is not None else None,
+        lower_bound=float(bracket.bound) + 0.0,  # neither NumPy's nor -0.0: it goes into JSON
+        bound_source=f"{source} (solver)" if source == chosen.name else source,
+        schedule=bracket.schedule,
+        seconds=bracket.seconds,
+        size=outcome.size,
+        root_bound=outcome.root_bound,
+        series=bracket.series,
+        message=INTERRUPTED if bracket.is_interrupted else outcome.message,
+        interrupted=bracket.is_interrupted,
     )
 
 
@@ -104,101 +121,80 @@ def _check(chosen: Formulation, aim: Objective, options: Options) -> None:
         raise InputError(f"workers must be at least 1, got {options.workers}")
 
 
-def _best_start(
-    problem: OfflineProblem, aim: Objective, given: Schedule | None, policies: Sequence[str]
-) -> tuple[float, Schedule] | None:
-    found = []
-    if given is not None:
+def _start(problem: OfflineProblem, bracket: Bracket, warm_start: Schedule | None, policies: Sequence[str]) -> None:
+    if warm_start is not None:
         try:
-            retime(problem.instance, given)
+            retime(problem.instance, warm_start)
         except InputError as error:
             raise InputError(f"the warm start cannot be used: {error}") from None
-        found.append(certified_value(problem, aim, given))
-    found += [certified_value(problem, aim, simulate(problem.instance, name).schedule) for name in policies]
-    return min((start for start in found if start is not None), key=lambda start: start[0], default=None)
+        offer(problem, bracket, warm_start, "warm start")
+    for name in policies:
+        offer(problem, bracket, simulate(problem.instance, name).schedule, name)
 
 
-def _run(
-    chosen: Formulation, problem: OfflineProblem, aim: Objective, options: Options, began: float
-) -> tuple[Raw, bool]:
-    """What the formulation found, and whether it crashed."""
+def _run(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
     try:
-        return chosen.solve(problem, aim, options), False
+        return chosen.solve(problem, bracket, options)
     except (InputError, ContradictionError):
         raise
     except KeyboardInterrupt:
-        message = INTERRUPTED
+        bracket.interrupt()
+        return Outcome()
     except Exception as error:  # whatever a solver's bindings may raise; bounds and warm start are still worth having
-        message = f"{chosen.name} failed: {type(error).__name__}: {error}"
-    crashed = message != INTERRUPTED
-    return Raw("unknown", None, None, Size(0, 0), time.perf_counter() - began, message=message), crashed
+        return Outcome(message=f"{chosen.name} failed: {type(error).__name__}: {error}", crashed=True)
 
 
-def _run_in_child(
-    chosen: Formulation, problem: OfflineProblem, aim: Objective, options: Options, began: float
-) -> tuple[Raw, bool]:
-    """``_run``, with what the formulation had told before it died where it does not survive."""
-    bounds: list[float] = []
-    incumbents: list[Schedule] = []
+class _Relay(Bracket):
+    """The bracket of a child process: it knows what its parent's does, and tells that one whatever it is told."""
 
-    def work(tell: isolation.Tell) -> tuple[Raw, bool]:
-        told = replace(
-            options,
-            on_progress=lambda *row: tell(("progress", row)),
-            on_incumbent=lambda schedule: tell(("incumbent", schedule)),
-        )
-        return _run(chosen, problem, aim, told, began)
+    def __init__(self, known: Bracket, tell: isolation.Tell) -> None:
+        super().__init__(known.objective, known.left)
+        if known.schedule is not None:
+            super().improve(known.value, known.schedule, known.source)
+        if known.bound_source:
+            super().prove(known.bound, known.bound_source)
+        self._tell = tell
 
-    def hear(message: tuple[str, Any]) -> None:
+    def improve(self, value: float, schedule: Schedule, source: str) -> bool:
+        better = super().improve(value, schedule, source)
+        if better:
+            self._tell(("schedule", (schedule, source)))
+        return better
+
+    def announce(self, value: float) -> None:
+        super().announce(value)
+        self._tell(("value", (value,)))
+
+    def prove(self, bound: float, source: str, binding: Mapping[str, float] | None = None) -> None:
+        super().prove(bound, source, binding)
+        self._tell(("bound", (bound, source, binding)))
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._tell(("interrupt", ()))
+
+
+def _run_in_child(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+    reports: dict[str, Callable[..., object]] = {
+        "schedule": lambda schedule, source: offer(problem, bracket, schedule, source),  # verified on this side as well
+        "value": bracket.announce,
+        "bound": bracket.prove,
+        "interrupt": bracket.interrupt,
+    }
+
+    def hear(message: tuple[str, tuple[Any, ...]]) -> None:
         kind, content = message
-        if kind == "incumbent":
-            incumbents.append(content)
-            if options.on_incumbent is not None:
-                options.on_incumbent(content)
-            return
-        if content[2] is not None:
-            bounds.append(content[2])
-        if options.on_progress is not None:
-            options.on_progress(*content)
+        reports[kind](*content)
 
     try:
-        raw, crashed = isolation.in_child(work, hear, options.time_limit + max(options.time_limit, OVERTIME))
+        outcome: Outcome = isolation.in_child(
+            lambda tell: _run(chosen, problem, _Relay(bracket, tell), options),
+            hear,
+            bracket.left + max(bracket.left, options.overtime),
+        )
     except isolation.CrashedError as error:
-        raw = Raw("unknown", None, None, Size(0, 0), 0.0, message=f"{chosen.name} crashed: {error}")
-        crashed = True
+        return Outcome(message=f"{chosen.name} crashed: {error}", crashed=True)
     except KeyboardInterrupt:
-        raw, crashed = Raw("unknown", None, None, Size(0, 0), 0.0, message=INTERRUPTED), False
-    if raw.decisions is None and raw.bound is None:
-        raw = replace(raw, decisions=incumbents[-1] if incumbents else None, bound=max(bounds, default=None))
-    return replace(raw, seconds=time.perf_counter() - began), crashed
-
-
-def _no_worse(problem: OfflineProblem, aim: Objective, raw: Raw, start: tuple[float, Schedule] | None) -> Raw:
-    """``raw`` with the decisions of the warm start, where the solver's are not better."""
-    if start is None:
-        return raw
-    found = certified_value(problem, aim, raw.decisions) if raw.decisions is not None else None
-    return raw if found is not None and found[0] < start[0] else replace(raw, decisions=start[1])
-
-
-@dataclass
-class _Series:
-    """Keeps incumbent and bound over time, and passes them on."""
-
-    on_progress: OnProgress | None
-    rows: list[tuple[float, float | None, float | None]] = field(default_factory=list)
-    incumbent: float = math.inf
-    bound: float = -math.inf
-
-    def __call__(self, seconds: float, incumbent: float | None, bound: float | None) -> None:
-        if incumbent is not None:
-            self.incumbent = min(self.incumbent, incumbent)
-        if bound is not None:
-            self.bound = max(self.bound, bound)
-        best = self.incumbent if math.isfinite(self.incumbent) else None
-        proved = self.bound if math.isfinite(self.bound) else None
-        row = (seconds, best, proved)
-        if not self.rows or row[1:] != self.rows[-1][1:]:
-            self.rows.append(row)
-            if self.on_progress is not None:
-                self.on_progress(*row)
+        bracket.interrupt()
+        return Outcome()
+    return outcome

@@ -16,15 +16,17 @@ import pulp
 
 from solvers.exact.milp.assignment import Assignment, in_turn
 from solvers.exact.milp.backends import BACKENDS
-from solvers.exact.milp.drive import MODEL_FORMATS, solve_model
+from solvers.exact.milp.drive import solve_model
 from solvers.exact.milp.leaving_out import LeavingOut
-from solvers.exact.milp.model import TimedProblem
+from solvers.exact.milp.model import MODEL_FORMATS, TimedProblem
+from solvers.exact.milp.time_windows import Windows
+from solvers.exact.milp.tuning import TUNING, Tuning
 from solvers.exact.milp.value import Value
-from solvers.exact.milp.windows import Windows
 from solvers.exact.parts.formulation import Formulation
+from solvers.problem.bracket import Bracket
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
-from solvers.problem.result import Options, Raw
+from solvers.problem.result import Options, Outcome
 from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
@@ -215,9 +217,9 @@ class OnOffEvents:
                     self.lp += pulp.lpSum(on[c][k][e] for c, k in here) <= int(slots)
 
 
-def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: Tuning = TUNING) -> Outcome:
     """Solve the event-based model."""
-    return solve_model("milp_event", OnOffEvents, problem, objective, options)
+    return solve_model("milp_event", OnOffEvents, problem, bracket, options, tuning)
 
 
 FORMULATION = Formulation(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-
 import pulp
 
+from solvers.exact.milp.answer import silent
 from solvers.exact.milp.assignment import Assignment
 from solvers.exact.milp.backends import BACKENDS, backend, run
-from solvers.exact.milp.drive import MODEL_FORMATS, limits, size, starting_point, write_model
+from solvers.exact.milp.model import MODEL_FORMATS, size, write_model
 from solvers.exact.parts.formulation import Formulation
-from solvers.problem.certificate import certified_value
-from solvers.problem.objective import Objective
+from solvers.exact.parts.start import offer_list_schedule
+from solvers.problem.bracket import Bracket
+from solvers.problem.certificate import offer
 from solvers.problem.offline import OfflineProblem
-from solvers.problem.result import Options, Raw
+from solvers.problem.result import Options, Outcome
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import from_schedule, to_schedule
 
@@ -64,31 +63,23 @@ class Balance:
             self.lp += pulp.lpSum(y * (s / float(slots)) for y, _, s in here) <= self.busiest_decode
 
 
-def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
     """Place by MILP, sequence by the best of the list schedules; never worse than the start."""
-    began = time.monotonic()
     solver = backend(options.solver)
-    value, schedule = starting_point(problem, objective, options)
+    offer_list_schedule(problem, bracket)
+    assert bracket.schedule is not None
     model = Balance(problem)
-    model.assignment.load(from_schedule(problem, schedule))
+    model.assignment.load(from_schedule(problem, bracket.schedule))
     if options.write_model is not None:
         write_model(model.lp, options.write_model)
-    silent = replace(options, on_progress=None)  # its bound is one on the balance, not on the objective
-    answer = run(model.lp, solver, limits(silent, began, options.time_limit, with_incumbents=False))
+    answer = run(model.lp, solver, silent(bracket.left, options))  # its bound is one on the balance
+    if answer.interrupted:
+        bracket.interrupt()
     if answer.solved:
         placed = (model.assignment.prefill(), model.assignment.decode())
-        timetable = best_list_schedule(problem, objective, placed)
-        found = certified_value(problem, objective, to_schedule(problem, timetable, "milp_placement"))
-        if found is not None and found[0] <= value:
-            schedule = found[1]
-    return Raw(
-        status="feasible",
-        decisions=schedule,
-        bound=None,
-        size=size(model.lp),
-        seconds=time.monotonic() - began,
-        message=answer.message,
-    )
+        timetable = best_list_schedule(problem, bracket.objective, placed)
+        offer(problem, bracket, to_schedule(problem, timetable, "milp_placement"), "milp_placement")
+    return Outcome(size(model.lp), message=answer.message)
 
 
 FORMULATION = Formulation(

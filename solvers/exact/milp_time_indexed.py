@@ -20,23 +20,24 @@ import pulp
 
 from solvers.exact.milp.assignment import in_turn
 from solvers.exact.milp.backends import BACKENDS
-from solvers.exact.milp.drive import MODEL_FORMATS, solve_model
+from solvers.exact.milp.drive import solve_model
 from solvers.exact.milp.energy import decode_cuts, prefill_cuts
 from solvers.exact.milp.forbidden import ForbiddenSets
 from solvers.exact.milp.leaving_out import LeavingOut
-from solvers.exact.milp.model import TimedProblem
+from solvers.exact.milp.model import MODEL_FORMATS, TimedProblem
 from solvers.exact.milp.modes import decode_modes
+from solvers.exact.milp.time_windows import Windows
+from solvers.exact.milp.tuning import TUNING, Tuning
 from solvers.exact.milp.value import Value
-from solvers.exact.milp.windows import Windows
 from solvers.exact.parts.formulation import Formulation
+from solvers.problem.bracket import Bracket
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
-from solvers.problem.result import Options, Raw
+from solvers.problem.result import Options, Outcome
 from solvers.problem.ticks import Ticks
 from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
-PULSES_PER_CALL = 15  # of a model, about
 SAME_TIME = 1e-9  # seconds; what rounding puts between two events that are one
 
 
@@ -334,12 +335,15 @@ def grid(problem: OfflineProblem, windows: Windows, pulses: int) -> Ticks:
     return Ticks(max(float(width) / free, float(windows.deadline.max()) * 1e-7))
 
 
-def solve(problem: OfflineProblem, objective: Objective, options: Options) -> Raw:
+def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: Tuning = TUNING) -> Outcome:
     """Solve on a coarse grid, again and again with what the last timetable did in the rounding forbidden."""
     build = partial(
-        _on_a_grid, disaggregated=options.extra.get("disaggregated", True), forbidden=ForbiddenSets(problem)
+        _on_a_grid,
+        pulses=tuning.pulses_a_call * problem.calls,
+        disaggregated=options.extra.get("disaggregated", True),
+        forbidden=ForbiddenSets(problem),
     )
-    return solve_model("milp_time_indexed", build, problem, objective, options)
+    return solve_model("milp_time_indexed", build, problem, bracket, options, tuning)
 
 
 def _on_a_grid(
@@ -348,10 +352,11 @@ def _on_a_grid(
     windows: Windows,
     until: float = math.inf,
     *,
+    pulses: int,
     disaggregated: bool,
     forbidden: ForbiddenSets,
 ) -> TimeIndexed:
-    ticks = grid(problem, windows, PULSES_PER_CALL * problem.calls)
+    ticks = grid(problem, windows, pulses)
     return TimeIndexed(problem, objective, windows, ticks, disaggregated, forbidden, until)
 
 

@@ -225,13 +225,23 @@ class Bracket:
         """Ctrl-C came: nobody has time left."""
         self._known.interrupted = True
 
-    def _note(self) -> None:
+    def check(self) -> None:
+        """Raise the contradiction that a report in another thread came upon, if one did.
+
+        Raises
+        ------
+        ContradictionError
+        """
         known = self._known
         if known.bound > known.value * (1 + CONTRADICTION) + 1e-12:
             raise ContradictionError(
                 f"{known.bound_source} claims {known.objective} >= {known.bound!r}, "
                 f"but a verified schedule of {known.source} has {known.value!r}"
             )
+
+    def _note(self) -> None:
+        self.check()
+        known = self._known
         known.bound = min(known.bound, known.value)
         value = min(known.value, known.announced)
         row = Progress(

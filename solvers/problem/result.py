@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from hexsched.model import Schedule
+from solvers.problem.bracket import OnProgress, Progress
 
-Status = Literal["optimal", "feasible", "infeasible", "unknown"]
+Status = Literal["optimal", "feasible", "unknown"]
 
-# called with (seconds, incumbent or None, bound or None) whenever one of them got better
-OnProgress = Callable[[float, float | None, float | None], None]
-
-# called with decisions that the solver thinks are the best so far
-OnIncumbent = Callable[[Schedule], None]
-
-
-INTERRUPTED = "interrupted"  # the message of a solve that ended with Ctrl-C
+INTERRUPTED = "interrupted"  # what users read of a solve that ended with Ctrl-C
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to solve.
+    """How to solve. A formulation is told time, start and progress by its bracket, and the rest by these.
 
     Attributes
     ----------
@@ -39,10 +32,12 @@ class Options:
     extra : dict
         Switches of a formulation, by name; see its ``switches``.
     on_progress : callable, optional
-    on_incumbent : callable, optional
-        Told the decisions whenever they get better, so that they outlive a crash of the solver.
+        Called with (seconds, value or None, bound or None) whenever one of the two got better.
     isolate : bool
         Solve in a child process where that is possible (``solvers.brackets.isolation``).
+    overtime : float
+        Seconds beyond the time limit, or as many as it has where that is more, that building a model or a solver's last
+        step may take; then the child process is stopped.
     write_model : Path or None
         Write the model to this file before it is solved; a formulation's ``model_formats`` are the endings it knows.
     """
@@ -54,8 +49,8 @@ class Options:
     warm_start: Schedule | None = None
     extra: dict[str, bool] = field(default_factory=dict)
     on_progress: OnProgress | None = None
-    on_incumbent: OnIncumbent | None = None
     isolate: bool = True
+    overtime: float = 60.0
     write_model: Path | None = None
 
 
@@ -69,34 +64,24 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Raw:
-    """What a formulation hands to certification.
+class Outcome:
+    """What a formulation says of its solve besides what its bracket has learnt.
 
     Attributes
     ----------
-    status : Status
-        The solver's own, for the model it solved.
-    decisions : Schedule or None
-        Placements and, through its times, the order of prefills and admissions on each instance. The times need not be
-        feasible: they are made anew.
-    bound : float or None
-        A value that no schedule of the *instance*, in real time, can beat; None when there is none.
     size : Size
-    seconds : float
-        Wall clock, building included.
     root_bound : float or None
         The first bound the solver proved.
     message : str
-        What a person should know: a missing solver, a crash, an interrupt.
+        What a person should know: a crash, a time limit that ended too early.
+    crashed : bool
+        Whether the solve did not end as it should.
     """
 
-    status: Status
-    decisions: Schedule | None
-    bound: float | None
-    size: Size
-    seconds: float
+    size: Size = Size(0, 0)
     root_bound: float | None = None
     message: str = ""
+    crashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +92,8 @@ class SolveResult:
     ----------
     formulation, objective_name : str
     status : Status
-        ``optimal`` only when objective and lower bound agree to ``OPTIMALITY_TOLERANCE``.
+        ``optimal`` only when objective and lower bound agree to ``OPTIMALITY_TOLERANCE``; ``unknown`` without a
+        schedule, and after a crash.
     objective : float or None
         Value of ``schedule``, recomputed by the independent verifier.
     lower_bound : float
@@ -117,8 +103,10 @@ class SolveResult:
     seconds : float
     size : Size
     root_bound : float or None
-    series : tuple of (seconds, incumbent, bound)
+    series : tuple of Progress
     message : str
+    interrupted : bool
+        Whether Ctrl-C ended it.
     """
 
     formulation: str
@@ -131,8 +119,9 @@ class SolveResult:
     seconds: float
     size: Size
     root_bound: float | None = None
-    series: tuple[tuple[float, float | None, float | None], ...] = ()
+    series: tuple[Progress, ...] = ()
     message: str = ""
+    interrupted: bool = False
 
     @property
     def gap(self) -> float | None:

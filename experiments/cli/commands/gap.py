@@ -51,7 +51,6 @@ def gap_command(
 
     from hexsched.model import read_instance
     from solvers.brackets.gap import bracket
-    from solvers.problem.result import INTERRUPTED as INTERRUPTED_MESSAGE
 
     load_plugins(plugin)
     check_destination(output, [instance], as_json)
@@ -87,7 +86,7 @@ def gap_command(
     if report.message:
         note(report.message)
     deliver(output, schedule.to_bytes, record, [outcome, table], as_json)
-    if report.message == INTERRUPTED_MESSAGE:
+    if report.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 

@@ -15,7 +15,8 @@ from experiments.cli.progress import Progress
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
-    from solvers.problem.result import OnProgress, SolveResult
+    from solvers.problem.bracket import OnProgress
+    from solvers.problem.result import SolveResult
 
 ON_OFF = {"on": True, "off": False}
 
@@ -98,8 +99,6 @@ def solve_command(
 
 
 def _deliver(result: SolveResult, instance: Path, output: str | None, as_json: bool) -> None:
-    from solvers.problem.result import INTERRUPTED as INTERRUPTED_MESSAGE
-
     record = {
         "instance": str(instance),
         "formulation": result.formulation,
@@ -134,7 +133,7 @@ def _deliver(result: SolveResult, instance: Path, output: str | None, as_json: b
         emit(record, [table], as_json)
     else:
         deliver(output, result.schedule.to_bytes, record, [table], as_json)
-    if result.message == INTERRUPTED_MESSAGE:
+    if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 
 

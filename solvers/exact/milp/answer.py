@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from solvers.problem.result import Status
+from solvers.problem.result import Options
 
 BOUND_SAFETY = 1e-6  # relative; solvers prove their bounds to within tolerances of about this size
 
@@ -30,13 +31,22 @@ class Limits:
     on_progress: Callable[[float | None, float | None], None]
 
 
+def silent(seconds: float, options: Options) -> Limits:
+    """The limits of a model that does not minimise the objective: nobody hears of its progress."""
+    return Limits(seconds, options.workers, options.seed, lambda incumbent, bound: None)
+
+
+MilpStatus = Literal["optimal", "feasible", "infeasible", "unknown"]
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status and bound as the solver itself reports them; the values are in the variables of the model.
 
     Attributes
     ----------
-    status : Status
+    status : str
+        ``optimal``, ``feasible``, ``infeasible`` or ``unknown``.
     bound, root_bound : float or None
         Dual bound at the end, and after the root node where the solver tells.
     message : str
@@ -44,7 +54,7 @@ class Answer:
         A person wants it to end.
     """
 
-    status: Status
+    status: MilpStatus
     bound: float | None = None
     root_bound: float | None = None
     message: str = ""

@@ -10,7 +10,7 @@ import pulp
 
 from solvers.exact.milp.energy import Cut, decode_cuts, prefill_cuts
 from solvers.exact.milp.modes import decode_modes
-from solvers.exact.milp.windows import Windows
+from solvers.exact.milp.time_windows import Windows
 from solvers.problem.offline import OfflineProblem
 from solvers.schedules.timetable import Timetable
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Limits, finite
-from solvers.problem.result import Status
+from solvers.exact.milp.answer import Answer, Limits, MilpStatus, finite
 
 
 def scip_available() -> bool:
@@ -96,7 +95,7 @@ def _answer(
 ) -> Answer:
     if infeasible:
         return Answer("infeasible", message=f"{name} finds no solution")
-    status: Status = "optimal" if optimal else "feasible" if solved else "unknown"
+    status: MilpStatus = "optimal" if optimal else "feasible" if solved else "unknown"
     interrupted = "interrupt" in said
     return Answer(status, bound, root, "" if optimal else f"{name}: {said}", interrupted=interrupted)
 

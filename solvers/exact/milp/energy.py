@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from solvers.exact.milp.modes import Mode
-from solvers.exact.milp.windows import Windows
+from solvers.exact.milp.time_windows import Windows
 
 Array = np.ndarray[Any, Any]
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Limits, finite
-from solvers.problem.result import Status
+from solvers.exact.milp.answer import Answer, Limits, MilpStatus, finite
 
 FEASIBILITY = 1e-7  # a tenth of HiGHS's own: big-M rows let an indicator leak this much times M
 
@@ -84,7 +83,7 @@ class _Run:
             return Answer("optimal", bound, self.root if self.root is not None else bound)
         if status == known.kInfeasible:
             return Answer("infeasible", message="HiGHS finds no solution")
-        found: Status = "feasible" if has_solution else "unknown"
+        found: MilpStatus = "feasible" if has_solution else "unknown"
         stopped = status in (known.kTimeLimit, known.kInterrupt)
         message = "" if stopped and not self.stop else f"HiGHS: {highs.modelStatusToString(status)}"
         return Answer(found, bound, self.root, message, interrupted=self.stop)

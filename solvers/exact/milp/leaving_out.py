@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pulp
 
-from solvers.exact.milp.windows import Windows
+from solvers.exact.milp.time_windows import Windows
 from solvers.problem.offline import OfflineProblem
 from solvers.schedules.timetable import Timetable
 

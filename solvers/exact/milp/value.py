@@ -9,7 +9,7 @@ import numpy as np
 import pulp
 
 from solvers.exact.milp.leaving_out import LeavingOut
-from solvers.exact.milp.windows import Windows
+from solvers.exact.milp.time_windows import Windows
 from solvers.problem.objective import SLACK, Objective
 from solvers.problem.offline import OfflineProblem
 

@@ -1,1 +1,1 @@
-"""What formulations are made of: what one is."""
+"""What formulations are made of, whichever their solver: what one is, and where it starts."""

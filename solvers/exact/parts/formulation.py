@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from solvers.problem.objective import KINDS, Objective
+from solvers.problem.bracket import Bracket
+from solvers.problem.objective import KINDS
 from solvers.problem.offline import OfflineProblem
-from solvers.problem.result import Options, Raw
+from solvers.problem.result import Options, Outcome
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Formulation:
     ----------
     name, summary, citation : str
     solve : callable
-        ``(problem, objective, options) -> Raw``.
+        ``(problem, bracket, options) -> Outcome``. It reports schedules and bounds to the bracket, begins at the
+        schedule that the bracket has, and ends when the bracket is over.
     exact : bool
         Whether it reaches the optimum given time; the others give upper bounds only.
     objectives : tuple of str
@@ -34,7 +36,7 @@ class Formulation:
     name: str
     summary: str
     citation: str
-    solve: Callable[[OfflineProblem, Objective, Options], Raw]
+    solve: Callable[[OfflineProblem, Bracket, Options], Outcome]
     exact: bool = True
     objectives: tuple[str, ...] = KINDS
     solvers: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hexsched.model import Schedule
+from solvers.problem.result import INTERRUPTED
 from solvers.schedules.search.guide import Guide
 
 
@@ -58,6 +59,11 @@ class SearchResult:
     moves: dict[str, MoveCount]
     seconds: float
     message: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return self.message == INTERRUPTED
 
     @property
     def source(self) -> str:
