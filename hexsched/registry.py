@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Generic, Protocol, TypeVar
 
 from hexsched.errors import InputError
@@ -114,6 +115,13 @@ class Registry(Mapping[str, T], Generic[T]):
                 raise TypeError(f"two {self.noun}s are called {entry.name!r}")
             listed[entry.name] = entry
         return listed
+
+
+def modules_of(package: str) -> list[str]:
+    """Names of the modules of a package that are entries, found without importing it: for help that must be quick."""
+    spec = find_spec(package)
+    assert spec is not None
+    return [m.name for m in pkgutil.iter_modules(spec.submodule_search_locations) if not (m.ispkg or m.name[0] == "_")]
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -271,8 +271,19 @@ def test_bound_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_fluid_instance_is_turned_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "i.json"
-    write_instance(file, replace(contended(4), decode_model="fluid"))
-    assert main(["bound", str(file), "--objective", "max_ratio"]) == BAD_INPUT
-    assert "fixed" in capsys.readouterr().err
+def test_every_bound_that_holds_in_fluid_is_computed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, instance = tmp_path / "i.json", replace(contended(4), decode_model="fluid")
+    write_instance(file, instance)
+    assert main(["bound", str(file), "--objective", "max_ratio", "--time-limit", "6", "--json"]) == OK
+    values = {name: row["value"] for name, row in json.loads(capsys.readouterr().out)["bounds"].items()}
+    assert {name for name, value in values.items() if value is None} == {"preemptive-lp", "time-indexed-lp"}
+    reached = min(simulate(instance, policy).metrics.max_ratio for policy in POLICIES)
+    assert all(1 <= value <= reached * (1 + ROUNDING) for value in values.values() if value is not None)
+    assert main(["bound", str(file), "--objective", "max_ratio", "--bounds", "preemptive-lp"]) == BAD_INPUT
+    assert "window-lp" in capsys.readouterr().err
+
+
+def test_help_names_every_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bound", "--help"]) == OK
+    told = " ".join(capsys.readouterr().out.split())
+    assert not [name for name in BOUNDS if name not in told]

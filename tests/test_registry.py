@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hexsched.errors import InputError
-from hexsched.registry import Registry
+from hexsched.registry import Registry, modules_of
 
 COLOUR = """
 from types import SimpleNamespace
@@ -92,3 +92,9 @@ def test_an_entry_takes_the_place_of_the_one_of_its_name(colours):
     other = type(registry["red"])(name="red", rank=0)
     registry.put(other)
     assert list(registry.values()) == [other, registry["blue"]]
+
+
+def test_modules_are_told_without_importing_them(colours):
+    registry, folder = colours
+    (folder / "green.py").write_text("raise AssertionError('imported')")
+    assert modules_of(registry.package) == ["blue", "green", "red"]

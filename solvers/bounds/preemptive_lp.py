@@ -190,5 +190,6 @@ BOUND = Bound(
     citation="Lawler and Labetoulle, On preemptive scheduling of unrelated parallel processors by LP, 1978",
     compute=compute,
     cost=Cost.LINEAR_PROGRAM,
+    decode_models=("fixed",),  # in ``fluid`` it holds for decodes alone, and says less than ``window-lp``
     objectives=("max_ratio", "req", "misses"),
 )

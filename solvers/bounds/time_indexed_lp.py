@@ -269,4 +269,5 @@ BOUND = Bound(
     citation="Dyer and Wolsey, Formulating the single machine sequencing problem with release dates, 1990",
     compute=compute,
     cost=Cost.LINEAR_PROGRAM,
+    decode_models=("fixed",),  # in ``fluid`` it holds for decodes alone, and says less than ``window-lp``
 )

@@ -21,7 +21,7 @@ class Row(NamedTuple):
     bound : str
         Its name.
     value : float or None
-        None where it does not apply to the objective.
+        None where it does not apply to objective and decode model.
     seconds : float
     """
 
@@ -64,15 +64,16 @@ def best_bound(
     Raises
     ------
     InputError
-        When none of the chosen bounds applies to the objective, or the time limit is not above 0.
+        When none of the chosen bounds applies to objective and decode model, or the time limit is not above 0.
     """
     if not time_limit > 0:
         raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
     candidates = list(BOUNDS.values()) if chosen is None else list(chosen)
-    usable = [bound for bound in candidates if objective.kind in bound.objectives]
+    usable = [bound for bound in candidates if bound.holds_for(problem, objective)]
     if not usable:
-        able = [name for name, bound in BOUNDS.items() if objective.kind in bound.objectives]
-        raise InputError(f"none of the chosen bounds applies to {objective}; those that do are {', '.join(able)}")
+        able = [name for name, bound in BOUNDS.items() if bound.holds_for(problem, objective)]
+        what = f"{objective} in decode model {problem.instance.decode_model}"
+        raise InputError(f"none of the chosen bounds applies to {what}; those that do are {', '.join(able)}")
     stop = time.monotonic() + time_limit
     rows: dict[str, Row] = {bound.name: Row(bound.name, None, 0.0) for bound in candidates}
     value, source = -float("inf"), ""

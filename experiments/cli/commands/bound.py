@@ -10,9 +10,11 @@ from experiments.cli.options import InstanceFile, Json
 from experiments.cli.output import Table, emit
 from experiments.cli.policy_list import ALL
 from hexsched.errors import InputError
+from hexsched.registry import modules_of
 
 if TYPE_CHECKING:
     from solvers.bounds.parts.bound import Bound
+NAMES = [name.replace("_", "-") for name in modules_of("solvers.bounds")]  # a bound is called as its file
 
 
 def add(app: typer.Typer) -> None:
@@ -30,7 +32,7 @@ def bound_command(
         str,
         typer.Option(
             metavar="LIST",
-            help="critical-path, load, single-machine, preemptive-lp, time-indexed-lp, with commas between; or all.",
+            help=f"{', '.join(NAMES)}, with commas between; or all that apply.",
         ),
     ] = ALL,
     time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for all together.")] = 60.0,
@@ -38,16 +40,16 @@ def bound_command(
 ) -> None:
     """Lower bounds of what any schedule can reach, the best of them marked.
 
-    For instances with decode model fixed. Whatever the time limit, each value is valid.
+    In either decode model. Whatever the time limit, each value is valid.
     """
     from hexsched.model import read_instance
     from solvers.brackets.portfolio import best_bound
     from solvers.problem.objective import read_objective
-    from solvers.problem.offline import fixed_problem
+    from solvers.problem.offline import offline_problem
 
     aim = read_objective(objective)
     chosen = _chosen(bounds)
-    best = best_bound(fixed_problem(read_instance(instance)), aim, time_limit, chosen)
+    best = best_bound(offline_problem(read_instance(instance)), aim, time_limit, chosen)
     record = {
         "instance": str(instance),
         "objective": str(aim),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from hexsched.model.instance import DECODE_MODELS
 from solvers.problem.objective import KINDS, Objective
 from solvers.problem.offline import OfflineProblem
 
@@ -30,6 +31,8 @@ class Bound:
     cost : Cost
     objectives : tuple of str
         Kinds of objectives it bounds.
+    decode_models : tuple of str
+        Decode models whose instances it bounds.
     """
 
     name: str
@@ -38,3 +41,8 @@ class Bound:
     compute: Callable[[OfflineProblem, Objective, float], float]
     cost: Cost
     objectives: tuple[str, ...] = KINDS
+    decode_models: tuple[str, ...] = DECODE_MODELS
+
+    def holds_for(self, problem: OfflineProblem, objective: Objective) -> bool:
+        """Whether it says anything of that objective on that instance."""
+        return objective.kind in self.objectives and problem.instance.decode_model in self.decode_models
