@@ -249,7 +249,7 @@ class _Work:
             self._prices_and_search()
 
     def _prove(self, bound: Bound, inside: Bracket) -> None:
-        if inside.objective.kind in bound.objectives:
+        if bound.holds_for(self.problem, inside.objective):
             inside.prove(bound.compute(self.problem, inside.objective, max(inside.left, SOON)), bound.name)
         else:
             self.unable[bound.name] = None
@@ -271,14 +271,11 @@ class _Work:
     def _linear_programs(self) -> None:
         """The bounds that solve linear programs, each within an equal share of the time that the others have left."""
         within = self.inside.within(self.inside.left * self.tuning.linear_programs)
-        if self.problem.fluid:
-            from solvers.bounds.windows.window_bound import window_lp_bound
-
-            within.prove(window_lp_bound(self.problem, within.objective, within.left), "window-lp")
-            return
-        programs = [x for x in BOUNDS.values() if x.cost == Cost.LINEAR_PROGRAM]
-        for k, bound in enumerate(programs):
-            self._prove(bound, within.within(within.left / (len(programs) - k)))
+        programs = [bound for bound in BOUNDS.values() if bound.cost == Cost.LINEAR_PROGRAM]
+        left = sum(bound.holds_for(self.problem, within.objective) for bound in programs)
+        for bound in programs:
+            self._prove(bound, within.within(within.left / max(left, 1)))
+            left -= bound.holds_for(self.problem, within.objective)
 
     def _prices_and_search(self) -> None:
         """Lower bounds and schedules for any size, side by side where there are two threads."""
