@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extension import extended
 from instances import call, corner_instance, one_pair, workflow
 from msgspec.structs import replace as struct_replace
 from reference import serial_schedule
@@ -25,11 +27,11 @@ from hexsched.policies import policies
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
 from solvers import exact
-from solvers.bounds import critical_path
+from solvers.bounds import BOUNDS, critical_path
 from solvers.brackets.solve import solve
 from solvers.exact import cpsat
 from solvers.problem.bracket import Bracket, ContradictionError
-from solvers.problem.objective import read_objective
+from solvers.problem.objective import KINDS, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import Options, Outcome
 
@@ -368,3 +370,56 @@ def test_bound_holds_whatever_the_arrival_is_rounded_to() -> None:
             result = solve(instance, "cpsat", text, options=replace(QUICK, extra={"energy": energy}))
             assert result.status == "optimal"
             assert result.objective == pytest.approx(optima(instance, OBJECTIVES)[text], rel=1e-9)
+
+
+LIST_SCHEDULE = '''
+"""The best list schedule, and no bound."""
+
+from solvers.exact.parts.formulation import Formulation
+from solvers.exact.parts.start import offer_list_schedule
+from solvers.problem.result import Outcome
+
+
+def solve(problem, bracket, options):
+    offer_list_schedule(problem, bracket)
+    return Outcome()
+
+
+FORMULATION = Formulation(
+    name="list_schedule", summary="the best list schedule", citation="Kolisch 1996", solve=solve, exact=False
+)
+'''
+
+
+def test_a_formulation_is_one_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with extended(exact.FORMULATIONS, tmp_path, LIST_SCHEDULE):
+        assert main(["formulations", "--json"]) == OK
+        listed = {row["name"]: row["exact"] for row in json.loads(capsys.readouterr().out)["formulations"]}
+        assert listed["list_schedule"] is False
+        result = solve(crowded(), "list_schedule", "mean_ratio", options=QUICK, start_policies=())
+        assert result.status == "feasible"
+        assert result.bound_source in BOUNDS
+        assert verify(crowded(), result.schedule).ok
+    assert "list_schedule" not in exact.FORMULATIONS
+
+
+@pytest.mark.parametrize("name", FORMULATIONS)
+def test_a_formulation_says_what_users_are_shown(name: str) -> None:
+    kind = exact.FORMULATIONS.find(name)
+    assert kind.summary
+    assert re.search(r"\b(19|20)\d\d\b", kind.citation), "a citation has a year"
+    assert set(kind.objectives) <= set(KINDS)
+    assert kind.solvers
+    assert all(kind.switches.values()), "each switch says what it does"
+    assert all(ending.startswith(".") for ending in kind.model_formats)
+
+
+@pytest.mark.parametrize("name", FORMULATIONS)
+def test_a_formulation_does_nothing_once_a_person_wants_it_to_end(name: str) -> None:
+    """Time is a state of the bracket: when that is over, a start is all that is reported."""
+    problem, bracket = fixed_problem(crowded()), Bracket(read_objective("mean_ratio"), 1e6)
+    bracket.interrupt()
+    exact.FORMULATIONS.find(name).solve(problem, bracket, QUICK)
+    assert bracket.is_interrupted
+    assert bracket.schedule is not None
+    assert not bracket.is_closed

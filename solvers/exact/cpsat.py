@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from solvers.bounds import load, preemptive_lp
 from solvers.exact.cp.closing import Steps, close
-from solvers.exact.cp.energy import energy_bound
+from solvers.exact.cp.energy import SEPARATION, Separation, energy_bound
 from solvers.exact.cp.model import Effort
 from solvers.exact.cp.run import NAME, Attempt, attempt
 from solvers.exact.cp.ticked import TickedProblem, in_ticks
@@ -38,6 +38,8 @@ class Tuning:
         Share of the time left, most, for the bound from windows of work.
     steps : Steps
         How the bracket of the largest ratio is closed in.
+    separation : Separation
+        Which windows of work are looked at for that.
     """
 
     precisions: tuple[float, ...] = (1e-5, 1e-6)
@@ -47,6 +49,7 @@ class Tuning:
     shortest_search: float = 0.01
     bound: float = 0.2
     steps: Steps = Steps()  # noqa: RUF009 - frozen
+    separation: Separation = SEPARATION
 
 
 def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: Tuning = Tuning()) -> Outcome:
@@ -83,7 +86,9 @@ class _Solve:
         return Outcome(self.first.size, self.first.root_bound)
 
     def _search(self, data: TickedProblem, effort: Effort) -> Attempt:
-        made = attempt(data, self.bracket, self.options, self.on, effort, self.tuning.relative_gap)
+        made = attempt(
+            data, self.bracket, self.options, self.on, effort, self.tuning.relative_gap, self.tuning.separation
+        )
         self.first = self.first or made
         return made
 
@@ -119,7 +124,7 @@ class _Solve:
         # where workflows may be dropped, the preemptive LP says more than windows do
         begin = preemptive_lp if objective.dropped(problem.workflows) else load
         known = max(self.bracket.bound, begin.compute(problem, objective, seconds / 2))
-        return energy_bound(data, objective, known, seconds / 2)
+        return energy_bound(data, objective, known, seconds / 2, self.tuning.separation)
 
 
 SWITCHED_ON = {

@@ -109,18 +109,18 @@ class Disjunctive:
         return variables[c, d]
 
     def _release(self) -> None:
-        """A prefill starts no earlier than a delay after the completion of every parent."""
+        """A prefill starts no earlier than a delay after the completion of every parent (M3, M17)."""
         for c, parents in enumerate(self.problem.parents):
             for p in parents:
                 self.lp += self.start[c] >= self.completed[p] + self.kept[c] * float(self.problem.delay[c])
 
     def _prefill_before_admission(self) -> None:
-        """A call is admitted no earlier than its prefill ends."""
+        """A call is admitted no earlier than its prefill ends (M12)."""
         for c in range(self.problem.calls):
             self.lp += self.admitted[c] >= self.start[c] + self.assignment.prefill_seconds(c)
 
     def _prefill_one_at_a_time(self) -> None:
-        """Of two calls on the same prefill instance one ends before the other starts, in an order in time for both."""
+        """Of two calls on a prefill instance one ends before the other starts, in an order in time for both (M11)."""
         problem, windows = self.problem, self.windows
         latest = windows.latest_start_on
         usable: Array = np.any(windows.allowed, axis=2)
@@ -143,7 +143,7 @@ class Disjunctive:
             self.lp += self.start[d] >= ended - slack * (1 - before)
 
     def _decode_orders(self) -> None:
-        """Of two calls on the same decode instance one is gone, or counts, when the other is admitted."""
+        """Of two calls on the same decode instance one is gone, or counts, when the other is admitted (M13)."""
         problem, windows = self.problem, self.windows
         usable: Array = np.any(windows.allowed, axis=1)
         whole = problem.prefill[:, :, None] + windows.hold
@@ -176,14 +176,14 @@ class Disjunctive:
             self.lp += self.admitted[d] >= self.admitted[c] - slack * (1 - there)
 
     def _decode_ties(self) -> None:
-        """Calls that are admitted at the same time count for each other in one order, not in a circle."""
+        """Calls that are admitted at the same time count for each other in one order, not in a circle (M13)."""
         calls = sorted({c for pair in self.there for c in pair})
         self.rank = {c: self.lp.add_variable(f"rank_{c}", 0, self.problem.calls - 1) for c in calls}
         for (c, d), there in self.there.items():
             self.lp += self.rank[d] >= self.rank[c] + 1 - self.problem.calls * (1 - there)
 
     def _decode_capacities(self) -> None:
-        """When a call is admitted, it and the calls that count then fit in the KV cache and in the batch."""
+        """When a call is admitted, it and the calls that count then fit in the KV cache and in the batch (M13)."""
         problem = self.problem
         everything, roomy = int(problem.kv.sum()), problem.calls
         for d in range(problem.calls):

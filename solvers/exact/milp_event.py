@@ -192,7 +192,7 @@ class OnOffEvents:
         return False
 
     def _precedence(self) -> None:
-        """Prefill, admission, completion, delay, prefill of the child: each waits for the one before."""
+        """Prefill, admission, completion, delay, prefill of the child: each waits for the one before (M3, M12, M17)."""
         start, admitted = self.prefills.start, self.admissions.start
         for c, parents in enumerate(self.problem.parents):
             self.lp += admitted[c] >= start[c] + self.assignment.prefill_seconds(c)
@@ -200,13 +200,13 @@ class OnOffEvents:
                 self.lp += start[c] >= self.completed[p] + self.kept[c] * float(self.problem.delay[c])
 
     def _prefill_one_at_a_time(self) -> None:
-        """At every event a prefill instance has at most one call on."""
+        """At every event a prefill instance has at most one call on (M11)."""
         for i in range(self.problem.prefill.shape[1]):
             for e in self.prefills.events:
                 self.lp += pulp.lpSum(rows[i][e] for rows in self.prefills.on) <= 1
 
     def _decode_capacities(self) -> None:
-        """At every event what a decode instance holds fits in its KV cache and in its batch."""
+        """At every event what a decode instance holds fits in its KV cache and in its batch (M13)."""
         problem, on = self.problem, self.admissions.on
         for j, (room, slots) in enumerate(zip(problem.capacity, problem.max_batch, strict=True)):
             here = [(c, k) for c, row in enumerate(self.assignment.modes) for k, m in enumerate(row) if m.decode == j]

@@ -191,13 +191,13 @@ class TimeIndexed:
         return variable
 
     def _every_call_once(self) -> None:
-        """Every call has one prefill and one admission."""
+        """Every call has one prefill and one admission (M10)."""
         for stage in (self.x, self.y):
             for rows, kept in zip(stage, self.kept, strict=True):
                 self.lp += pulp.lpSum(row.chosen for row in rows) == kept
 
     def _modes_follow_prefill(self) -> None:
-        """A mode that is for some prefill instances needs the prefill to be on one of them."""
+        """A mode that is for some prefill instances needs the prefill to be on one of them (M14)."""
         for c, modes in enumerate(self.modes):
             for k, mode in enumerate(modes):
                 sources = [i for i in mode.sources if self.windows.allowed[c, i, mode.decode]]
@@ -205,7 +205,10 @@ class TimeIndexed:
                     self.lp += self.y[c][k].chosen <= pulp.lpSum(self.x[c][i].chosen for i in sources)
 
     def _precedence(self) -> None:
-        """Prefill, admission, completion, delay, prefill of the child: each waits for the one before, in seconds."""
+        """Prefill, admission, completion, delay, prefill of the child: each waits for the one before, in seconds.
+
+        Rules M3, M12 and M17.
+        """
         for c, parents in enumerate(self.problem.parents):
             self.lp += self.admitted[c] >= self.start[c] + self._prefill_seconds(c)
             for p in parents:
@@ -229,13 +232,13 @@ class TimeIndexed:
             self.lp += _sum(begun + ended) <= 0
 
     def _prefill_one_at_a_time(self) -> None:
-        """In every tick a prefill instance runs at most one call."""
+        """In every tick a prefill instance runs at most one call (M11)."""
         for i in range(self.problem.prefill.shape[1]):
             seconds = self.ticks.down(self.problem.prefill[:, i])
             self._capacity([(rows[i], int(seconds[c]), 1) for c, rows in enumerate(self.x)], 1)
 
     def _decode_capacities(self) -> None:
-        """In every tick what a decode instance holds fits in its KV cache and in its batch."""
+        """In every tick what a decode instance holds fits in its KV cache and in its batch (M13)."""
         problem = self.problem
         stays = [
             (c, mode.decode, self.y[c][k], int(self.ticks.down(self.hold[c][mode.pair])))

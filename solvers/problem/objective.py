@@ -1,4 +1,4 @@
-"""What is minimised: max_ratio, req(q), mean_ratio, mean_latency or misses(s) (model.md section 6)."""
+"""What is minimised: max_ratio, req(q), mean_ratio, mean_latency or misses(s) (model M26)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of model.md section 3, a function each, and what is implied by them."""
+"""The rules of the model (M10 to M17), a function each, and what is implied by them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_rules(model: cp_model.CpModel, data: TickedProblem, variables: Variables
 
 
 def one_placement(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
-    """A call is prefilled on one instance and decoded in one mode, which fits where it was prefilled."""
+    """A call is prefilled on one instance and decoded in one mode, which fits where it was prefilled (M10)."""
     for c, modes in enumerate(data.modes):
         on_prefill = variables.on_prefill[c]
         model.add_exactly_one(on_prefill)
@@ -36,7 +36,7 @@ def one_placement(model: cp_model.CpModel, data: TickedProblem, variables: Varia
 
 
 def durations(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
-    """From admission to completion as long as the mode says; of prefills, the intervals say it."""
+    """From admission to completion as long as the mode says; of prefills, the intervals say it (M14, M16)."""
     for c, modes in enumerate(data.modes):
         model.add(variables.completed[c] == variables.admitted[c] + variables.reserved[c])
         for mode, literal in zip(modes, variables.in_mode[c], strict=True):
@@ -44,20 +44,20 @@ def durations(model: cp_model.CpModel, data: TickedProblem, variables: Variables
 
 
 def release(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
-    """Prefill starts no earlier than the completions of the parents and the delay after them."""
+    """Prefill starts no earlier than the completions of the parents and the delay after them (M3, M17)."""
     for c, parents in enumerate(data.problem.parents):
         for p in parents:
             model.add(variables.start[c] >= variables.completed[p] + int(data.delay[c]))
 
 
 def admission_after_prefill(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
-    """A decode instance admits a call no earlier than the end of its prefill."""
+    """A decode instance admits a call no earlier than the end of its prefill (M12)."""
     for c in range(data.problem.calls):
         model.add(variables.admitted[c] >= variables.prefilled[c])
 
 
 def one_prefill_at_a_time(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
-    """A prefill instance runs one call at a time, without preemption."""
+    """A prefill instance runs one call at a time, without preemption (M11)."""
     for i in range(data.prefill.shape[1]):
         model.add_no_overlap(
             model.new_optional_interval_var(
@@ -72,7 +72,7 @@ def one_prefill_at_a_time(model: cp_model.CpModel, data: TickedProblem, variable
 
 
 def batch_and_kv(model: cp_model.CpModel, data: TickedProblem, variables: Variables) -> None:
-    """From admission to completion a call holds n + m KV tokens and one slot of the batch of its decode instance.
+    """From admission to completion a call holds n + m KV tokens and one slot of its decode instance (M13).
 
     One interval for each instance, not for each mode: 15 calls on three machines with a batch of one took 0.8 CPU
     seconds with the former and were not done after 8 with the latter.

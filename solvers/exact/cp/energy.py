@@ -23,14 +23,35 @@ from solvers.exact.cp.ticked import Array, TickedProblem
 from solvers.exact.cp.variables import Variables
 from solvers.problem.objective import Objective
 
-ROUNDS = 15  # of separation, most
-BATCH = 40  # rows added in a round
-SPARE = 200  # rows that are nearly as full as the fullest go into the model as well
-NEARLY = 0.9
 CERTAIN = 1e-6  # relative; by how much a row must be overfull before floating-point numbers are believed
 UNITS = 1e5  # the coefficient of the ratio in a row before rounding: its relative error is at most the inverse
 LARGEST_SUM = 2**50  # of the coefficients of a row
 STEP_FUNCTIONS = (1, 2, 3)  # k of the dual feasible functions of Fekete and Schepers 2001, see ``bounds.pools``
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Which of all the windows are looked at.
+
+    Attributes
+    ----------
+    rounds : int
+        Linear programs, each with the windows that the one before overfilled; more make a better bound.
+    batch : int
+        Windows added in a round.
+    spare : int
+        Windows that go into the model besides, as they are nearly as full as the fullest.
+    nearly : float
+        How full those are, as a share of it.
+    """
+
+    rounds: int = 15
+    batch: int = 40
+    spare: int = 200
+    nearly: float = 0.9
+
+
+SEPARATION = Separation()
 
 
 @dataclass(frozen=True)
@@ -191,7 +212,13 @@ def possible(data: TickedProblem, chosen: Choices, scale: float, dropped: int) -
 
 
 def fullest(
-    chosen: Choices, found: Rows, scale: float, allowed: Array, dropped: int, is_it_over: bool = False
+    chosen: Choices,
+    found: Rows,
+    scale: float,
+    allowed: Array,
+    dropped: int,
+    is_it_over: bool = False,
+    separation: Separation = SEPARATION,
 ) -> tuple[Array, float]:
     """By how much some window is overfull at a scale, however calls are placed, fractionally.
 
@@ -203,6 +230,7 @@ def fullest(
         Workflows that may be.
     is_it_over : bool
         Stop as soon as it is clear whether it is more than full.
+    separation : Separation
 
     Returns
     -------
@@ -237,9 +265,11 @@ def fullest(
     taken: list[int] = []
     bound = 0.0
     level: Array = filled @ evenly
-    for _ in range(ROUNDS):
+    for _ in range(separation.rounds):
         enough = max(bound, 1.0) if is_it_over else bound
-        new = [k for k in np.argsort(-level)[:BATCH].tolist() if level[k] > enough + CERTAIN and k not in taken]
+        new = [
+            k for k in np.argsort(-level)[: separation.batch].tolist() if level[k] > enough + CERTAIN and k not in taken
+        ]
         if not new or (is_it_over and bound > 1 + CERTAIN):
             break
         taken += new
@@ -256,11 +286,17 @@ def fullest(
         proved = sum(float(value[g][allowed[g]].min()) for g in chosen.groups) - float(most_relief)
         bound = max(bound, proved)
         level = filled @ answer.x[:-1]
-    near = [k for k in np.argsort(-level)[: SPARE + len(taken)].tolist() if level[k] > NEARLY * level.max()]
+    near = [
+        k
+        for k in np.argsort(-level)[: separation.spare + len(taken)].tolist()
+        if level[k] > separation.nearly * level.max()
+    ]
     return np.array(sorted({*taken, *near}), dtype=int), bound
 
 
-def energy_bound(data: TickedProblem, objective: Objective, known: float, time_limit: float) -> float:
+def energy_bound(
+    data: TickedProblem, objective: Objective, known: float, time_limit: float, separation: Separation = SEPARATION
+) -> float:
     """A lower bound of ``max_ratio`` or ``req(q)``: at its scale some window is overfull, however calls are placed."""
     chosen = choices(data)
     dropped = objective.dropped(data.problem.workflows)
@@ -269,7 +305,7 @@ def energy_bound(data: TickedProblem, objective: Objective, known: float, time_l
     def most_kept(scale: float, _: float) -> float:
         allowed = possible(data, chosen, scale, dropped)
         windows = rows(data, chosen, scale, scale)
-        full = fullest(chosen, windows, scale, allowed, dropped, is_it_over=True)[1]
+        full = fullest(chosen, windows, scale, allowed, dropped, is_it_over=True, separation=separation)[1]
         return needed - 1 if full > 1 + CERTAIN else math.inf
 
     return destructive_bound(data.problem, objective, most_kept, time_limit, known)
@@ -282,6 +318,7 @@ def add_energy(
     largest: Largest,
     lower: float,
     upper: float,
+    separation: Separation = SEPARATION,
 ) -> None:
     """The windows that are fullest where the bracket begins, against the largest ratio.
 
@@ -293,7 +330,7 @@ def add_energy(
     """
     chosen, dropped = choices(data), largest.most_dropped
     found = rows(data, chosen, lower, upper)
-    kept, _ = fullest(chosen, found, lower, possible(data, chosen, upper, dropped), dropped)
+    kept, _ = fullest(chosen, found, lower, possible(data, chosen, upper, dropped), dropped, separation=separation)
     literals = [x for of_call in variables.on_prefill for x in of_call] + [x for c in variables.in_mode for x in c]
     for k in kept.tolist():
         unit = max(found.slope[k] * RATIO_UNIT / UNITS, found.work[k].sum() / LARGEST_SUM)

@@ -10,7 +10,7 @@ from ortools.sat.python import cp_model
 
 from hexsched.model import Schedule
 from solvers.exact.cp.constraints import add_rules, order_identical_instances
-from solvers.exact.cp.energy import add_energy
+from solvers.exact.cp.energy import SEPARATION, Separation, add_energy
 from solvers.exact.cp.objective import Minimised, deadlines, minimise
 from solvers.exact.cp.ticked import TickedProblem
 from solvers.exact.cp.variables import Variables, declare, hint
@@ -55,6 +55,7 @@ def build(
     effort: Effort,
     start: Schedule | None = None,
     value: float = math.inf,
+    separation: Separation = SEPARATION,
 ) -> Model:
     """The model, with what the switches that are on add to it.
 
@@ -64,6 +65,8 @@ def build(
         Where the search begins.
     value : float
         Its objective.
+    separation : Separation
+        Which windows of work go into the model, where any do.
     """
     cutoff = min(effort.cutoff, value) if on["windows"] else effort.cutoff
     cp = cp_model.CpModel()
@@ -73,7 +76,7 @@ def build(
     if on["symmetry"]:
         order_identical_instances(cp, data, variables)
     if effort.energy and minimised.largest is not None:
-        add_energy(cp, data, variables, minimised.largest, effort.lower, cutoff)
+        add_energy(cp, data, variables, minimised.largest, effort.lower, cutoff, separation)
     if on["hint"] and start is not None:
         hint(cp, data, variables, start)
     return Model(cp, variables, minimised)

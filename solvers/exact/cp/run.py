@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ortools.sat.python import cp_model
 
 from hexsched.errors import InputError
+from solvers.exact.cp.energy import Separation
 from solvers.exact.cp.model import Effort, Model, build
 from solvers.exact.cp.ticked import TickedProblem
 from solvers.exact.cp.variables import decisions
@@ -76,6 +77,7 @@ def attempt(
     on: Mapping[str, bool],
     effort: Effort,
     relative_gap: float,
+    separation: Separation,
 ) -> Attempt:
     """Search one model from the best schedule known.
 
@@ -83,6 +85,7 @@ def attempt(
     ----------
     relative_gap : float
         Relative distance of the model's value and bound at which the search may stop.
+    separation : Separation
 
     Raises
     ------
@@ -91,7 +94,7 @@ def attempt(
     RuntimeError
         When CP-SAT refuses the model.
     """
-    model = build(data, bracket.objective, on, effort, bracket.schedule, bracket.value)
+    model = build(data, bracket.objective, on, effort, bracket.schedule, bracket.value, separation)
     if options.write_model is not None and not model.cp.export_to_file(str(options.write_model)):
         raise InputError("cannot write the model", options.write_model)
     solver = cp_model.CpSolver()

@@ -28,8 +28,6 @@ class Backend:
     solve: Callable[[pulp.LpProblem, Limits], Answer]
 
 
-FAILED = "the solver failed"  # how the message of such an answer begins
-
 BACKENDS = {
     "HiGHS": Backend(highs.available, highs.solve),
     "CBC": Backend(cbc.available, cbc.solve),
@@ -63,6 +61,6 @@ def run(lp: pulp.LpProblem, solver: Backend, limits: Limits) -> Answer:
     try:
         answer = solver.solve(lp, limits)
     except Exception as error:  # whatever a solver's binding raises
-        return Answer("unknown", message=f"{FAILED}: {type(error).__name__}: {error}")
+        return Answer("unknown", message=f"the solver failed: {type(error).__name__}: {error}")
     limits.on_progress(pulp.value(lp.objective) if answer.solved else None, answer.bound)
     return answer
