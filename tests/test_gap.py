@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from hexsched.model import Instance, write_instance
 from hexsched.verifier import verify
-from solvers.bounds import time_indexed_lp
-from solvers.bounds.prices import PricedBound
+from solvers.bounds import BOUNDS, time_indexed_lp
+from solvers.bounds.parts.bound import Bound, Cost
 from solvers.brackets.gap import GapReport, Tuning, bracket, gap
 from solvers.problem.bracket import ContradictionError
 
@@ -72,13 +73,18 @@ def test_the_schedule_has_the_upper_bound(decode_model: str, objective: str) -> 
     assert list(upper) == sorted(upper, reverse=True)
 
 
+@pytest.mark.parametrize("cost", list(Cost))
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_bound_above_a_schedule_is_a_bug_and_says_so(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = PricedBound(1e3, {}, 0, 0.0)
-    monkeypatch.setattr("solvers.bounds.prices.priced_bound", lambda *_, **__: wrong)
-    contended = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)))
-    with pytest.raises(ContradictionError, match="capacity-prices"):
-        gap(contended, "max_ratio", POLICIES, 1.0, workers=workers, tuning=ANY_SIZE)
+def test_a_bound_that_is_registered_takes_part(workers: int, cost: Cost) -> None:
+    """Also a wrong one: when it is above a schedule, that is a bug and says so."""
+    right = Bound(name="aaa", summary="", citation="", compute=lambda *_: 1.0001, cost=cost)
+    BOUNDS.put(right)
+    tuning = Tuning(exact_calls=100 if cost == Cost.LINEAR_PROGRAM else 0, solver=0.0)
+    contended = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)), decode_model="fluid")
+    assert gap(contended, "max_ratio", POLICIES, 1.0, workers=workers, tuning=tuning).bounds["aaa"] == 1.0001
+    BOUNDS.put(dataclasses.replace(right, compute=lambda *_: 1e3))
+    with pytest.raises(ContradictionError, match=r"aaa claims max_ratio >= 1000.0"):
+        gap(contended, "max_ratio", POLICIES, 1.0, workers=workers, tuning=tuning)
 
 
 def test_bad_input() -> None:

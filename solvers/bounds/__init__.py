@@ -9,9 +9,14 @@ from solvers.bounds.parts.bound import Bound, Cost
 BOUNDS: Registry[Bound] = Registry(__name__, "BOUND", "bound", rank=lambda bound: bound.cost)
 
 
+def costing(cost: Cost) -> list[Bound]:
+    """The bounds that take so much."""
+    return [bound for bound in BOUNDS.values() if bound.cost == cost]
+
+
 def cheap() -> list[Bound]:
     """The bounds that take no linear program and no search."""
-    return [bound for bound in BOUNDS.values() if bound.cost == Cost.AT_ONCE]
+    return costing(Cost.AT_ONCE)
 
 
-__all__ = ["BOUNDS", "cheap"]
+__all__ = ["BOUNDS", "cheap", "costing"]

@@ -15,7 +15,7 @@ from hexsched.model import Instance, Schedule
 from hexsched.policies import Policy, read_policy
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
-from solvers.bounds import BOUNDS, cheap
+from solvers.bounds import cheap, costing
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.problem.bracket import Bracket
 from solvers.problem.objective import read_objective
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-SOON = 1e-3  # seconds: what is asked for a bound or a schedule needs a little time
+SOON = 1e-3  # seconds: a search needs a little time
 
 # called with (seconds, lower bound, upper bound) whenever one of them got better
 OnBracket = Callable[[float, float, float], None]
@@ -43,8 +43,8 @@ class Tuning:
     solver, linear_programs : float
         Shares of the time that is left when it is their turn.
     first_search : float
-        Share of the time that is then left for a search before prices are laid out by what it has made.
-    prices : float
+        Share of the time that is then left for a search, whose schedule other bounds may be laid out for.
+    any_time : float
         Share of the time for bounds that take any time, where one thread does both them and the search.
     """
 
@@ -52,7 +52,7 @@ class Tuning:
     solver: float = 0.4
     linear_programs: float = 0.3
     first_search: float = 0.1
-    prices: float = 0.4
+    any_time: float = 0.4
 
 
 TUNING = Tuning()
@@ -150,7 +150,7 @@ def bracket(
 
     What is done depends on the instance. Bounds that take no time come first. Up to ``Tuning.exact_calls`` calls follow
     the exact formulation, in the ``fixed`` model, and linear programs over time windows. Whatever is still open then is
-    closed in from both sides at once: prices of capacities from below, clairvoyant search from above.
+    closed in from both sides at once: bounds that take any time from below, clairvoyant search from above.
 
     Parameters
     ----------
@@ -238,21 +238,22 @@ class _Work:
     def close_in(self) -> None:
         """What takes no time first, then what is exact, then what gets on at any size."""
         is_small = self.instance.call_count <= self.tuning.exact_calls
-        for bound in cheap() if is_small else cheap()[:1]:
-            # in either decode model no call is faster than alone
-            self._prove(bound, self.inside)
+        self._prove(cheap() if is_small else cheap()[:1], self.inside)
         if is_small and not self.inside.is_over and not self.problem.fluid:
             self._solve()
         if is_small and not self.inside.is_over:
-            self._linear_programs()
+            self._prove(
+                costing(Cost.LINEAR_PROGRAM), self.inside.within(self.inside.left * self.tuning.linear_programs)
+            )
         if not self.inside.is_over:
-            self._prices_and_search()
+            self._any_time_and_search()
 
-    def _prove(self, bound: Bound, inside: Bracket) -> None:
-        if bound.holds_for(self.problem, inside.objective):
-            inside.prove(bound.compute(self.problem, inside.objective, max(inside.left, SOON)), bound.name)
-        else:
-            self.unable[bound.name] = None
+    def _prove(self, bounds: Sequence[Bound], within: Bracket) -> None:
+        """What the bounds say that hold, each within an equal share of the time that the others have left."""
+        able = [bound for bound in bounds if bound.holds_for(self.problem, within.objective)]
+        self.unable |= dict.fromkeys(bound.name for bound in bounds if bound not in able)
+        for k, bound in enumerate(able):
+            bound.prove(self.problem, within.within(within.left / (len(able) - k)), self.seed)
 
     def _solve(self) -> None:
         """The first formulation that is exact."""
@@ -268,57 +269,34 @@ class _Work:
             solved = result(able[0], within, outcome)
             self.solver_status = ": ".join(filter(None, (solved.status, solved.message)))
 
-    def _linear_programs(self) -> None:
-        """The bounds that solve linear programs, each within an equal share of the time that the others have left."""
-        within = self.inside.within(self.inside.left * self.tuning.linear_programs)
-        programs = [bound for bound in BOUNDS.values() if bound.cost == Cost.LINEAR_PROGRAM]
-        left = sum(bound.holds_for(self.problem, within.objective) for bound in programs)
-        for bound in programs:
-            self._prove(bound, within.within(within.left / max(left, 1)))
-            left -= bound.holds_for(self.problem, within.objective)
-
-    def _prices_and_search(self) -> None:
+    def _any_time_and_search(self) -> None:
         """Lower bounds and schedules for any size, side by side where there are two threads."""
         inside, tuning = self.inside, self.tuning
-        # prices are laid out for the best schedule known
+        # such bounds may be laid out for the best schedule known
         guide = self._search(inside.within(inside.left * tuning.first_search), self.seed, self.workers, None)
         if inside.is_over:
             return
         failures: list[BaseException] = []
 
-        def price(within: Bracket) -> None:
+        def prove(within: Bracket) -> None:
             try:
-                self._price(within)
+                self._prove(costing(Cost.ANY_TIME), within)
             except Exception as error:  # it is raised again where somebody listens
                 failures.append(error)
 
         if self.workers > 1:
             # a daemon: after Ctrl-C what it has told so far counts, and nobody waits for it
-            thread = threading.Thread(target=price, args=(inside,), daemon=True)
+            thread = threading.Thread(target=prove, args=(inside,), daemon=True)
             thread.start()
             self._search(inside, self.seed + 1, self.workers - 1, guide)
             while thread.is_alive() and not inside.is_interrupted:
                 thread.join(0.1)
         else:
-            price(inside.within(inside.left * tuning.prices))
+            prove(inside.within(inside.left * tuning.any_time))
             if not inside.is_over:
                 self._search(inside, self.seed + 1, 1, guide)
         if failures:
             raise failures[0]
-
-    def _price(self, within: Bracket) -> None:
-        from solvers.bounds.prices import priced_bound
-
-        assert within.schedule is not None
-        priced = priced_bound(
-            self.problem,
-            within.objective,
-            within.left,
-            completed=self.problem.completed(within.schedule),
-            seed=self.seed,
-            on_bound=lambda value: within.prove(value, "capacity-prices"),
-        )
-        within.prove(priced.value, "capacity-prices", priced.binding)
 
     def _search(self, within: Bracket, seed: int, workers: int, guide: Guide | None) -> Guide | None:
         """Look for a better schedule, from the guide of an earlier search on; the guide that led to it."""
