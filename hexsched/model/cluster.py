@@ -1,4 +1,4 @@
-"""Prefill instances, decode instances and the links between them (model.md section 2)."""
+"""Prefill instances, decode instances and the links between them (model M5 to M9)."""
 
 from __future__ import annotations
 

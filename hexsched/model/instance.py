@@ -1,4 +1,4 @@
-"""The instance: one cluster and one workload, everything explicit (model.md section 8)."""
+"""The instance: one cluster and one workload, everything explicit (model M33)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     format : str
         Always ``"hexsched-instance/1"``.
     decode_model : {"fluid", "fixed"}
-        How a batch advances (model.md section 3).
+        How a batch advances (model M15, M16).
     kv_bytes_per_token : number
         kappa.
     prefill : tuple of PrefillInstance

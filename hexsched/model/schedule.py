@@ -1,4 +1,4 @@
-"""The schedule: where and when every call ran (model.md section 8)."""
+"""The schedule: where and when every call ran (model M34)."""
 
 from __future__ import annotations
 

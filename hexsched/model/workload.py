@@ -1,4 +1,4 @@
-"""Workflows and their calls (model.md section 1), and the JSON Lines file that holds them."""
+"""Workflows and their calls (model M1 to M3), and the JSON Lines file that holds them."""
 
 from __future__ import annotations
 

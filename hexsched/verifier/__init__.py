@@ -1,4 +1,4 @@
-"""An independent check of schedules: every rule of model.md section 3, every metric of section 4.
+"""An independent check of schedules: every rule from model M3 to M17, every metric of model M20 and M21.
 
 Nothing here is shared with the simulator, the policies or the solvers: of the model types only the plain data fields
 are read, and each formula is written anew. A mistake in one place therefore shows as a disagreement.

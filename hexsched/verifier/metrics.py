@@ -1,4 +1,4 @@
-"""Standalone horizons and the metrics of a schedule (model.md section 4), from its completions alone."""
+"""Standalone horizons and the metrics of a schedule (model M18 to M21), from its completions alone."""
 
 from __future__ import annotations
 

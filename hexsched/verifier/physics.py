@@ -1,4 +1,4 @@
-"""The model's formulas (model.md sections 2 and 3), over arrays of calls."""
+"""The model's formulas (model M5 to M8, M15, M16), over arrays of calls."""
 
 from __future__ import annotations
 

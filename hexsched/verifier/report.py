@@ -33,6 +33,26 @@ RULES: dict[str, str] = {
 }
 """Each rule's name and what it demands, in the order in which they are checked."""
 
+MODEL_RULES: dict[str, str] = {
+    "unknown-call": "M10",
+    "duplicate-call": "M10",
+    "missing-call": "M10",
+    "nan": "M10",
+    "unknown-instance": "M10",
+    "before-release": "M3",
+    "short-prefill": "M5",
+    "long-prefill": "M5",
+    "overlap": "M11",
+    "admitted-early": "M12",
+    "instant-transfer": "M8",
+    "long-transfer": "M8",
+    "kv-over": "M13",
+    "batch-over": "M13",
+    "short-decode": "M15",
+    "long-decode": "M15",
+}
+"""The rule of docs/model.md that each one checks (decode in ``fixed``: M16)."""
+
 SHOWN_IN_HTML = 20
 
 

@@ -1,4 +1,4 @@
-"""The rules of model.md section 3, one function a family; ``CHECKS`` lists them in the order of ``RULES``.
+"""The rules of the model, M3 and M10 to M17, one function a family; ``CHECKS`` lists them in the order of ``RULES``.
 
 Each yields violations and looks only at the calls for which everything it compares is known, so that a broken row
 does not hide what is wrong elsewhere. A comparison is written so that NaN, from numbers too large, is a violation.

@@ -1,4 +1,4 @@
-"""The model's formulas for one call, as model.md writes them."""
+"""The model's formulas for one call, as docs/model.md writes them."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json
     """
     from hexsched.model import read_instance, read_schedule
     from hexsched.verifier import verify
+    from hexsched.verifier.report import MODEL_RULES
 
     report = verify(read_instance(instance), read_schedule(schedule))
     values = None if report.metrics is None else metric_values(report.metrics)
@@ -44,6 +45,7 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json
         rows = [
             (
                 violation.rule,
+                MODEL_RULES[violation.rule],
                 f"{violation.workflow_id}/{violation.call_id}",
                 violation.instance or None,
                 violation.message,
@@ -51,7 +53,7 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json
             for violation in report.violations[:SHOWN]
         ]
         title = f"not valid: {counts}{more}"
-        tables = [Table(("rule", "call", "instance", "message"), rows, title)]
+        tables = [Table(("rule", "model", "call", "instance", "message"), rows, title)]
     emit(record, tables, as_json)
     if not report.ok:
         raise typer.Exit(CHECK_FAILED)
