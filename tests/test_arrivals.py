@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,6 @@ from hexsched.model import Call, Workflow, read_workload
 from hexsched.workloads.arrivals import PROCESSES, ArrivalProcess, apply_arrivals, read_arrivals
 from hexsched.workloads.arrivals.renewal import FixedArrivals, GammaArrivals, PoissonArrivals
 from hexsched.workloads.arrivals.trace import TraceArrivals
-
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 COUNT = 20_000
 
@@ -182,11 +181,11 @@ def test_overflowing_times_are_an_error(spec: str) -> None:
         apply_arrivals(workload(3), read_arrivals(spec), seed=0)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="no data folder")
-def test_real_traces_give_arrivals() -> None:
-    for name in ("azure_2023_conv.csv", "mooncake_conversation_first3000.jsonl"):
-        process = read_arrivals(f"file:{SHARED / 'arrivals' / name},rate=2.0")
-        times = [w.arrival for w in apply_arrivals(workload(400), process, seed=0)]
-        assert times[0] == 0
-        assert times[-1] == pytest.approx(399 / 2.0)
-        assert len(set(times)) == 400
+def test_bursts_of_a_trace_are_spread(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"  # as Mooncake writes them: times to three seconds, several requests each
+    rows = [{"timestamp": 3000 * (k // 4), "input_length": 10, "output_length": 5, "hash_ids": [k]} for k in range(400)]
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    times = [w.arrival for w in apply_arrivals(workload(400), read_arrivals(f"file:{trace},rate=2.0"), seed=0)]
+    assert times[0] == 0
+    assert times[-1] == pytest.approx(399 / 2.0)
+    assert len(set(times)) == 400

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+import cases
 import numpy as np
 import pytest
 from instances import corner_instance, one_pair
@@ -17,7 +18,7 @@ from reference.exhaustive import Value, largest, mean_latency, mean_ratio, misse
 
 from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
-from hexsched.model import Call, Instance, Workflow, read_instance, write_instance
+from hexsched.model import Call, Instance, Workflow, write_instance
 from hexsched.simulator import Run, simulate
 from solvers.bounds import BOUNDS, preemptive_lp, time_indexed_lp
 from solvers.bounds.critical_path import BOUND as CRITICAL_PATH
@@ -30,9 +31,6 @@ from solvers.brackets.portfolio import best_bound
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
-OPTIMA = CASES / "optima.json"
-NAMES = {"req50": "req(0.5)", "misses:1.1": "misses(1.1)"}  # of objectives in optima.json, where they differ
 EXACT: Mapping[str, Value] = {
     "max_ratio": largest,
     "req(0.5)": required("0.5"),
@@ -111,13 +109,11 @@ def exhaustive(seed: int) -> dict[str, float]:
     return optima(tiny(seed), EXACT)
 
 
-@pytest.mark.skipif(not OPTIMA.exists(), reason="needs the shared cases")
-@pytest.mark.parametrize("case", json.loads(OPTIMA.read_text()) if OPTIMA.exists() else [])
+@pytest.mark.parametrize("case", cases.OPTIMA)
 def test_no_bound_exceeds_a_known_optimum(name: str, case: str) -> None:
-    known, chosen = json.loads(OPTIMA.read_text())[case], BOUNDS.find(name)
-    problem = fixed_problem(read_instance(CASES / f"{case}.json"))
-    for key, optimum in known.items():
-        text = NAMES.get(key, key)
+    chosen, problem = BOUNDS.find(name), fixed_problem(cases.instance(case))
+    for key, optimum in cases.OPTIMA[case].items():
+        text = cases.NAMES.get(key, key)
         if applicable(chosen, text):
             assert chosen.compute(problem, read_objective(text), SECONDS) <= optimum * (1 + ROUNDING), text
 

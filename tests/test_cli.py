@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cases
 import msgspec
 import pytest
 import typer
@@ -23,7 +24,6 @@ from hexsched import __version__
 from hexsched.errors import InputError
 from hexsched.model import read_instance, read_workload
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 IN_PROCESS = "import sys; from experiments.cli import main; sys.exit(main())"
 METRICS = ("req50", "req95", "req99", "max_ratio", "mean_ratio", "mean_latency", "makespan")
 
@@ -408,17 +408,11 @@ def test_verify_names_the_broken_rule(cli: Cli, made: Path, tmp_path: Path) -> N
     assert f"{tmp_path / 's.json'}: the schedule lacks call {missing['workflow_id']}/{missing['call_id']}" in line
 
 
-SIMULATED = sorted(file.stem for file in CASES.glob("sim-??.json"))
-BROKEN = sorted(file.name for file in CASES.glob("sim-??.bad-*.schedule.json"))
-needs_cases = pytest.mark.skipif(not SIMULATED, reason="the folder with known cases is absent")
-
-
-@needs_cases
-@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize("name", cases.EXPECTED)
 def test_known_schedules(cli: Cli, tmp_path: Path, name: str) -> None:
-    instance, schedule, retimed = CASES / f"{name}.json", CASES / f"{name}.schedule.json", tmp_path / "r.json"
+    instance, schedule, retimed = cases.file_of(name), cases.schedule_file_of(name), tmp_path / "r.json"
     metrics = cli("verify", instance, schedule, "--json").json["metrics"]
-    for key, value in json.loads((CASES / "expected.json").read_text())[name].items():
+    for key, value in cases.EXPECTED[name].items():
         assert metrics[key] == pytest.approx(value, rel=1e-6)
     assert cli("retime", instance, schedule, "-o", retimed).code == OK
     assert cli("verify", instance, retimed).code == OK
@@ -434,14 +428,14 @@ def test_known_schedules(cli: Cli, tmp_path: Path, name: str) -> None:
             last[row[machine]] = (row[time], now[time])
 
 
-@needs_cases
-@pytest.mark.parametrize("name", BROKEN)
-def test_known_broken_schedules(cli: Cli, name: str) -> None:
-    case, _, rule = name.removesuffix(".schedule.json").partition(".bad-")
-    instance = CASES / (f"{case}.kv-over.instance.json" if rule == "kv-over" else f"{case}.json")
-    outcome = cli("verify", instance, CASES / name, "--json")
+@pytest.mark.parametrize("row", [row for row in cases.BROKEN if row["rule"] != "nan"], ids=lambda row: row["rule"])
+def test_known_broken_schedules(cli: Cli, tmp_path: Path, row: dict[str, Any]) -> None:
+    files = tmp_path / "i.json", tmp_path / "s.json"
+    for file, content in zip(files, cases.broken(row), strict=True):
+        file.write_bytes(content.to_bytes())
+    outcome = cli("verify", *files, "--json")
     assert outcome.code == CHECK_FAILED
-    assert rule in {violation["rule"] for violation in outcome.json["violations"]}
+    assert row["rule"] in {violation["rule"] for violation in outcome.json["violations"]}
 
 
 # --- calibrate, workload, listings -----------------------------------------------------------------------------------

@@ -12,35 +12,18 @@ from extension import extended
 
 from experiments import cli
 from hexsched.errors import InputError
-from hexsched.model import Workflow, read_workload, workload_bytes
+from hexsched.model import read_workload, workload_bytes
 from hexsched.workloads.families import FAMILIES, Family, FittedFamily, generate
 from hexsched.workloads.families.bfcl import END
 from hexsched.workloads.families.parts.copula import fit_copula, normal_scores
 from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 from hexsched.workloads.fit_report import fit_report
-from hexsched.workloads.fitting import fit, fit_bytes, main, read_table, with_fit
+from hexsched.workloads.fitting import fit, fit_bytes, main, with_fit
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "workloads"
-TABLES = {
-    "sharegpt": ("sharegpt.jsonl",),
-    "bfcl": ("bfcl_v3.jsonl",),
-    "lats": ("lats.jsonl",),
-    "text2sql": ("text2sql_chess.jsonl",),
-    "tree_of_thoughts": ("tree_of_thoughts_text.jsonl", "tree_of_thoughts_game24.jsonl"),
-    "react": ("taubench_airline.jsonl",),
-    "coding_agent": ("coding_agent_weka.jsonl",),
-}
 FITTED = [member for member in FAMILIES.values() if isinstance(member, FittedFamily)]
 
 every_family = pytest.mark.parametrize("member", FAMILIES.values(), ids=lambda member: member.name)
 fitted_families = pytest.mark.parametrize("member", FITTED, ids=lambda member: member.name)
-
-
-def real_workflows(name: str) -> list[Workflow]:
-    paths = [REAL / file for file in TABLES[name]]
-    if not all(path.exists() for path in paths):
-        pytest.skip("the original tables are not here")
-    return [workflow for path in paths for workflow in read_table(path)]
 
 
 # --- the contract -----------------------------------------------------------------------------------------------
@@ -222,21 +205,10 @@ def test_generated_workflows_are_close_to_the_stored_quantiles(member: FittedFam
     assert abs(compared["tokens_per_workflow"]["mean"]) <= 0.2
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_refitting_the_original_data_gives_the_packaged_fit(name: str, tmp_path: Path) -> None:
-    workflows = real_workflows(name)
-    path = tmp_path / "fit.json"
-    path.write_bytes(fit_bytes(name, workflows))
-    refitted, packaged = with_fit(name, path), FAMILIES[name]
-    assert isinstance(packaged, FittedFamily)
-    assert refitted.parameters == packaged.parameters
-    assert refitted.decode(path.read_bytes(), str(path)) == packaged.packaged
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_report_takes_real_workflows(name: str) -> None:
-    real = real_workflows(name)
-    itself = fit_report(name, real=real, generated=real)
+@fitted_families
+def test_report_takes_workflows_of_ones_own(member: FittedFamily) -> None:
+    real = generate(member.name, 150, seed=4)
+    itself = fit_report(member.name, real=real, generated=real)
     error = itself[itself.series == "error"]
     assert error.worst_error.max() < 1e-3  # the table's rounding
     assert error.ks.max() <= 1 / len(real)  # quantiles lie between two workflows

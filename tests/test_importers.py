@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import json
 import random
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ from hexsched.model.files import MAX_LINE_BYTES
 from hexsched.workloads.importers import IMPORTERS, azure, import_trace, read_trace, sniff_format
 from hexsched.workloads.importers.parts.head import Head
 from hexsched.workloads.importers.parts.prefix import PrefixStore
-
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def lines(*records: object) -> str:
@@ -599,40 +596,3 @@ def test_weka_json_lines_and_hash_scope(scope: str, cached: int, tmp_path: Path)
     workflows = import_trace(write(tmp_path, text))
     assert [workflow.workflow_id for workflow in workflows] == ["a-0", "b-0"]
     assert [workflow.calls[0].cached_tokens for workflow in workflows] == [0, cached]
-
-
-# --- real files -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="no data folder")
-def test_real_azure_trace() -> None:
-    workflows = import_trace(SHARED / "arrivals" / "azure_2023_conv.csv")
-    assert len(workflows) == 19366
-    assert 3400 < workflows[-1].arrival < 3700
-    gaps = [after.arrival - before.arrival for before, after in pairwise(workflows)]
-    mean = sum(gaps) / len(gaps)
-    variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
-    assert variance**0.5 / mean == pytest.approx(1.09, abs=0.01)
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="no data folder")
-def test_real_mooncake_trace() -> None:
-    path = SHARED / "arrivals" / "mooncake_conversation_first3000.jsonl"
-    workflows = import_trace(path)
-    assert len(workflows) == 3000
-    assert len({workflow.arrival for workflow in workflows}) == 3000
-    recorded = import_trace(path, spread=False)
-    assert len({workflow.arrival for workflow in recorded}) == 330
-    moved = [after.arrival - before.arrival for before, after in zip(recorded, workflows, strict=True)]
-    assert min(moved) >= 0
-    assert max(moved) < 3.0
-    calls = [workflow.calls[0] for workflow in workflows]
-    assert 0.2 < sum(call.cached_tokens for call in calls) / sum(call.prompt_tokens for call in calls) < 0.6
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="no data folder")
-@pytest.mark.parametrize("path", sorted((SHARED / "workloads").glob("*.jsonl")), ids=lambda path: path.stem)
-def test_real_call_tables(path: Path) -> None:
-    workflows = import_trace(path)
-    assert len(workflows) == len(path.read_text().splitlines())
-    assert {workflow.arrival for workflow in workflows} == {0.0}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cases
 import numpy as np
 import pulp
 import pytest
@@ -17,7 +17,7 @@ from msgspec import structs
 from reference import exhaustive
 
 from hexsched.errors import InputError
-from hexsched.model import Instance, read_instance
+from hexsched.model import Instance
 from solvers.brackets.solve import result as solution
 from solvers.exact import milp_disjunctive, milp_event, milp_placement, milp_time_indexed
 from solvers.exact.milp import backends, cbc, highs
@@ -36,7 +36,6 @@ from solvers.problem.result import Options, SolveResult
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import from_schedule, to_schedule
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 CONTINUOUS = (milp_disjunctive, milp_event)
 EXACT = (*CONTINUOUS, milp_time_indexed)
 EVERY = (*CONTINUOUS, milp_time_indexed, milp_placement)
@@ -156,12 +155,10 @@ def test_disaggregated_precedence_cuts_nothing_but_fractions(name: str) -> None:
 
 @pytest.mark.parametrize("module", EVERY)
 def test_tiny_cases_reach_their_published_optima(module: ModuleType) -> None:
-    if not CASES.is_dir():
-        pytest.skip("the shared cases are not here")
-    optima = json.loads((CASES / "optima.json").read_text())
+    optima = cases.OPTIMA
     names = {"max_ratio": "max_ratio", "mean_ratio": "mean_ratio", "req50": "req(0.5)"}
     for case in ("tiny-02", "tiny-04"):
-        problem = fixed_problem(read_instance(CASES / f"{case}.json"))
+        problem = fixed_problem(cases.instance(case))
         for key, name in names.items():
             result = certified(module, problem, read_objective(name), replace(SHORT, time_limit=1.0))
             assert result.lower_bound <= optima[case][key] * (1 + 1e-6)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
+import cases
 import numpy as np
 import pytest
 from extension import extended
@@ -22,7 +23,7 @@ from reference.exhaustive import Value, largest, mean_latency, mean_ratio, misse
 
 from experiments.cli import BAD_INPUT, INTERRUPTED, OK, main
 from hexsched.errors import InputError
-from hexsched.model import Instance, read_instance, read_schedule, write_instance, write_schedule
+from hexsched.model import Instance, read_schedule, write_instance, write_schedule
 from hexsched.policies import policies
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
@@ -35,7 +36,6 @@ from solvers.problem.objective import KINDS, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import Options, Outcome
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 OBJECTIVES: dict[str, Value] = {
     "max_ratio": largest,
     "req(0.5)": required("0.5"),
@@ -44,7 +44,6 @@ OBJECTIVES: dict[str, Value] = {
     "misses(1.1)": misses(1.1),
     "misses(1)": misses(1.0),
 }
-NAME_IN_CASES = {"req50": "req(0.5)", "misses:1.1": "misses(1.1)"}
 SMALL = ((68, 2, 1), (36, 1, 1))  # seed, prefill and decode instances, all in use; three calls
 TINY = (*SMALL, (87, 1, 2), (78, 1, 2), (57, 1, 2), (102, 2, 1), (5, 2, 2))  # up to four calls
 SLOW = ("milp_time_indexed",)  # seconds for what the others solve in tenths, so it gets SMALL alone
@@ -124,14 +123,12 @@ def test_exact_formulation_reaches_the_exhaustive_optimum(
     assert result.status == "optimal" or result.lower_bound < result.objective
 
 
-@pytest.mark.skipif(not CASES.exists(), reason="the shared cases are not here")
 @pytest.mark.parametrize(("formulation", "text"), pairs(exact_only=True))
 def test_exact_formulation_reaches_the_known_optima(formulation: str, text: str) -> None:
-    known = json.loads((CASES / "optima.json").read_text())
-    for case, values in list(known.items())[: 1 if formulation in SLOW else None]:
+    for case, values in list(cases.OPTIMA.items())[: 1 if formulation in SLOW else None]:
         for name, optimum in values.items():
-            if NAME_IN_CASES.get(name, name) == text:
-                result = solve(read_instance(CASES / f"{case}.json"), formulation, text, options=QUICK)
+            if cases.NAMES.get(name, name) == text:
+                result = solve(cases.instance(case), formulation, text, options=QUICK)
                 assert close(result.objective, optimum), case
                 assert result.lower_bound <= optimum * (1 + 1e-9), case
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
+import cases
 import msgspec
 import numpy as np
 import pytest
@@ -28,13 +27,11 @@ from hexsched.model import (
     Schedule,
     ScheduledCall,
     Workflow,
-    read_instance,
     read_schedule,
 )
 from hexsched.verifier import RULES, verify
 from hexsched.verifier.metrics import required_scale
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 replace = msgspec.structs.replace
 
 
@@ -543,23 +540,15 @@ def test_violation_says_what_would_be_right():
 
 # --- cases with known answers ----------------------------------------------------------------------------------------
 
-EXPECTED = json.loads((CASES / "expected.json").read_text()) if CASES.is_dir() else {}
-BROKEN = sorted(path.name for path in CASES.glob("*.bad-*.schedule.json"))
-needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
 
-
-@needs_cases
-@pytest.mark.parametrize("name", EXPECTED)
-def test_shared_case_is_accepted_with_its_metrics(name):
-    report = verify(read_instance(CASES / f"{name}.json"), read_schedule(CASES / f"{name}.schedule.json"))
+@pytest.mark.parametrize("name", cases.EXPECTED)
+def test_known_schedule_is_accepted_with_its_metrics(name):
+    report = verify(cases.instance(name), read_schedule(cases.schedule_file_of(name)))
     assert report.violations == ()
-    for figure, value in EXPECTED[name].items():
+    for figure, value in cases.EXPECTED[name].items():
         assert getattr(report.metrics, figure) == pytest.approx(value, abs=1e-6)
 
 
-@needs_cases
-@pytest.mark.parametrize("name", BROKEN)
-def test_shared_broken_case_is_rejected_by_rule(name):
-    case, _, rule = name.removesuffix(".schedule.json").partition(".bad-")
-    instance = f"{case}.kv-over.instance.json" if rule == "kv-over" else f"{case}.json"
-    assert rule in rules_broken(read_instance(CASES / instance), read_schedule(CASES / name))
+@pytest.mark.parametrize("row", cases.BROKEN, ids=lambda row: f"{row['case']}-{row['rule']}")
+def test_known_broken_schedule_is_rejected_by_rule(row):
+    assert row["rule"] in rules_broken(*cases.broken(row))

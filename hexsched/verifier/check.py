@@ -14,8 +14,8 @@ from hexsched.verifier.rules import CHECKS
 def verify(instance: Instance, schedule: Schedule) -> Report:
     """Check every rule of the model and recompute every metric from the schedule alone.
 
-    Nothing is repaired and nothing assumed: idling is allowed, and every other departure from the rules, model M3 and M10 to
-    M17, is a violation. Times are compared within the tolerance of ``hexsched.verifier.tolerance``.
+    Nothing is repaired and nothing assumed: idling is allowed, and every other departure from the rules (model M3, M10
+    to M17) is a violation. Times are compared within the tolerance of ``hexsched.verifier.tolerance``.
 
     Parameters
     ----------
