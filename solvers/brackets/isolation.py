@@ -140,7 +140,7 @@ class _Listener(threading.Thread):
         try:
             while self.outcome is None and (message := self._message()) is not None:
                 kind, content = message
-                if kind == "told":
+                if kind == "message":
                     self._hear(content)
                 else:
                     self.outcome = kind, content
@@ -209,7 +209,7 @@ def _be_the_child(work: Callable[[Tell], Any], pipe: int, lifeline: int, interru
 
     outcome: tuple[str, Any]
     try:
-        outcome = "result", work(lambda content: send("told", content))
+        outcome = "result", work(lambda content: send("message", content))
     except Exception as error:
         outcome = "raised", _portable(error)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from here on there is nothing left to interrupt

@@ -79,8 +79,8 @@ def best_bound(
     value, source = -float("inf"), ""
     for position, bound in enumerate(usable):
         began = time.monotonic()
-        found = bound.compute(problem, objective, max(stop - began, 0.0) / (len(usable) - position))
-        rows[bound.name] = Row(bound.name, found, time.monotonic() - began)
-        if found > value:
-            value, source = found, bound.name
+        answer = bound.compute(problem, objective, max(stop - began, 0.0) / (len(usable) - position))
+        rows[bound.name] = Row(bound.name, answer, time.monotonic() - began)
+        if answer > value:
+            value, source = answer, bound.name
     return BestBound(value, source, list(rows.values()))

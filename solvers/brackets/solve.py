@@ -38,7 +38,7 @@ def solve(
     instance : Instance
         In the ``fixed`` decode model.
     formulation : str
-        A name of ``solvers.formulations``.
+        A name of ``solvers.exact.FORMULATIONS``.
     objective : str
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
     options : Options

@@ -216,10 +216,10 @@ def _unordered(problem: OfflineProblem) -> list[tuple[int, int]]:
 
 
 def _ancestors(problem: OfflineProblem) -> list[set[int]]:
-    found: list[set[int]] = [set() for _ in range(problem.calls)]
+    ancestors: list[set[int]] = [set() for _ in range(problem.calls)]
     for c in problem.topological:
-        found[c] = set(problem.parents[c]).union(*(found[p] for p in problem.parents[c]))
-    return found
+        ancestors[c] = set(problem.parents[c]).union(*(ancestors[p] for p in problem.parents[c]))
+    return ancestors
 
 
 def _rank(times: Array) -> Array:

@@ -152,14 +152,14 @@ def choices(data: TickedProblem) -> Choices:
 
 def _shares(kv: Array, room: int, slots: int) -> list[Array]:
     """Shares of a decode instance of which calls on it at the same time never have more than 1 together."""
-    found = [np.full(len(kv), 1 / slots)]
+    shares = [np.full(len(kv), 1 / slots)]
     if kv.sum() > room:
-        found.append(kv / room)
+        shares.append(kv / room)
     for k in STEP_FUNCTIONS:
         share = np.where((k + 1) * kv % room == 0, kv / room, ((k + 1) * kv // room) / k)
-        if share.sum() > 1 and not any(np.all(share <= other) for other in found):
-            found.append(share)
-    return found
+        if share.sum() > 1 and not any(np.all(share <= other) for other in shares):
+            shares.append(share)
+    return shares
 
 
 def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float) -> Rows:
@@ -171,7 +171,7 @@ def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float) -> Ro
         The bracket: the rows hold for schedules whose largest ratio lies in it.
     """
     problem = data.problem
-    found = []
+    blocks = []
     for resource in chosen.resources:
         w = problem.workflow[resource.call]
         horizon, fixed = problem.horizon[w], problem.arrival[w] - resource.after
@@ -191,29 +191,29 @@ def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float) -> Ro
             relief = np.zeros((len(wide), problem.workflows))
             for v in np.unique(w):
                 relief[:, v] = work[full][:, w == v].sum(axis=1)
-            found.append((wide, relief, slope[full], offset[full] - begin))
-    if not found:
+            blocks.append((wide, relief, slope[full], offset[full] - begin))
+    if not blocks:
         return Rows(np.zeros((0, chosen.total)), np.zeros((0, problem.workflows)), np.zeros(0), np.zeros(0))
-    return Rows(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    return Rows(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
 def possible(data: TickedProblem, chosen: Choices, scale: float, dropped: int) -> Array:
     """(choices,) bool: what leaves a call time enough to meet the scale; anything, where workflows may be dropped."""
     problem = data.problem
-    found = np.ones(chosen.total, dtype=bool)
+    able = np.ones(chosen.total, dtype=bool)
     if dropped:
-        return found
+        return able
     for resource in chosen.resources:
         w = problem.workflow[resource.call]
         due = problem.arrival[w] + scale * problem.horizon[w]
         late = resource.head + resource.seconds + resource.after > due * (1 + CERTAIN)
-        found[resource.choice[late]] = False
-    return found
+        able[resource.choice[late]] = False
+    return able
 
 
 def fullest(
     chosen: Choices,
-    found: Rows,
+    inequalities: Rows,
     scale: float,
     allowed: Array,
     dropped: int,
@@ -245,11 +245,11 @@ def fullest(
 
     if not all(allowed[g].any() for g in chosen.groups):
         return np.arange(0), math.inf
-    if not len(found.slope):
+    if not len(inequalities.slope):
         return np.arange(0), 0.0
-    workflows, groups = found.relief.shape[1], len(chosen.groups)
-    room = (found.slope * scale + found.offset)[:, None]
-    filled = np.hstack([found.work, -found.relief]) / room
+    workflows, groups = inequalities.relief.shape[1], len(chosen.groups)
+    room = (inequalities.slope * scale + inequalities.offset)[:, None]
+    filled = np.hstack([inequalities.work, -inequalities.relief]) / room
     columns = filled.shape[1] + 1  # the last is how full the fullest window is
     member = np.concatenate(chosen.groups)
     group = np.repeat(np.arange(groups), [len(g) for g in chosen.groups])
@@ -329,15 +329,17 @@ def add_energy(
         A bracket of the largest ratio.
     """
     chosen, dropped = choices(data), largest.most_dropped
-    found = rows(data, chosen, lower, upper)
-    kept, _ = fullest(chosen, found, lower, possible(data, chosen, upper, dropped), dropped, separation=separation)
+    inequalities = rows(data, chosen, lower, upper)
+    numbers, _ = fullest(
+        chosen, inequalities, lower, possible(data, chosen, upper, dropped), dropped, separation=separation
+    )
     literals = [x for of_call in variables.on_prefill for x in of_call] + [x for c in variables.in_mode for x in c]
-    for k in kept.tolist():
-        unit = max(found.slope[k] * RATIO_UNIT / UNITS, found.work[k].sum() / LARGEST_SUM)
-        work = np.floor(found.work[k] / unit * (1 - 1e-12)).astype(np.int64)
-        relief = np.ceil(found.relief[k] / unit * (1 + 1e-12)).astype(np.int64)
-        slope = math.ceil(found.slope[k] * RATIO_UNIT / unit * (1 + 1e-12))
-        offset = math.ceil(found.offset[k] / unit + 1e-9 * abs(found.offset[k] / unit))
+    for k in numbers.tolist():
+        unit = max(inequalities.slope[k] * RATIO_UNIT / UNITS, inequalities.work[k].sum() / LARGEST_SUM)
+        work = np.floor(inequalities.work[k] / unit * (1 - 1e-12)).astype(np.int64)
+        relief = np.ceil(inequalities.relief[k] / unit * (1 + 1e-12)).astype(np.int64)
+        slope = math.ceil(inequalities.slope[k] * RATIO_UNIT / unit * (1 + 1e-12))
+        offset = math.ceil(inequalities.offset[k] / unit + 1e-9 * abs(inequalities.offset[k] / unit))
         used = np.flatnonzero(work)
         taken = cp_model.LinearExpr.weighted_sum([literals[x] for x in used], work[used].tolist())
         freed = cp_model.LinearExpr.weighted_sum(largest.dropped, relief.tolist()) if largest.dropped else 0

@@ -66,10 +66,10 @@ class TickedProblem:
 
     def modes_on(self, c: int) -> dict[int, list[int]]:
         """The modes of a call on each decode instance on which it fits, as numbers in ``modes[c]``."""
-        found: dict[int, list[int]] = {}
+        numbers: dict[int, list[int]] = {}
         for k, mode in enumerate(self.modes[c]):
-            found.setdefault(mode.decode, []).append(k)
-        return found
+            numbers.setdefault(mode.decode, []).append(k)
+        return numbers
 
 
 def in_ticks(problem: OfflineProblem, precision: float) -> TickedProblem:
@@ -90,14 +90,14 @@ def in_ticks(problem: OfflineProblem, precision: float) -> TickedProblem:
 
 
 def _modes(reservation: Array, ticks: Ticks) -> tuple[DecodeMode, ...]:
-    found = []
+    modes = []
     for j in range(reservation.shape[1]):
         if not np.isfinite(reservation[0, j]):
             continue
         lengths = ticks.down(reservation[:, j])
         for length in np.unique(lengths):
-            found.append(DecodeMode(j, tuple(np.flatnonzero(lengths == length).tolist()), int(length)))
-    return tuple(found)
+            modes.append(DecodeMode(j, tuple(np.flatnonzero(lengths == length).tolist()), int(length)))
+    return tuple(modes)
 
 
 def _serial_horizon(problem: OfflineProblem) -> float:

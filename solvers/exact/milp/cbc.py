@@ -62,8 +62,8 @@ def read_log(text: str) -> Answer:
 
 
 def _number(text: str, pattern: str) -> float | None:
-    found = re.search(pattern, text, re.MULTILINE)
-    return None if found is None else float(found.group(1))
+    match = re.search(pattern, text, re.MULTILINE)
+    return None if match is None else float(match.group(1))
 
 
 def _solver(**options: object) -> pulp.LpSolver | None:

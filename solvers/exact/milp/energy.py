@@ -45,7 +45,7 @@ class Cut(NamedTuple):
 
 def prefill_cuts(windows: Windows) -> list[Cut]:
     """Cuts over (call, prefill instance)."""
-    problem, found = windows.problem, []
+    problem, cuts = windows.problem, []
     for i in range(problem.prefill.shape[1]):
         calls = np.flatnonzero(windows.allowed[:, i].any(axis=1))
         stays = Stays(
@@ -55,13 +55,13 @@ def prefill_cuts(windows: Windows) -> list[Cut]:
             problem.prefill[calls, i],
             np.ones(len(calls)),
         )
-        found += _cuts(stays, 1.0)
-    return found
+        cuts += _cuts(stays, 1.0)
+    return cuts
 
 
 def decode_cuts(windows: Windows, modes: list[list[Mode]]) -> list[Cut]:
     """Cuts over (call, number of its decode mode), in slots and in KV tokens."""
-    problem, found = windows.problem, []
+    problem, cuts = windows.problem, []
     for j, (room, slots) in enumerate(zip(problem.capacity, problem.max_batch, strict=True)):
         key, rows = [], []
         for c, own in enumerate(modes):
@@ -74,9 +74,9 @@ def decode_cuts(windows: Windows, modes: list[list[Mode]]) -> list[Cut]:
                     rows.append((earliest, windows.due[c] - seconds, seconds, problem.kv[c]))
         if rows:
             earliest, latest, seconds, kv = np.array(rows).T
-            found += _cuts(Stays(key, earliest, latest, seconds, np.ones(len(key))), float(slots))
-            found += _cuts(Stays(key, earliest, latest, seconds, kv), float(room))
-    return found
+            cuts += _cuts(Stays(key, earliest, latest, seconds, np.ones(len(key))), float(slots))
+            cuts += _cuts(Stays(key, earliest, latest, seconds, kv), float(room))
+    return cuts
 
 
 def _cuts(stays: Stays, rate: float) -> list[Cut]:

@@ -67,9 +67,9 @@ class ForbiddenSets:
         return bool(len(members) > problem.max_batch[j] or problem.kv[members].sum() > problem.capacity[j])
 
     def _minimal(self, j: int, members: list[int]) -> Members:
-        kept = list(members)
+        smallest = list(members)
         for c in members:
-            without = [x for x in kept if x != c]
+            without = [x for x in smallest if x != c]
             if self._too_many(j, without):
-                kept = without
-        return tuple(sorted(kept))
+                smallest = without
+        return tuple(sorted(smallest))

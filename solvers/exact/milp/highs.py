@@ -83,10 +83,10 @@ class _Run:
             return Answer("optimal", bound, self.root if self.root is not None else bound)
         if status == known.kInfeasible:
             return Answer("infeasible", message="HiGHS finds no solution")
-        found: MilpStatus = "feasible" if has_solution else "unknown"
+        outcome: MilpStatus = "feasible" if has_solution else "unknown"
         stopped = status in (known.kTimeLimit, known.kInterrupt)
         message = "" if stopped and not self.stop else f"HiGHS: {highs.modelStatusToString(status)}"
-        return Answer(found, bound, self.root, message, interrupted=self.stop)
+        return Answer(outcome, bound, self.root, message, interrupted=self.stop)
 
     def _warm_start(self, lp: pulp.LpProblem) -> None:
         values = [variable.varValue for variable in lp.variables()]

@@ -101,13 +101,13 @@ class Windows:
             for c in problem.topological[::-1]:
                 tail[c] = max((problem.delay[x] + best[x] + tail[x] for x in problem.children[c]), default=0.0)
             due = self.deadline[problem.workflow] - tail
-            kept = allowed & (head[:, None, None] + whole <= due[:, None, None])
+            in_time = allowed & (head[:, None, None] + whole <= due[:, None, None])
             # a call without any mode makes the model infeasible by its due date; here it keeps what it had
-            hopeless = ~kept.any(axis=(1, 2))
-            kept[hopeless] = allowed[hopeless]
-            if np.array_equal(kept, allowed):
+            hopeless = ~in_time.any(axis=(1, 2))
+            in_time[hopeless] = allowed[hopeless]
+            if np.array_equal(in_time, allowed):
                 return allowed, head, due
-            allowed = kept
+            allowed = in_time
 
 
 def windows(problem: OfflineProblem, objective: Objective, value: float) -> Windows:
