@@ -33,10 +33,10 @@ def draw_figures(
 ) -> None:
     """Draw figures from stored results: PDF, PNG, and the table behind each as CSV."""
     from paper_figs.drawing.figure import write_figure
+    from paper_figs.figures import FIGURES
     from paper_figs.reading.store import NoDataError
-    from paper_figs.registry import FIGURES, figure
 
-    chosen = [figure(name) for name in names] if names else list(FIGURES.values())
+    chosen = [FIGURES.find(name) for name in names] if names else list(FIGURES.values())
     written: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
     for each in chosen:

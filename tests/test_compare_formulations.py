@@ -34,9 +34,9 @@ from experiments.library.names import digest, instance
 from hexsched.errors import InputError
 from hexsched.model import write_instance
 from paper_figs.drawing.figure import write_figure
-from paper_figs.figures.formulations import profile_table, sizes_table
+from paper_figs.figures import FIGURES
+from paper_figs.figures.formulations import read_profiles, read_sizes
 from paper_figs.reading.store import NoDataError
-from paper_figs.registry import figure
 
 mpl.use("Agg")
 
@@ -289,14 +289,14 @@ def test_sizes_that_are_proven(example):
 def test_figures_are_drawn_from_the_rows_alone(example, tmp_path):
     rows = [Row(*values) for values in example.astype(object).where(example.notna(), None).itertuples(index=False)]
     write_rows(tmp_path, [*rows, *(r._replace(objective="mean_latency") for r in rows)])
-    assert set(profile_table(tmp_path)["objective"]) == {"max_ratio", "mean_latency"}
-    assert set(profile_table(tmp_path)["problems"]) == {3}
-    assert len(sizes_table(tmp_path)) == 8
+    assert set(read_profiles(tmp_path)["objective"]) == {"max_ratio", "mean_latency"}
+    assert set(read_profiles(tmp_path)["problems"]) == {3}
+    assert len(read_sizes(tmp_path)) == 8
     for name in ("formulation-profiles", "proven-sizes"):
-        written = write_figure(figure(name), tmp_path, tmp_path / "figures")
+        written = write_figure(FIGURES.find(name), tmp_path, tmp_path / "figures")
         assert [path.suffix for path in written] == [".csv", ".pdf", ".png"]
     with pytest.raises(NoDataError, match="compare-formulations"):
-        profile_table(tmp_path / "figures")
+        read_profiles(tmp_path / "figures")
 
 
 @pytest.fixture

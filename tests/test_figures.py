@@ -12,24 +12,26 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from extension import extended
 from matplotlib import pyplot as plt
 from scipy import stats
 from stored import POLICIES, VERSION, write_cell, write_runs
 
-from experiments.cli import main
+from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from paper_figs.drawing.figure import write_figure
 from paper_figs.drawing.layout import plain_log_ticks
 from paper_figs.drawing.style import PINNED, lines
-from paper_figs.figures.ablation import ablation_table, draw_ablation
-from paper_figs.figures.attainment import attainment_table, draw_attainment
-from paper_figs.figures.estimates import draw_estimates, estimate_table
-from paper_figs.figures.gantt import draw_gantt, gantt_table
-from paper_figs.figures.gaps import UPPER, draw_gap, gap_table
-from paper_figs.figures.overhead import draw_overhead, overhead_table
-from paper_figs.figures.requirements import draw_requirement, requirement_table
-from paper_figs.figures.sweeps import draw_reduction, draw_requirements, instance_table, load_table
-from paper_figs.figures.utilisation import draw_measure, occupancy, utilisation_table
+from paper_figs.figures import FIGURES
+from paper_figs.figures.ablation import draw_ablation, read_ablation
+from paper_figs.figures.attainment import draw_attainment, read_attainment
+from paper_figs.figures.estimates import draw_estimates, read_estimates
+from paper_figs.figures.gantt import draw_gantt, read_gantt
+from paper_figs.figures.gaps import UPPER, draw_gap, read_gaps
+from paper_figs.figures.overhead import draw_overhead, read_overhead
+from paper_figs.figures.requirements import draw_requirement, read_requirements
+from paper_figs.figures.sweeps import draw_reduction, draw_requirements, read_instance_sweep, read_load_sweep
+from paper_figs.figures.utilisation import draw_measure, occupancy, read_utilisation
 from paper_figs.reading.claims import (
     AGREES,
     DISAGREES,
@@ -43,8 +45,8 @@ from paper_figs.reading.claims import (
 )
 from paper_figs.reading.intervals import Interval, mean_interval, text
 from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
-from paper_figs.reading.store import NoDataError, read, read_runs
-from paper_figs.registry import FIGURES, figure
+from paper_figs.reading.store import NoDataError, read_runs, read_stored
+from paper_figs.report.build import write_report
 
 mpl.use("Agg")
 
@@ -112,8 +114,8 @@ def gaps_of(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", HERE)
 def test_every_figure_is_written_with_its_data_and_repeats(name, store, tmp_path):
-    first = write_figure(figure(name), store, tmp_path / "a")
-    again = write_figure(figure(name), store, tmp_path / "b")
+    first = write_figure(FIGURES.find(name), store, tmp_path / "a")
+    again = write_figure(FIGURES.find(name), store, tmp_path / "b")
     assert [path.name for path in first[:3]] == [f"{name}.csv", f"{name}.pdf", f"{name}.png"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert first[1].read_bytes().startswith(b"%PDF")
@@ -130,21 +132,21 @@ def test_figures_of_the_paper_are_as_wide_as_a_column_or_a_page(store, tmp_path)
 
 
 def write_pages(name: str, store: Path) -> list[mpl.figure.Figure]:
-    drawn = figure(name).draw(figure(name).data(store))
+    drawn = FIGURES.find(name).draw(FIGURES.find(name).data(store))
     return list(drawn) if isinstance(drawn, list) else [drawn]
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_a_store_without_runs_is_told_in_a_line(name, tmp_path):
     with pytest.raises(NoDataError) as told:
-        figure(name).data(tmp_path)
+        FIGURES.find(name).data(tmp_path)
     assert "\n" not in str(told.value)
     assert "hexsched" in str(told.value) or "runs" in str(told.value)
 
 
 def test_attainment_is_the_share_of_workflows_that_meet_a_scale(compared):
     stored = pd.read_csv(compared / "workflows.csv")
-    table = attainment_table(compared)
+    table = read_attainment(compared)
     rows = table[(table["instance"] == "lats") & (table["policy"] == "fcfs")]
     ratio = stored[(stored["instance"] == "lats") & (stored["policy"] == "fcfs")]["ratio"]
     for scale, share in zip(rows["scale"], rows["attainment"], strict=True):
@@ -153,9 +155,9 @@ def test_attainment_is_the_share_of_workflows_that_meet_a_scale(compared):
 
 
 def test_attainment_of_a_store_is_the_mean_over_seeds(store):
-    table = attainment_table(store)
+    table = read_attainment(store)
     rows = table[(table["row"] == "demo") & (table["policy"] == "atlas")]
-    workflows = read(store, "workflows", "paper")
+    workflows = read_stored(store, "workflows", "paper")
     mine = workflows[
         (workflows["cluster"] == "demo") & (workflows["workflows"] == 24) & (workflows["policy"] == "atlas")
     ]
@@ -168,14 +170,14 @@ def test_attainment_of_a_store_is_the_mean_over_seeds(store):
 
 
 def test_functions_draw_on_the_axes_they_are_given(store, compared):
-    attained = attainment_table(compared)
-    needed = requirement_table(store)
+    attained = read_attainment(compared)
+    needed = read_requirements(store)
     cell = needed[(needed["cluster"] == "demo") & (needed["load"] == "rate:2") & (needed["workflows"] == 12)]
-    loads = load_table(store)
-    gap = gap_table(store)
-    timeline = gantt_table(store)
-    busy = utilisation_table(store)
-    ablated, estimated = ablation_table(store), estimate_table(store)
+    loads = read_load_sweep(store)
+    gap = read_gaps(store)
+    timeline = read_gantt(store)
+    busy = read_utilisation(store)
+    ablated, estimated = read_ablation(store), read_estimates(store)
     drawers = [
         (draw_attainment, attained[attained["instance"] == "lats"]),
         (draw_requirement, cell),
@@ -183,7 +185,7 @@ def test_functions_draw_on_the_axes_they_are_given(store, compared):
         (draw_reduction, loads),
         (draw_ablation, ablated[ablated["workload"] == "bfcl"]),
         (draw_estimates, estimated[estimated["metric"] == "req95"]),
-        (draw_overhead, overhead_table(store)),
+        (draw_overhead, read_overhead(store)),
         (draw_gap, gap[gap["objective"] == "req(0.95)"]),
         (draw_gantt, timeline[timeline["policy"] == "hexagent"]),
         (draw_measure, busy[busy["measure"] == "batch"]),
@@ -196,7 +198,7 @@ def test_functions_draw_on_the_axes_they_are_given(store, compared):
 
 
 def test_attainment_names_policies_as_people_write_them(compared):
-    table = attainment_table(compared)
+    table = read_attainment(compared)
     fig, axes = plt.subplots()
     draw_attainment(table[table["instance"] == "lats"], axes)
     assert [line.get_label() for line in axes.get_lines()[:2]] == ["FCFS", "HexAGenT"]
@@ -327,8 +329,8 @@ def test_verdicts_on_ranges_and_growth():
 
 
 def test_gaps_lie_between_both_bounds(store):
-    table = gap_table(store)
-    stored = read(store, "gaps", "gap")
+    table = read_gaps(store)
+    stored = read_stored(store, "gaps", "gap")
     means = table[(table["row"] == "mean") & (table["objective"] == "req(0.95)")].set_index("policy")
     mine = stored[(stored["objective"] == "req(0.95)") & (stored["policy"] == "fcfs")]
     assert means.loc["fcfs", "over_lower"] == pytest.approx((mine["value"] / mine["lower_bound"] - 1).mean())
@@ -342,8 +344,8 @@ def test_instances_are_swept_where_sizes_differ_much(store, tmp_path):
         named = {"cluster": f"c-{size}", "prefill_instances": size, "decode_instances": size}
         write_runs(tmp_path / "s", seeds=(0,), named=named)
     with pytest.raises(NoDataError, match="different sizes"):
-        instance_table(tmp_path / "s")
-    table = instance_table(store)
+        read_instance_sweep(tmp_path / "s")
+    table = read_instance_sweep(store)
     assert sorted(set(table["x"])) == [4, 16, 32]
     assert set(table["workflows"]) == {12}
 
@@ -362,16 +364,16 @@ def test_occupancy_is_the_mean_over_a_bin():
 
 
 def test_kv_over_time_needs_the_instance(store, tmp_path):
-    assert {"kv", "kv_fullest"} <= set(utilisation_table(store)["measure"])
+    assert {"kv", "kv_fullest"} <= set(read_utilisation(store)["measure"])
     copy = tmp_path / "copy"
     shutil.copytree(store, copy)
     shutil.rmtree(copy / "instances")
     with pytest.raises(InputError, match="instances"):
-        utilisation_table(copy)
+        read_utilisation(copy)
 
 
 def test_lanes_of_the_gantt_hold_one_call_at_a_time(store):
-    table = gantt_table(store)
+    table = read_gantt(store)
     assert set(table["policy"]) > {"hexagent"}
     for _, lane in table.groupby(["policy", "stage", "machine", "lane"]):
         rows = lane.sort_values("start")
@@ -413,7 +415,7 @@ def test_an_empty_store_and_none_at_all(tmp_path, capsys):
 def test_two_versions_of_a_run_are_told_apart_from_repeats(tmp_path):
     write_runs(tmp_path / "s", seeds=(0,), policies=("fcfs",))
     before = len(read_runs(tmp_path / "s"))
-    run = read(tmp_path / "s", "runs", "paper").iloc[0].to_dict()
+    run = read_stored(tmp_path / "s", "runs", "paper").iloc[0].to_dict()
     write_cell(tmp_path / "s", "again", "runs", {"runs": [{**run, "key": f"{VERSION}-again"}]})
     assert len(read_runs(tmp_path / "s")) == before
     write_cell(tmp_path / "s", "other", "runs", {"runs": [{**run, "key": f"{VERSION}-other", "req95": 99.0}]})
@@ -423,7 +425,7 @@ def test_two_versions_of_a_run_are_told_apart_from_repeats(tmp_path):
 
 def test_rejected_schedules_are_in_no_figure(tmp_path):
     write_runs(tmp_path / "s", seeds=(0,), policies=("fcfs", "atlas"))
-    run = read(tmp_path / "s", "runs", "paper").iloc[0].to_dict()
+    run = read_stored(tmp_path / "s", "runs", "paper").iloc[0].to_dict()
     write_cell(tmp_path / "s", run["key"].partition("-")[2], "runs", {"runs": [{**run, "verified": False}]})
     assert len(read_runs(tmp_path / "s")) == 1
 
@@ -442,12 +444,47 @@ def test_a_bad_table_is_told_in_a_line(content, message, tmp_path):
     if content is not None:
         (tmp_path / "workflows.csv").write_text(content)
     with pytest.raises(InputError, match=message):
-        attainment_table(tmp_path)
+        read_attainment(tmp_path)
 
 
 def test_the_csv_of_a_figure_can_be_read_by_anything(store, tmp_path):
-    write_figure(figure("reductions"), store, tmp_path)
+    write_figure(FIGURES.find("reductions"), store, tmp_path)
     with open(tmp_path / "reductions.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {"cluster", "workload", "baseline", "reduction", "low", "high", "n"} <= set(rows[0])
     assert {row["baseline"] for row in rows} == {"fcfs", "workflow-fcfs", "workflow-llf", "atlas", "strongest"}
+
+
+SHARE = '''
+"""How many runs each policy has."""
+
+from matplotlib import pyplot as plt
+from paper_figs.drawing.figure import Figure
+from paper_figs.reading.store import read_runs
+
+
+def read_counts(store):
+    """Runs by policy."""
+    return read_runs(store).groupby("policy").size().rename("runs").reset_index()
+
+
+def draw(table):
+    """A bar a policy."""
+    fig, ax = plt.subplots(figsize=(3.4, 2))
+    ax.barh(table["policy"], table["runs"])
+    return fig
+
+
+FIGURE = Figure("run-counts", "How many runs each policy has", read_counts, draw)
+'''
+
+
+def test_a_figure_is_one_file(store, tmp_path, capsys):
+    with extended(FIGURES, tmp_path, SHARE):
+        assert main(["figures", "run-counts", "--store", str(store), "-o", str(tmp_path / "figures")]) == OK
+        assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".csv", ".pdf", ".png"}
+        assert main(["figures", "run-count", "--store", str(store), "-o", str(tmp_path)]) == BAD_INPUT
+        assert "did you mean 'run-counts'?" in capsys.readouterr().err
+        report = write_report(store, tmp_path / "report")
+        assert "run-counts.png" in report.files[0].read_text()
+    assert "run-counts" not in FIGURES

@@ -14,10 +14,10 @@ from stored import write_cell, write_runs
 
 from experiments.cli import main
 from hexsched.errors import InputError
+from paper_figs.figures import FIGURES
 from paper_figs.reading import paper_numbers as paper
-from paper_figs.reading.claims import AGREES, DISAGREES, NOT_TESTED, claim_table
-from paper_figs.reading.store import read
-from paper_figs.registry import FIGURES
+from paper_figs.reading.claims import AGREES, DISAGREES, NOT_TESTED, read_claims
+from paper_figs.reading.store import read_stored
 from paper_figs.report.build import write_report
 from paper_figs.report.sections import sections
 from paper_figs.report.tables import table
@@ -48,19 +48,19 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 def doctored(store: Path, copy: Path, change: Callable[[dict], dict]) -> Path:
     """A copy of the store in which every run is what ``change`` makes of it."""
     shutil.copytree(store, copy)
-    for run in read(copy, "runs", "paper").to_dict("records"):
+    for run in read_stored(copy, "runs", "paper").to_dict("records"):
         write_cell(copy, run["key"].partition("-")[2], "runs", {"runs": [change(run)]})
     return copy
 
 
 def verdicts(store: Path) -> dict[str, str]:
-    claims = claim_table(store)
+    claims = read_claims(store)
     claims = claims[claims["main"]]
     return dict(zip(claims["claim"], claims["verdict"], strict=True))
 
 
 def text_of(store: Path) -> str:
-    return "\n\n".join(sections(store, claim_table(store), [], {}))
+    return "\n\n".join(sections(store, read_claims(store), [], {}))
 
 
 def with_reduction(share: float) -> Callable[[dict], dict]:
@@ -112,7 +112,7 @@ def test_a_doctored_store_changes_the_verdict(share, expected, store, tmp_path):
 
 def test_the_numbers_beside_the_paper_s_are_those_of_the_store(store, tmp_path):
     copy = doctored(store, tmp_path / "copy", with_reduction(0.3))
-    claims = claim_table(copy).set_index("claim")
+    claims = read_claims(copy).set_index("claim")
     assert claims.loc["mean-req95", "ours"] == pytest.approx(0.301)
     assert claims.loc["mean-req95", "paper"] == paper.MEAN_REDUCTION["req95"]
     assert claims.loc["largest-req99", "ours"] == pytest.approx(0.301)

@@ -26,12 +26,15 @@ class Figure:
         From a store's folder to the table behind the figure; ``NoDataError`` when the store has nothing for it.
     draw : callable
         From that table to the figure, or to its pages.
+    rank : int
+        Its place in lists and in the report.
     """
 
     name: str
     summary: str
     data: Callable[[Path], pd.DataFrame]
     draw: Callable[[pd.DataFrame], MatplotlibFigure | Sequence[MatplotlibFigure]]
+    rank: int = 100
 
 
 def write_figure(chosen: Figure, store: Path, folder: Path) -> list[Path]:

@@ -49,7 +49,7 @@ def ablation_rows(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def ablation_table(store: Path) -> pd.DataFrame:
+def read_ablation(store: Path) -> pd.DataFrame:
     """A row a variant, metric and workload (and all workloads): mean growth over settings, interval over seeds."""
     found = ablation_rows(read_runs(store, "ablation"))
     if found.empty:
@@ -111,4 +111,4 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("ablation", "HexAGenT without each of its ingredients", ablation_table, draw)
+FIGURE = Figure("ablation", "HexAGenT without each of its ingredients", read_ablation, draw, rank=5)

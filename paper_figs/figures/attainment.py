@@ -27,7 +27,7 @@ ROW_HEIGHT = 1.6
 POINTS = 200  # of a mean curve
 
 
-def attainment_table(store: Path) -> pd.DataFrame:
+def read_attainment(store: Path) -> pd.DataFrame:
     """A row a step of a curve.
 
     From ``workflows.csv``: instance, policy, scale, attainment. From a store of a grid the curves are means over seeds,
@@ -189,4 +189,4 @@ def _draw_grid(table: pd.DataFrame, clusters: list[str]) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("attainment", "SLO attainment against SLO scale, a panel an instance", attainment_table, draw)
+FIGURE = Figure("attainment", "SLO attainment against SLO scale, a panel an instance", read_attainment, draw, rank=1)

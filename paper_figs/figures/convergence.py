@@ -12,7 +12,7 @@ from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import legend_on_top, panels, plain_log_ticks
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH
 from paper_figs.figures.gaps import COLUMNS, GRID
-from paper_figs.reading.store import NoDataError, read
+from paper_figs.reading.store import NoDataError, read_stored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +26,9 @@ NARROWEST = 0.02  # range of an axis: a closed bracket is a line, not noise
 SIDES = {"upper": ("#D55E00", "-", "upper bound"), "lower": ("#0072B2", "--", "lower bound")}
 
 
-def convergence_table(store: Path) -> pd.DataFrame:
+def read_convergence(store: Path) -> pd.DataFrame:
     """A row a step: key, objective, seconds, lower, upper; both divided by the last upper bound of the instance."""
-    found = read(store, "gap_series", GRID)
+    found = read_stored(store, "gap_series", GRID)
     parts = []
     for (_, _), steps in found.groupby(["key", "objective"], sort=True):
         rows = steps.sort_values("seconds", kind="stable")
@@ -95,4 +95,6 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("bracket-convergence", "How lower and upper bound close in on the optimum", convergence_table, draw)
+FIGURE = Figure(
+    "bracket-convergence", "How lower and upper bound close in on the optimum", read_convergence, draw, rank=12
+)

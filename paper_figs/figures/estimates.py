@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HEIGHT = 1.9
 
 
-def estimate_table(store: Path) -> pd.DataFrame:
+def read_estimates(store: Path) -> pd.DataFrame:
     """A row a policy, estimator and metric: mean growth over settings against exact lengths, low, high, n (seeds)."""
     runs = read_runs(store, "estimates")
     rows = []
@@ -86,4 +86,4 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("estimates", "How much more policies need as their estimates err", estimate_table, draw)
+FIGURE = Figure("estimates", "How much more policies need as their estimates err", read_estimates, draw, rank=6)

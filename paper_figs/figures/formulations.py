@@ -56,7 +56,7 @@ def read_solves(store: Path) -> pd.DataFrame:
     return frame.assign(sha256=frame["instance"], seconds=frame["key"].map(seconds))
 
 
-def profile_table(store: Path) -> pd.DataFrame:
+def read_profiles(store: Path) -> pd.DataFrame:
     """A row a step of a curve: objective, time_limit, problems, formulation, tau, rho.
 
     Raises
@@ -70,7 +70,7 @@ def profile_table(store: Path) -> pd.DataFrame:
     return _by_facet(solves, performance_profile)
 
 
-def sizes_table(store: Path) -> pd.DataFrame:
+def read_sizes(store: Path) -> pd.DataFrame:
     """A row a formulation and size: objective, time_limit, problems, formulation, calls, rows, solved, share."""
     return _by_facet(read_solves(store), proven_by_size)
 
@@ -217,12 +217,16 @@ def _styles(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
 PROFILES = Figure(
     "formulation-profiles",
     "performance profiles of the formulations (Dolan and Moré), a panel an objective",
-    profile_table,
+    read_profiles,
     draw_profiles,
+    rank=13,
 )
 SIZES = Figure(
     "proven-sizes",
     "share proven optimal within the limit against the number of calls",
-    sizes_table,
+    read_sizes,
     draw_proven_sizes,
+    rank=14,
 )
+
+FIGURE = (PROFILES, SIZES)

@@ -13,8 +13,8 @@ from experiments.store import read_schedule_of
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import legend_on_top, panels
 from paper_figs.drawing.style import COLOURS, PAGE_WIDTH, SMALL, label
-from paper_figs.reading.contended import contended_pair
-from paper_figs.reading.store import read
+from paper_figs.reading.contended import read_contended_pair
+from paper_figs.reading.store import read_stored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,14 +28,14 @@ LANE = 0.8  # of an instance's row
 DECODE_ROW = 2.0  # times as tall as one of prefill: it serves many calls at once
 
 
-def gantt_table(store: Path) -> pd.DataFrame:
+def read_gantt(store: Path) -> pd.DataFrame:
     """A row a call and stage: title, policy, req95, machine, stage, workflow_id, start, end, lane, lanes, rank.
 
     ``rank`` numbers, from 1, the workflows that the baseline serves worst of those active in the middle of the window
     and shown in it; 0 for the others. Long runs are cut to a window around the time at which most workflows are under
     way.
     """
-    pair = contended_pair(store)
+    pair = read_contended_pair(store)
     frames = []
     for row in pair.runs.to_dict("records"):
         calls = pd.DataFrame([msgspec.structs.asdict(c) for c in read_schedule_of(store, row["key"]).calls])
@@ -53,7 +53,7 @@ def gantt_table(store: Path) -> pd.DataFrame:
             )
             frames.append(part)
     table = pd.concat(frames, ignore_index=True)
-    workflows = read(store, "workflows", "paper")
+    workflows = read_stored(store, "workflows", "paper")
     workflows = workflows[workflows["key"] == pair.runs["key"].iloc[0]]
     first, last, middle = _window(table, workflows)
     ended = workflows["arrival"] + workflows["latency"]
@@ -166,4 +166,4 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("gantt", "One contended run under two policies, call by call", gantt_table, draw)
+FIGURE = Figure("gantt", "One contended run under two policies, call by call", read_gantt, draw, rank=15)

@@ -13,7 +13,7 @@ from paper_figs.drawing.layout import panels
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines
 from paper_figs.reading.intervals import mean_interval
 from paper_figs.reading.paper_numbers import BASELINES
-from paper_figs.reading.store import GAP_CASE, NoDataError, ordered, read
+from paper_figs.reading.store import GAP_CASE, NoDataError, ordered, read_stored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +25,11 @@ COLUMNS = 3
 LEAST = 1.0  # per cent: the shortest axis
 
 
-def gap_rows(store: Path) -> pd.DataFrame:
+def read_gap_rows(store: Path) -> pd.DataFrame:
     """A row an instance, objective and policy as stored, with ``over_lower`` = value / LB - 1 and ``over_upper`` =
     value / UB - 1: the policy's distance from the optimum is between the two. NaN where the bound is 0.
     """
-    found = read(store, "gaps", GRID)
+    found = read_stored(store, "gaps", GRID)
     return found.assign(
         over_lower=_over(found["value"], found["lower_bound"]), over_upper=_over(found["value"], found["upper_bound"])
     ).sort_values(["objective", *GAP_CASE, "policy"], kind="stable", ignore_index=True)
@@ -39,12 +39,12 @@ def _over(value: pd.Series, base: pd.Series) -> pd.Series:
     return (value / base.where(base > 0) - 1.0).where(value > base, other=np.where(value <= base, 0.0, np.nan))
 
 
-def gap_table(store: Path) -> pd.DataFrame:
-    """Rows ``instance`` (one each, as ``gap_rows``) and rows ``mean`` over instances, by objective and policy.
+def read_gaps(store: Path) -> pd.DataFrame:
+    """Rows ``instance`` (one each, as ``read_gap_rows``) and rows ``mean`` over instances, by objective and policy.
 
     The mean rows' low and high are the 95 % interval of ``over_lower`` over instances, n their number.
     """
-    rows = gap_rows(store)
+    rows = read_gap_rows(store)
     if rows["over_lower"].isna().all():
         raise NoDataError("no gap in this store: every lower bound is 0", store)
     means = []
@@ -124,4 +124,4 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("gaps", "How far each policy is from the optimum, between certified bounds", gap_table, draw)
+FIGURE = Figure("gaps", "How far each policy is from the optimum, between certified bounds", read_gaps, draw, rank=11)

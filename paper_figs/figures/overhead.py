@@ -13,7 +13,7 @@ from paper_figs.drawing.layout import error_bars, legend_on_top, panels
 from paper_figs.drawing.style import COLUMN_WIDTH, SMALL, label
 from paper_figs.reading.paper_numbers import BASELINES, DECISION_MS
 from paper_figs.reading.reductions import pooled
-from paper_figs.reading.store import CELL, ordered, read, read_runs
+from paper_figs.reading.store import CELL, ordered, read_runs, read_stored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,12 +23,14 @@ KINDS = {"mean": ("decision_mean_us", "o", "#0072B2"), "p99": ("decision_p99_us"
 MICROSECONDS = 1e3  # in a millisecond
 
 
-def overhead_table(store: Path) -> pd.DataFrame:
+def read_overhead(store: Path) -> pd.DataFrame:
     """A row a policy and kind (mean, p99): microseconds a decision, mean over settings, low, high (over seeds), n, and
     least and largest over runs. Wall clock, so no two stores agree to the digit.
     """
     runs = read_runs(store)
-    timed = runs.merge(read(store, "timings", "paper")[["key", *(column for column, _, _ in KINDS.values())]], on="key")
+    timed = runs.merge(
+        read_stored(store, "timings", "paper")[["key", *(column for column, _, _ in KINDS.values())]], on="key"
+    )
     rows = []
     for policy in ordered(list(timed["policy"]), BASELINES):
         for kind, (column, _, _) in KINDS.items():
@@ -76,4 +78,4 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("overhead", "What a decision costs, by policy", overhead_table, draw)
+FIGURE = Figure("overhead", "What a decision costs, by policy", read_overhead, draw, rank=10)

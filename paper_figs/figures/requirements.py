@@ -31,7 +31,7 @@ BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
 FULL_COLOUR = 0.5  # reductions beyond it are no darker
 
 
-def requirement_table(store: Path) -> pd.DataFrame:
+def read_requirements(store: Path) -> pd.DataFrame:
     """A row a setting, policy and metric, at exact estimates.
 
     ``CELL``, model, pool, policy, metric, mean, low, high, n; HexAGenT's reduction against that policy with its
@@ -77,7 +77,7 @@ def draw_requirement(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table : DataFrame
-        Rows of one setting of ``requirement_table``.
+        Rows of one setting of ``read_requirements``.
     ax : matplotlib Axes, optional
 
     Returns
@@ -150,7 +150,7 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
     return pages
 
 
-def reduction_table(store: Path) -> pd.DataFrame:
+def read_reductions(store: Path) -> pd.DataFrame:
     """A row a setting, metric and baseline, with one for the ``strongest``.
 
     ``CELL``, model, pool, metric, baseline, reduction, low, high, n, the mean requirements of both, and which baseline
@@ -230,15 +230,19 @@ def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]]) -> Mat
     return fig
 
 
-FIGURE = Figure(
+REQUIREMENTS = Figure(
     "requirements",
     "Req95 and Req99 by policy, with HexAGenT's reduction against the strongest",
-    requirement_table,
+    read_requirements,
     draw,
+    rank=2,
 )
 REDUCTIONS = Figure(
     "reductions",
     "HexAGenT's reductions against each baseline and the strongest, cell by cell",
-    reduction_table,
+    read_reductions,
     draw_reductions,
+    rank=3,
 )
+
+FIGURE = (REQUIREMENTS, REDUCTIONS)

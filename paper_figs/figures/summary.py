@@ -10,7 +10,7 @@ import pandas as pd
 
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.style import PAGE_WIDTH, SMALL
-from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NOT_TESTED, SMALLER, UNDECIDED, claim_table
+from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NOT_TESTED, SMALLER, UNDECIDED, read_claims
 from paper_figs.reading.intervals import Interval, text
 
 if TYPE_CHECKING:
@@ -81,4 +81,4 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("summary", "The paper's numbers beside ours, with a verdict a claim", claim_table, draw)
+FIGURE = Figure("summary", "The paper's numbers beside ours, with a verdict a claim", read_claims, draw, rank=4)

@@ -145,7 +145,7 @@ def draw_pages(
     return figures
 
 
-def load_table(store: Path) -> pd.DataFrame:
+def read_load_sweep(store: Path) -> pd.DataFrame:
     """``sweep_table`` along the number of a load rule; a page a rule, cluster and number of workflows."""
     runs = read_runs(store, "load")
     rules = [rule_of(load) for load in runs["load"]]
@@ -154,13 +154,13 @@ def load_table(store: Path) -> pd.DataFrame:
     return _found(table, "no setting under two values of the same load rule", "load", store)
 
 
-def workflow_table(store: Path) -> pd.DataFrame:
+def read_workflow_sweep(store: Path) -> pd.DataFrame:
     """``sweep_table`` along the number of workflows; a page a cluster and load."""
     table = sweep_table(read_runs(store, "scale"), WORKFLOW_PAGE, "workflows")
     return _found(table, "no setting with two numbers of workflows", "scale", store)
 
 
-def instance_table(store: Path) -> pd.DataFrame:
+def read_instance_sweep(store: Path) -> pd.DataFrame:
     """``sweep_table`` along the number of instances; a page a model, kind of pool, number of workflows and load."""
     runs = read_runs(store, "scale")
     if not {"prefill_instances", "decode_instances"} <= set(runs):
@@ -190,30 +190,35 @@ RULES = {
 LOAD = Figure(
     "load",
     "Req95, Req99 and the reduction as the load grows",
-    load_table,
+    read_load_sweep,
     lambda table: draw_pages(
         table,
         LOAD_PAGE,
         lambda rule, cluster, workflows: f"{cluster}, {workflows} workflows",
         lambda rule, cluster, workflows: RULES.get(str(rule), str(rule)),
     ),
+    rank=7,
 )
 WORKFLOWS = Figure(
     "scaling-workflows",
     "Req95, Req99 and the reduction as there are more workflows",
-    workflow_table,
+    read_workflow_sweep,
     lambda table: draw_pages(
         table, WORKFLOW_PAGE, lambda cluster, load: f"{cluster}, load {load}", lambda cluster, load: "workflows"
     ),
+    rank=8,
 )
 INSTANCES = Figure(
     "scaling-instances",
     "Req95, Req99 and the reduction as there are more instances",
-    instance_table,
+    read_instance_sweep,
     lambda table: draw_pages(
         table,
         INSTANCE_PAGE,
         lambda model, workflows, load: f"{label(model)}, {workflows} workflows, load {load}",
         lambda model, workflows, load: "instances",
     ),
+    rank=9,
 )
+
+FIGURE = (LOAD, WORKFLOWS, INSTANCES)

@@ -12,7 +12,7 @@ from experiments.store import read_instance_of, read_schedule_of
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import legend_on_top, panels
 from paper_figs.drawing.style import COLUMN_WIDTH, label, lines
-from paper_figs.reading.contended import contended_pair
+from paper_figs.reading.contended import read_contended_pair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,13 +32,13 @@ MEASURES = {
 Array = np.ndarray[Any, Any]
 
 
-def utilisation_table(store: Path) -> pd.DataFrame:
+def read_utilisation(store: Path) -> pd.DataFrame:
     """A row a policy, measure and bin of time: title, policy, measure, seconds (middle of the bin), value.
 
     ``prefill`` is the share of prefill instances busy, ``batch`` the mean number of calls being decoded on an instance,
     ``kv`` the mean share of a KV cache that is reserved and ``kv_fullest`` that of the fullest one; means over the bin.
     """
-    pair = contended_pair(store)
+    pair = read_contended_pair(store)
     parts: list[pd.DataFrame] = []
     schedules = {row["policy"]: read_schedule_of(store, row["key"]) for row in pair.runs.to_dict("records")}
     instance = read_instance_of(store, str(pair.runs["key"].iloc[0]))
@@ -139,4 +139,4 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("utilisation", "Pools and KV caches over time in one contended run", utilisation_table, draw)
+FIGURE = Figure("utilisation", "Pools and KV caches over time in one contended run", read_utilisation, draw, rank=16)

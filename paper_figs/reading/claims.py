@@ -27,7 +27,7 @@ from hexsched.errors import InputError
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval, mean_interval
 from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
-from paper_figs.reading.store import CELL, NoDataError, read, read_runs
+from paper_figs.reading.store import CELL, NoDataError, read_runs, read_stored
 
 AGREES = "agrees"
 LARGER = "larger"
@@ -189,7 +189,7 @@ def _reductions_claimed() -> list[Claim]:
 CLAIMS = tuple(_reductions_claimed())
 
 
-def claim_table(store: Path) -> pd.DataFrame:
+def read_claims(store: Path) -> pd.DataFrame:
     """Every claim at every load: claim, text, load, main, unit, paper, ours, low, high, n, cells, verdict, note.
 
     Reductions and growths are shares, decision times milliseconds. ``main`` marks the load most settings have.
@@ -244,7 +244,7 @@ def _decision_row(store: Path, exact: pd.DataFrame, main: str) -> dict[str, obje
     ours = NONE
     runs = exact[(exact["policy"] == paper.HEXAGENT) & exact["pool"].str.startswith("hetero")]
     try:
-        timed = runs.merge(read(store, "timings", "paper")[["key", "decision_mean_us"]], on="key")
+        timed = runs.merge(read_stored(store, "timings", "paper")[["key", "decision_mean_us"]], on="key")
     except NoDataError:
         pass
     else:

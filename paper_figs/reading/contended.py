@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT
-from paper_figs.reading.store import CELL, NoDataError, ordered, read_runs, schedule_keys
+from paper_figs.reading.store import CELL, NoDataError, ordered, read_runs, read_schedule_keys
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Pair:
     runs: pd.DataFrame
 
 
-def contended_pair(store: Path) -> Pair:
+def read_contended_pair(store: Path) -> Pair:
     """Of the instances with the schedules of two policies kept, that with the largest Req95 of the better one.
 
     The pair is HexAGenT and the paper's baseline with the least Req95 on that instance; where these are missing, the
     first two policies by name.
     """
     runs = read_runs(store)
-    runs = runs[runs["key"].isin(schedule_keys(store))]
+    runs = runs[runs["key"].isin(read_schedule_keys(store))]
     best: tuple[float, tuple[object, ...]] | None = None
     chosen = None
     for key, group in runs.groupby([*CELL, "seed"], sort=True):

@@ -26,7 +26,7 @@ GAP_CASE = ["cluster", "workload", "workflows", "load", "decode_model", "seed"]
 PRUNE = "'hexsched grid prune' removes what is out of date"
 
 
-def read(store: str | Path, table: str, needs: str) -> pd.DataFrame:
+def read_stored(store: str | Path, table: str, needs: str) -> pd.DataFrame:
     """A table of a store made by ``hexsched grid run``; a copy of its own for the caller.
 
     Parameters
@@ -73,9 +73,9 @@ def read_runs(store: str | Path, needs: str = "paper") -> pd.DataFrame:
     Raises
     ------
     NoDataError, InputError
-        As ``read``; and when two runs of the same setting, policy and seed differ.
+        As ``read_stored``; and when two runs of the same setting, policy and seed differ.
     """
-    every = read(store, "runs", needs)
+    every = read_stored(store, "runs", needs)
     runs = every[every["verified"].astype(bool)]
     if runs.empty:
         raise NoDataError("none of the runs in this store passed the verifier", store)
@@ -92,11 +92,11 @@ def read_runs(store: str | Path, needs: str = "paper") -> pd.DataFrame:
 def read_cell_workflows(store: str | Path) -> pd.DataFrame:
     """One row a workflow of each of the runs of ``read_runs``."""
     runs = read_runs(store)
-    frame = read(store, "workflows", "paper")
+    frame = read_stored(store, "workflows", "paper")
     return frame[frame["key"].isin(runs["key"])].reset_index(drop=True)
 
 
-def schedule_keys(store: str | Path) -> set[str]:
+def read_schedule_keys(store: str | Path) -> set[str]:
     """Keys of the runs whose schedules were kept."""
     return {path.name.removesuffix(".json.gz") for path in (Path(store) / "schedules").glob("*.json.gz")}
 

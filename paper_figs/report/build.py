@@ -9,9 +9,9 @@ import pandas as pd
 
 from hexsched.model.files import write_bytes
 from paper_figs.drawing.figure import write_figure
-from paper_figs.reading.claims import claim_table
+from paper_figs.figures import FIGURES
+from paper_figs.reading.claims import read_claims
 from paper_figs.reading.store import NoDataError
-from paper_figs.registry import FIGURES
 from paper_figs.report.html import page
 from paper_figs.report.sections import Drawn, sections
 
@@ -28,7 +28,7 @@ class Report:
     files : list of Path
         ``report.md``, ``report.html``, then the figures.
     claims : DataFrame
-        As ``claim_table`` gives it.
+        As ``read_claims`` gives it.
     left_out : dict of str to str
         Figures the store has no data for, and why.
     """
@@ -53,7 +53,7 @@ def write_report(store: Path, folder: Path) -> Report:
     InputError
         For a store without runs, and one that cannot be read.
     """
-    claims = claim_table(store)
+    claims = read_claims(store)
     files: list[Path] = []
     drawn: list[Drawn] = []
     left_out: dict[str, str] = {}

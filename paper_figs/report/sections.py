@@ -14,7 +14,7 @@ from paper_figs.figures.summary import ours_text
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.claims import EXACT, NOT_TESTED
 from paper_figs.reading.reductions import main_load, paper_cells, reductions, rule_of
-from paper_figs.reading.store import CELL, NoDataError, fill, has_rows, ordered, read, read_runs
+from paper_figs.reading.store import CELL, NoDataError, fill, has_rows, ordered, read_runs, read_stored
 from paper_figs.report.settings import SETTING, by_group, by_load, not_better, setting_by_setting
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
 from paper_figs.report.tables import table
@@ -78,7 +78,7 @@ def _optional(section: Callable[[Path], str], store: Path) -> str:
 
 
 def _about(store: Path, runs: pd.DataFrame) -> str:
-    every = read(store, "runs", "paper")
+    every = read_stored(store, "runs", "paper")
     rejected = int((~every["verified"].astype(bool)).sum())
     seeds = runs.groupby([*CELL, "policy"])["seed"].nunique()
     verified = f"All {len(every):,} schedules passed the independent verifier."
@@ -171,7 +171,7 @@ def _assumptions(store: Path, runs: pd.DataFrame) -> str:
 def _rates(store: Path) -> str:
     if not has_rows(store, "loads"):
         return ""
-    found = read(store, "loads", "paper")
+    found = read_stored(store, "loads", "paper")
     found = found[found["rule"].str.startswith("stress")]
     if found.empty:
         return ""
@@ -205,7 +205,7 @@ def _missing(store: Path, claims: pd.DataFrame, runs: pd.DataFrame, left_out: di
     if absent:
         lines.append(f"- Workloads and models of the paper without runs: {', '.join(absent)}.")
     if has_rows(store, "errors"):
-        failed = read(store, "errors", "paper")
+        failed = read_stored(store, "errors", "paper")
         lines += [f"- Failed: {row['description']} ({row['error']})." for row in failed.to_dict("records")]
     return "\n\n".join(["## What is missing", "\n".join(lines) or "Nothing that this report knows of."])
 

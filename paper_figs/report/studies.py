@@ -13,14 +13,14 @@ from paper_figs.figures import ablation, estimates, gaps, overhead
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval
 from paper_figs.reading.reductions import HEADLINES
-from paper_figs.reading.store import has_rows, ordered, read
+from paper_figs.reading.store import has_rows, ordered, read_stored
 from paper_figs.report.tables import number, share, table
 
 NOTABLE = 0.005  # least share of a proof that a resource is named for
 
 
 def ingredients(store: Path) -> str:
-    found = ablation.ablation_table(store)
+    found = ablation.read_ablation(store)
     found = found[found["workload"] == ablation.EACH]
     rows = []
     for variant in ordered(found["variant"], ablation.NAMES):
@@ -48,7 +48,7 @@ def ingredients(store: Path) -> str:
 
 
 def errors_of_estimates(store: Path) -> str:
-    found = estimates.estimate_table(store)
+    found = estimates.read_estimates(store)
     rows = []
     for policy in ordered(found["policy"], paper.BASELINES):
         for estimator, group in found[found["policy"] == policy].groupby("estimator", sort=True):
@@ -66,7 +66,7 @@ def errors_of_estimates(store: Path) -> str:
 
 
 def decisions(store: Path) -> str:
-    found = overhead.overhead_table(store)
+    found = overhead.read_overhead(store)
     rows = []
     for policy, group in found.groupby("policy", sort=False):
         by = group.set_index("kind").to_dict("index")
@@ -85,9 +85,9 @@ def decisions(store: Path) -> str:
 
 
 def optimum(store: Path) -> str:
-    found = gaps.gap_table(store)
+    found = gaps.read_gaps(store)
     means = found[found["row"] == "mean"]
-    each = gaps.gap_rows(store)
+    each = gaps.read_gap_rows(store)
     parts = [
         "## What the optimum says",
         "LB ≤ OPT ≤ UB, so a policy's distance from the optimum lies between value/UB − 1 and value/LB − 1. Means over "
@@ -129,7 +129,7 @@ def _what_binds(store: Path, width: pd.DataFrame) -> list[str]:
     """Which resources carry the proofs, by workload and objective."""
     if not has_rows(store, "gap_binding"):
         return []
-    found = read(store, "gap_binding", gaps.GRID).merge(width[["key", "workload"]], on="key")
+    found = read_stored(store, "gap_binding", gaps.GRID).merge(width[["key", "workload"]], on="key")
     shares = found.pivot_table(index=["workload", "objective"], columns="resource", values="share", aggfunc="mean")
     columns = [str(name) for name in shares.columns if shares[name].max() >= NOTABLE]
     rows = [
