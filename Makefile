@@ -1,10 +1,11 @@
 # make run: set everything up and do the main job.  make test: set everything up and pass the tests.
+# make quick: the tests that guard, at every change.  make campaign: those that explore for long.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: run test lint clean
+.PHONY: run test quick campaign lint clean
 
 run: $(VENV)/.run
 	$(BIN)/hexsched demo -o $(OUT)
@@ -13,6 +14,12 @@ run: $(VENV)/.run
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto
+
+quick: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto -m quick
+
+campaign: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto -m campaign --hypothesis-profile campaign
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

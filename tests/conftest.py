@@ -15,6 +15,7 @@ from solvers.exact import FORMULATIONS
 REGISTRIES: tuple[Registry, ...] = (BOUNDS, FORMULATIONS)  # that tests put things into
 
 settings.register_profile("hexsched", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("campaign", deadline=None, max_examples=1000)
 settings.load_profile("hexsched")
 
 ORACLE = "hexagent(horizon=oracle)"

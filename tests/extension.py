@@ -38,3 +38,11 @@ def environment(registry: Registry[Any], folder: Path, source: str, name: str = 
     start.mkdir()
     (start / "sitecustomize.py").write_text(f"import {registry.package} as it\nit.__path__.append({str(folder)!r})\n")
     return {**os.environ, "PYTHONPATH": os.pathsep.join((str(start), str(Path(__file__).parent)))}
+
+
+def recipe(title: str) -> str:
+    """The file that docs/extending.md gives under that heading."""
+    page = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
+    _, _, section = page.partition(f"\n## {title}\n")
+    assert section, f"no heading {title!r}"
+    return section.partition("```python\n")[2].partition("```")[0]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ("hexsched", "solvers", "experiments", "paper_figs")
 # within a layer: each room may import those before it

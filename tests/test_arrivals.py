@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extension import environment
+from extension import environment, recipe
 
 from experiments.cli import OK, main
 from hexsched.errors import InputError
@@ -17,6 +17,8 @@ from hexsched.model import Call, Workflow, read_workload
 from hexsched.workloads.arrivals import PROCESSES, ArrivalProcess, apply_arrivals, read_arrivals
 from hexsched.workloads.arrivals.renewal import FixedArrivals, GammaArrivals, PoissonArrivals
 from hexsched.workloads.arrivals.trace import TraceArrivals
+
+pytestmark = pytest.mark.quick
 
 COUNT = 20_000
 
@@ -46,34 +48,7 @@ def test_help_names_every_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(process.form in text for process in PROCESSES.values())
 
 
-PAIRS = '''
-from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
-
-from hexsched.workloads.arrivals.parts.process import ArrivalProcess, read_numbers
-
-
-@dataclass(frozen=True)
-class PairedArrivals(ArrivalProcess):
-    """Pairs of workflows, a pair every ``every`` seconds."""
-
-    every: float
-    name: ClassVar[str] = "pairs"
-    form: ClassVar[str] = "pairs:SECONDS"
-    example: ClassVar[str] = "pairs:5"
-
-    def times(self, count, generator):
-        return np.arange(count) // 2 * self.every
-
-    @classmethod
-    def from_text(cls, text):
-        return cls(**read_numbers(text, ("every",)))
-
-
-PROCESS = PairedArrivals
-'''
+PAIRS = recipe("An arrival process")
 
 
 def test_one_more_file_is_one_more_process(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from hexsched.model import Schedule
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.objective import read_objective
 
+pytestmark = pytest.mark.quick
+
 SCHEDULE = Schedule(format="hexsched-schedule/1", policy="", calls=())
 OTHER = Schedule(format="hexsched-schedule/1", policy="other", calls=())
 

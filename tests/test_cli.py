@@ -24,6 +24,8 @@ from hexsched import __version__
 from hexsched.errors import InputError
 from hexsched.model import read_instance, read_workload
 
+pytestmark = pytest.mark.quick
+
 IN_PROCESS = "import sys; from experiments.cli import main; sys.exit(main())"
 METRICS = ("req50", "req95", "req99", "max_ratio", "mean_ratio", "mean_latency", "makespan")
 

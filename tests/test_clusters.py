@@ -27,6 +27,8 @@ from hexsched.model import Call, Instance, Workflow
 from hexsched.profiles import find_model, service, shipped_profile, write_profile
 from hexsched.profiles.profile import Profile
 
+pytestmark = pytest.mark.quick
+
 GOOD = """\
 name: small
 model: llama-3.1-70b

@@ -12,6 +12,8 @@ from hexsched.workloads.describe import describe, measure
 from hexsched.workloads.families import generate
 from hexsched.workloads.fit_report import fit_report
 
+pytestmark = pytest.mark.quick
+
 
 def call(name: str, *parents: str, kind: str = "step", cached: int = 0, delay: float = 0.0) -> Call:
     return Call(

@@ -20,6 +20,8 @@ from hexsched.engine.kernel import interpreted
 from hexsched.engine.tables import build_seen, workload_columns
 from hexsched.model import Call, Instance, Workflow
 
+pytestmark = pytest.mark.quick
+
 KEYS = st.integers(0, 6).map(float) | st.floats(-1e3, 1e3)  # many ties
 
 

@@ -17,6 +17,8 @@ from hexsched.errors import InputError
 from hexsched.simulator import simulate
 from hexsched.workloads.families import generate
 
+pytestmark = pytest.mark.quick
+
 BASELINES = ("fcfs", "workflow-llf")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from extension import extended
+from extension import extended, recipe
 
 from experiments import cli
 from hexsched.errors import InputError
@@ -19,6 +19,8 @@ from hexsched.workloads.families.parts.copula import fit_copula, normal_scores
 from hexsched.workloads.families.parts.tables import QuantileTable, count_labels, draw_label
 from hexsched.workloads.fit_report import fit_report
 from hexsched.workloads.fitting import fit, fit_bytes, main, with_fit
+
+pytestmark = pytest.mark.quick
 
 FITTED = [member for member in FAMILIES.values() if isinstance(member, FittedFamily)]
 
@@ -86,25 +88,7 @@ def test_bad_requests_are_told(name: str, workflows: int, seed: int, message: st
         generate(name, workflows, seed)
 
 
-PAIRS = '''
-from hexsched.workloads.families.parts.builder import WorkflowBuilder
-from hexsched.workloads.families.parts.family import Family
-
-class Pairs(Family):
-    """A draft and its revision."""
-
-    name = "pairs"
-    summary = "a draft and its revision"
-    source = "made up"
-
-    def sample(self, rng, workflow_id):
-        builder = WorkflowBuilder(workflow_id)
-        draft = builder.add("draft", int(rng.integers(100, 1000)), 50)
-        builder.add("revision", 200, 40, [draft])
-        return builder.build()
-
-FAMILY = Pairs()
-'''
+PAIRS = recipe("A workload family")
 
 
 def test_one_more_file_is_one_more_family(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

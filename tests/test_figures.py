@@ -12,7 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from extension import extended
+from extension import extended, recipe
 from matplotlib import pyplot as plt
 from scipy import stats
 from stored import POLICIES, VERSION, write_cell, write_runs
@@ -455,28 +455,7 @@ def test_the_csv_of_a_figure_can_be_read_by_anything(store, tmp_path):
     assert {row["baseline"] for row in rows} == {"fcfs", "workflow-fcfs", "workflow-llf", "atlas", "strongest"}
 
 
-SHARE = '''
-"""How many runs each policy has."""
-
-from matplotlib import pyplot as plt
-from paper_figs.drawing.figure import Figure
-from paper_figs.reading.store import read_runs
-
-
-def read_counts(store):
-    """Runs by policy."""
-    return read_runs(store).groupby("policy").size().rename("runs").reset_index()
-
-
-def draw(table):
-    """A bar a policy."""
-    fig, ax = plt.subplots(figsize=(3.4, 2))
-    ax.barh(table["policy"], table["runs"])
-    return fig
-
-
-FIGURE = Figure("run-counts", "How many runs each policy has", read_counts, draw)
-'''
+SHARE = recipe("A figure")
 
 
 def test_a_figure_is_one_file(store, tmp_path, capsys):

@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 
 import pytest
-from extension import extended
+from extension import extended, recipe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +20,8 @@ from hexsched.model.files import MAX_LINE_BYTES
 from hexsched.workloads.importers import IMPORTERS, azure, import_trace, read_trace, sniff_format
 from hexsched.workloads.importers.parts.head import Head
 from hexsched.workloads.importers.parts.prefix import PrefixStore
+
+pytestmark = pytest.mark.quick
 
 
 def lines(*records: object) -> str:
@@ -284,28 +286,7 @@ def test_options_may_be_text(tmp_path: Path) -> None:
 
 # --- one more format --------------------------------------------------------------------------------------------------
 
-TOKEN_PAIRS = '''
-from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, Arrival, single_call
-from hexsched.workloads.importers.parts.records import csv_rows, whole_number
-
-class PairsImporter(Importer[ImportOptions]):
-    """A request a row, one a second."""
-
-    name = "pairs"
-    summary = "pairs of token counts, CSV: in, out"
-    options_type = ImportOptions
-    sample = "in,out\\n10,5\\n20,7\\n"
-
-    def sniff(self, head):
-        return head.columns == {"in", "out"}
-
-    def arrivals(self, path, options, dropped):
-        for row, (where, (prompt, output)) in enumerate(csv_rows(path, ("in", "out"))):
-            tokens = whole_number(prompt, "in", where), whole_number(output, "out", where)
-            yield Arrival(row, single_call(f"r{row}", *tokens, 0, "", where))
-
-IMPORTER = PairsImporter()
-'''
+TOKEN_PAIRS = recipe("A trace format")
 
 
 def test_one_more_file_is_one_more_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

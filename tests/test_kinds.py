@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from extension import extended
+from extension import extended, recipe
 from tiny_grid import Inline, plan_of, write_grid
 
 from experiments.cli import BAD_INPUT, OK, main
@@ -18,71 +18,9 @@ from experiments.grid.spec import all_settings
 from experiments.store import Store, read_table
 from experiments.store.schema import REAL, TEXT, TRUTH, WHOLE, arrow_schema, tables
 
-COUNT = '''
-from dataclasses import dataclass
+pytestmark = pytest.mark.quick
 
-from experiments.grid.cell import Cell, Answer
-from experiments.grid.kind import Kind
-from experiments.grid.settings import Setting
-from experiments.grid.sources import Workload
-from experiments.store import Store, read_table
-from experiments.store.schema import TEXT, WHOLE
-
-FACTOR = Setting("factor", int, 2, "what calls are multiplied by", lambda value: value > 0, "at least 1")
-
-
-@dataclass(frozen=True)
-class CountCell(Cell):
-    """The calls of a workload, multiplied."""
-
-    workload: Workload
-    workflows: int
-    seed: int
-    factor: int
-
-    @property
-    def kind(self):
-        return KIND
-
-    @property
-    def case(self):
-        return {"workload": self.workload.name, "workflows": self.workflows, "seed": self.seed}
-
-    @property
-    def inputs(self):
-        return {**self.case, "workload": self.workload.identity, "factor": self.factor}
-
-    @property
-    def description(self):
-        return f"calls of {self.workflows} {self.workload}"
-
-    def compute(self, rate):
-        calls = [len(workflow.calls) for workflow in self.workload.take(self.workflows, self.seed)]
-        return Answer({"counts": [{**self.case, "calls": self.factor * sum(calls)}]}, timing={"counting": 1})
-
-
-def cells(points, plugins):
-    return [
-        CountCell(point["workloads"], point["workflows"], point["seeds"], dict(point.settings)["factor"])
-        for point in points
-    ]
-
-
-KIND = Kind(
-    name="count",
-    summary="the calls of a workload, multiplied",
-    tables={"counts": {"workload": TEXT, "workflows": WHOLE, "seed": WHOLE, "calls": WHOLE}},
-    cells=cells,
-    axes={"workloads": None, "workflows": None, "seeds": (0,)},
-    settings=(FACTOR,),
-    example="workloads: react\\nworkflows: 2\\n",
-    timing={"counting": WHOLE},
-    alike=("workload",),
-    amount="workflows",
-    seconds=1e-3,
-    sources=(__file__,),
-)
-'''
+COUNT = recipe("A kind of grid cell")
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)

@@ -19,6 +19,8 @@ from solvers.problem.offline import offline_problem
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.guide import plain_guide
 
+pytestmark = pytest.mark.quick
+
 HEXSCHED = Path(__file__).resolve().parents[1] / "hexsched"
 
 

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from extension import environment, extended
+from extension import environment, extended, recipe
 from tiny_grid import Inline, write_grid
 
 from experiments.cli import OK, main
@@ -22,13 +22,11 @@ from experiments.store import Store
 from hexsched.metrics import METRICS, Metrics, summarise
 from hexsched.verifier.metrics import Metrics as VerifierMetrics
 
+pytestmark = pytest.mark.quick
+
 ARRIVAL, COMPLETED, HORIZON = np.array([0.0, 1.0, 3.0]), np.array([4.0, 3.0, 9.0]), np.array([2.0, 2.0, 4.0])
 
-SLOWEST = """
-from hexsched.metrics.parts.metric import Metric
-
-METRIC = Metric("max_latency", "max latency", lambda run: float(run.latency.max()), unit="s")
-"""
+SLOWEST = recipe("A metric")
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)

@@ -9,6 +9,8 @@ import pytest
 
 from hexsched.verifier.report import MODEL_RULES, RULES
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = (ROOT / "docs" / "model.md").read_text()
 NUMBERS = re.findall(r"^### (M\d+) ", MODEL, re.MULTILINE)

@@ -7,68 +7,16 @@ import subprocess
 import sys
 
 import numpy as np
-from extension import environment
+from extension import environment, recipe
 from instances import call, corner_instance, one_pair, workflow
 
 from hexsched.model import Instance
 from hexsched.policies.orders import ORDERS
 from hexsched.policies.placements import PLACEMENTS
 
-WIDEST = '''
-"""The call with the longest prompt goes first, times a weight."""
+WIDEST = recipe("An order")
 
-from hexsched.engine.kernel import kernel
-from hexsched.policies.parts.option import Option
-from hexsched.policies.parts.order import Books, Order
-
-
-@kernel
-def note_entry(seen, memory, settings, c):
-    memory.calls[c].waits += 1
-
-
-@kernel
-def key(seen, memory, settings, c, stage):
-    return -settings.weight * seen.calls[c].n * memory.calls[c].waits
-
-
-ORDER = Order(
-    name="widest",
-    summary="longest prompt first",
-    source="a test",
-    key=key,
-    options={"weight": Option(2.0)},
-    books=Books(calls=(("waits", "i8"),), note_entry=note_entry),
-)
-'''
-
-LAST = '''
-"""The last instance that can hold the call."""
-
-from hexsched.engine.kernel import kernel
-from hexsched.policies.parts.placement import Placement
-from hexsched.policies.placements.parts.eligible import count_eligible, nth_eligible
-
-
-@kernel
-def prefill(seen, memory, settings, c):
-    memory.counters[0].times_last += 1
-    return seen.prefills.shape[0] - 1
-
-
-@kernel
-def decode(seen, memory, settings, c):
-    return nth_eligible(seen, c, count_eligible(seen, c) - 1)
-
-
-PLACEMENT = Placement(
-    name="last",
-    summary="the last instance",
-    prefill=prefill,
-    decode=decode,
-    counters=(("times_last", "i8"),),
-)
-'''
+LAST = recipe("A placement")
 
 RUN = """
 import json, sys

@@ -9,6 +9,8 @@ from pinned import cases
 from pinned.cases import INSTANCES, SMALL, BoundPin, Pin, SearchPin
 from pinned.write import look, prove, run
 
+pytestmark = pytest.mark.quick
+
 
 def read(path, kind):
     with path.open(newline="") as file:

@@ -28,6 +28,8 @@ from hexsched.simulator import simulate
 from hexsched.simulator.view import CallView, View
 from hexsched.verifier import verify
 
+pytestmark = pytest.mark.quick
+
 INSTANCE = corner_instance(np.random.default_rng(6), workflows=(6, 6), calls=(2, 5), arrivals="together")
 
 

@@ -35,6 +35,8 @@ from hexsched.profiles import (
 from hexsched.profiles.catalogue import DATA
 from hexsched.profiles.service import TypicalBatch, extend_curve
 
+pytestmark = pytest.mark.quick
+
 TABLE = DATA / "kernel_sums_vllm_bf16.csv"
 HEADER = "model,system,tp,phase,batch_size,context_tokens,ms,backend_version"
 FITS = shipped_profile().fits

@@ -9,6 +9,8 @@ import pytest
 from hexsched.errors import InputError
 from hexsched.registry import Registry, modules_of
 
+pytestmark = pytest.mark.quick
+
 COLOUR = """
 from types import SimpleNamespace
 COLOUR = SimpleNamespace(name={name!r}, rank={rank})

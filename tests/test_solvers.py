@@ -15,7 +15,7 @@ from pathlib import Path
 import cases
 import numpy as np
 import pytest
-from extension import extended
+from extension import extended, recipe
 from instances import call, corner_instance, one_pair, workflow
 from msgspec.structs import replace as struct_replace
 from reference import serial_schedule
@@ -369,23 +369,7 @@ def test_bound_holds_whatever_the_arrival_is_rounded_to() -> None:
             assert result.objective == pytest.approx(optima(instance, OBJECTIVES)[text], rel=1e-9)
 
 
-LIST_SCHEDULE = '''
-"""The best list schedule, and no bound."""
-
-from solvers.exact.parts.formulation import Formulation
-from solvers.exact.parts.start import offer_list_schedule
-from solvers.problem.result import Outcome
-
-
-def solve(problem, bracket, options):
-    offer_list_schedule(problem, bracket)
-    return Outcome()
-
-
-FORMULATION = Formulation(
-    name="list_schedule", summary="the best list schedule", citation="Kolisch 1996", solve=solve, exact=False
-)
-'''
+LIST_SCHEDULE = recipe("A formulation")
 
 
 def test_a_formulation_is_one_new_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,8 @@ from experiments.store import CellFiles, Store, read_schedule_of, read_table, ta
 from experiments.store.schema import encode
 from hexsched.errors import InputError
 
+pytestmark = pytest.mark.quick
+
 HOLD_THE_LOCK = """
 import sys, time
 from experiments.store import Store

@@ -32,6 +32,8 @@ from hexsched.model import (
 from hexsched.verifier import RULES, verify
 from hexsched.verifier.metrics import required_scale
 
+pytestmark = pytest.mark.quick
+
 replace = msgspec.structs.replace
 
 
