@@ -21,7 +21,6 @@ from experiments.store import Store, read_table
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "import sys; from experiments.cli import main; sys.exit(main())"]
-KILLS = 10
 PATIENCE = 120.0  # seconds, only ever used up by a failure
 
 # A policy whose process is killed: always, or while a file is there, which it takes with it.
@@ -82,11 +81,12 @@ def kill_group(process: subprocess.Popen[str]) -> None:
     finish(process)
 
 
-def test_killed_at_random_moments_the_store_ends_the_same(tmp_path, undisturbed):
-    """Ten times with SIGKILL, each after some more progress and a while; then left alone."""
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.campaign)])
+def test_killed_at_random_moments_the_store_ends_the_same(tmp_path, undisturbed, kills):
+    """Several times with SIGKILL, each after some more progress and a while; then left alone."""
     grid, store = write_grid(tmp_path), tmp_path / "s"
     chance = random.Random(2605)
-    marks = sorted(chance.randrange(RUNS + SEARCHES - 1) for _ in range(KILLS))
+    marks = sorted(chance.randrange(RUNS + SEARCHES - 1) for _ in range(kills))
     killed, seen = 0, []
     for mark in marks:
         process = start(grid, store, "--workers", "2")
@@ -95,7 +95,7 @@ def test_killed_at_random_moments_the_store_ends_the_same(tmp_path, undisturbed)
         killed += process.poll() is None
         kill_group(process)
         seen.append(done(store))
-    assert killed == KILLS  # each hit a running grid
+    assert killed == kills  # each hit a running grid
     assert seen[-1] < RUNS + SEARCHES
     process = start(grid, store, "--workers", "2", "--json")
     code, out, err = finish(process)
