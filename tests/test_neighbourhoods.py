@@ -22,14 +22,14 @@ from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
-from solvers.schedules.search import chain, search
-from solvers.schedules.search import neighbourhoods as search_neighbourhoods
+from solvers.schedules.search import search
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.merit import Merit
 from solvers.schedules.search.neighbourhood_model import Shop
 from solvers.schedules.search.neighbourhoods import Carried, Neighbourhoods, carry_out
 from solvers.schedules.search.run import NEIGHBOURHOOD
 from solvers.schedules.search.starts import decisions_of
+from solvers.schedules.search.tuning import Tuning
 
 OBJECTIVES = ("max_ratio", "req(0.7)", "mean_ratio", "mean_latency")
 POLICIES = ("fcfs", "hexagent", "fcfs@random", "edf@jsq")
@@ -206,28 +206,32 @@ def test_same_seed_same_neighbourhoods():
     assert values[0] != values[2]
 
 
-def test_a_search_that_is_stuck_goes_on_by_neighbourhoods(monkeypatch):
-    monkeypatch.setattr(chain, "PATIENCE", 3)
-    instance = contended(2, "fluid")
-    runs = [search(instance, "mean_ratio", evaluations=4000, workers=workers, seed=1) for workers in (1, 2)]
+def test_a_search_that_is_stuck_goes_on_by_neighbourhoods():
+    instance, tuning = contended(2, "fluid"), Tuning(patience=3)
+    runs = [
+        search(instance, "mean_ratio", evaluations=4000, workers=workers, seed=1, tuning=tuning) for workers in (1, 2)
+    ]
     assert runs[0].moves == runs[1].moves
     assert runs[0].schedule == runs[1].schedule
     assert runs[0].moves[NEIGHBOURHOOD].tried >= 2
     assert verify(instance, runs[0].schedule).ok
     for text, with_neighbourhoods in (("mean_ratio", False), ("misses(1.5)", True)):
-        without = search(instance, text, evaluations=4000, workers=1, seed=1, with_neighbourhoods=with_neighbourhoods)
+        without = search(
+            instance, text, evaluations=4000, seed=1, with_neighbourhoods=with_neighbourhoods, tuning=tuning
+        )
         assert NEIGHBOURHOOD not in without.moves
 
 
-def test_neighbourhoods_keep_to_the_evaluations_and_leave_the_rest_to_local_search(monkeypatch):
-    monkeypatch.setattr(chain, "PATIENCE", 3)
+def test_neighbourhoods_keep_to_the_evaluations_and_leave_the_rest_to_local_search():
+    def go(evaluations, tuning):
+        return search(contended(2, "fluid"), "mean_ratio", evaluations=evaluations, workers=1, seed=1, tuning=tuning)
+
     for evaluations in (1200, 2000):
-        found = search(contended(2, "fluid"), "mean_ratio", evaluations=evaluations, workers=1, seed=1)
-        assert evaluations - 2 <= found.evaluations <= evaluations + 2
-    monkeypatch.setattr(search_neighbourhoods, "PATIENCE", 1)  # no time for windows to gain anything
-    found = search(contended(2, "fluid"), "mean_ratio", evaluations=2000, workers=1, seed=1)
-    assert 1998 <= found.evaluations <= 2002
-    assert found.moves[NEIGHBOURHOOD].tried <= 2 + found.moves[NEIGHBOURHOOD].helped
+        assert evaluations - 2 <= go(evaluations, Tuning(patience=3)).evaluations <= evaluations + 2
+    # no time for neighbourhoods to gain anything
+    result = go(2000, Tuning(patience=3, neighbourhood_patience=1))
+    assert 1998 <= result.evaluations <= 2002
+    assert result.moves[NEIGHBOURHOOD].tried <= 2 + result.moves[NEIGHBOURHOOD].helped
 
 
 def test_ctrl_c_after_a_neighbourhood_reaches_python():

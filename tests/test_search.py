@@ -25,13 +25,13 @@ from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem, offline_problem
 from solvers.problem.result import INTERRUPTED, Options
 from solvers.schedules.search import SearchResult, default_starts, search
-from solvers.schedules.search import run as search_run
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.guide import plain_guide
 from solvers.schedules.search.merit import Merit
 from solvers.schedules.search.moves import MOVES
 from solvers.schedules.search.rules import Tuner, guide_of, rule_of
 from solvers.schedules.search.starts import rules
+from solvers.schedules.search.tuning import Tuning
 
 OBJECTIVES: dict[str, Value] = {
     "max_ratio": largest,
@@ -126,9 +126,9 @@ def test_it_comes_close_to_cpsat_on_small_instances() -> None:
 
 
 @pytest.mark.parametrize("text", ["req(0.8)", "mean_ratio"])
-def test_same_seed_same_schedule_whatever_the_number_of_workers(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_run, "ROUND", 60)
-    runs = [search(drawn(5), text, evaluations=600, workers=workers, seed=3) for workers in (1, 2, 2)]
+def test_same_seed_same_schedule_whatever_the_number_of_workers(text: str) -> None:
+    tuning = Tuning(round=60)
+    runs = [search(drawn(5), text, evaluations=600, workers=workers, seed=3, tuning=tuning) for workers in (1, 2, 2)]
     assert len({run.value for run in runs}) == 1
     assert runs[0].schedule == runs[1].schedule == runs[2].schedule
     assert runs[0].moves == runs[1].moves

@@ -2,8 +2,8 @@
 
 Read in this order: ``guide`` (what is decided), ``kernels`` and ``evaluator`` (what becomes of it), ``merit`` (how good
 that is), ``starts``, ``rules`` (priorities changed as a whole), ``moves``, ``chain`` (local search), ``decisions``,
-``neighbourhoods`` and ``neighbourhood_model`` (parts of the schedule itself), ``run`` (``search``, the one public
-function).
+``neighbourhoods`` and ``neighbourhood_model`` (parts of the schedule itself), ``tuning`` (how effort is spent), ``run``
+(``search``, the one public function).
 """
 
 from solvers.schedules.search.result import MoveCount, SearchResult

@@ -13,12 +13,6 @@ import numpy as np
 from solvers.schedules.search.merit import Merit, Outcome
 from solvers.schedules.search.moves import MOVES
 
-MEMORY = 10  # steps
-PATIENCE = 500  # steps without a better guide after which the chain goes elsewhere
-STRAY = 0.1  # how far it may stray from its best guide when it goes back to that: a share of the energy
-LEAST_SHARE = 0.2  # of its first frequency that a move keeps, however rarely it helps
-TRUST = 20.0  # tries after which what a move achieved outweighs its first frequency
-
 
 class Chain:
     """A current guide and what led to it.
@@ -50,7 +44,7 @@ class Chain:
         self._starts, self._visits = starts, 0
         start, self.origin = starts[0]
         self.best, self.best_from, self.best_move = start, self.origin, ""
-        self.current, self._levels, self._step = start, np.full(MEMORY, start.energy), 0
+        self.current, self._levels, self._step = start, np.full(self.merit.tuning.memory, start.energy), 0
         self._last_gain = 0
 
     @property
@@ -70,7 +64,7 @@ class Chain:
         until = self.merit.evaluator.runs + evaluations
         idle = 0
         while self.merit.evaluator.runs < until and idle < 1000 and not stop():
-            if self._step - self._last_gain >= PATIENCE:
+            if self._step - self._last_gain >= self.merit.tuning.patience:
                 self._go_elsewhere()
             name = names[int(self._rng.choice(len(names), p=self._shares()))]
             guide = MOVES[name][0](self.merit, self.current, self._rng)
@@ -79,7 +73,7 @@ class Chain:
                 continue
             idle = 0
             self.tried[name] += 1
-            slot = self._step % MEMORY
+            slot = self._step % self.merit.tuning.memory
             self._step += 1
             found = self.merit(guide, max(float(self._levels[slot]), self.current.energy))
             if found is not None:
@@ -100,13 +94,13 @@ class Chain:
             self._levels[:] = self.current.energy
         else:
             self.current, self.origin = self.best, self.best_from
-            self._levels[:] = self.best.energy * (1 + self._rng.uniform(0, STRAY))
+            self._levels[:] = self.best.energy * (1 + self._rng.uniform(0, self.merit.tuning.stray))
 
     def _shares(self) -> np.ndarray:
         """How often to try each move: as often as it helps, and never not at all."""
         first = np.array([share for _, share in MOVES.values()])
         tried = np.array(list(self.tried.values()), float)
         helped = np.array(list(self.helped.values()), float)
-        rate = (helped + 1.0) / (tried + TRUST)
-        weight = first * np.maximum(rate / rate.max(), LEAST_SHARE)
+        rate = (helped + 1.0) / (tried + self.merit.tuning.trust)
+        weight = first * np.maximum(rate / rate.max(), self.merit.tuning.least_share)
         return np.asarray(weight / weight.sum())

@@ -11,9 +11,7 @@ from solvers.problem.objective import Objective
 from solvers.schedules.search.evaluator import Evaluator, Times
 from solvers.schedules.search.features import call_features
 from solvers.schedules.search.guide import Array, Guide
-
-SOFTNESS = 0.01  # of the objective: ratios this close below a largest ratio count nearly as much as it does
-MISS_SOFTNESS = 0.02  # of s: misses(s) counts a workflow this far beyond s as a bit more than one this far within
+from solvers.schedules.search.tuning import TUNING, Tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +40,8 @@ class Outcome:
 class Merit:
     """The objective on one instance."""
 
-    def __init__(self, aim: Objective, evaluator: Evaluator) -> None:
-        self.aim = aim
+    def __init__(self, aim: Objective, evaluator: Evaluator, tuning: Tuning = TUNING) -> None:
+        self.aim, self.tuning = aim, tuning
         self.evaluator = evaluator
         self.features = call_features(evaluator)
         self.may_drop = aim.dropped(len(evaluator.arrival))
@@ -65,9 +63,9 @@ class Merit:
             return value, math.inf
         if self.aim.is_tail:
             kept = np.sort(ratio)[: len(ratio) - self.may_drop]
-            softness = SOFTNESS * value
+            softness = self.tuning.softness * value
             return value, value + softness * math.log(np.exp((kept - kept[-1]) / softness).sum())
         if self.aim.kind == "misses":
-            beyond = (ratio / self.aim.parameter - 1) / MISS_SOFTNESS
+            beyond = (ratio / self.aim.parameter - 1) / self.tuning.miss_softness
             return value, value + float((1 / (1 + np.exp(-np.clip(beyond, -40, 40)))).sum()) / 2
         return value, value

@@ -13,9 +13,6 @@ from solvers.schedules.search.merit import Merit, Outcome
 Rng = np.random.Generator
 Move = Callable[[Merit, Outcome, Rng], Guide | None]
 
-MANY = 10  # workflows or calls changed at once, at most
-SPREAD = 0.02  # share of the workflows among which those near the threshold are picked, on average
-
 
 def hurry(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Calls of some of the workflows that decide the objective go earlier, by a part of H_w."""
@@ -25,7 +22,7 @@ def hurry(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
 
 def jitter(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Calls of some workflows go earlier or later, by a part of H_w."""
-    flows = np.unique(rng.integers(len(now.ratio), size=rng.integers(1, MANY)))
+    flows = np.unique(rng.integers(len(now.ratio), size=rng.integers(1, merit.tuning.many)))
     return now.guide.but(key=_shifted(merit, now.guide, flows, rng.normal(0.0, 0.5, len(flows))))
 
 
@@ -88,7 +85,7 @@ def swap_calls(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     """Two calls swap priorities."""
     one = int(_calls(merit, now, rng)[0])
     key = now.guide.key
-    near = np.argsort(np.abs(key - key[one]), kind="stable")[: 2 * MANY]
+    near = np.argsort(np.abs(key - key[one]), kind="stable")[: 2 * merit.tuning.many]
     other = int(rng.choice(near))
     if other == one:
         return None
@@ -112,7 +109,7 @@ def free(merit: Merit, now: Outcome, rng: Rng) -> Guide | None:
     bound = np.flatnonzero((guide.prefills != ANY) | (guide.decodes != ANY) | (guide.wait > 0))
     if not len(bound):
         return None
-    calls = rng.choice(bound, size=min(len(bound), int(rng.integers(1, MANY))), replace=False)
+    calls = rng.choice(bound, size=min(len(bound), int(rng.integers(1, merit.tuning.many))), replace=False)
     prefills, decodes, wait = guide.prefills.copy(), guide.decodes.copy(), guide.wait.copy()
     prefills[calls] = decodes[calls] = ANY
     wait[calls] = 0.0
@@ -282,7 +279,9 @@ def _critical(merit: Merit, now: Outcome, rng: Rng, count: int) -> Array:
         return np.unique(rng.integers(flows, size=count))
     order = np.argsort(-np.where(now.guide.dropped, -np.inf, now.ratio), kind="stable")
     first = int(np.count_nonzero(now.ratio[order] > merit.aim.parameter)) if merit.aim.kind == "misses" else 0
-    ranks = first + rng.exponential(max(SPREAD * flows, 1.0), count) * (1 if not first else rng.choice([-1, 1], count))
+    ranks = first + rng.exponential(max(merit.tuning.spread * flows, 1.0), count) * (
+        1 if not first else rng.choice([-1, 1], count)
+    )
     return np.asarray(np.unique(order[np.clip(ranks.astype(int), 0, flows - 1)]))
 
 
@@ -295,7 +294,7 @@ def _calls(merit: Merit, now: Outcome, rng: Rng) -> Array:
         pool = np.arange(first, last)
     else:
         pool = np.arange(len(e.workflow))
-    return np.asarray(rng.choice(pool, size=min(len(pool), int(rng.integers(1, MANY))), replace=False))
+    return np.asarray(rng.choice(pool, size=min(len(pool), int(rng.integers(1, merit.tuning.many))), replace=False))
 
 
 def _ahead(merit: Merit, now: Outcome, rng: Rng) -> tuple[int, int] | None:

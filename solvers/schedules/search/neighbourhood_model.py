@@ -20,13 +20,9 @@ from solvers.problem.objective import Objective
 from solvers.schedules.search.decisions import CappedDecisions
 from solvers.schedules.search.evaluator import Evaluator, Times
 from solvers.schedules.search.guide import Array
+from solvers.schedules.search.tuning import TUNING, Tuning
 
-EFFORT = 0.02  # of CP-SAT for a neighbourhood, in its deterministic seconds
-TICKS = 10_000  # from the first start of a neighbourhood to its last end
-ROOM = 1.2  # how long it may take, times as long as it did
-WEIGHT, HEAVIEST = 100, 10_000  # of being late, for a workflow of mean H_w, and most
 # shares of the largest ratio that counts, and what it costs to be beyond one, in addition to those before
-LEVELS = ((0.95, 1), (0.98, 5), (0.99, 20), (1.0, 100))
 
 
 class Shop:
@@ -114,7 +110,14 @@ class Solved(NamedTuple):
 
 
 def solve_neighbourhood(
-    shop: Shop, seen: Seen, aim: Objective, free: Array, followers: Array, seconds: float, seed: int
+    shop: Shop,
+    seen: Seen,
+    aim: Objective,
+    free: Array,
+    followers: Array,
+    seconds: float,
+    seed: int,
+    tuning: Tuning = TUNING,
 ) -> Solved:
     """Better decisions for calls that started one after another, as far as the model can tell.
 
@@ -129,8 +132,9 @@ def solve_neighbourhood(
     seconds : float
         At most; CP-SAT ends by itself after the same effort on every machine.
     seed : int
+    tuning : Tuning
     """
-    model = _Neighbourhood(shop, seen, free, followers)
+    model = _Neighbourhood(shop, seen, free, followers, tuning)
     model.keep_orders()
     model.keep_others()
     model.limit_places()
@@ -161,13 +165,14 @@ class _End(NamedTuple):
 class _Neighbourhood:
     """The model while it is built. The schedule as it was, rounded down to ticks, is a solution, and the hint."""
 
-    def __init__(self, shop: Shop, seen: Seen, free: Array, followers: Array) -> None:
+    def __init__(self, shop: Shop, seen: Seen, free: Array, followers: Array, tuning: Tuning) -> None:
+        self.tuning = tuning
         self.shop, self.seen, self.e, t = shop, seen, shop.e, seen.times
         self.free, self.followers = free.tolist(), followers.tolist()
         inside = [*self.free, *self.followers]
         self.begin = float(t.start[inside].min())
-        self.tick = (float(t.ended[inside].max()) - self.begin) / TICKS
-        self.far = int(ROOM * TICKS)
+        self.tick = (float(t.ended[inside].max()) - self.begin) / self.tuning.ticks
+        self.far = int(self.tuning.room * self.tuning.ticks)
         self.member = np.zeros(len(seen.ran), bool)
         self.member[inside] = True
         self.model = cp_model.CpModel()
@@ -324,18 +329,22 @@ class _Neighbourhood:
         mean = float(self.e.horizon.mean())
         for w, members in flows.items():
             if self.seen.counts[w]:
-                weight = WEIGHT if aim.kind == "mean_latency" else round(WEIGHT * mean / self.e.horizon[w])
+                weight = (
+                    self.tuning.weight
+                    if aim.kind == "mean_latency"
+                    else round(self.tuning.weight * mean / self.e.horizon[w])
+                )
                 end = self._end_of(members)
                 for scale, cost in self._levels(aim):
                     due = self._at(self.e.arrival[w] + scale * self.e.horizon[w])
-                    self._late(end, due, cost * min(max(weight, 1), HEAVIEST))
+                    self._late(end, due, cost * min(max(weight, 1), self.tuning.heaviest))
         self.model.minimize(cp_model.LinearExpr.sum(self.costs))
         return self.cost_before > 0
 
     def _levels(self, aim: Objective) -> list[tuple[float, int]]:
         """Ratios beyond which a workflow is late, and what each unit of that costs."""
         if aim.is_tail:
-            return [(level * self.seen.value, cost) for level, cost in LEVELS]
+            return [(level * self.seen.value, cost) for level, cost in self.tuning.levels]
         return [(0.0, 1)]
 
     def _end_of(self, members: list[int]) -> _End:
@@ -370,7 +379,7 @@ class _Neighbourhood:
         solver.parameters.linearization_level = 0
         solver.parameters.cp_model_probing_level = 0
         solver.parameters.symmetry_level = 0
-        solver.parameters.max_deterministic_time = EFFORT
+        solver.parameters.max_deterministic_time = self.tuning.effort
         solver.parameters.max_time_in_seconds = seconds
         solver.parameters.catch_sigint_signal = False  # Python's own handler is to stay
         status = solver.solve(self.model)

@@ -22,14 +22,6 @@ from solvers.schedules.search.guide import Array
 from solvers.schedules.search.merit import Merit
 from solvers.schedules.search.neighbourhood_model import Seen, Shop, solve_neighbourhood
 
-FREE = 5.0  # free calls of the first neighbourhood
-FEWEST, MOST = 4.0, 12.0
-GROWTH, SHRINKAGE = 1.05, 0.85  # of their number, where CP-SAT was through with a neighbourhood and where it was not
-FOLLOWERS = 2.0  # calls after the free ones that are in the model, times as many
-NEAR = 0.02  # share of the workflows among which the one to look at is picked, on average
-PATIENCE = 300  # neighbourhoods without a gain after which there is none to be found
-RUNS = 50  # of the simulator, that a neighbourhood counts as; it takes as long as some 35 to 140
-
 
 @dataclass(frozen=True, eq=False)
 class Carried:
@@ -69,7 +61,7 @@ class Neighbourhoods:
         self.merit, self.now = merit, start
         self._shop = shop
         self._rng = np.random.Generator(np.random.PCG64(seed))
-        self._size, self._idle = FREE, 0
+        self._size, self._idle = self.merit.tuning.free, 0
         self.tried = self.helped = self.runs = 0
 
     def run(
@@ -77,7 +69,11 @@ class Neighbourhoods:
     ) -> None:
         """Solve so many, fewer where time is out or nothing is gained any more; tell every better value."""
         until = self.tried + neighbourhoods
-        while self.tried + 1 <= until and self._idle < PATIENCE and (left := seconds_left()) > 0:
+        while (
+            self.tried + 1 <= until
+            and self._idle < self.merit.tuning.neighbourhood_patience
+            and (left := seconds_left()) > 0
+        ):
             value = self.now.value
             self._step(left)
             if self.now.value < value:
@@ -92,8 +88,12 @@ class Neighbourhoods:
             return
         size = round(self._size)
         seed = int(self._rng.integers(2**31))
-        solved = solve_neighbourhood(self._shop, seen, self.merit.aim, calls[:size], calls[size:], seconds, seed)
-        self._size = min(max(self._size * (GROWTH if solved.done else SHRINKAGE), FEWEST), MOST)
+        solved = solve_neighbourhood(
+            self._shop, seen, self.merit.aim, calls[:size], calls[size:], seconds, seed, self.merit.tuning
+        )
+        tuning = self.merit.tuning
+        self._size *= tuning.growth if solved.done else tuning.shrinkage
+        self._size = min(max(self._size, tuning.fewest), tuning.most)
         if solved.decisions is None:
             return
         self.runs += 1
@@ -118,7 +118,7 @@ class Neighbourhoods:
         size = round(self._size)
         middle = int(np.searchsorted(t.start[seen.by_start], when))
         first = max(middle - int(self._rng.integers(size)), 0)
-        return np.asarray(seen.by_start[first : first + size + round(FOLLOWERS * size)])
+        return np.asarray(seen.by_start[first : first + size + round(self.merit.tuning.followers * size)])
 
     def _flow(self, seen: Seen) -> int | None:
         flows = np.flatnonzero(seen.counts)
@@ -127,5 +127,5 @@ class Neighbourhoods:
         if not self.merit.aim.is_tail:
             return int(self._rng.choice(flows))
         worst_first = flows[np.argsort(-seen.ratio[flows], kind="stable")]
-        rank = int(self._rng.exponential(max(NEAR * len(flows), 1.0)))
+        rank = int(self._rng.exponential(max(self.merit.tuning.near * len(flows), 1.0)))
         return int(worst_first[min(rank, len(flows) - 1)])

@@ -19,9 +19,6 @@ from solvers.schedules.search.merit import Merit, Outcome
 
 Rng = np.random.Generator
 
-MUTATIONS = 3  # numbers changed at once, at most
-LOYAL = 5.0
-
 
 @dataclass(frozen=True, eq=False)
 class Rule:
@@ -35,8 +32,8 @@ class Rule:
     drops : (3,) float array
         Of ``drop_score``: the workflows of most score are dropped.
     loyalty : float
-        By how many standard deviations more the score of those is that the base drops; what is beyond ``LOYAL`` keeps
-        them.
+        By how many standard deviations more the score of those is that the base drops; beyond ``Tuning.loyal`` they
+        are kept.
     caps : (J,) int array
         Most calls at once on each decode instance.
     crowding, pace : float
@@ -54,7 +51,7 @@ class Rule:
 def rule_of(merit: Merit, base: Guide) -> Rule:
     """The rule that changes nothing."""
     nothing = np.zeros(len(merit.features))
-    return Rule(base, nothing, np.array([1.0, 1.0, 0.0]), LOYAL, base.caps, base.crowding, base.pace)
+    return Rule(base, nothing, np.array([1.0, 1.0, 0.0]), merit.tuning.loyal, base.caps, base.crowding, base.pace)
 
 
 def guide_of(merit: Merit, rule: Rule) -> Guide:
@@ -62,7 +59,7 @@ def guide_of(merit: Merit, rule: Rule) -> Guide:
     base, changes = rule.base, dict[str, Any]()
     if rule.weights.any():
         changes["key"] = base.key + rule.weights @ merit.features
-    if merit.may_drop and rule.loyalty < LOYAL:
+    if merit.may_drop and rule.loyalty < merit.tuning.loyal:
         score = drop_score(merit.evaluator, *rule.drops)
         score += rule.loyalty * float(score.std()) * base.dropped
         changes["dropped"] = np.zeros(len(score), bool)
@@ -109,7 +106,7 @@ class Tuner:
 
     def _child(self) -> Rule:
         rule, rng = self.rule, self._rng
-        for _ in range(int(rng.integers(1, MUTATIONS + 1))):
+        for _ in range(int(rng.integers(1, self.merit.tuning.rule_changes + 1))):
             changes = [self._weigh, self._crowd, self._pace, self._cap] + [self._drop] * (self.merit.may_drop > 0)
             shares = np.array([4.0, 1.0, 1.0, 1.0, 3.0][: len(changes)])
             rule = changes[int(rng.choice(len(changes), p=shares / shares.sum()))](rule)
@@ -123,7 +120,7 @@ class Tuner:
         return replace(rule, weights=weights)
 
     def _drop(self, rule: Rule) -> Rule:
-        if rule.loyalty >= LOYAL or self._rng.random() < 0.2:
+        if rule.loyalty >= self.merit.tuning.loyal or self._rng.random() < 0.2:
             loyalty = 0.0 if self._rng.random() < 0.5 else float(self._rng.exponential(1.0))
             return replace(rule, loyalty=loyalty)
         drops = rule.drops.copy()

@@ -27,22 +27,13 @@ from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.guide import Guide
 from solvers.schedules.search.merit import Merit, Outcome
 from solvers.schedules.search.neighbourhood_model import Shop
-from solvers.schedules.search.neighbourhoods import RUNS, Carried, Neighbourhoods, carry_out
+from solvers.schedules.search.neighbourhoods import Carried, Neighbourhoods, carry_out
 from solvers.schedules.search.result import MoveCount, SearchResult
 from solvers.schedules.search.rules import Tuner
 from solvers.schedules.search.starts import crowded, decisions_of, from_schedule, rules, with_drops
+from solvers.schedules.search.tuning import TUNING, Tuning
 
-CHAINS = 2  # whatever the number of workers, so that it does not change the result
-ROUND = 100  # evaluations of a chain between two comparisons of the chains
-BEHIND = 0.01  # relative: a chain this far behind the best goes on from that one's guide, unless it was stuck before
-LINES = 3  # starts whose rules are tuned
-TRIAL = 120  # runs of each before only the best one goes on
-SHARE_OF_TUNING = 0.5  # of time and evaluations, at most
-TUNED = 400  # runs without a better rule after which there is none to be found
-VARIETY = 10  # starts of a chain: the first is where it sets out, the others are for when it is stuck
-SHARE_OF_NEIGHBOURHOODS = 0.1  # of time and evaluations, at the end, where all chains have been stuck
 NEIGHBOURHOOD = "neighbourhood"  # among the moves
-TICK = 0.1  # seconds between two looks at what the chains have found
 
 OnProgress = Callable[[float, float], None]
 
@@ -64,6 +55,7 @@ def search(
     seed: int = 0,
     on_progress: OnProgress | None = None,
     with_neighbourhoods: bool = True,
+    tuning: Tuning = TUNING,
 ) -> SearchResult:
     """Look for a good schedule with everything known: an upper bound at any size, in either decode model.
 
@@ -83,16 +75,18 @@ def search(
     time_limit : float
         Wall-clock seconds. The first start is always run.
     evaluations : int, optional
-        Runs of the simulator; a neighbourhood counts as ``neighbourhoods.RUNS`` of them. Where this limit is reached
+        Runs of the simulator; a neighbourhood counts as ``Tuning.runs_a_neighbourhood``. Where this limit is reached
         before the other, the same seed gives the same schedule, whatever ``workers`` is. The starts given are all run.
     workers : int
-        Threads; no more than ``CHAINS`` have work.
+        Threads; no more than ``Tuning.chains`` have work.
     seed : int
         Of the search and of random placements.
     on_progress : callable, optional
         Called with (seconds, value) whenever something better was found.
     with_windows : bool
         False for a search that does without CP-SAT.
+    tuning : Tuning
+        How it spends its effort.
 
     Returns
     -------
@@ -109,7 +103,9 @@ def search(
     _check(time_limit, evaluations, workers, seed)
     names = default_starts() if start is None else start
     chosen = [read_policy(item).name if isinstance(item, str) else item for item in names]
-    return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_neighbourhoods).run(chosen, workers)
+    return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_neighbourhoods, tuning).run(
+        chosen, workers
+    )
 
 
 class _Known(NamedTuple):
@@ -131,15 +127,19 @@ class _Search:
         seed: int,
         on_progress: OnProgress | None,
         with_neighbourhoods: bool,
+        tuning: Tuning,
     ) -> None:
+        self.tuning = tuning
         self.began = time.monotonic()
         self.problem, self.aim, self.seed, self.on_progress = offline_problem(instance), aim, seed, on_progress
         self.instance = instance
         self.deadline = self.began + time_limit
         # a workflow that misses s is dropped, and one that does not is early enough: neighbourhoods could gain nothing
-        self.share_of_neighbourhoods = SHARE_OF_NEIGHBOURHOODS * (with_neighbourhoods and aim.kind != "misses")
+        self.share_of_neighbourhoods = self.tuning.share_of_neighbourhoods * (
+            with_neighbourhoods and aim.kind != "misses"
+        )
         self.budget = math.inf if evaluations is None else evaluations
-        self.merit = Merit(aim, Evaluator(self.problem))
+        self.merit = Merit(aim, Evaluator(self.problem), tuning)
         self.policy_runs = 0
         self.starts: dict[str, float] = {}
         self.known: _Known | None = None
@@ -193,7 +193,7 @@ class _Search:
             for other, guide in with_drops(self.merit, name, outcome):
                 self._try(other, guide, outcomes)
         for outcome, name in _best(outcomes, 3):
-            for other, guide in crowded(name, outcome):
+            for other, guide in crowded(self.merit, name, outcome):
                 self._try(other, guide, outcomes)
         for _, name, schedule in sorted(schedules, key=lambda row: row[0])[:3]:
             for guide in from_schedule(self.merit, schedule):
@@ -229,15 +229,15 @@ class _Search:
 
     def _tune(self, outcomes: list[tuple[Outcome, str]]) -> list[tuple[Outcome, str]]:
         """Add the guides of tuned rules, best first."""
-        if not outcomes or self._out_of_time() or self._evaluations() + LINES > self.budget:
+        if not outcomes or self._out_of_time() or self._evaluations() + self.tuning.rules > self.budget:
             return outcomes
         free = [row for row in outcomes if not row[0].guide.dropped.any()]
         chosen = (free[:2] if self.merit.may_drop else []) + outcomes
-        seeds = np.random.SeedSequence([self.seed, LINES]).spawn(LINES)
+        seeds = np.random.SeedSequence([self.seed, self.tuning.rules]).spawn(self.tuning.rules)
         lines = [(Tuner(self.merit, o, seed), f"{name}, tuned") for (o, name), seed in zip(chosen, seeds, strict=False)]
         began = time.monotonic()
-        deadline = began + SHARE_OF_TUNING * (self.deadline - began)
-        budget = self._evaluations() + SHARE_OF_TUNING * (self.budget - self._evaluations())
+        deadline = began + self.tuning.share_of_rules * (self.deadline - began)
+        budget = self._evaluations() + self.tuning.share_of_rules * (self.budget - self._evaluations())
 
         def stop() -> bool:
             return time.monotonic() >= deadline or self._evaluations() >= budget
@@ -247,24 +247,24 @@ class _Search:
             tuner.run(runs, stop, lambda o: self._better(_Known(o.value, name, "", o.guide)))
 
         for line in lines:
-            run(line, TRIAL)
+            run(line, self.tuning.trial)
         lines.sort(key=lambda line: line[0].best.energy)
-        while lines and not stop() and lines[0][0].idle < TUNED:
-            run(lines[0], TRIAL)
+        while lines and not stop() and lines[0][0].idle < self.tuning.rule_patience:
+            run(lines[0], self.tuning.trial)
         tuned = [(tuner.best, name) for tuner, name in lines]
         for outcome, name in tuned:
             self.starts.setdefault(name, outcome.value)
-        return _best(tuned + outcomes, CHAINS * VARIETY)
+        return _best(tuned + outcomes, self.tuning.chains * self.tuning.variety)
 
     # --- local search -------------------------------------------------------------------------------------------------
 
     def _set_out(self, outcomes: list[tuple[Outcome, str]]) -> None:
         if not outcomes:
             return
-        seeds = np.random.SeedSequence(self.seed).spawn(CHAINS)
-        for k in range(CHAINS):
-            own = outcomes[k::CHAINS] or outcomes
-            merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.problem))
+        seeds = np.random.SeedSequence(self.seed).spawn(self.tuning.chains)
+        for k in range(self.tuning.chains):
+            own = outcomes[k :: self.tuning.chains] or outcomes
+            merit = self.merit if k == 0 else Merit(self.aim, Evaluator(self.problem), self.tuning)
             self.chains.append(Chain(merit, own, seeds[k]))
 
     def _climb(self, workers: int, reserve: float) -> None:
@@ -272,7 +272,7 @@ class _Search:
         if not self.chains:
             return
         began, first = time.monotonic(), self._evaluations()
-        with ThreadPoolExecutor(min(workers, CHAINS)) as pool:
+        with ThreadPoolExecutor(min(workers, self.tuning.chains)) as pool:
             try:
                 while True:
                     share = 1 - reserve * all(chain.been_stuck for chain in self.chains)
@@ -289,7 +289,10 @@ class _Search:
         """Let every chain go on for a while; then those far behind go on from the best one's guide."""
         found: queue.SimpleQueue[_Known] = queue.SimpleQueue()
         shares = [
-            ROUND if left >= ROUND * CHAINS else int(left) // CHAINS + (k < int(left) % CHAINS) for k in range(CHAINS)
+            self.tuning.round
+            if left >= self.tuning.round * self.tuning.chains
+            else int(left) // self.tuning.chains + (k < int(left) % self.tuning.chains)
+            for k in range(self.tuning.chains)
         ]
 
         def go(k: int) -> None:
@@ -300,9 +303,9 @@ class _Search:
 
         before = self.known
         assert before is not None  # the starts have been run
-        running: set[Future[None]] = {pool.submit(go, k) for k in range(CHAINS)}
+        running: set[Future[None]] = {pool.submit(go, k) for k in range(self.tuning.chains)}
         while running:
-            done, running = wait(running, timeout=TICK)
+            done, running = wait(running, timeout=self.tuning.look)
             while not found.empty():
                 self._better(found.get())
             for future in done:
@@ -311,14 +314,14 @@ class _Search:
         self.known = min([before, *map(_best_of, self.chains)], key=lambda known: known.value)
         leader = min(self.chains, key=lambda chain: chain.current.energy)
         for chain in self.chains:
-            if not chain.been_stuck and chain.current.energy > leader.current.energy * (1 + BEHIND):
+            if not chain.been_stuck and chain.current.energy > leader.current.energy * (1 + self.tuning.behind):
                 chain.adopt(leader)
 
     # --- neighbourhoods -----------------------------------------------------------------------------------------------
 
     def _solve_neighbourhoods(self) -> None:
         """Where changes of a guide lead nowhere, go on from the schedule, whose parts can change by themselves."""
-        neighbourhoods = (self.budget - self._evaluations()) / RUNS
+        neighbourhoods = (self.budget - self._evaluations()) / self.tuning.runs_a_neighbourhood
         known, e = self.known, self.merit.evaluator
         if not self.share_of_neighbourhoods or self._out_of_time() or neighbourhoods < 1 or known is None:
             return
@@ -330,7 +333,9 @@ class _Search:
         carried = carry_out(self.merit, shop, start)
         if carried is None:
             return
-        self.neighbourhoods = Neighbourhoods(self.merit, shop, carried, np.random.SeedSequence([self.seed, CHAINS]))
+        self.neighbourhoods = Neighbourhoods(
+            self.merit, shop, carried, np.random.SeedSequence([self.seed, self.tuning.chains])
+        )
 
         def improved(now: Carried) -> None:
             self._better(_Known(now.value, known.start, NEIGHBOURHOOD, now.seen.decisions))
@@ -343,7 +348,11 @@ class _Search:
         return time.monotonic() >= self.deadline
 
     def _evaluations(self) -> int:
-        of_windows = 0 if self.neighbourhoods is None else self.neighbourhoods.tried * RUNS - self.neighbourhoods.runs
+        of_windows = (
+            0
+            if self.neighbourhoods is None
+            else self.neighbourhoods.tried * self.tuning.runs_a_neighbourhood - self.neighbourhoods.runs
+        )
         return self.policy_runs + of_windows + sum(e.runs for e in self._evaluators())
 
     def _evaluators(self) -> list[Evaluator]:

@@ -13,10 +13,6 @@ from solvers.schedules.search.features import work_left
 from solvers.schedules.search.guide import MOST, Guide, plain_guide
 from solvers.schedules.search.merit import Merit, Outcome
 
-SCALES = (0.5, 1.0, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 12.0)  # SLO scales of the deadlines that priorities come from
-CROWDING = (0.1, 0.5)
-WEIGHTS = (0.0, 1.0, 2.0, 3.0)  # powers of H_w that what is left of a workflow is multiplied by
-
 
 def rules(merit: Merit) -> Iterator[tuple[str, Guide]]:
     """Guide from priority rules that know everything, with their names.
@@ -28,7 +24,7 @@ def rules(merit: Merit) -> Iterator[tuple[str, Guide]]:
     e = merit.evaluator
     arrival, horizon = e.arrival[e.workflow], e.horizon[e.workflow]
     sizes = len(e.arrival), len(e.max_batch)
-    for scale in SCALES:
+    for scale in merit.tuning.slo_scales:
         yield (
             f"latest-start({scale:g})",
             plain_guide(arrival + scale * horizon - e.tail, *sizes),
@@ -36,7 +32,7 @@ def rules(merit: Merit) -> Iterator[tuple[str, Guide]]:
     if not merit.aim.is_tail:
         weight = horizon / horizon.mean()
         for name, left in (("shortest-tail", e.tail), ("least-work", work_left(e) * float(e.tail.mean()))):
-            for power in WEIGHTS:
+            for power in merit.tuning.horizon_powers:
                 yield f"{name}-by-horizon^{power:g}", plain_guide(left * weight**power, *sizes)
 
 
@@ -66,9 +62,9 @@ def with_drops(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Gu
         yield f"{name}, {rule} last", base.guide.but(dropped=dropped)
 
 
-def crowded(name: str, base: Outcome) -> Iterator[tuple[str, Guide]]:
+def crowded(merit: Merit, name: str, base: Outcome) -> Iterator[tuple[str, Guide]]:
     """The guide of ``base`` with crowding counted."""
-    for crowding in CROWDING:
+    for crowding in merit.tuning.crowdings:
         yield f"{name}, crowding {crowding:g}", base.guide.but(crowding=crowding)
 
 
