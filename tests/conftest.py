@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import settings
 
 from hexsched.policies import PLACEMENTS, policies, unregister
 from hexsched.registry import Registry
-from solvers.bounds import BOUNDS
+from solvers.bounds import BOUNDS, time_indexed_lp
 from solvers.exact import FORMULATIONS
 
 REGISTRIES: tuple[Registry, ...] = (BOUNDS, FORMULATIONS)  # that tests put things into
@@ -34,6 +36,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("policy_name", policy_names())
     if "online_policy_name" in metafunc.fixturenames:
         metafunc.parametrize("online_policy_name", [name for name in policy_names() if name != ORACLE])
+
+
+@pytest.fixture
+def coarse_grid() -> None:
+    """One coarse program of ``time-indexed-lp`` in place of a series: as valid, and fast."""
+    bound = BOUNDS["time-indexed-lp"]
+    tuning = time_indexed_lp.Tuning(resolutions=(8,), precision=0.02)
+    BOUNDS.put(replace(bound, compute=partial(bound.compute, tuning=tuning)))
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,8 @@ from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Workflow, write_instance
 from hexsched.simulator import Run, simulate
-from solvers.bounds import BOUNDS, preemptive_lp, time_indexed_lp
+from solvers.bounds import BOUNDS, preemptive_lp
 from solvers.bounds.critical_path import BOUND as CRITICAL_PATH
-from solvers.bounds.parts import destructive
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.parts.linear import Program
 from solvers.bounds.parts.pools import pools
@@ -47,10 +46,8 @@ RANDOM_INSTANCES = 108
 
 
 @pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One coarse time-indexed LP in place of a series, and a coarse search: both must be valid, and these are fast."""
-    monkeypatch.setattr(time_indexed_lp, "RESOLUTIONS", (8,))
-    monkeypatch.setattr(destructive, "PRECISION", 0.02)
+def fast(coarse_grid: None) -> None:
+    """Bounds as fast as they come."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from hexsched.simulator import simulate
 from solvers.bounds import critical_path
 from solvers.bounds.preemptive_lp import path_cover
 from solvers.bounds.windows import batch_modes, window_bound
-from solvers.bounds.windows.window_bound import window_lp_bound
+from solvers.bounds.windows.window_bound import Tuning
 from solvers.bounds.windows.window_lp import Level, time_grid
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import OfflineProblem, offline_problem
@@ -37,12 +37,8 @@ TINY = 12
 STEPS = 1_000  # of the exhaustive search
 
 
-@pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Searches that end early: their results must be valid too, and these are fast."""
-    monkeypatch.setattr(window_bound, "PRECISION", 0.02)
-    monkeypatch.setattr(window_bound, "MEAN_PRECISION", 0.02)
-    monkeypatch.setattr(window_bound, "HALVINGS", 3)
+# Searches that end early: their results must be valid too, and these are fast.
+window_lp_bound = partial(window_bound.window_lp_bound, tuning=Tuning(precision=0.02, mean_precision=0.02, halvings=3))
 
 
 def contended(seed: int, decode_model: str | None = None) -> Instance:
@@ -198,14 +194,14 @@ def test_a_size_left_out_lowers_its_neighbours_by_what_it_must() -> None:
 def test_duals_of_one_scale_prove_something_of_others(seed: int) -> None:
     problem = offline_problem(contended(seed))
     ones = np.ones(problem.workflows)
-    family = window_bound._Family(problem, path_cover(problem), COARSE[0], ones, np.inf)
+    family = window_bound._Family(problem, path_cover(problem), COARSE[0], ones, np.inf, Tuning())
     kept, elsewhere = family.solve(1.3)
     assert elsewhere(1.3) == pytest.approx(kept)
     for other in (1.0, 1.2, 1.4, 1.6):
-        grid = time_grid(problem, 1.3, window_bound.REACH * 1.3, COARSE[0])
+        grid = time_grid(problem, 1.3, Tuning().reach * 1.3, COARSE[0])
         own = -family._program(other, grid).lower_bound(SECONDS)
         assert own <= elsewhere(other) + 1e-6
-    assert elsewhere(1.3 * window_bound.REACH * 1.01) == np.inf
+    assert elsewhere(1.3 * Tuning().reach * 1.01) == np.inf
 
 
 def test_the_integral_of_misses_is_taken_from_below() -> None:

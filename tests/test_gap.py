@@ -16,7 +16,7 @@ from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from hexsched.model import Instance, write_instance
 from hexsched.verifier import verify
-from solvers.bounds import BOUNDS, time_indexed_lp
+from solvers.bounds import BOUNDS
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.brackets.gap import GapReport, Tuning, bracket, gap
 from solvers.problem.bracket import ContradictionError
@@ -26,9 +26,8 @@ POLICIES = ("hexagent", "fcfs@jsq", "sjf")
 
 
 @pytest.fixture(autouse=True)
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast(coarse_grid: None) -> None:
     """Bounds as fast as they come."""
-    monkeypatch.setattr(time_indexed_lp, "RESOLUTIONS", (8,))
 
 
 def small(seed: int = 0) -> Instance:

@@ -12,6 +12,7 @@ from hexsched.simulator import simulate
 from solvers.bounds.prices import ascent, priced_bound
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
+from solvers.bounds.prices.tuning import Tuning
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
 
@@ -144,7 +145,7 @@ def test_what_binds_adds_up():
     assert max(found.binding, key=found.binding.get) == "prefill X"
 
 
-def test_a_join_waits_for_all_its_parents(monkeypatch):
+def test_a_join_waits_for_all_its_parents():
     """Siblings that could each be late alone must not be late together with what comes after them."""
     calls = [call("join0", 10, 2)]
     for level in range(4):
@@ -154,10 +155,9 @@ def test_a_join_waits_for_all_its_parents(monkeypatch):
     instance = one_pair(flow)
     x = relax(offline_problem(instance))
     loads = []
-    monkeypatch.setattr(ascent, "REGRIDS", ())
     for firmness in (0.0, 1.0):
-        monkeypatch.setattr(ascent, "FIRMNESS", firmness)
-        market = ascent.Market(x, np.linspace(0, 2 * x.horizon[0], 31), cells=32, workers=1)
+        tuning = Tuning(regrids=(), firmness=firmness)
+        market = ascent.Market(x, np.linspace(0, 2 * x.horizon[0], 31), cells=32, workers=1, tuning=tuning)
         for _ in range(100):
             market.improve(1.15 * x.horizon, 0)
         loads.append(market.mixture.load.max())
@@ -253,15 +253,15 @@ def test_a_toll_is_paid_for_just_the_slack_between_parent_and_child():
     assert least - 1.0 <= cost[0] <= least + 1e-6
 
 
-def test_intervals_go_where_prices_are(monkeypatch):
+def test_intervals_go_where_prices_are():
     """Laid out anew, intervals cover the same time and supply, are shorter where prices are, and prove as much."""
     flows = [workflow(f"w{k}", 100.0 * (k > 2), call("x", 40, 5), call("y", 30, 3, "x")) for k in range(4)]
     x = relax(offline_problem(one_pair(*flows)))
     latest = x.arrival + 1.3 * x.horizon
     supplies, paid = [], []
     for regrids in ((), (4,)):
-        monkeypatch.setattr(ascent, "REGRIDS", regrids)
-        market = ascent.Market(x, np.linspace(0.0, latest.max(), 21), cells=32, workers=1)
+        tuning = Tuning(regrids=regrids)
+        market = ascent.Market(x, np.linspace(0.0, latest.max(), 21), cells=32, workers=1, tuning=tuning)
         for _ in range(30):
             market.improve(latest, 0)
         supplies.append(market.supply.sum(axis=1))

@@ -19,7 +19,6 @@ from hexsched.policies import register_order
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
 from solvers import bounds
-from solvers.bounds import time_indexed_lp
 from solvers.brackets.solve import solve
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem, offline_problem
@@ -102,8 +101,8 @@ def test_it_reaches_and_never_beats_the_exhaustive_optimum(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["max_ratio", "req(0.7)", "mean_ratio"])
-def test_no_bound_is_above_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time_indexed_lp, "RESOLUTIONS", (8,))
+@pytest.mark.usefixtures("coarse_grid")
+def test_no_bound_is_above_it(text: str) -> None:
     for seed in range(2):
         instance = drawn(seed, "fixed", workflows=2)
         found = search(instance, text, evaluations=400, workers=1)

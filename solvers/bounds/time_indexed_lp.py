@@ -4,25 +4,48 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
 from solvers.bounds import load, single_machine
 from solvers.bounds.parts.bound import Bound, Cost
-from solvers.bounds.parts.destructive import ROUND_DOWN, destructive_bound
+from solvers.bounds.parts.destructive import PRECISION, ROUND_DOWN, destructive_bound
 from solvers.bounds.parts.linear import Program
 from solvers.bounds.parts.pools import Array, Pools, pools, resources
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
 from solvers.problem.ticks import Ticks
 
-SPARE = 1.2  # the grid for means is this much longer than the work of the busiest stage lasts
-RESOLUTIONS = (20, 60, 180)  # ticks in the mean window of a call; ever finer LPs while the time lasts
-SHORTEST_TICK = 1e-5  # seconds
 EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes none
 
 
-def compute(problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
+@dataclass(frozen=True)
+class Tuning:
+    """How fine the programs are; any choice gives a valid bound.
+
+    Attributes
+    ----------
+    resolutions : tuple of int
+        Ticks in the mean window of a call; ever finer programs while the time lasts.
+    shortest_tick : float
+        Seconds.
+    spare : float
+        The grid for means is this much longer than the work of the busiest stage lasts.
+    precision : float
+        Relative distance at which the search for a scale stops.
+    """
+
+    resolutions: tuple[int, ...] = (20, 60, 180)
+    shortest_tick: float = 1e-5
+    spare: float = 1.2
+    precision: float = PRECISION
+
+
+TUNING = Tuning()
+
+
+def compute(problem: OfflineProblem, objective: Objective, time_limit: float, tuning: Tuning = TUNING) -> float:
     """A relaxation because every duration is rounded down to ticks (``solvers.problem.ticks``), then the LP of it.
 
     Tails and misses: the LP maximises the number of workflows that meet scale s, with windows from heads, tails and
@@ -35,34 +58,37 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
     stop = time.monotonic() + time_limit
     cheap = load if objective.kind in load.BOUND.objectives else single_machine
     best = cheap.compute(problem, objective, time_limit)
-    for resolution in RESOLUTIONS:
+    for resolution in tuning.resolutions:
         left = stop - time.monotonic()
         if left <= 0:
             break
         if objective.kind in ("mean_ratio", "mean_latency"):
-            best = max(best, _mean_bound(cluster, objective, resolution, left))
+            best = max(best, _mean_bound(cluster, objective, resolution, left, tuning))
         else:
-            best = max(best, _tail_bound(cluster, objective, resolution, left, best))
+            best = max(best, _tail_bound(cluster, objective, resolution, left, best, tuning))
     return best
 
 
-def _mean_bound(cluster: Pools, objective: Objective, resolution: int, time_limit: float) -> float:
+def _mean_bound(cluster: Pools, objective: Objective, resolution: int, time_limit: float, tuning: Tuning) -> float:
     problem = cluster.problem
     stop = time.monotonic() + time_limit
     unit = np.ones(problem.workflows) if objective.kind == "mean_latency" else problem.horizon
-    program = _Mean(cluster, resolution, unit).program
+    program = _Mean(cluster, resolution, unit, tuning).program
     excess = program.lower_bound(stop - time.monotonic(), "highs-ipm")
     return 0.0 if excess is None else (excess + float((problem.horizon / unit).mean())) * (1 - ROUND_DOWN)
 
 
-def _tail_bound(cluster: Pools, objective: Objective, resolution: int, time_limit: float, known: float) -> float:
+def _tail_bound(
+    cluster: Pools, objective: Objective, resolution: int, time_limit: float, known: float, tuning: Tuning
+) -> float:
     def most_kept(scale: float, seconds: float) -> float:
         stop = time.monotonic() + seconds
-        program = _Kept(cluster, resolution, scale).program
+        program = _Kept(cluster, resolution, scale, tuning).program
         found = program.lower_bound(stop - time.monotonic(), "highs-ipm")
         return math.inf if found is None else -found
 
-    return destructive_bound(cluster.problem, objective, most_kept, time_limit, start=max(known, 1.0))
+    start = max(known, 1.0)
+    return destructive_bound(cluster.problem, objective, most_kept, time_limit, start, tuning.precision)
 
 
 class _Steps:
@@ -113,9 +139,12 @@ class _Model:
         Seconds; calls that start at this time or later are not told apart, take no room and wait for nothing.
     kept_cost : float
         What the program minimises, for each workflow that is kept.
+    tuning : Tuning
     """
 
-    def __init__(self, cluster: Pools, resolution: int, deadline: Array, grid_end: float, kept_cost: float) -> None:
+    def __init__(
+        self, cluster: Pools, resolution: int, deadline: Array, grid_end: float, kept_cost: float, tuning: Tuning
+    ) -> None:
         self.cluster, self.problem, self.program = cluster, cluster.problem, Program()
         problem = self.problem
         self.head = problem.head - EPSILON
@@ -133,7 +162,7 @@ class _Model:
         self.rest, self.stay = rest, stay
         self.earliest = np.broadcast_to(self.head[:, None], last.shape)
         self.earliest_stay = self.head[:, None] + before
-        self.ticks = self._tick(resolution, last, last_stay)
+        self.ticks = self._tick(resolution, last, last_stay, tuning.shortest_tick)
         first = self._window(self.earliest, last)
         self.starts = _Steps(self.program, *first, cluster.prefill, self.ticks)
         self.admissions = _Steps(self.program, *self._window(self.earliest_stay, last_stay), stay, self.ticks)
@@ -143,10 +172,10 @@ class _Model:
         self._precedence()
         self._capacity()
 
-    def _tick(self, resolution: int, last: Array, last_stay: Array) -> Ticks:
+    def _tick(self, resolution: int, last: Array, last_stay: Array, shortest: float) -> Ticks:
         spans = np.concatenate([(last - self.earliest).ravel(), (last_stay - self.earliest_stay).ravel()])
         spans = spans[np.isfinite(spans)]
-        return Ticks(max(float(spans.mean()) / resolution if len(spans) else 1.0, SHORTEST_TICK))
+        return Ticks(max(float(spans.mean()) / resolution if len(spans) else 1.0, shortest))
 
     def _window(self, first: Array, last: Array) -> tuple[Array, Array]:
         empty = ~np.isfinite(last)
@@ -214,23 +243,23 @@ class _Model:
 class _Kept(_Model):
     """Maximise the number of workflows that meet a scale."""
 
-    def __init__(self, cluster: Pools, resolution: int, scale: float) -> None:
+    def __init__(self, cluster: Pools, resolution: int, scale: float, tuning: Tuning) -> None:
         problem = cluster.problem
         w = problem.workflow
         deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + EPSILON
-        super().__init__(cluster, resolution, deadline, float(deadline.max()) + 1.0, kept_cost=-1.0)
+        super().__init__(cluster, resolution, deadline, float(deadline.max()) + 1.0, -1.0, tuning)
 
 
 class _Mean(_Model):
     """Minimise the mean of L_w / unit_w, ``unit`` (W,) in seconds: 1 or H_w."""
 
-    def __init__(self, cluster: Pools, resolution: int, unit: Array) -> None:
+    def __init__(self, cluster: Pools, resolution: int, unit: Array, tuning: Tuning) -> None:
         problem = cluster.problem
         whole = cluster.prefill[:, :, None] + cluster.stay
         longest = float(whole[np.isfinite(whole)].max())
         drained = max((float(x.head.min() + x.work.sum() / x.rate) for x in resources(cluster)), default=0.0)
-        grid_end = max(float((problem.head + problem.best).max()), SPARE * drained) + longest
-        super().__init__(cluster, resolution, np.full(problem.calls, grid_end + 2 * longest), grid_end, kept_cost=0.0)
+        grid_end = max(float((problem.head + problem.best).max()), tuning.spare * drained) + longest
+        super().__init__(cluster, resolution, np.full(problem.calls, grid_end + 2 * longest), grid_end, 0.0, tuning)
         rows = self.program.rows(-1.0, problem.workflows)
         self.program.entries(rows, self.kept, -1.0)
         self._latencies(unit)

@@ -19,7 +19,12 @@ MostKept = Callable[[float, float], float]
 
 
 def destructive_bound(
-    problem: OfflineProblem, objective: Objective, most_kept: MostKept, time_limit: float, start: float = 1.0
+    problem: OfflineProblem,
+    objective: Objective,
+    most_kept: MostKept,
+    time_limit: float,
+    start: float = 1.0,
+    precision: float = PRECISION,
 ) -> float:
     """Lower bound of ``max_ratio``, ``req(q)`` or ``misses(s)`` from what limits the workflows that meet a scale.
 
@@ -30,7 +35,8 @@ def destructive_bound(
     fewer can, Req_q > s. Scales are tried upwards in growing steps, then by bisection; each refuted scale is a proof by
     itself, so neither a time-out nor a relaxation that is not monotone in s spoils the result.
 
-    The search begins at ``start``, a bound already known; 1 is one, since L_w >= H_w (see ``critical_path``).
+    The search begins at ``start``, a bound already known (1 is one, since L_w >= H_w: see ``critical_path``), and ends
+    when the least scale that is not refuted is above the largest refuted one by no more than ``precision``, relative.
     """
     stop = time.monotonic() + time_limit
     workflows = problem.workflows
@@ -49,7 +55,7 @@ def destructive_bound(
     low, step = start, FIRST_STEP
     while refuted(high := low * (1 + step)):
         low, step = high, 2 * step
-    while high > low * (1 + PRECISION) and time.monotonic() < stop:
+    while high > low * (1 + precision) and time.monotonic() < stop:
         middle = (low + high) / 2
         low, high = (middle, high) if refuted(middle) else (low, middle)
     return max(start, low * (1 - ROUND_DOWN))

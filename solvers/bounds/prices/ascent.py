@@ -12,40 +12,13 @@ import numpy as np
 from solvers.bounds.prices.mixture import Mixture, improve
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import Relaxation
+from solvers.bounds.prices.tuning import TUNING, Tuning
 
 Array = np.ndarray[Any, Any]
 
 SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
-MEMORY = 0.8  # of the average of past prices, a pass
-SHARPNESS = (30.0, 1.03, 150.0)  # of the soft maximum, over the largest load: at first, growth a pass, at last
-PASSES_A_CHECK = (6, 30)  # at least, at most
-LEAST_SECONDS = 1e-6  # of a pass
-SHARE_OF_CHECKS = 0.25  # of the time, as far as those allow
-SHARE_OF_LAST_STEPS = 0.1  # of the time, for getting the most out of the best prices
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
-FIRMNESS = 0.3  # of the joins: larger follows them sooner, and unsettles prices more
-REGRIDS = (10, 24)  # passes after which intervals are laid out anew
-EVENLY = 0.3  # of the intervals, over time; the others go where prices are
 ANY_TIME = 1e300  # seconds: later than any completion
-FINER = 2  # cells of a proof, over those of the search for prices
-PROOF_TOKEN_PRICES = 48
-SHARPER = 2  # prices of tokens and ranges of the last proofs, over those before
-LAST_PROOFS = 1.5  # for which there should be time then
-PLANS = 12  # remembered of each workflow
-EXCHANGES = 10  # rounds a pass
-FINEST = 512  # cells of a proof
-PASSES_BEFORE, PASSES_AFTER = 12, 60  # refining: how many passes, and for how many there is time, proofs included
-SLOWER = 3.0  # is a pass then, about
-PATIENCE = 6  # checks without news
-LAST_PATIENCE = 60  # with the shortest cells
-SETTLED = 100  # passes after which prices are as sharp as they get
-LONGEST_STEP = 1.25  # from a scale to the next, a factor
-LAST_STEP, FINE_STEP = 1e-3, 5e-4  # relative: how far beyond a bound to look
-STEEPNESS = (0.8, 3.0)  # what is paid falls with a power of the scale: at least, and at most or where it is unknown
-UNSETTLED = 0.95  # of the largest load is paid by prices that are
-UNTIL_SETTLED = 4  # checks without news, after which prices are believed
-LARGEST_CHANGE = 1.3  # of a target for a mean, a check
-LEAST_GAIN = 1e-4  # relative: less is no news
 
 OnBound = Callable[[float], None]
 
@@ -64,6 +37,7 @@ class Market:
         Threads.
     ranges : int
         Of ends of decodes that proofs look at apart.
+    tuning : Tuning
     """
 
     def __init__(
@@ -75,32 +49,40 @@ class Market:
         workers: int,
         ranges: int = 1,
         seed: int = 0,
+        tuning: Tuning = TUNING,
     ) -> None:
+        self.tuning = tuning
         self.relaxation = x = relaxation
         intervals = len(edge) - 1
         self.edge, self.workers = edge, workers
         self.coarse = Planner(x, cells, intervals, workers)
         self.ranges = ranges
-        self.fine = Planner(x, FINER * cells, intervals, workers, PROOF_TOKEN_PRICES, ranges)
+        self.fine = Planner(x, self.tuning.finer * cells, intervals, workers, self.tuning.proof_token_prices, ranges)
         count = np.concatenate([x.prefill_count, x.decode_count, x.decode_count]).astype(float)
         self.supply = count[:, None] * np.diff(edge)
         calls, joins = len(x.head), len(x.join_gap)
         self.mixture = Mixture(
-            plan=np.zeros((x.workflows, PLANS, *self.supply.shape)),
-            weight=np.concatenate([np.ones((x.workflows, 1)), np.zeros((x.workflows, PLANS - 1))], axis=1),
-            made_for=np.concatenate([np.zeros((x.workflows, 1)), np.full((x.workflows, PLANS - 1), np.inf)], axis=1),
-            end=np.zeros((calls, PLANS)),
-            start=np.zeros((calls, PLANS)),
+            plan=np.zeros((x.workflows, self.tuning.schedules, *self.supply.shape)),
+            weight=np.concatenate(
+                [np.ones((x.workflows, 1)), np.zeros((x.workflows, self.tuning.schedules - 1))], axis=1
+            ),
+            made_for=np.concatenate(
+                [np.zeros((x.workflows, 1)), np.full((x.workflows, self.tuning.schedules - 1), np.inf)], axis=1
+            ),
+            end=np.zeros((calls, self.tuning.schedules)),
+            start=np.zeros((calls, self.tuning.schedules)),
             ended=np.zeros(calls),
             began=np.zeros(calls),
             push=np.zeros(joins),
             load=np.zeros(self.supply.shape),
             supply=self.supply,
-            owed=np.concatenate([np.ones((x.workflows, 1)), np.zeros((x.workflows, PLANS - 1))], axis=1),
+            owed=np.concatenate(
+                [np.ones((x.workflows, 1)), np.zeros((x.workflows, self.tuning.schedules - 1))], axis=1
+            ),
             slowness=np.zeros(x.workflows),
             total=np.array([float(x.workflows)]),
             fresh=np.zeros((1, *self.supply.shape)),
-            cost=np.zeros(PLANS),
+            cost=np.zeros(self.tuning.schedules),
         )
         self.rate = np.zeros(self.supply.shape)
         self.toll = np.zeros(joins)
@@ -126,27 +108,29 @@ class Market:
         began = time.monotonic()
         mixture = self.mixture
         largest = self.largest_load(spare) if self.passes else 0.0
-        first, growth, last = SHARPNESS
+        first, growth, last = self.tuning.sharpness
         sharpness = (
-            min(first * growth ** min(self.passes - self._regridded, SETTLED), last) / largest if largest > 0 else 1.0
+            min(first * growth ** min(self.passes - self._regridded, self.tuning.settled), last) / largest
+            if largest > 0
+            else 1.0
         )
         limit, cell = self.coarse.windows(latest)
         order = self._random.permutation(self.relaxation.workflows)
         improve(
             self.coarse.tables, self._prices, self._scratch, self.relaxation.fixed, order, limit, cell, latest,
-            float(spare), self.passes == 0, sharpness, self._firmness(), EXCHANGES, mixture, self._released,
+            float(spare), self.passes == 0, sharpness, self._firmness(), self.tuning.exchanges, mixture, self._released,
         )  # fmt: skip
         # without the rounding of many small changes
         mixture.load[:] = np.einsum("wp,wprt->rt", mixture.weight, mixture.plan) / self.supply
         mixture.total[0] = (mixture.weight * mixture.owed).sum()
         self.passes += 1
-        keep = MEMORY if self.passes > 2 else 0.0
+        keep = self.tuning.memory if self.passes > 2 else 0.0
         self.rate = keep * self.rate + (1 - keep) * self._prices.rate
         self.toll = keep * self.toll + (1 - keep) * self._prices.toll
         self.slowness = keep * self.slowness + (1 - keep) * self._prices.slowness
         self._passes_here += 1
         self._pass_seconds = time.monotonic() - began
-        if self.passes in REGRIDS:
+        if self.passes in self.tuning.regrids:
             self._regrid()
             self._regridded = self.passes
 
@@ -160,7 +144,7 @@ class Market:
         old, worth = self.edge, (self.rate * self.supply).sum(axis=0)
         if worth.sum() <= 0:
             return
-        density = (1 - EVENLY) * worth / worth.sum() + EVENLY * np.diff(old) / old[-1]
+        density = (1 - self.tuning.evenly) * worth / worth.sum() + self.tuning.evenly * np.diff(old) / old[-1]
         reached = np.concatenate([[0.0], np.cumsum(density)])
         self.edge = np.interp(np.linspace(0.0, 1.0, len(old)), reached / reached[-1], old)
         self.edge[0], self.edge[-1] = 0.0, old[-1]
@@ -180,12 +164,16 @@ class Market:
     def _firmness(self) -> Array:
         """(W,): the price of a cell at which joins that are a cell over pay as much as a call does in all."""
         x = self.relaxation
-        return FIRMNESS / (x.workflows * np.diff(x.first_call) * self.coarse.cells**2)
+        return self.tuning.firmness / (x.workflows * np.diff(x.first_call) * self.coarse.cells**2)
 
     def improve_awhile(self, latest: Array, spare: float, stop: float) -> None:
         """As many passes as it takes until it is worth seeing what prices prove, fewer when time is ``stop`` before."""
-        least, most = PASSES_A_CHECK
-        even = self._proof_seconds / max(self._pass_seconds, LEAST_SECONDS) * (1 / SHARE_OF_CHECKS - 1)
+        least, most = self.tuning.passes_a_check
+        even = (
+            self._proof_seconds
+            / max(self._pass_seconds, self.tuning.least_seconds)
+            * (1 / self.tuning.share_of_checks - 1)
+        )
         for _ in range(int(min(max(even, least), most))):
             self.improve(latest, spare)
             if time.monotonic() >= stop:
@@ -193,12 +181,19 @@ class Market:
 
     def refine(self) -> bool:
         """Go on with cells half as long; False when they are as short as they get."""
-        if self.fine.cells >= FINEST:
+        if self.fine.cells >= self.tuning.finest:
             return False
         cells = 2 * self.coarse.cells
         intervals = len(self.edge) - 1
         self.coarse = Planner(self.relaxation, cells, intervals, self.workers)
-        self.fine = Planner(self.relaxation, FINER * cells, intervals, self.workers, PROOF_TOKEN_PRICES, self.ranges)
+        self.fine = Planner(
+            self.relaxation,
+            self.tuning.finer * cells,
+            intervals,
+            self.workers,
+            self.tuning.proof_token_prices,
+            self.ranges,
+        )
         mixture = self.mixture
         for slack in (mixture.end, mixture.start, mixture.ended, mixture.began):
             slack *= 2
@@ -212,20 +207,19 @@ class Market:
 
     def refine_in_time(self, stop: float) -> None:
         """Refine where shorter cells leave time enough to settle until ``stop``: how long they are costs most."""
-        since = self.passes - max(REGRIDS, default=0)
-        if min(since, self._passes_here) < PASSES_BEFORE:
+        since = self.passes - max(self.tuning.regrids, default=0)
+        if min(since, self._passes_here) < self.tuning.passes_before:
             return
-        if self._pass_seconds * SLOWER * PASSES_AFTER < stop - time.monotonic():
+        if self._pass_seconds * self.tuning.slower * self.tuning.passes_after < stop - time.monotonic():
             self.refine()
 
     def sharpen(self, stop: float) -> None:
         """Let proofs look closer, where there is time for such a proof until ``stop``."""
-        slower = SHARPER ** (2 if self.ranges > 1 else 1)
-        if self._proof_seconds * slower * LAST_PROOFS < stop - time.monotonic():
-            self.fine = Planner(
-                self.relaxation, self.fine.cells, len(self.edge) - 1, self.workers,
-                SHARPER * PROOF_TOKEN_PRICES, SHARPER * self.ranges if self.ranges > 1 else 1,
-            )  # fmt: skip
+        slower = self.tuning.sharper ** (2 if self.ranges > 1 else 1)
+        if self._proof_seconds * slower * self.tuning.last_proofs < stop - time.monotonic():
+            prices = self.tuning.sharper * self.tuning.proof_token_prices
+            ranges = self.tuning.sharper * self.ranges if self.ranges > 1 else 1
+            self.fine = Planner(self.relaxation, self.fine.cells, len(self.edge) - 1, self.workers, prices, ranges)
 
     def keep(self) -> None:
         """Note the present prices as the best."""
@@ -295,34 +289,36 @@ def tail_bound(
 
     # half way to the known schedule first: large instances leave time for few checks
     scale, idle, spare = math.sqrt(start * ceiling), 0, x.workflows - needed
-    steepness, before = STEEPNESS[1], (0.0, 0.0)
-    reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
+    steepness, before = market.tuning.steepness[1], (0.0, 0.0)
+    reserve = market.tuning.share_of_last_steps * (stop - time.monotonic())
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
-        if idle >= PATIENCE and market.refine():
+        if idle >= market.tuning.patience and market.refine():
             idle = 0
-        if idle >= LAST_PATIENCE:
+        if idle >= market.tuning.last_patience:
             break
         market.refine_in_time(stop - reserve)
-        scale = min(max(scale, best * (1 + LAST_STEP)), ceiling)
+        scale = min(max(scale, best * (1 + market.tuning.last_step)), ceiling)
         market.improve_awhile(latest(scale), spare, stop - reserve)
         known = best
         paid = price_of(scale)
-        settled = market.passes > max(REGRIDS, default=0)
-        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + settled
+        settled = market.passes > max(market.tuning.regrids, default=0)
+        idle = 0 if best > known * (1 + market.tuning.least_gain) else idle + settled
         if scale > before[0] > 0.0 and 0.0 < paid < before[1]:
             found = math.log(before[1] / paid) / math.log(scale / before[0])
-            steepness = min(max(found, STEEPNESS[0]), STEEPNESS[1])
+            steepness = min(max(found, market.tuning.steepness[0]), market.tuning.steepness[1])
         before = (scale, paid)
         # about where 1 is paid. Going back unsettles the mixture: not while its loads promise that prices will pay here
-        promising = market.largest_load(spare) * UNSETTLED > 1 and (idle == 0 or idle % UNTIL_SETTLED)
+        promising = market.largest_load(spare) * market.tuning.unsettled > 1 and (
+            idle == 0 or idle % market.tuning.until_settled
+        )
         due = 1.0 if paid <= 1 and (promising or not settled) else paid
-        scale *= min(max(due ** (1 / steepness), 1 / LONGEST_STEP), LONGEST_STEP)
+        scale *= min(max(due ** (1 / steepness), 1 / market.tuning.longest_step), market.tuning.longest_step)
     # the most that the best prices prove
     market.back_to_best()
     market.sharpen(stop)
     beyond = ceiling
-    while best < beyond / (1 + FINE_STEP) and time.monotonic() < stop:
-        scale = best * min(max(excess ** (1 / steepness), 1 + LAST_STEP), LONGEST_STEP)
+    while best < beyond / (1 + market.tuning.fine_step) and time.monotonic() < stop:
+        scale = best * min(max(excess ** (1 / steepness), 1 + market.tuning.last_step), market.tuning.longest_step)
         scale = scale if scale < beyond else math.sqrt(best * beyond)
         if price_of(scale) <= 1 + SAFETY:
             beyond = scale
@@ -346,8 +342,8 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
             on_bound(best)
         return True
 
-    while time.monotonic() < stop and best < x.workflows and (idle < PATIENCE or market.refine()):
-        idle = 0 if idle == PATIENCE else idle
+    while time.monotonic() < stop and best < x.workflows and (idle < market.tuning.patience or market.refine()):
+        idle = 0 if idle == market.tuning.patience else idle
         market.refine_in_time(stop)
         market.improve_awhile(latest, best, stop)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1
@@ -387,19 +383,21 @@ def mean_bound(
             if on_bound is not None:
                 on_bound(best)
 
-    reserve = SHARE_OF_LAST_STEPS * (stop - time.monotonic())
+    reserve = market.tuning.share_of_last_steps * (stop - time.monotonic())
     while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
-        if idle >= PATIENCE and market.refine():
+        if idle >= market.tuning.patience and market.refine():
             idle = 0
-        if idle >= LAST_PATIENCE:
+        if idle >= market.tuning.last_patience:
             break
         market.refine_in_time(stop - reserve)
         market.improve_awhile(latest, target, stop - reserve)
         largest = market.largest_load(target)
-        target = min(target * min(max(largest, 1 / LARGEST_CHANGE), LARGEST_CHANGE), ceiling)
+        target = min(
+            target * min(max(largest, 1 / market.tuning.largest_change), market.tuning.largest_change), ceiling
+        )
         known = best
         prove()
-        idle = 0 if best > known * (1 + LEAST_GAIN) else idle + 1
+        idle = 0 if best > known * (1 + market.tuning.least_gain) else idle + 1
     market.back_to_best()
     market.sharpen(stop)
     prove()

@@ -12,15 +12,12 @@ from hexsched.simulator import simulate
 from solvers.bounds.parts.destructive import ROUND_DOWN
 from solvers.bounds.prices.ascent import Market, OnBound, mean_bound, misses_bound, tail_bound
 from solvers.bounds.prices.relaxation import Relaxation, relax
+from solvers.bounds.prices.tuning import TUNING, Tuning
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
-INTERVALS = 60  # of prices; more follow the load closer, fewer are steadier and found sooner
-CELLS = (64, 32)  # of slack, at first; the fewer, the more passes there is time for in
-LARGE = 5000  # calls and more
-RANGES = 4  # of ends of decodes, for means: their cost is not convex in the end of a decode
 ANY_POLICY = "hexagent"
 
 
@@ -53,6 +50,7 @@ def priced_bound(
     workers: int = 1,
     seed: int = 0,
     on_bound: OnBound | None = None,
+    tuning: Tuning = TUNING,
 ) -> PricedBound:
     """A value that no schedule of the instance can beat, by Lagrangian relaxation of all capacities.
 
@@ -90,6 +88,7 @@ def priced_bound(
         Of the order in which workflows are looked at.
     on_bound : callable, optional
         Called with each better bound.
+    tuning : Tuning
 
     References
     ----------
@@ -113,7 +112,7 @@ def priced_bound(
             return PricedBound(base, {}, 0, time.monotonic() - began)
         excess = (completed - x.arrival) / x.horizon - 1
         most = excess + float(excess.mean())
-        market = _market(x, float((x.arrival + (1 + most) * x.horizon).max()), workers, seed, RANGES)
+        market = _market(x, float((x.arrival + (1 + most) * x.horizon).max()), workers, seed, tuning, tuning.ranges)
         found = mean_bound(
             market,
             weight / x.workflows,
@@ -127,20 +126,21 @@ def priced_bound(
         scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
         if objective.parameter < 1 - ROUND_DOWN:
             return PricedBound(float(x.workflows), {}, 0, time.monotonic() - began)
-        market = _market(x, float((x.arrival + scale * x.horizon).max()), workers, seed)
+        market = _market(x, float((x.arrival + scale * x.horizon).max()), workers, seed, tuning)
         value = float(misses_bound(market, scale, 0, stop, tell))
     else:
         if ceiling <= 1 + ROUND_DOWN:
             return PricedBound(base, {}, 0, time.monotonic() - began)
-        market = _market(x, float((x.arrival + ceiling * x.horizon).max()), workers, seed)
+        market = _market(x, float((x.arrival + ceiling * x.horizon).max()), workers, seed, tuning)
         needed = x.workflows - objective.dropped(x.workflows)
         value = max(base, tail_bound(market, needed, base, ceiling, stop, tell) * (1 - ROUND_DOWN))
     return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
 
 
-def _market(x: Relaxation, end: float, workers: int, seed: int, ranges: int = 1) -> Market:
-    cells = CELLS[len(x.head) >= LARGE]
-    return Market(x, np.linspace(0.0, end, INTERVALS + 1), cells=cells, workers=workers, ranges=ranges, seed=seed)
+def _market(x: Relaxation, end: float, workers: int, seed: int, tuning: Tuning, ranges: int = 1) -> Market:
+    cells = tuning.cells if len(x.head) < tuning.large else tuning.cells_of_large
+    edge = np.linspace(0.0, end, tuning.intervals + 1)
+    return Market(x, edge, cells=cells, workers=workers, ranges=ranges, seed=seed, tuning=tuning)
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:

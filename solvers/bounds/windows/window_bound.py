@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,13 +19,39 @@ from solvers.bounds.windows.window_lp import Level, WindowLP, time_grid
 from solvers.problem.objective import Objective
 from solvers.problem.offline import Array, OfflineProblem
 
-FIRST_STEP = 0.05  # relative, from the scale that is proved to the next one tried
-FINER_STEP = 0.004  # the same where a coarser level has been there
-REACH = 1.25  # the duals found at scale s are tried at scales up to REACH s
-HALVINGS = 7  # of the range of scales in which duals are tried
-PRECISION = 1e-3  # relative distance at which the search for a scale stops
-MEAN_PRECISION = 1e-3  # relative worth of a scale at which the search for a mean stops
-BETWEEN = 5  # scales at which duals are tried on either side of their own, for a mean
+
+@dataclass(frozen=True)
+class Tuning:
+    """Which scales are tried; any choice gives a valid bound.
+
+    Attributes
+    ----------
+    first_step : float
+        Relative, from the scale that is proved to the next one tried.
+    finer_step : float
+        The same where a coarser level has been there.
+    reach : float
+        The duals of scale s are tried at scales up to ``reach`` s.
+    halvings : int
+        Of the range of scales in which duals are tried.
+    precision : float
+        Relative distance at which the search for a scale stops.
+    mean_precision : float
+        Relative worth of a scale at which the search for a mean stops.
+    between : int
+        Scales at which duals are tried on either side of their own, for a mean.
+    """
+
+    first_step: float = 0.05
+    finer_step: float = 0.004
+    reach: float = 1.25
+    halvings: int = 7
+    precision: float = 1e-3
+    mean_precision: float = 1e-3
+    between: int = 5
+
+
+TUNING = Tuning()
 
 LEVELS = (  # cheap ones first: each begins where the one before ended
     Level(16, decode=False),
@@ -42,6 +69,7 @@ def window_lp_bound(
     time_limit: float,
     levels: Sequence[Level] = LEVELS,
     start: float = 1.0,
+    tuning: Tuning = TUNING,
 ) -> float:
     """Lower bound from linear programs over time windows; valid however early the time runs out.
 
@@ -66,6 +94,7 @@ def window_lp_bound(
         LPs to use one after the other, as far as the time allows.
     start : float
         A bound of ``max_ratio`` or ``req`` that is known already: where the search begins.
+    tuning : Tuning
     """
     stop = time.monotonic() + time_limit
     best = critical_path.compute(problem, objective)
@@ -79,10 +108,10 @@ def window_lp_bound(
     for position, level in enumerate(levels):
         if time.monotonic() >= stop:
             break
-        family = _Family(problem, paths, level, weight, stop)
+        family = _Family(problem, paths, level, weight, stop, tuning)
         if objective.is_tail:
             needed = problem.workflows - objective.dropped(problem.workflows)
-            step = FINER_STEP if position else FIRST_STEP
+            step = tuning.finer_step if position else tuning.first_step
             best = _largest_refuted(family, needed, best, step, stop)
         elif objective.kind == "misses":
             kept, _ = family.solve(objective.parameter * (1 + ROUND_DOWN))
@@ -108,25 +137,33 @@ class _Family:
     weight : (W,) float array
     stop : float
         Time of ``time.monotonic`` at which to give up.
+    tuning : Tuning
     """
 
     def __init__(
-        self, problem: OfflineProblem, paths: list[list[int]], level: Level, weight: Array, stop: float
+        self,
+        problem: OfflineProblem,
+        paths: list[list[int]],
+        level: Level,
+        weight: Array,
+        stop: float,
+        tuning: Tuning,
     ) -> None:
+        self.tuning = tuning
         self.problem, self.paths, self.level, self.weight, self.stop = problem, paths, level, weight, stop
         kinds = range(len(problem.decode_machines)) if level.decode else ()
         self.modes = [batch_modes(problem, kind, level.batches) for kind in kinds]
 
     def solve(self, scale: float) -> tuple[float, Duals]:
         """The most weight that can meet a scale, and what the duals say of others; inf when the time ran out."""
-        grid = time_grid(self.problem, scale, REACH * scale, self.level)
+        grid = time_grid(self.problem, scale, self.tuning.reach * scale, self.level)
         program = self._program(scale, grid)
         y = program.duals(self.stop - time.monotonic(), "highs-ipm")
         if y is None:
             return math.inf, lambda _: math.inf
 
         def elsewhere(other: float) -> float:
-            return -self._program(other, grid).proved_by(y) if other <= REACH * scale else math.inf
+            return -self._program(other, grid).proved_by(y) if other <= self.tuning.reach * scale else math.inf
 
         return -program.proved_by(y), elsewhere
 
@@ -141,16 +178,16 @@ def _largest_refuted(family: _Family, needed: int, low: float, step: float, stop
     proof by itself.
     """
     high = math.inf
-    while high > low * (1 + PRECISION) and time.monotonic() < stop:
+    while high > low * (1 + family.tuning.precision) and time.monotonic() < stop:
         scale = low * (1 + step) if high == math.inf else (low + high) / 2
         kept, elsewhere = family.solve(scale)
         if kept == math.inf:
             break
         if kept < needed - KEPT_SLACK:
-            proved, limit, step = scale, min(high, REACH * scale), 2 * step
+            proved, limit, step = scale, min(high, family.tuning.reach * scale), 2 * step
         else:
             proved, limit, high = low, scale, scale
-        for _ in range(HALVINGS):
+        for _ in range(family.tuning.halvings):
             if time.monotonic() >= stop:
                 break
             middle = (proved + limit) / 2
@@ -171,10 +208,10 @@ def _trace_misses(family: _Family, known: Kept, whole: bool, stop: float) -> Non
         if kept == math.inf:
             return False
         below = max(s for s in known if s < scale)
-        above = min((s for s in known if s > scale), default=REACH * scale)
+        above = min((s for s in known if s > scale), default=family.tuning.reach * scale)
         record(scale, kept)
-        for end in (below, min(above, REACH * scale)):
-            for other in np.linspace(scale, end, BETWEEN + 2)[1:-1].tolist():
+        for end in (below, min(above, family.tuning.reach * scale)):
+            for other in np.linspace(scale, end, family.tuning.between + 2)[1:-1].tolist():
                 if time.monotonic() < stop:
                     record(other, elsewhere(other))
         return True
@@ -185,7 +222,7 @@ def _trace_misses(family: _Family, known: Kept, whole: bool, stop: float) -> Non
             missed = float(math.ceil(missed - KEPT_SLACK))
         known[scale] = max(known.get(scale, 0.0), missed)
 
-    step = FIRST_STEP
+    step = family.tuning.first_step
     solved = [1.0]
     while time.monotonic() < stop and known[solved[-1]] > KEPT_SLACK * total:
         scale = solved[-1] * (1 + step)
@@ -196,7 +233,7 @@ def _trace_misses(family: _Family, known: Kept, whole: bool, stop: float) -> Non
     while time.monotonic() < stop:
         worth = [(b - a) * (known[a] - known[b]) for a, b in itertools.pairwise(solved)]
         widest = int(np.argmax(worth))
-        if worth[widest] < MEAN_PRECISION * total:
+        if worth[widest] < family.tuning.mean_precision * total:
             return
         middle = (solved[widest] + solved[widest + 1]) / 2
         if not look(middle):

@@ -34,6 +34,7 @@ from solvers.schedules.search.starts import crowded, decisions_of, from_schedule
 from solvers.schedules.search.tuning import TUNING, Tuning
 
 NEIGHBOURHOOD = "neighbourhood"  # among the moves
+RULES_STREAM, NEIGHBOURHOODS_STREAM = 3, 2  # labels of the random streams of each, apart from those of the chains
 
 OnProgress = Callable[[float, float], None]
 
@@ -83,7 +84,7 @@ def search(
         Of the search and of random placements.
     on_progress : callable, optional
         Called with (seconds, value) whenever something better was found.
-    with_windows : bool
+    with_neighbourhoods : bool
         False for a search that does without CP-SAT.
     tuning : Tuning
         How it spends its effort.
@@ -233,7 +234,7 @@ class _Search:
             return outcomes
         free = [row for row in outcomes if not row[0].guide.dropped.any()]
         chosen = (free[:2] if self.merit.may_drop else []) + outcomes
-        seeds = np.random.SeedSequence([self.seed, self.tuning.rules]).spawn(self.tuning.rules)
+        seeds = np.random.SeedSequence([self.seed, RULES_STREAM]).spawn(self.tuning.rules)
         lines = [(Tuner(self.merit, o, seed), f"{name}, tuned") for (o, name), seed in zip(chosen, seeds, strict=False)]
         began = time.monotonic()
         deadline = began + self.tuning.share_of_rules * (self.deadline - began)
@@ -334,7 +335,7 @@ class _Search:
         if carried is None:
             return
         self.neighbourhoods = Neighbourhoods(
-            self.merit, shop, carried, np.random.SeedSequence([self.seed, self.tuning.chains])
+            self.merit, shop, carried, np.random.SeedSequence([self.seed, NEIGHBOURHOODS_STREAM])
         )
 
         def improved(now: Carried) -> None:
@@ -348,12 +349,12 @@ class _Search:
         return time.monotonic() >= self.deadline
 
     def _evaluations(self) -> int:
-        of_windows = (
+        of_neighbourhoods = (
             0
             if self.neighbourhoods is None
             else self.neighbourhoods.tried * self.tuning.runs_a_neighbourhood - self.neighbourhoods.runs
         )
-        return self.policy_runs + of_windows + sum(e.runs for e in self._evaluators())
+        return self.policy_runs + of_neighbourhoods + sum(e.runs for e in self._evaluators())
 
     def _evaluators(self) -> list[Evaluator]:
         return [self.merit.evaluator] + [chain.merit.evaluator for chain in self.chains[1:]]
