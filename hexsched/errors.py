@@ -1,4 +1,4 @@
-"""The one exception that means "your input is wrong", and how it reads."""
+"""What says that your input is wrong, or not what it seems, and how it reads."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ class InputError(Exception):
         self.where = None if where is None else str(where)
         text = message if self.where is None else f"{self.where}: {message}"
         super().__init__(" ".join(text.split()))
+
+
+class InputWarning(UserWarning):
+    """Input that is taken, but perhaps not as its author thinks; told in one line.
+
+    The command line prints it as a note on standard error; a library user gets a Python warning.
+    """

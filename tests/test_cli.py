@@ -461,6 +461,55 @@ def test_calibrate(cli: Cli, tmp_path: Path) -> None:
     assert [line.split()[3:5] for line in lines[1:]] == [["prefill", "-"], ["decode", "curve"]]
 
 
+MEASURED = "model,system,tp,phase,batch_size,context_tokens,ms\n" + "".join(
+    [f"llama-3.1-8b,{gpu},1,prefill,1,{n},{n / 20}\n" for gpu in ("h100_sxm", "L40S") for n in (128, 512, 2048, 8192)]
+    + [
+        f"llama-3.1-8b,{gpu},1,decode,{b},{n},{5 + b}\n"
+        for gpu in ("h100_sxm", "L40S")
+        for b in (1, 8)
+        for n in (9, 99)
+    ]
+)
+UNCOVERED = """\
+name: mine
+model: llama-3.1-8b
+profile: profile.json
+prefill: [{gpu: H100, count: 1, tensor_parallel: 2}]
+decode: [{gpu: H100, count: 1, tensor_parallel: 2}]
+"""
+
+
+def test_times_that_a_profile_does_not_have(cli: Cli, made: Path, tmp_path: Path) -> None:
+    """Which combination is missing, which there are, and what is taken instead; never in silence."""
+    (tmp_path / "measured.csv").write_text(MEASURED)
+    outcome = cli("calibrate", tmp_path / "measured.csv", "-o", tmp_path / "profile.json")
+    assert outcome.code == OK
+    (line,) = outcome.err.splitlines()
+    assert "no GPU of the catalogue is called 'L40S'" in line
+
+    cluster, instance = tmp_path / "c.yaml", tmp_path / "i.json"
+    cluster.write_text(UNCOVERED)
+    line = error_line(cli("compile", cluster, made / "w.jsonl", "-o", instance))
+    assert f"{cluster}:3: profile: profile.json has no times of llama-3.1-8b on H100 at tp 2; profile.json has " in line
+    assert "llama-3.1-8b on H100 at tp 1, L40S at tp 1; the shipped fits have" in line
+    assert line.endswith("without this key the roofline of data sheets serves")
+
+    cluster.write_text(UNCOVERED.replace("tensor_parallel: 2", "tensor_parallel: 1", 1))
+    told = "decode[0]: no measured times of llama-3.1-8b on H100 at tp 2 in profile.json; the roofline of data sheets"
+    grid = tmp_path / "g.yaml"
+    grid.write_text("clusters: c.yaml\nworkloads: react\nworkflows: 2\nloads: at-once\npolicies: fcfs\n")
+    for command in (
+        ("compile", cluster, made / "w.jsonl", "-o", instance),
+        ("load", cluster, made / "w.jsonl", "--workflows", 2),
+        ("grid", "plan", grid, "--store", tmp_path / "s"),
+    ):
+        outcome = cli(*command)
+        assert outcome.code == OK
+        assert [told in line for line in outcome.err.splitlines() if "no measured times" in line] == [True], outcome
+    sources = cli("compile", cluster, made / "w.jsonl", "-o", instance, "--json").json["service_times"]
+    assert sources == {"measured: measured.csv": ["prefill[0]"], "roofline": ["decode[0]"]}
+
+
 def test_workload_generate_import_describe(cli: Cli, tmp_path: Path) -> None:
     first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     made = cli("workload", "generate", "sharegpt", "--workflows", 12, "--seed", 3, "-o", first, "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from hexsched.clusters import (
     write_cluster,
 )
 from hexsched.clusters.yaml_lines import MAX_BYTES, read_yaml
-from hexsched.errors import InputError
+from hexsched.errors import InputError, InputWarning
 from hexsched.model import Call, Instance, Workflow
 from hexsched.profiles import find_model, service, shipped_profile, write_profile
 from hexsched.profiles.profile import Profile
@@ -145,7 +146,8 @@ class TestCompile:
         cluster = example(
             model="qwen3-235b-a22b", prefill=(PrefillPool(gpu="H200", count=1, tensor_parallel=8),), decode=(pool,)
         )
-        (machine,) = compile_instance(cluster, WORK).decode
+        with pytest.warns(InputWarning, match="max_batch 1000"):
+            (machine,) = compile_instance(cluster, WORK).decode
         assert machine.batch_curve is not None
         assert machine.batch_curve[-1][0] == 1000
 
@@ -205,6 +207,88 @@ class TestLibrary:
             read_cluster("lama70b-hetero1")
 
 
+def profile_of(tmp_path: Path, *places: tuple[str, str, int]) -> Path:
+    """A profile of these (model, GPU, degree), with the shipped fits' numbers."""
+    fits = tuple(
+        msgspec.structs.replace(shipped_profile().fits[0], model=model, gpu=gpu, tp=tp) for model, gpu, tp in places
+    )
+    path = tmp_path / "p.json"
+    write_profile(path, Profile(format="hexsched-profile/1", source="mine.csv", fits=fits))
+    return path
+
+
+def notes_of(cluster: ClusterSpec) -> list[str]:
+    """What compiling it warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        compile_cluster(cluster)
+    assert all(warning.category is InputWarning for warning in caught)
+    return [str(warning.message) for warning in caught]
+
+
+class TestFallback:
+    """Times that are not the ones asked for are told of, with what is missing, what there is and what was taken."""
+
+    def test_measured_times_need_no_word(self) -> None:
+        for name in list_clusters():
+            assert notes_of(read_cluster(name)) == []
+
+    def test_a_degree_that_nobody_measured(self) -> None:
+        two = PrefillPool(gpu="H100", count=1, tensor_parallel=2)
+        pools = (two, msgspec.structs.replace(two, count=3))
+        (line,) = notes_of(example(prefill=pools))
+        assert line == (
+            "cluster example: prefill[0], prefill[1]: no measured times of llama-3.1-8b on H100 at tp 2; the roofline "
+            "of data sheets (tp 2) is taken instead; the shipped fits have llama-3.1-8b on A100 at tp 1, H100 at tp 1, "
+            "H200 at tp 1"
+        )
+
+    def test_a_profile_that_covers_some_pools(self, tmp_path: Path) -> None:
+        profile = str(profile_of(tmp_path, ("llama-3.1-8b", "H100", 1)))
+        prefill = tuple(PrefillPool(gpu="H100", count=1, tensor_parallel=tp) for tp in (1, 2))
+        roofline, shipped = notes_of(example(prefill=prefill, profile=profile))
+        assert "prefill[1]: no measured times of llama-3.1-8b on H100 at tp 2 in p.json; the roofline" in roofline
+        assert "decode[0]: no measured times of llama-3.1-8b on A100 at tp 1 in p.json; the shipped fit " in shipped
+        assert "(kernel_sums_vllm_bf16.csv) (tp 1) is taken instead" in shipped
+        for line in (roofline, shipped):
+            assert "; p.json has llama-3.1-8b on H100 at tp 1; the shipped fits have llama-3.1-8b on A100 at" in line
+
+    def test_a_profile_that_covers_no_pool_is_a_mistake(self, tmp_path: Path) -> None:
+        profile_of(tmp_path, ("llama-3.1-70b", "H100", 2), ("qwen3-32b", "A100", 1))
+        with pytest.raises(InputError) as caught:
+            read_cluster(cluster_file(tmp_path, GOOD + "profile: p.json\n"))
+        assert str(caught.value).startswith(
+            f"{tmp_path / 'c.yaml'}:14: profile: p.json has no times of llama-3.1-70b on H100 at tp 4, A100 at tp 4, "
+            "H200 at tp 8; p.json has llama-3.1-70b on H100 at tp 2; the shipped fits have llama-3.1-70b on "
+        )
+
+    def test_a_model_that_nobody_measured_is_told_which_were(self, tmp_path: Path) -> None:
+        own = msgspec.structs.replace(find_model("llama-3.1-8b"), name="tiny")
+        (line,) = notes_of(example(model=own))
+        assert "no measured times of tiny on A100 at tp 1; the roofline" in line
+        for model in (
+            "llama-3.1-8b on A100 at tp 1",
+            "llama-3.1-70b on A100 at tp 4",
+            "qwen3-235b-a22b on A100 at tp 8",
+        ):
+            assert model in line
+
+    def test_coefficients_of_the_pools_own_are_missing_nowhere(self, tmp_path: Path) -> None:
+        prefill = PrefillPool(gpu="H100", count=1, tensor_parallel=2, prefill_coeffs=(0, 1, 0))
+        curve = ((1, 0.01), (128, 1))
+        decode = DecodePool(gpu="H100", count=1, tensor_parallel=2, decode_coeffs=(0, 0, 1e-8), batch_curve=curve)
+        assert notes_of(example(prefill=(prefill,), decode=(decode,))) == []
+        profile = str(profile_of(tmp_path, ("llama-3.1-8b", "H100", 1)))
+        (line,) = notes_of(example(prefill=(prefill,), decode=(decode,), profile=profile))
+        assert line == "cluster example: p.json is not used: every pool has coefficients of its own"
+
+    def test_batches_beyond_a_measured_curve(self) -> None:
+        decode = DecodePool(gpu="H200", count=1, tensor_parallel=8, max_batch=1000)
+        prefill = PrefillPool(gpu="H200", count=1, tensor_parallel=8)
+        (line,) = notes_of(example(model="qwen3-235b-a22b", prefill=(prefill,), decode=(decode,)))
+        assert "decode[0]: max_batch 1000 is above the largest batch measured (128)" in line
+
+
 class TestFiles:
     @pytest.mark.parametrize("name", list_clusters())
     def test_round_trip(self, tmp_path: Path, name: str) -> None:
@@ -218,7 +302,8 @@ class TestFiles:
         slow = msgspec.structs.replace(fit, prefill_coeffs=(1.0, 1.0, 1.0))
         write_profile(tmp_path / "p.json", Profile(format="hexsched-profile/1", source="mine", fits=(slow,)))
         path = cluster_file(tmp_path, GOOD + "profile: p.json\n")
-        machines = compile_cluster(read_cluster(path))
+        with pytest.warns(InputWarning, match="p.json"):
+            machines = compile_cluster(read_cluster(path))
         assert machines.prefill[0].prefill_coeffs == (1.0, 1.0, 1.0)
         assert [s.source for s in machines.services.values()][:2] == [
             "measured: mine",
@@ -237,7 +322,8 @@ prefill: [{gpu: b1, count: 1, tensor_parallel: 1}]
 decode: [{gpu: A100, count: 1, tensor_parallel: 1}]
 """,
         )
-        machines = compile_cluster(read_cluster(path))
+        with pytest.warns(InputWarning, match="tiny on B1 at tp 1"):
+            machines = compile_cluster(read_cluster(path))
         assert machines.prefill[0].id == "p0-B1"
         assert machines.kv_bytes_per_token == 2 * 10 * 8 * 64 * 2
         assert {s.source for s in machines.services.values()} == {"roofline"}

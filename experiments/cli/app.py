@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from experiments.cli import BAD_INPUT, OK
-from experiments.cli.output import discard_stdout, note
+from experiments.cli.output import discard_stdout, note, warnings_as_notes
 from hexsched import __version__
 from hexsched.errors import InputError
 
@@ -48,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
     command = typer.main.get_command(build_app())
     try:
         # not command.main(): it would turn a closed pipe into exit code 1, which here means a failed check
-        with command.make_context("hexsched", list(argv)) as context:
+        with warnings_as_notes(), command.make_context("hexsched", list(argv)) as context:
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code

@@ -6,10 +6,11 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hexsched.errors import InputError
+from hexsched.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +107,25 @@ def discard_stdout() -> None:
 def note(text: str) -> None:
     """One line on standard error."""
     print(f"hexsched: {' '.join(text.split())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Print each ``InputWarning`` raised inside once, as a note."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, InputWarning):
+            show_other(message, category, *place, **more)
+        elif str(message) not in told:
+            told.add(str(message))
+            note(str(message))
+
+    with warnings.catch_warnings():
+        show_other = warnings.showwarning
+        warnings.showwarning = show
+        warnings.simplefilter("always", InputWarning)
+        yield
 
 
 def _rendered(table: Table) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
 from hexsched.clusters.spec import ClusterSpec, DecodePool, PrefillPool
-from hexsched.errors import InputError
+from hexsched.errors import InputError, InputWarning
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
 from hexsched.model.instance import DECODE_MODELS, Instance
 from hexsched.model.workload import Workflow
 from hexsched.profiles.catalogue import Gpu, Model, find_gpu, find_model
 from hexsched.profiles.laws import Laws
-from hexsched.profiles.profile import Profile, read_profile
-from hexsched.profiles.service import Service, service, typical_iteration_seconds
+from hexsched.profiles.profile import Profile, read_profile, shipped_profile
+from hexsched.profiles.service import ROOFLINE, Service, service, typical_iteration_seconds
 
 KeyPath = tuple[str | int, ...]
+GIVEN = "given"  # the ``source`` of coefficients that stand in the cluster itself
 
 
 class FieldError(InputError):
@@ -73,6 +76,11 @@ def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode
     ------
     InputError
         Naming the cluster and its field, or the workflow that does not fit.
+
+    Warns
+    -----
+    InputWarning
+        As ``compile_cluster``.
     """
     decode_model = cluster.decode_model if decode_model is None else decode_model
     if decode_model not in DECODE_MODELS:
@@ -98,8 +106,23 @@ def compile_cluster(cluster: ClusterSpec) -> Machines:
     Raises
     ------
     FieldError
-        For an unknown GPU or model, a model that does not fit, a profile that cannot be read, bad coefficients.
+        For an unknown GPU or model, a model that does not fit, a profile that cannot be read or has times for none of
+        the pools, bad coefficients.
+
+    Warns
+    -----
+    InputWarning
+        For each GPU and tensor-parallel degree whose times are not those of the cluster's profile, or not measured at
+        all, and for each batch curve that goes on beyond what was measured.
     """
+    machines, notes = compile_with_notes(cluster)
+    for text in notes:
+        warnings.warn(InputWarning(text), stacklevel=2)
+    return machines
+
+
+def compile_with_notes(cluster: ClusterSpec) -> tuple[Machines, list[str]]:
+    """As ``compile_cluster``, with its warnings as text."""
     model = _model(cluster)
     profile = _profile(cluster)
     gpus = _gpus(cluster)
@@ -121,7 +144,61 @@ def compile_cluster(cluster: ClusterSpec) -> Machines:
         except (InputError, ValueError) as error:
             raise FieldError(str(error), cluster, key) from None
     links = _links(cluster, gpus, prefill, decode)
-    return Machines(model.kv_bytes_per_token, tuple(prefill), tuple(decode), links, services)
+    notes = _times_taken_instead(cluster, model, services, profile) + _curves_continued(cluster, services)
+    return Machines(model.kv_bytes_per_token, tuple(prefill), tuple(decode), links, services), notes
+
+
+def _times_taken_instead(
+    cluster: ClusterSpec, model: Model, services: dict[tuple[str, int], Service], profile: Profile | None
+) -> list[str]:
+    """A line for each GPU and degree whose times are not the profile's, or not measured; pools alike share one.
+
+    Raises
+    ------
+    FieldError
+        When none is the profile's: then whoever named it is mistaken in it.
+    """
+    pools: dict[tuple[str, int, str], list[str]] = {}
+    for (phase, index), numbers in services.items():
+        if numbers.source != GIVEN:
+            pools.setdefault((numbers.gpu, numbers.tp, numbers.source), []).append(f"{phase}[{index}]")
+    shipped = f"the shipped fits have {shipped_profile().measured(model.name)}"
+    if profile is None:
+        missing = [key for key in pools if key[2] == ROOFLINE]
+        lacking, measured = "", shipped
+    else:
+        file = Path(str(cluster.profile)).name
+        missing = [key for key in pools if profile.find(model.name, *key[:2]) is None]
+        lacking, measured = f" in {file}", f"{file} has {profile.measured(model.name)}; {shipped}"
+        if not pools:
+            return [f"cluster {cluster.name}: {file} is not used: every pool has coefficients of its own"]
+        if len(missing) == len(pools):
+            wanted = ", ".join(dict.fromkeys(f"{gpu} at tp {tp}" for gpu, tp, _ in missing))
+            instead = " and ".join(dict.fromkeys(_named(source) for *_, source in missing))
+            message = f"{file} has no times of {model.name} on {wanted}; {measured}; without this key {instead} serves"
+            raise FieldError(message, cluster, ("profile",))
+    return [
+        f"cluster {cluster.name}: {', '.join(pools[gpu, tp, source])}: no measured times of {model.name} on {gpu} "
+        f"at tp {tp}{lacking}; {_named(source)} (tp {tp}) is taken instead; {measured}"
+        for gpu, tp, source in missing
+    ]
+
+
+def _named(source: str) -> str:
+    return "the roofline of data sheets" if source == ROOFLINE else f"the shipped fit ({source.split(': ')[-1]})"
+
+
+def _curves_continued(cluster: ClusterSpec, services: dict[tuple[str, int], Service]) -> list[str]:
+    """A line for each decode pool whose batches may be larger than any that was measured."""
+    return [
+        f"cluster {cluster.name}: {phase}[{index}]: max_batch {numbers.max_batch} is above the largest batch measured "
+        f"({numbers.measured_batch}); iteration times beyond it go on with the curve's last slope"
+        for (phase, index), numbers in services.items()
+        if phase == "decode"
+        and numbers.source != GIVEN
+        and numbers.measured_batch is not None
+        and numbers.measured_batch < numbers.max_batch
+    ]
 
 
 def _model(cluster: ClusterSpec) -> Model:
@@ -165,7 +242,7 @@ def _prefill_service(pool: PrefillPool, model: Model, gpu: Gpu, profile: Profile
     # Whoever gives coefficients may serve other weights than bf16: memory is then not checked.
     numbers = service(model, gpu, pool.tensor_parallel, profile, kv_capacity=0)
     p0, p1, p2 = map(float, pool.prefill_coeffs)
-    return msgspec.structs.replace(numbers, prefill_coeffs=(p0, p1, p2), source="given", prefill_mape=None)
+    return msgspec.structs.replace(numbers, prefill_coeffs=(p0, p1, p2), source=GIVEN, prefill_mape=None)
 
 
 def _decode_service(pool: DecodePool, model: Model, gpu: Gpu, profile: Profile | None, cluster: ClusterSpec) -> Service:
@@ -188,7 +265,7 @@ def _decode_service(pool: DecodePool, model: Model, gpu: Gpu, profile: Profile |
             decode_coeffs=laws.decode_coeffs,
             batch_curve=laws.batch_curve,
             fixed_iteration_time=typical_iteration_seconds(laws, pool.max_batch, cluster.typical_batch),
-            source="given",
+            source=GIVEN,
             decode_mape=None,
         )
     if pool.fixed_iteration_time is not None:

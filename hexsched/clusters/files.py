@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from hexsched.clusters.compile import FieldError, compile_cluster
+from hexsched.clusters.compile import FieldError, compile_with_notes
 from hexsched.clusters.spec import ClusterSpec
 from hexsched.clusters.yaml_lines import read_yaml
 from hexsched.errors import InputError
@@ -42,7 +42,7 @@ def read_cluster(path_or_name: str | Path) -> ClusterSpec:
     if spec.profile is not None:
         spec = msgspec.structs.replace(spec, profile=str((path.parent / spec.profile).resolve()))
     try:
-        compile_cluster(spec)
+        compile_with_notes(spec)  # told to whoever compiles it
     except FieldError as error:
         raise InputError(error.message, document.where(error.path, error.message)) from None
     return spec

@@ -101,6 +101,14 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         key = _key(model, gpu, tp)
         return next((fit for fit in self.fits if _key(fit.model, fit.gpu, fit.tp) == key), None)
 
+    def measured(self, model: str) -> str:
+        """What the fits are of, for people: GPUs and degrees for this model, or every model where it has none."""
+        own = [fit for fit in self.fits if name_key(model_name(fit.model)) == name_key(model_name(model))]
+        by_model: dict[str, list[str]] = {}
+        for fit in own or self.fits:
+            by_model.setdefault(fit.model, []).append(f"{fit.gpu} at tp {fit.tp}")
+        return "; ".join(f"{name} on {', '.join(places)}" for name, places in by_model.items()) or "nothing"
+
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"

@@ -14,6 +14,8 @@ from hexsched.profiles.roofline import roofline
 DEFAULT_MAX_BATCH = 128  # the largest batch of the shipped table: nothing is extrapolated by default
 DEFAULT_KV_MEMORY_FRACTION = 0.9  # vLLM's default gpu_memory_utilization
 
+ROOFLINE = "roofline"
+
 
 class TypicalBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The batch at which the ``fixed`` decode model's iteration time is read off: theta = tau(batch, batch * context).
@@ -50,6 +52,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         M and Bmax.
     source : str
         ``"measured: <table>"`` or ``"roofline"``.
+    measured_batch : int or None
+        The largest batch of a measured curve; it goes on beyond with its last slope. None where there is no such curve.
     prefill_mape, decode_mape : float or None
         Mean relative error of the fit; None for a roofline, which was fitted to nothing.
     """
@@ -65,6 +69,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     kv_capacity_tokens: int
     max_batch: int
     source: str
+    measured_batch: int | None
     prefill_mape: float | None
     decode_mape: float | None
 
@@ -115,12 +120,13 @@ def service(
     measured = _measured(model, gpu, tp, profile)
     if measured is None:
         laws = roofline(model, gpu, tp, max_batch)
-        source, prefill_mape, decode_mape = "roofline", None, None
+        source, measured_batch, prefill_mape, decode_mape = ROOFLINE, None, None, None
     else:
         fit, table = measured
         curve = None if fit.batch_curve is None else extend_curve(fit.batch_curve, max_batch)
         laws = msgspec.structs.replace(fit.laws(), batch_curve=curve)
         source, prefill_mape, decode_mape = f"measured: {table}", fit.prefill_error.mape, fit.decode_error.mape
+        measured_batch = None if fit.batch_curve is None else fit.batch_curve[-1][0]
     return Service(
         model=model.name,
         gpu=gpu.name,
@@ -133,6 +139,7 @@ def service(
         kv_capacity_tokens=capacity,
         max_batch=max_batch,
         source=source,
+        measured_batch=measured_batch,
         prefill_mape=prefill_mape,
         decode_mape=decode_mape,
     )

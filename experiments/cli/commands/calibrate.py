@@ -9,7 +9,7 @@ import typer
 
 from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import Json
-from experiments.cli.output import Table, percent
+from experiments.cli.output import Table, note, percent
 
 if TYPE_CHECKING:
     from hexsched.profiles import Profile
@@ -53,8 +53,28 @@ def calibrate_command(
 
     check_destination(output, [table], as_json)
     profile = calibrate(table, cast("BatchLaw", batch_law))
+    for line in _unknown_names(profile):
+        note(f"{table}: {line}")
     record = {"source": str(table), "output": output, "fits": profile.fits}
     deliver(output, profile.to_bytes, record, [_errors(profile)], as_json)
+
+
+def _unknown_names(profile: Profile) -> list[str]:
+    """A line for each model and GPU that no cluster finds by a name of the catalogues."""
+    from hexsched.profiles import gpu_catalogue, model_catalogue
+
+    lines = []
+    for sort, names, known, command in (
+        ("model", [fit.model for fit in profile.fits], model_catalogue(), "models"),
+        ("GPU", [fit.gpu for fit in profile.fits], gpu_catalogue(), "gpus"),
+    ):
+        for name in dict.fromkeys(names):
+            if name not in [entry.name for entry in known]:
+                lines.append(
+                    f"no {sort} of the catalogue is called {name!r} ('hexsched {command}' lists them): its fits serve "
+                    f"only clusters that define a {sort} of this name"
+                )
+    return lines
 
 
 def _errors(profile: Profile) -> Table:

@@ -59,6 +59,7 @@ def compile_command(
         raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
     timed = set_arrivals(imported.workflows, arrivals, seed)
     instance = _compile(spec, timed, decode_model, workload)
+    sources = _sources(spec)
     record = {
         "output": output,
         "cluster": spec.name,
@@ -72,16 +73,28 @@ def compile_command(
         "prefill_instances": len(instance.prefill),
         "decode_instances": len(instance.decode),
         "kv_capacity_tokens": sum(machine.kv_capacity_tokens for machine in instance.decode),
+        "service_times": sources,
     }
     table = facts(
         ("cluster", f"{spec.name}: {len(instance.prefill)} prefill + {len(instance.decode)} decode instances"),
         ("KV cache", f"{record['kv_capacity_tokens']:,} tokens"),
+        *(("service times", f"{source} ({', '.join(pools)})") for source, pools in sources.items()),
         ("decode model", instance.decode_model),
         ("workload", f"{len(instance.workflows):,} workflows, {instance.call_count:,} calls"),
         ("last arrival s", record["last_arrival"]),
         ("written to", output),
     )
     deliver(output, instance.to_bytes, record, [table], as_json)
+
+
+def _sources(cluster: ClusterSpec) -> dict[str, list[str]]:
+    """The pools by where their service times come from."""
+    from hexsched.clusters import compile_cluster
+
+    pools: dict[str, list[str]] = {}
+    for (phase, index), numbers in compile_cluster(cluster).services.items():
+        pools.setdefault(numbers.source, []).append(f"{phase}[{index}]")
+    return pools
 
 
 def _compile(cluster: ClusterSpec, workflows: Sequence[Workflow], decode_model: str | None, workload: Path) -> Instance:
