@@ -17,7 +17,7 @@ from hexsched.model import Instance, Schedule
 from hexsched.policies import policies, read_policy
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
-from solvers.problem.bracket import ContradictionError
+from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import offline_problem
 from solvers.problem.result import INTERRUPTED
@@ -131,10 +131,9 @@ class _Search:
         tuning: Tuning,
     ) -> None:
         self.tuning = tuning
-        self.began = time.monotonic()
-        self.problem, self.aim, self.seed, self.on_progress = offline_problem(instance), aim, seed, on_progress
-        self.instance = instance
-        self.deadline = self.began + time_limit
+        # until the schedule has been verified, at the end, values are announced to it
+        self.bracket = Bracket(aim, time_limit, on_progress and (lambda seconds, value, _: on_progress(seconds, value)))
+        self.instance, self.problem, self.aim, self.seed = instance, offline_problem(instance), aim, seed
         # a workflow that misses s is dropped, and one that does not is early enough: neighbourhoods could gain nothing
         self.share_of_neighbourhoods = self.tuning.share_of_neighbourhoods * (
             with_neighbourhoods and aim.kind != "misses"
@@ -144,7 +143,6 @@ class _Search:
         self.policy_runs = 0
         self.starts: dict[str, float] = {}
         self.known: _Known | None = None
-        self.series: list[tuple[float, float]] = []
         self.chains: list[Chain] = []
         self.neighbourhoods: Neighbourhoods | None = None
         self.cancelled = threading.Event()
@@ -160,6 +158,7 @@ class _Search:
         except KeyboardInterrupt:
             if self.known is None:
                 raise
+            self.bracket.interrupt()
             message = INTERRUPTED
             for chain in self.chains:
                 self._better(_best_of(chain))
@@ -237,7 +236,7 @@ class _Search:
         seeds = np.random.SeedSequence([self.seed, RULES_STREAM]).spawn(self.tuning.rules)
         lines = [(Tuner(self.merit, o, seed), f"{name}, tuned") for (o, name), seed in zip(chosen, seeds, strict=False)]
         began = time.monotonic()
-        deadline = began + self.tuning.share_of_rules * (self.deadline - began)
+        deadline = began + self.tuning.share_of_rules * (self.bracket.deadline - began)
         budget = self._evaluations() + self.tuning.share_of_rules * (self.budget - self._evaluations())
 
         def stop() -> bool:
@@ -277,7 +276,7 @@ class _Search:
             try:
                 while True:
                     share = 1 - reserve * all(chain.been_stuck for chain in self.chains)
-                    deadline = began + share * (self.deadline - began)
+                    deadline = began + share * (self.bracket.deadline - began)
                     left = first + share * (self.budget - first) - self._evaluations()
                     if time.monotonic() >= deadline or left < 1:
                         break
@@ -341,12 +340,12 @@ class _Search:
         def improved(now: Carried) -> None:
             self._better(_Known(now.value, known.start, NEIGHBOURHOOD, now.seen.decisions))
 
-        self.neighbourhoods.run(neighbourhoods, lambda: self.deadline - time.monotonic(), improved)
+        self.neighbourhoods.run(neighbourhoods, lambda: self.bracket.left, improved)
 
     # --- bookkeeping --------------------------------------------------------------------------------------------------
 
     def _out_of_time(self) -> bool:
-        return time.monotonic() >= self.deadline
+        return self.bracket.left <= 0
 
     def _evaluations(self) -> int:
         of_neighbourhoods = (
@@ -367,10 +366,7 @@ class _Search:
         if self.known is not None and candidate.value >= self.known.value:
             return
         self.known = candidate
-        seconds = time.monotonic() - self.began
-        self.series.append((seconds, candidate.value))
-        if self.on_progress is not None:
-            self.on_progress(seconds, candidate.value)
+        self.bracket.announce(candidate.value)
 
     def _result(self, message: str) -> SearchResult:
         known = self.known
@@ -384,8 +380,7 @@ class _Search:
         if not report.ok:
             raise ContradictionError(f"a schedule of the simulator breaks {', '.join(report.counts())}")
         value = self._value(schedule)
-        if value < known.value:
-            self.series.append((time.monotonic() - self.began, value))
+        self.bracket.improve(value, schedule, known.start)
         return SearchResult(
             objective_name=str(self.aim),
             value=value,
@@ -394,10 +389,10 @@ class _Search:
             start=known.start,
             move=known.move,
             starts=self.starts,
-            series=tuple(self.series),
+            series=tuple((row.seconds, row.value) for row in self.bracket.series if row.value is not None),
             evaluations=self._evaluations(),
             moves=self._moves(),
-            seconds=time.monotonic() - self.began,
+            seconds=self.bracket.seconds,
             message=message,
         )
 
