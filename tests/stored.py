@@ -67,6 +67,7 @@ def write_runs(
                     "instance_sha256": f"{cluster}-{workload}-{workflows}-{rate}-{seed}",
                     "prefill_instances": len(instance.prefill),
                     "decode_instances": len(instance.decode),
+                    "left_out": 0,
                     **(named or {}),
                 }
                 write_run(store, case, run, schedules)

@@ -22,7 +22,7 @@ from experiments.cli.app import build_app
 from experiments.cli.policy_list import read_policies, split_top_level
 from hexsched import __version__
 from hexsched.errors import InputError
-from hexsched.model import read_instance, read_workload
+from hexsched.model import Call, Workflow, read_instance, read_workload, write_workload
 
 pytestmark = pytest.mark.quick
 
@@ -665,7 +665,67 @@ def test_a_call_larger_than_every_kv_cache(cli: Cli, tmp_path: Path, chain: dict
     file = tmp_path / "bad.jsonl"
     file.write_text(json.dumps(chain))
     line = error_line(cli("compile", "demo", file))
-    assert all(word in line for word in (str(file), "'c001'", "fits nowhere", "KV"))
+    assert all(word in line for word in (str(file), "'c001'", "1 of 1 workflows do not fit any KV cache"))
+
+
+SIZES = {"w0": (500, 100), "w1": (900_000, 100), "w2": (9_000, 100), "w3": (800_000, 200_000), "w4": (1, 1)}
+
+
+@pytest.fixture
+def oversize(tmp_path: Path) -> Path:
+    """A workload of five workflows; w1 and w3 do not fit the demo cluster, where calls have at most 885,228 tokens."""
+    workflows = [
+        Workflow(
+            workflow_id=name,
+            arrival=float(k),
+            calls=(
+                Call(call_id="c", prompt_tokens=n, output_tokens=m),
+                Call(call_id="d", prompt_tokens=9, output_tokens=1),
+            ),
+        )
+        for k, (name, (n, m)) in enumerate(SIZES.items())
+    ]
+    write_workload(tmp_path / "sizes.jsonl", workflows)
+    return tmp_path / "sizes.jsonl"
+
+
+TOO_LARGE = "2 calls have more, up to 1,000,000 (call 'c' of workflow 'w3')"
+
+
+@pytest.mark.parametrize("command", ["compile", "load"])
+def test_workflows_that_do_not_fit_are_counted_and_can_be_left_out(
+    cli: Cli, tmp_path: Path, oversize: Path, command: str
+) -> None:
+    """How many, how large a call may be, and the option that leaves them out."""
+    output = ("-o", tmp_path / "i.json") if command == "compile" else ()
+    words = (command, "demo", oversize, *output)
+    fits = "a call may have 885,228 tokens of prompt and output"
+    assert error_line(cli(*words)) == (
+        f"hexsched: error: {oversize}: 2 of 5 workflows do not fit any KV cache: {fits}, {TOO_LARGE}; "
+        "--leave-out-oversize leaves such workflows out"
+    )
+    outcome = cli(*words, "--leave-out-oversize", "--json")
+    left_out = outcome.err.splitlines()[0]
+    assert left_out == f"hexsched: {oversize}: 2 of 5 workflows left out (--leave-out-oversize): {fits}, {TOO_LARGE}"
+    assert (outcome.json["workflows"], outcome.json["left_out"]) == (3, {"--leave-out-oversize": 2})
+
+    outcome = cli(*words, "--max-context", 600, "--json")
+    assert outcome.err.startswith(
+        f"hexsched: {oversize}: 3 of 5 workflows left out (--max-context): a call may have 600 "
+    )
+    assert (outcome.json["workflows"], outcome.json["left_out"]) == (2, {"--max-context": 3})
+    both = cli(*words, "--max-context", 900_200, "--leave-out-oversize", "--json").json
+    assert (both["workflows"], both["left_out"]) == (3, {"--max-context": 1, "--leave-out-oversize": 1})
+    nothing = cli(*words, "--max-context", 5)
+    assert nothing.code == BAD_INPUT
+    assert nothing.err.endswith("every workflow has a call that is too large; none is left\n")
+
+
+def test_new_arrivals_are_those_of_the_workflows_that_are_left(cli: Cli, tmp_path: Path, oversize: Path) -> None:
+    words = ("compile", "demo", oversize, "--leave-out-oversize", "--arrivals", "fixed:0.5", "-o", tmp_path / "i.json")
+    assert cli(*words).code == OK
+    instance = read_instance(tmp_path / "i.json")
+    assert [(w.workflow_id, w.arrival) for w in instance.workflows] == [("w0", 0.0), ("w2", 2.0), ("w4", 4.0)]
 
 
 BAD_INSTANCES: dict[str, tuple[Callable[[Any], None], tuple[str, ...]]] = {
@@ -684,7 +744,7 @@ BAD_INSTANCES: dict[str, tuple[Callable[[Any], None], tuple[str, ...]]] = {
     "duplicate link": (append_first("links"), ("duplicate link",)),
     "duplicate instance": (append_first("prefill"), ("duplicate instance id",)),
     "duplicate workflow": (append_first("workflows"), ("duplicate workflow_id",)),
-    "too large a call": (put("workflows", 0, "calls", 0, "prompt_tokens", 10**9), ("fits nowhere",)),
+    "too large a call": (put("workflows", 0, "calls", 0, "prompt_tokens", 10**9), ("1 of 4 workflows do not fit",)),
 }
 
 

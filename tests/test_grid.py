@@ -28,6 +28,7 @@ from experiments.load import at_rate, stress_load
 from experiments.store import Store, read_schedule_of, read_table
 from hexsched.clusters import read_cluster
 from hexsched.errors import InputError
+from hexsched.model import Call, Workflow
 from hexsched.model.workload import workload_bytes
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
@@ -729,3 +730,26 @@ def test_dask_is_optional(tmp_path, cli, monkeypatch):
     exit_code, _, err = cli("grid", "run", write_grid(tmp_path), "--store", tmp_path / "s", "--dask", "x")
     assert exit_code == BAD_INPUT
     assert "pip install 'hexsched[dask]'" in err
+
+
+# ---- calls that are too large
+
+LARGE = "clusters: demo\nworkloads: large.jsonl\nworkflows: 4\nloads: [recorded, 'saturation:0.5']\npolicies: fcfs\n"
+
+
+def test_workflows_that_do_not_fit(tmp_path: Path) -> None:
+    """An error that counts them; with a setting they are left out, and a column says how many."""
+    calls = [Call(call_id="c", prompt_tokens=n, output_tokens=10) for n in (100, 2_000_000, 5_000, 10)]
+    workflows = [Workflow(workflow_id=f"w{k}", arrival=0.0, calls=(call,)) for k, call in enumerate(calls)]
+    (tmp_path / "large.jsonl").write_bytes(workload_bytes(workflows))
+    refused = compute(plan_of(tmp_path, LARGE), tmp_path / "refused")
+    assert refused.failed == 3  # the search for the load among them
+    told = read_table(tmp_path / "refused", "errors")["error"].iloc[0]
+    assert "1 of 4 workflows do not fit any KV cache: a call may have 885,228 tokens" in told
+    assert told.endswith("'leave_out_oversize: true' in the grid leaves such workflows out")
+
+    for setting, left in (("leave_out_oversize: true", 1), ("max_context: 1000", 2)):
+        store = tmp_path / setting[:3]
+        assert not compute(plan_of(tmp_path, LARGE + setting), store).failed
+        runs = read_table(store, "runs")
+        assert set(zip(runs["workflows"], runs["left_out"], runs["calls"], strict=True)) == {(4, left, 4 - left)}

@@ -24,6 +24,16 @@ Arrivals = Annotated[
         "second.",
     ),
 ]
+LeaveOutOversize = Annotated[
+    bool,
+    typer.Option(
+        "--leave-out-oversize", help="Leave out workflows with a call that no KV cache holds, in place of an error."
+    ),
+]
+MaxContext = Annotated[
+    int | None,
+    typer.Option(min=2, metavar="N", help="Leave out workflows with a call of more than N prompt and output tokens."),
+]
 Format = Annotated[
     str | None,
     typer.Option(metavar="FORMAT", help="One of 'hexsched formats'; by default told from the file."),

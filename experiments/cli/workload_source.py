@@ -10,6 +10,7 @@ from experiments.cli.output import note
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
+    from hexsched.clusters import Machines
     from hexsched.model import Workflow
     from hexsched.workloads.importers import ImportResult
 
@@ -38,6 +39,56 @@ def read_workflows(
     for reason, count in result.dropped.items():
         note(f"{path}: {count:,} requests left out: {reason}")
     return result
+
+
+def select_fitting(
+    workflows: Sequence[Workflow], machines: Machines, max_context: int | None, leave_out: bool, where: str | Path
+) -> tuple[tuple[Workflow, ...], dict[str, int]]:
+    """The workflows that are to run on a cluster; those left out are noted on standard error.
+
+    Parameters
+    ----------
+    workflows : sequence of Workflow
+    machines : Machines
+        The compiled cluster: a call must fit into its largest KV cache.
+    max_context : int or None
+        Workflows with a call of more tokens are left out.
+    leave_out : bool
+        Whether those with a call that fits nowhere are too; they are an error otherwise.
+    where : str or Path
+        Where the workflows come from, for messages.
+
+    Returns
+    -------
+    kept : tuple of Workflow
+    left_out : dict of str to int
+        How many workflows were left out, by the option that did it.
+
+    Raises
+    ------
+    InputError
+        When a call fits nowhere and ``leave_out`` is not asked for, and when nothing is left.
+    """
+    from hexsched.model import find_oversize
+
+    left_out = {}
+    kept = tuple(workflows)
+    if max_context is not None:
+        longer = find_oversize(kept, max_context)
+        if longer.workflows:
+            left_out["--max-context"] = longer.workflows
+            note(f"{where}: {longer.share} left out (--max-context): {longer.reason}")
+        kept = longer.kept
+    oversize = find_oversize(kept, machines.largest_kv_cache)
+    if oversize.workflows and not leave_out:
+        way_out = "--leave-out-oversize leaves such workflows out"
+        raise InputError(f"{oversize.share} do not fit any KV cache: {oversize.reason}; {way_out}", where)
+    if oversize.workflows:
+        left_out["--leave-out-oversize"] = oversize.workflows
+        note(f"{where}: {oversize.share} left out (--leave-out-oversize): {oversize.reason}")
+    if workflows and not oversize.kept:
+        raise InputError("every workflow has a call that is too large; none is left", where)
+    return oversize.kept, left_out
 
 
 def set_arrivals(workflows: Sequence[Workflow], spec: str | None, seed: int) -> tuple[Workflow, ...]:

@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from experiments.grid.loads import LoadRule, read_load
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT
 from experiments.grid.sources import Cluster, Json, Workload
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
+    from experiments.grid.expand import Point
     from hexsched.model import Instance, Workflow
 
 
@@ -27,6 +29,10 @@ class Scene:
     seed : int
     load : str
         A load rule.
+    max_context : int
+        Workflows with a call of more tokens are left out; 0 for no limit.
+    leave_out_oversize : bool
+        Whether workflows with a call that no KV cache holds are left out too.
     """
 
     cluster: Cluster
@@ -34,6 +40,8 @@ class Scene:
     workflows: int
     seed: int
     load: str
+    max_context: int = 0
+    leave_out_oversize: bool = False
 
     @property
     def rule(self) -> LoadRule:
@@ -50,6 +58,8 @@ class Scene:
             "seed": self.seed,
             "load": self.load,
             **self.rule.rule.inputs,
+            **({"max_context": self.max_context} if self.max_context else {}),
+            **({"leave_out_oversize": True} if self.leave_out_oversize else {}),
         }
 
     @property
@@ -61,12 +71,26 @@ class Scene:
         return f"{self.cluster}, {self.workflows} {self.workload}, {self.load}, seed {self.seed}"
 
 
+def scene_of(point: Point, cluster: Cluster) -> Scene:
+    """The scene of a point of a grid, on this cluster."""
+    settings = dict(point.settings)
+    return Scene(
+        cluster,
+        point["workloads"],
+        point["workflows"],
+        point["seeds"],
+        point["loads"],
+        settings[MAX_CONTEXT.name],
+        settings[LEAVE_OUT_OVERSIZE.name],
+    )
+
+
 def at_any_rate(scene: Scene) -> Callable[[float], Instance]:
     """From a rate to the instance in which the workflows arrive at fixed distances."""
     from hexsched.workloads.arrivals import apply_arrivals
     from hexsched.workloads.arrivals.renewal import FixedArrivals
 
-    workflows = _workflows(scene.workload, scene.workflows, scene.seed)
+    workflows = _workflows(scene)
     return lambda rate: _instance(scene.cluster, apply_arrivals(workflows, FixedArrivals(rate), 0))
 
 
@@ -82,14 +106,14 @@ def instance_of(scene: Scene, rate: float | None) -> Instance:
     Raises
     ------
     InputError
-        When a call fits nowhere on the cluster.
+        When a call fits nowhere on the cluster and such workflows are not to be left out, or none is left.
     """
     load = scene.rule
     rate = rate if load.searched else load.rate
     if rate is not None:
         return at_any_rate(scene)(rate)
     assert load.rule.arrange is not None
-    workflows = _workflows(scene.workload, scene.workflows, scene.seed)
+    workflows = _workflows(scene)
     return _instance(scene.cluster, load.rule.arrange(scene.workload, workflows))
 
 
@@ -103,23 +127,34 @@ def prepared(scene: Scene, rate: float | None) -> tuple[Instance, str]:
 
 
 @lru_cache(maxsize=2)
-def _workflows(workload: Workload, workflows: int, seed: int) -> tuple[Workflow, ...]:
-    return workload.take(workflows, seed)
+def _workflows(scene: Scene) -> tuple[Workflow, ...]:
+    """Those of the scene's workflows that are to run."""
+    from hexsched.model import find_oversize
+
+    workflows = scene.workload.take(scene.workflows, scene.seed)
+    if scene.max_context:
+        workflows = find_oversize(workflows, scene.max_context).kept
+    room = max(machine.kv_capacity_tokens for machine in scene.cluster.decode)
+    oversize = find_oversize(workflows, room)
+    where = f"workload {scene.workload.name} on cluster {scene.cluster.name}"
+    if oversize.workflows and not scene.leave_out_oversize:
+        way_out = f"'{LEAVE_OUT_OVERSIZE.name}: true' in the grid leaves such workflows out"
+        raise InputError(f"{oversize.share} do not fit any KV cache: {oversize.reason}; {way_out}", where)
+    if not oversize.kept:
+        raise InputError("every workflow has a call that is too large; none is left", where)
+    return oversize.kept
 
 
 def _instance(cluster: Cluster, workflows: tuple[Workflow, ...]) -> Instance:
     from hexsched.model import Instance
     from hexsched.model.instance import FORMAT
 
-    try:
-        return Instance(
-            format=FORMAT,
-            decode_model=cluster.decode_model,
-            kv_bytes_per_token=cluster.kv_bytes_per_token,
-            prefill=cluster.prefill,
-            decode=cluster.decode,
-            links=cluster.links,
-            workflows=workflows,
-        )
-    except ValueError as error:
-        raise InputError(str(error), f"cluster {cluster.name}") from None
+    return Instance(
+        format=FORMAT,
+        decode_model=cluster.decode_model,
+        kv_bytes_per_token=cluster.kv_bytes_per_token,
+        prefill=cluster.prefill,
+        decode=cluster.decode,
+        links=cluster.links,
+        workflows=workflows,
+    )

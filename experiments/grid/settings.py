@@ -35,6 +35,20 @@ class Setting:
     expected: str = ""
 
 
+LEAVE_OUT_OVERSIZE = Setting(
+    "leave_out_oversize",
+    bool,
+    False,
+    "whether workflows with a call that no KV cache holds are left out; else an error",
+)
+MAX_CONTEXT = Setting(
+    "max_context",
+    int,
+    0,
+    "workflows with a call of more prompt and output tokens are left out; 0 for no limit",
+    lambda value: value >= 0,
+    "tokens, or 0",
+)
 SCHEDULES = Setting("schedules", bool, False, "whether schedules are stored")
 THREADS = Setting("threads", int, 1, "threads of one solve", lambda value: value >= 1, "at least 1")
 TIME_LIMIT = Setting(

@@ -61,6 +61,11 @@ class Machines:
     links: tuple[Link, ...]
     services: dict[tuple[str, int], Service]
 
+    @property
+    def largest_kv_cache(self) -> int:
+        """Tokens of the largest M_j: the most that a call may have."""
+        return max(machine.kv_capacity_tokens for machine in self.decode)
+
 
 def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode_model: str | None = None) -> Instance:
     """The instance of ``workflows`` on ``cluster``; the same inputs give the same bytes.
@@ -75,7 +80,7 @@ def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode
     Raises
     ------
     InputError
-        Naming the cluster and its field, or the workflow that does not fit.
+        Naming the cluster and its field, or how many workflows do not fit.
 
     Warns
     -----

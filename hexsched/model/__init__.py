@@ -1,6 +1,7 @@
 """The shared model: workflows, clusters, instances and schedules as small immutable types."""
 
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
+from hexsched.model.context import Oversize, find_oversize
 from hexsched.model.instance import Instance, read_instance, write_instance
 from hexsched.model.schedule import Schedule, ScheduledCall, read_schedule, write_schedule
 from hexsched.model.workload import Call, Workflow, read_workload, workload_bytes, write_workload
@@ -10,10 +11,12 @@ __all__ = [
     "DecodeInstance",
     "Instance",
     "Link",
+    "Oversize",
     "PrefillInstance",
     "Schedule",
     "ScheduledCall",
     "Workflow",
+    "find_oversize",
     "read_instance",
     "read_schedule",
     "read_workload",

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
+from hexsched.model.context import find_oversize
 from hexsched.model.files import decode_json, read_bytes, write_bytes
 from hexsched.model.workload import Workflow, check_unique_ids
 
@@ -59,14 +60,9 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             names.add(machine.id)
         self._check_links()
         check_unique_ids(self.workflows)
-        room = max(machine.kv_capacity_tokens for machine in self.decode)
-        for workflow in self.workflows:
-            for call in workflow.calls:
-                if call.prompt_tokens + call.output_tokens > room:
-                    raise ValueError(
-                        f"call {call.call_id!r} of workflow {workflow.workflow_id!r} fits nowhere: it needs "
-                        f"{call.prompt_tokens + call.output_tokens} KV tokens, the largest KV cache holds {room}"
-                    )
+        oversize = find_oversize(self.workflows, max(machine.kv_capacity_tokens for machine in self.decode))
+        if oversize.workflows:
+            raise ValueError(f"{oversize.share} do not fit any KV cache: {oversize.reason}")
 
     def _check_links(self) -> None:
         sources = {machine.id for machine in self.prefill}

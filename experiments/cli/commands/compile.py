@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import Arrivals, Format, Json, Seed
+from experiments.cli.options import Arrivals, Format, Json, LeaveOutOversize, MaxContext, Seed
 from experiments.cli.output import facts
-from experiments.cli.workload_source import read_workflows, set_arrivals
+from experiments.cli.workload_source import read_workflows, select_fitting, set_arrivals
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
-    from hexsched.clusters import ClusterSpec
-    from hexsched.model import Instance, Workflow
+    from hexsched.clusters import Machines
 
 
 def add(app: typer.Typer) -> None:
@@ -40,6 +38,8 @@ def compile_command(
     decode_model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="fluid or fixed, in place of what the cluster says.")
     ] = None,
+    max_context: MaxContext = None,
+    leave_out_oversize: LeaveOutOversize = False,
     seed: Seed = 0,
     format: Format = None,
     as_json: Json = False,
@@ -50,22 +50,24 @@ def compile_command(
 
     Arrival times are those of the workload (0 where it has none) unless --arrivals gives new ones.
     """
-    from hexsched.clusters import read_cluster
+    from hexsched.clusters import compile_cluster, compile_instance, read_cluster
 
     check_destination(output, [cluster, workload], as_json)
     spec = read_cluster(cluster)
     imported = read_workflows(workload, format, limit=workflows)
     if workflows is not None and len(imported.workflows) < workflows:
         raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
-    timed = set_arrivals(imported.workflows, arrivals, seed)
-    instance = _compile(spec, timed, decode_model, workload)
-    sources = _sources(spec)
+    machines = compile_cluster(spec)
+    kept, left_out = select_fitting(imported.workflows, machines, max_context, leave_out_oversize, workload)
+    instance = compile_instance(spec, set_arrivals(kept, arrivals, seed), decode_model)
+    sources = _sources(machines)
     record = {
         "output": output,
         "cluster": spec.name,
         "workload": str(workload),
         "format": imported.format,
         "dropped": imported.dropped,
+        "left_out": left_out,
         "decode_model": instance.decode_model,
         "workflows": len(instance.workflows),
         "calls": instance.call_count,
@@ -87,21 +89,9 @@ def compile_command(
     deliver(output, instance.to_bytes, record, [table], as_json)
 
 
-def _sources(cluster: ClusterSpec) -> dict[str, list[str]]:
+def _sources(machines: Machines) -> dict[str, list[str]]:
     """The pools by where their service times come from."""
-    from hexsched.clusters import compile_cluster
-
     pools: dict[str, list[str]] = {}
-    for (phase, index), numbers in compile_cluster(cluster).services.items():
+    for (phase, index), numbers in machines.services.items():
         pools.setdefault(numbers.source, []).append(f"{phase}[{index}]")
     return pools
-
-
-def _compile(cluster: ClusterSpec, workflows: Sequence[Workflow], decode_model: str | None, workload: Path) -> Instance:
-    from hexsched.clusters import compile_instance
-
-    try:
-        return compile_instance(cluster, workflows, decode_model)
-    except InputError as error:
-        # The cluster was found good when it was read: what does not fit on it is the workload's.
-        raise error if error.where is None else InputError(str(error), workload) from None

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from experiments.baselines import BASELINES
-from experiments.cli.options import Format, Json
+from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext
 from experiments.cli.output import emit, facts, note
 from experiments.cli.policy_list import read_policies
 from experiments.cli.progress import Progress
-from experiments.cli.workload_source import read_workflows
+from experiments.cli.workload_source import read_workflows, select_fitting
 
 
 def add(app: typer.Typer) -> None:
@@ -34,6 +34,8 @@ def load_command(
     workflows: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take the first N workflows of the file; all by default.")
     ] = None,
+    max_context: MaxContext = None,
+    leave_out_oversize: LeaveOutOversize = False,
     format: Format = None,
     as_json: Json = False,
 ) -> None:
@@ -42,17 +44,19 @@ def load_command(
     The paper states no rates; this is one rule that can stand in for them.
     """
     from experiments.load import stress_load
-    from hexsched.clusters import read_cluster
+    from hexsched.clusters import compile_cluster, read_cluster
 
     spec = read_cluster(cluster)
     names = [policy.name for policy in read_policies(baselines)]
     imported = read_workflows(workload, format, limit=workflows).workflows
+    kept, left_out = select_fitting(imported, compile_cluster(spec), max_context, leave_out_oversize, workload)
     with Progress("searching the load", "steps") as progress:
-        load = stress_load(spec, imported, names, target, progress)
+        load = stress_load(spec, kept, names, target, progress)
     record = {
         "cluster": spec.name,
         "workload": str(workload),
-        "workflows": len(imported),
+        "workflows": len(kept),
+        "left_out": left_out,
         "target": target,
         "reached": load.reached,
         "rate": load.rate,

@@ -9,8 +9,8 @@ from experiments.grid.cell import Answer, Cell, Rows
 from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
-from experiments.grid.scene import Scene, prepared
-from experiments.grid.settings import TIME_LIMIT
+from experiments.grid.scene import Scene, prepared, scene_of
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, TIME_LIMIT
 from experiments.grid.sources import Json, Plugin, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, WHOLE
 
@@ -84,6 +84,7 @@ class GapCell(Cell):
         instance, _ = prepared(self.scene, rate)
         report = gap(instance, self.objective, self.policies, self.time_limit, self.scene.seed)
         bracket = {
+            "left_out": self.scene.workflows - len(instance.workflows),
             "lower_bound": report.lower_bound,
             "bound_source": report.bound_source,
             "upper_bound": report.upper_bound,
@@ -118,7 +119,7 @@ def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
     for point in points:
         decode_model = point["decode_models"] or point["clusters"].decode_model
         cluster = replace(point["clusters"], decode_model=decode_model)
-        scene = Scene(cluster, point["workloads"], point["workflows"], point["seeds"], point["loads"])
+        scene = scene_of(point, cluster)
         place = (scene, point["objectives"], float(dict(point.settings)[TIME_LIMIT.name]))
         grouped.setdefault(place, []).append(point["policies"])
     return [
@@ -136,6 +137,7 @@ KIND = Kind(
             "load": TEXT,
             "decode_model": TEXT,
             "seed": WHOLE,
+            "left_out": WHOLE,  # workflows with a call that is too large
             "objective": TEXT,
             "policy": TEXT,
             "value": REAL,
@@ -161,7 +163,7 @@ KIND = Kind(
         "objectives": None,
         "policies": None,
     },
-    settings=(TIME_LIMIT,),
+    settings=(TIME_LIMIT, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
     example="clusters: demo\nworkloads: react\nworkflows: 2\nloads: at-once\nobjectives: mean_ratio\n"
     "policies: fcfs\ntime_limit: 1\n",
     timing={"solve_seconds": REAL},

@@ -13,8 +13,8 @@ from experiments.grid.cell import Answer, Cell
 from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
-from experiments.grid.scene import Scene, prepared
-from experiments.grid.settings import SCHEDULES
+from experiments.grid.scene import Scene, prepared, scene_of
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SCHEDULES
 from experiments.grid.sources import Json, Plugin, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.metrics import METRICS
@@ -103,7 +103,8 @@ class RunCell(Cell):
             "decode_instances": len(instance.decode),
             "rate": rate if self.scene.rule.searched else self.scene.rule.rate,
             "instance_sha256": digest,
-            **run.metrics,
+            "left_out": self.scene.workflows - len(instance.workflows),
+            **{name: value for name, value in run.metrics.items() if name != "workflows"},
             "verified": report.ok,
             **utilisation(instance, run.schedule),
         }
@@ -125,7 +126,7 @@ def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
     """A cell a point."""
     return [
         RunCell(
-            Scene(point["clusters"], point["workloads"], point["workflows"], point["seeds"], point["loads"]),
+            scene_of(point, point["clusters"]),
             point["policies"],
             point["estimators"],
             needed_plugins([point["policies"]], plugins),
@@ -226,6 +227,7 @@ KIND = Kind(
             "estimator": TEXT,
             "seed": WHOLE,
             "instance_sha256": TEXT,
+            "left_out": WHOLE,  # workflows with a call that is too large
             **{name: WHOLE if metric.whole else REAL for name, metric in METRICS.items() if name != "workflows"},
             "verified": TRUTH,
             "prefill_utilisation": REAL,
@@ -256,7 +258,7 @@ KIND = Kind(
         "estimators": ("exact",),
         "policies": None,
     },
-    settings=(SCHEDULES,),
+    settings=(SCHEDULES, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
     example="clusters: demo\nworkloads: react\nworkflows: 3\nloads: stress:2\npolicies: fcfs\n",
     timing={"decisions": WHOLE, "decision_mean_us": REAL, "decision_p99_us": REAL},
     alike=("workload", "workflows"),
