@@ -38,6 +38,14 @@ Format = Annotated[
     str | None,
     typer.Option(metavar="FORMAT", help="One of 'hexsched formats'; by default told from the file."),
 ]
+Slo = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="Count calls and workflows within thresholds, such as ttft=2s,tpot=50ms,ratio=4; also of queueing, "
+        "admission, transfer and latency.",
+    ),
+]
 Plugins = Annotated[
     list[Path] | None,
     typer.Option(
