@@ -47,14 +47,21 @@ def check_writable(output: str | Path, inputs: Iterable[str | Path]) -> None:
 
 
 def deliver(
-    output: str | None, data: Callable[[], bytes], record: object, tables: Sequence[Table], as_json: bool
+    output: str | None,
+    data: Callable[[], bytes | Iterable[bytes]],
+    record: object,
+    tables: Sequence[Table],
+    as_json: bool,
 ) -> None:
-    """Write the data to ``output`` and print the summary, unless standard output is where the data goes."""
-    from hexsched.model.files import write_bytes
+    """Write the data, whole or in pieces, to ``output``; print the summary, unless that is standard output."""
+    from hexsched.model.files import write_chunks
 
-    if output == STDOUT:
-        write_stdout(data())
-        return
     if output is not None:
-        write_bytes(output, data())
+        content = data()
+        chunks = (content,) if isinstance(content, bytes) else content
+        if output == STDOUT:
+            for chunk in chunks:
+                write_stdout(chunk)
+            return
+        write_chunks(output, chunks)
     emit(record, tables, as_json)

@@ -38,12 +38,12 @@ Format = Annotated[
     str | None,
     typer.Option(metavar="FORMAT", help="One of 'hexsched formats'; by default told from the file."),
 ]
-Slo = Annotated[
-    str | None,
+Options = Annotated[
+    list[str] | None,
     typer.Option(
-        metavar="LIST",
-        help="Count calls and workflows within thresholds, such as ttft=2s,tpot=50ms,ratio=4; also of queueing, "
-        "admission, transfer and latency.",
+        "--option",
+        metavar="KEY=VALUE",
+        help="An option of the trace format, see 'hexsched formats'; may be repeated.",
     ),
 ]
 Plugins = Annotated[

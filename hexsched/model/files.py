@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -15,15 +19,58 @@ from hexsched.errors import InputError
 
 T = TypeVar("T")
 
-MAX_LINE_BYTES = 32 * 2**20  # far above any real workflow; keeps a file without line ends from filling memory
+
+def _gunzip(file: BinaryIO) -> gzip.GzipFile:
+    return gzip.GzipFile(fileobj=file)
+
+
+# What a packed file begins with, and what unpacks it.
+PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": _gunzip,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+# What files that are not text, and that nothing here unpacks, begin with, and what to do about it.
+FOREIGN = {
+    b"\x28\xb5\x2f\xfd": "this is a Zstandard file; unpack it first",
+    b"PK\x03\x04": "this is a zip file; unpack it first",
+    b"PAR1": "this is a Parquet file; write it as JSON Lines or CSV first",
+    b"SQLite format 3": "this is a SQLite database; export a table as JSON Lines or CSV first",
+    b"ARROW1": "this is an Arrow file; write it as JSON Lines or CSV first",
+}
+
+
+def open_plain(path: str | Path) -> BinaryIO:
+    """Open a file for reading, unpacked where it is gzip, bzip2 or xz; told from its first bytes, not its name.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or is of a sort that has to be unpacked or converted first.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115 (the caller closes it)
+        start = file.peek(16)[:16]
+    except OSError as error:
+        raise InputError(f"cannot read the file: {error.strerror or error}", path) from None
+    for mark, advice in FOREIGN.items():
+        if start.startswith(mark):
+            file.close()
+            raise InputError(advice, path)
+    for mark, unpack in PACKED.items():
+        if start.startswith(mark):
+            unpacked: BinaryIO = unpack(file)
+            return unpacked
+    return file
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The whole file; an unreadable, empty or non-UTF-8 one is an ``InputError``."""
+    """The whole file, unpacked; an unreadable, empty or non-UTF-8 one is an ``InputError``."""
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror or error}", path) from None
+        with open_plain(path) as file:
+            data = file.read()
+    except UNREADABLE as error:
+        raise unreadable(error, path) from None
     if not data.strip():
         raise InputError("the file is empty", path)
     check_utf8(data, str(path))
@@ -31,28 +78,32 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (line number from 1, line) for every line that is not blank.
+    """Yield (line number from 1, line) for every line that is not blank; the file is unpacked on the way.
 
     Raises
     ------
     InputError
-        When the file cannot be read, a line is not UTF-8, or is longer than ``MAX_LINE_BYTES``.
+        When the file cannot be read, or a line is not UTF-8.
     """
     try:
-        with open(path, "rb") as file:
-            number = 0
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                if len(line) > MAX_LINE_BYTES:
-                    raise InputError(
-                        f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB; expected one record a line",
-                        f"{path}:{number}",
-                    )
-                check_utf8(line, f"{path}:{number}")
-                if line.strip():
+        with open_plain(path) as file:
+            for number, line in enumerate(file, 1):
+                if not line.isascii():
+                    check_utf8(line, f"{path}:{number}")
+                if not line.isspace():
                     yield number, line
-    except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror or error}", path) from None
+    except UNREADABLE as error:
+        raise unreadable(error, path) from None
+
+
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
+
+
+def unreadable(error: BaseException, path: str | Path) -> InputError:
+    """The ``InputError`` for what went wrong while a file was read or unpacked."""
+    if isinstance(error, OSError) and error.strerror:
+        return InputError(f"cannot read the file: {error.strerror}", path)
+    return InputError(f"cannot unpack the file, it may be damaged or cut short: {error}", path)
 
 
 def check_utf8(data: bytes, where: str) -> None:
@@ -99,7 +150,12 @@ def validation_message(error: msgspec.ValidationError) -> str:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write atomically: a crash leaves the old file or the new one, never half of one.
+    """Write atomically: a crash leaves the old file or the new one, never half of one. See ``write_chunks``."""
+    write_chunks(path, (data,))
+
+
+def write_chunks(path: str | Path, chunks: Iterable[bytes]) -> None:
+    """Write what comes in pieces, atomically: a crash leaves the old file or the new one, never half of one.
 
     Raises
     ------
@@ -109,13 +165,14 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     target = Path(path)
     try:
         if target.exists() and not target.is_file():  # /dev/stdout and the like
-            target.write_bytes(data)
+            with open(target, "wb") as file:
+                file.writelines(chunks)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                file.writelines(chunks)
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(partial, 0o666 & ~umask)

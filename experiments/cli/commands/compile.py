@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import Arrivals, Format, Json, LeaveOutOversize, MaxContext, Seed
+from experiments.cli.options import Arrivals, Format, Json, LeaveOutOversize, MaxContext, Options, Seed
 from experiments.cli.output import facts
-from experiments.cli.workload_source import read_workflows, select_fitting, set_arrivals
+from experiments.cli.workload_source import key_values, read_workflows, select_fitting, set_arrivals
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def compile_command(
     cluster: Annotated[
         str, typer.Argument(metavar="CLUSTER", help="Cluster YAML file, or a name of 'hexsched clusters'.")
     ],
-    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file.")],
+    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file, or a folder of them.")],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="INSTANCE", help="File to write; - is standard output.")
     ] = STDOUT,
@@ -42,6 +42,7 @@ def compile_command(
     leave_out_oversize: LeaveOutOversize = False,
     seed: Seed = 0,
     format: Format = None,
+    option: Options = None,
     as_json: Json = False,
 ) -> None:
     """Make an instance of a cluster and a workload.
@@ -54,7 +55,7 @@ def compile_command(
 
     check_destination(output, [cluster, workload], as_json)
     spec = read_cluster(cluster)
-    imported = read_workflows(workload, format, limit=workflows)
+    imported = read_workflows(workload, format, limit=workflows, options=key_values(option))
     if workflows is not None and len(imported.workflows) < workflows:
         raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
     machines = compile_cluster(spec)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import Arrivals, Format, Json, Seed
-from experiments.cli.output import Table, emit, facts, records
-from experiments.cli.workload_source import read_workflows, set_arrivals
-from hexsched.errors import InputError
+from experiments.cli.options import Arrivals, Format, Json, Options, Seed
+from experiments.cli.output import Table, emit, facts, note, records
+from experiments.cli.workload_source import (
+    key_values,
+    note_findings,
+    note_span,
+    open_workflows,
+    read_workflows,
+    set_arrivals,
+)
 
 if TYPE_CHECKING:
-    from hexsched.model import Workflow
+    import numpy as np
+    from numpy.typing import NDArray
 
 Family = Annotated[str, typer.Argument(metavar="FAMILY", help="A name of 'hexsched families'.")]
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="File to write; - is standard output.")]
@@ -56,20 +63,30 @@ def generate_command(
     All arrive at 0 unless --arrivals says otherwise. The same seed gives the same workload, and a longer one begins
     with the workflows of a shorter one.
     """
+    from hexsched.model import workload_bytes
     from hexsched.workloads.families import generate
 
     check_destination(output, [], as_json)
     workload = set_arrivals(generate(family, workflows, seed), arrivals, seed)
-    _deliver(workload, output, as_json, {"family": family, "seed": seed, "arrivals": arrivals})
+    record = {
+        "family": family,
+        "seed": seed,
+        "arrivals": arrivals,
+        "workflows": len(workload),
+        "calls": sum(len(workflow.calls) for workflow in workload),
+        "last_arrival": max(workflow.arrival for workflow in workload),
+        "output": output,
+    }
+    deliver(output, lambda: workload_bytes(workload), record, [_summary(record)], as_json)
 
 
 def import_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Trace or workload in any of 'hexsched formats'.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Trace or workload in any of 'hexsched formats', or a folder of them."),
+    ],
     format: Format = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="An option of the format, see 'hexsched formats'; may be repeated."),
-    ] = None,
+    option: Options = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="At most the first N workflows of the file.")
     ] = None,
@@ -80,24 +97,41 @@ def import_command(
 ) -> None:
     """Turn a trace into a workload file.
 
-    Arrivals are the trace's own, the first at 0, unless --arrivals says otherwise.
+    Arrivals are the trace's own, the first at 0, unless --arrivals says otherwise. Files may be packed (gzip, bzip2,
+    xz). What was seen, left out and changed is told on standard error.
     """
+    from hexsched.workloads.importers.parts.spool import spool
+
     check_destination(output, [file], as_json)
-    result = read_workflows(file, format, limit=limit, options=_key_values(option or ()))
-    workload = set_arrivals(result.workflows, arrivals, seed)
-    origin = {"source": str(file), "format": result.format, "dropped": result.dropped, "arrivals": arrivals}
-    _deliver(workload, output, as_json, origin)
+    reading = open_workflows(file, format, limit=limit, options=key_values(option))
+    found = spool(reading.arrivals, None if arrivals is None else lambda count: _times(arrivals, count, seed))
+    note_findings(file, reading)
+    note_span(file, reading, found)
+    record = {
+        "source": str(file),
+        "format": reading.format,
+        "dropped": reading.trace.dropped,
+        "notes": reading.trace.notes,
+        "arrivals": arrivals,
+        "workflows": found.workflows,
+        "calls": found.calls,
+        "recorded_span": found.span,
+        "last_arrival": found.last_arrival,
+        "output": output,
+    }
+    deliver(output, found.chunks, record, [_summary(record)], as_json)
 
 
 def describe_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Workload or trace file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Workload or trace file, or a folder of them.")],
     format: Format = None,
+    option: Options = None,
     as_json: Json = False,
 ) -> None:
     """Summarise a workload: its size, shape, lengths and arrivals."""
     from hexsched.workloads.describe import describe
 
-    result = read_workflows(file, format)
+    result = read_workflows(file, format, options=key_values(option))
     rows = records(describe(result.workflows))
     quantities = {str(row["quantity"]): {key: row[key] for key in row if key != "quantity"} for row in rows}
     record = {"file": str(file), "format": result.format, "dropped": result.dropped, "quantities": quantities}
@@ -111,6 +145,7 @@ def fit_report_command(
         typer.Option(metavar="FILE", help="The original workflows; by default the quantiles stored with the fit."),
     ] = None,
     format: Format = None,
+    option: Options = None,
     workflows: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How many workflows to draw; 2,000 by default.")
     ] = None,
@@ -124,7 +159,7 @@ def fit_report_command(
     """
     from hexsched.workloads.fit_report import DEFAULT_WORKFLOWS, fit_report
 
-    originals = None if real is None else read_workflows(real, format).workflows
+    originals = None if real is None else read_workflows(real, format, options=key_values(option)).workflows
     rows = records(fit_report(family, originals, workflows=workflows or DEFAULT_WORKFLOWS, seed=seed))
     quantities: dict[str, dict[str, dict[str, object]]] = {}
     for row in rows:
@@ -137,27 +172,20 @@ def fit_report_command(
     )
 
 
-def _key_values(texts: Sequence[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key or key in pairs:
-            problem = "is given twice" if key in pairs else "is not KEY=VALUE"
-            raise InputError(f"{text!r} {problem}", "--option")
-        pairs[key] = value
-    return pairs
+def _times(spec: str, count: int, seed: int) -> NDArray[np.float64]:
+    from hexsched.workloads.arrivals import arrival_times, read_arrivals
+
+    process = read_arrivals(spec)
+    times = arrival_times(process, count, seed)
+    for text in process.notes:
+        note(text)
+    return times
 
 
-def _deliver(workflows: Sequence[Workflow], output: str, as_json: bool, origin: Mapping[str, object]) -> None:
-    from hexsched.model import workload_bytes
-
-    calls = sum(len(workflow.calls) for workflow in workflows)
-    last = max(workflow.arrival for workflow in workflows)
-    record = {**origin, "workflows": len(workflows), "calls": calls, "last_arrival": last, "output": output}
-    table = facts(
-        ("workflows", len(workflows)),
-        ("calls", calls),
-        ("last arrival s", last),
-        ("written to", output),
+def _summary(record: Mapping[str, object]) -> Table:
+    return facts(
+        ("workflows", record["workflows"]),
+        ("calls", record["calls"]),
+        ("last arrival s", record["last_arrival"]),
+        ("written to", record["output"]),
     )
-    deliver(output, lambda: workload_bytes(workflows), record, [table], as_json)

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hexsched.metrics.parts.call_times import CallTimes
-
 Array = np.ndarray[Any, Any]
 
 
@@ -21,14 +19,14 @@ class Completions:
     ----------
     arrival, completed, horizon : (W,) float arrays
         a_w, the completion of the last call, and the standalone horizon H_w of each workflow, seconds.
-    calls : CallTimes
-        What happened to each of their calls.
+    calls : int
+        How many calls the workflows have together.
     """
 
     arrival: Array
     completed: Array
     horizon: Array
-    calls: CallTimes
+    calls: int
 
     @cached_property
     def latency(self) -> Array:

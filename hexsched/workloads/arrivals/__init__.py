@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hexsched.errors import InputError
 from hexsched.model import Workflow
@@ -47,13 +48,19 @@ def apply_arrivals(workflows: Sequence[Workflow], process: ArrivalProcess, seed:
     InputError
         When the process cannot give that many, or such late, times.
     """
-    with np.errstate(over="ignore"):
-        times = process.times(len(workflows), np.random.default_rng(seed))
-    if not np.all(np.isfinite(times)):
-        raise InputError("the rate is too low: arrival times overflow", f"arrivals {process.name}")
+    times = arrival_times(process, len(workflows), seed)
     return tuple(
         msgspec.structs.replace(workflow, arrival=float(time)) for workflow, time in zip(workflows, times, strict=True)
     )
 
 
-__all__ = ["PROCESSES", "ArrivalProcess", "apply_arrivals", "read_arrivals"]
+def arrival_times(process: ArrivalProcess, count: int, seed: int) -> NDArray[np.float64]:
+    """``count`` times of a process, shape (count,), seconds; raises ``InputError`` as ``apply_arrivals``."""
+    with np.errstate(over="ignore"):
+        times = process.times(count, np.random.default_rng(seed))
+    if not np.all(np.isfinite(times)):
+        raise InputError("the rate is too low: arrival times overflow", f"arrivals {process.name}")
+    return times
+
+
+__all__ = ["PROCESSES", "ArrivalProcess", "apply_arrivals", "arrival_times", "read_arrivals"]

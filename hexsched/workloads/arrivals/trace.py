@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hexsched.errors import InputError
 from hexsched.workloads.arrivals.parts.process import ArrivalProcess, check_rate, read_number
-from hexsched.workloads.importers import import_trace
+from hexsched.workloads.importers import IMPORTERS, open_trace
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,15 @@ class TraceArrivals(ArrivalProcess):
         Scale the times so that this many workflows arrive a second, on average, over those taken.
     format : str, optional
         Trace format; by default told from the file.
+    options : tuple of pairs of str
+        Options of the format, name and value.
     """
 
     path: str
     rate: float | None = None
     format: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    remarks: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
     name: ClassVar[str] = "file"
     form: ClassVar[str] = "file:TRACE[,rate=RATE]"
     example: ClassVar[str] = "file:azure.csv,rate=2.0"
@@ -44,11 +48,18 @@ class TraceArrivals(ArrivalProcess):
         if self.rate is not None:
             check_rate(self.rate)
 
+    @property
+    def notes(self) -> list[str]:
+        return [f"{self.path}: {remark}" for remark in self.remarks]
+
     def times(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        recorded = np.array([workflow.arrival for workflow in import_trace(self.path, self.format)])
+        options: dict[str, Any] = dict(self.options)
+        reading = open_trace(self.path, self.format, **options)
+        recorded = np.sort(np.fromiter((arrival.at for arrival in reading.arrivals), dtype=float))
+        self.remarks[:] = reading.trace.notes
         if len(recorded) < count:
             raise InputError(f"the trace has {len(recorded)} arrivals, {count} are needed", self.path)
-        times = recorded[:count]
+        times = recorded[:count] - recorded[0]
         if self.rate is None or count < 2:
             return times
         if times[-1] == 0:
@@ -61,12 +72,13 @@ class TraceArrivals(ArrivalProcess):
     def from_text(cls, text: str) -> TraceArrivals:
         # Only known keys at the very end are parameters, since a path may hold commas and equals signs.
         path = text
+        known = {"rate", "format"}.union(*(each.options_type.__struct_fields__ for each in IMPORTERS.values()))
         parameters: dict[str, str] = {}
-        while match := re.fullmatch(r"(.*),(rate|format)=([^,]*)", path, flags=re.DOTALL):
+        while match := re.fullmatch(rf"(.*),({'|'.join(sorted(known))})=([^,]*)", path, flags=re.DOTALL):
             path = match[1]
             parameters.setdefault(match[2], match[3])
-        rate = read_number("rate", parameters["rate"]) if "rate" in parameters else None
-        return cls(path=path, rate=rate, format=parameters.get("format"))
+        rate = read_number("rate", parameters.pop("rate")) if "rate" in parameters else None
+        return cls(path, rate, parameters.pop("format", None), tuple(sorted(parameters.items())))
 
 
 PROCESS = TraceArrivals

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -12,12 +12,16 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.model.cluster import check_number
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order
-from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, is_empty, single_call
-from hexsched.workloads.importers.parts.prefix import PrefixStore
-from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
+from hexsched.workloads.importers.parts.head import Signature
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
+from hexsched.workloads.importers.parts.records import BlockTokens, Tokens
+from hexsched.workloads.importers.parts.sessions import Prompts, stopped
+from hexsched.workloads.importers.parts.times import Clock, Time, Unit
+from hexsched.workloads.importers.parts.trace import Trace
 
 ROOT = -1
+BLOCK_TOKENS = 16  # tokens that a hash stands for in the published traces
 
 
 class BailianOptions(ImportOptions, frozen=True, kw_only=True):
@@ -25,6 +29,8 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    time_unit : {"s", "ms", "us", "ns"}
+        Of ``timestamp``.
     conversations : bool
         Make one workflow of the turns of a conversation; False keeps every request apart, at its recorded time.
     service_seconds_per_token : float
@@ -32,17 +38,21 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
         think time; 0 (the default) leaves the whole gap, the only upper bound that the trace itself gives.
     orphans : {"error", "root"}
         A turn whose parent is not in the file is an error, or (for a trace cut from a longer one) a new conversation.
+    deltas : bool
+        ``input_length`` holds only what is new in its conversation; there is no ``cached_tokens`` then.
     prefix_cache : bool
         Derive ``cached_tokens`` from ``hash_ids``; False leaves them 0.
-    block_tokens : int
-        Tokens a hash id stands for.
+    block_tokens : int, optional
+        Tokens a hash id stands for; by default 16, or the one usual size that fits the numbers of hashes.
     """
 
+    time_unit: Unit = "s"
     conversations: bool = True
     service_seconds_per_token: float = 0.0
     orphans: Literal["error", "root"] = "error"
+    deltas: bool = False
     prefix_cache: bool = True
-    block_tokens: BlockTokens = 16
+    block_tokens: BlockTokens | None = None
 
     def __post_init__(self) -> None:
         check_number("service_seconds_per_token", self.service_seconds_per_token)
@@ -51,7 +61,7 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
     chat_id: int
     parent_chat_id: int
-    timestamp: Duration
+    timestamp: Time
     input_length: Tokens
     output_length: Tokens
     turn: int = 1
@@ -83,66 +93,94 @@ class BailianImporter(Importer[BailianOptions]):
     rank = 4
     sample = SAMPLE
 
-    def sniff(self, head: Head) -> bool:
-        return {"chat_id", "parent_chat_id", "input_length"} <= head.json_keys
+    signature = Signature((("chat_id",), ("parent_chat_id",), ("input_length",)), hints=("output_length", "timestamp"))
 
-    def arrivals(self, path: Path, options: BailianOptions, dropped: Counter[str]) -> Iterator[Arrival]:
-        store = PrefixStore(options.block_tokens)
-        rows: dict[int, _Row] = {}
-        drafts: dict[int, Draft] = {}
-        for where, row in json_lines(path, _Row):
-            if row.chat_id in rows:
+    def arrivals(self, trace: Trace, options: BailianOptions) -> Iterator[Arrival]:
+        with_cache = options.prefix_cache and not options.deltas
+        block_tokens = _block_tokens(trace, options) if with_cache else BLOCK_TOKENS
+        clock = Clock(options.time_unit)
+        turns: dict[int, _Turn] = {}
+        begun = 0
+        for where, row in trace.json_lines(_Row):
+            if row.chat_id in turns:
                 raise InputError(f"duplicate chat_id {row.chat_id}", where)
-            has_tokens = row.input_length > 0 and row.output_length > 0
-            cached = store.admit(row.input_length, row.hash_ids) if options.prefix_cache and has_tokens else 0
-            if not options.conversations:
-                if not is_empty(row.input_length, row.output_length, dropped):
-                    workflow = single_call(
-                        str(row.chat_id), row.input_length, row.output_length, cached, row.type, where
-                    )
-                    yield Arrival(row.timestamp, workflow)
-                continue
-            rows[row.chat_id] = msgspec.structs.replace(row, hash_ids=())
-            drafts[row.chat_id] = Draft(
-                call_id=str(row.chat_id),
-                where=where,
-                prompt_tokens=row.input_length,
-                output_tokens=row.output_length,
-                cached_tokens=cached,
-                kind=row.type,
-            )
-        _link_turns(rows, drafts, options)
-        for root, members in _conversations(drafts).items():
-            timed = build_workflow(root, rows[int(root)].timestamp, members, dropped)
-            if timed is not None:
-                yield timed
+            begins = not options.conversations or row.parent_chat_id not in turns
+            if begins and begun == trace.limit:
+                stopped(where, trace, options.conversations)
+                break
+            begun += begins
+            draft = Draft(str(row.chat_id), where, row.input_length, row.output_length, kind=row.type)
+            hashes = row.hash_ids if with_cache else ()
+            turns[row.chat_id] = _Turn(draft, clock.seconds(row.timestamp), row.parent_chat_id, hashes)
+        _credit(turns, PrefixStore(block_tokens))
+        if options.conversations:
+            _link_turns(turns, options, trace)
+        prompts = Prompts(options.deltas)
+        found = _conversations([turn.draft for turn in turns.values()])
+        for members in found.values():
+            prompts.follow(causal_order(members), lambda draft: [turns[int(parent)].draft for parent in draft.parents])
+        prompts.note(trace)
+        for root, members in found.items():
+            arrival = build_workflow(root, turns[int(root)].at, members, trace)
+            if arrival is not None:
+                yield arrival
 
 
-def _link_turns(rows: dict[int, _Row], drafts: dict[int, Draft], options: BailianOptions) -> None:
-    for chat_id, row in rows.items():
-        if row.parent_chat_id == ROOT:
+@dataclass(slots=True)
+class _Turn:
+    """A row on its way to becoming a call; ``at`` in seconds."""
+
+    draft: Draft
+    at: float
+    parent: int
+    hash_ids: tuple[int | str, ...]
+
+
+def _block_tokens(trace: Trace, options: BailianOptions) -> int:
+    blocks = BlockSize(options.block_tokens or BLOCK_TOKENS)
+    for where, row in islice(trace.again().json_lines(_Row), trace.limit):
+        blocks.see(row.input_length, len(row.hash_ids), where)
+    return blocks.settle(trace, given=options.block_tokens is not None)
+
+
+def _credit(turns: dict[int, _Turn], store: PrefixStore) -> None:
+    """Set the cached tokens of every turn, by the time at which it was sent."""
+    for turn in sorted(turns.values(), key=lambda turn: turn.at):
+        draft = turn.draft
+        if turn.hash_ids and draft.prompt_tokens > 0 and draft.output_tokens > 0:
+            draft.cached_tokens = store.admit(draft.prompt_tokens, turn.hash_ids)
+        turn.hash_ids = ()
+
+
+def _link_turns(turns: dict[int, _Turn], options: BailianOptions, trace: Trace) -> None:
+    early = 0
+    for turn in turns.values():
+        if turn.parent == ROOT:
             continue
-        parent = rows.get(row.parent_chat_id)
+        parent = turns.get(turn.parent)
         if parent is None:
             if options.orphans == "root":
                 continue
             raise InputError(
-                f"parent_chat_id {row.parent_chat_id} is not in the file; for a trace cut from a longer one, "
+                f"parent_chat_id {turn.parent} is not in the file; for a trace cut from a longer one, "
                 "import with orphans=root",
-                drafts[chat_id].where,
+                turn.draft.where,
             )
-        service = options.service_seconds_per_token * parent.output_length
-        drafts[chat_id].parents = [str(parent.chat_id)]
-        drafts[chat_id].delay = max(0.0, row.timestamp - parent.timestamp - service)
+        early += turn.at < parent.at
+        service = options.service_seconds_per_token * parent.draft.output_tokens
+        turn.draft.parents = [parent.draft.call_id]
+        turn.draft.delay = max(0.0, turn.at - parent.at - service)
+    if early:
+        trace.note(f"{early:,} turns were recorded before the one that they follow: their delay is 0")
 
 
-def _conversations(drafts: dict[int, Draft]) -> dict[str, list[Draft]]:
+def _conversations(drafts: list[Draft]) -> dict[str, list[Draft]]:
     """The turns of each conversation by the chat id of its first turn, conversations in file order."""
     root_of: dict[str, str] = {}
-    for draft in causal_order(list(drafts.values())):
+    for draft in causal_order(drafts):
         root_of[draft.call_id] = root_of[draft.parents[0]] if draft.parents else draft.call_id
     conversations: dict[str, list[Draft]] = {}
-    for draft in drafts.values():
+    for draft in drafts:
         conversations.setdefault(root_of[draft.call_id], []).append(draft)
     return conversations
 

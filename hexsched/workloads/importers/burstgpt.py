@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from hexsched.errors import InputError
-from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.parts.head import Head, column_key
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, is_empty
-from hexsched.workloads.importers.parts.records import csv_rows, number, whole_number
+from hexsched.workloads.importers.parts.graph import Draft, build_workflow
+from hexsched.workloads.importers.parts.head import Signature
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
+from hexsched.workloads.importers.parts.records import number, whole_number
+from hexsched.workloads.importers.parts.sessions import Prompts, Turn, chain, in_order, stopped
+from hexsched.workloads.importers.parts.times import Clock, Unit, time_number
+from hexsched.workloads.importers.parts.trace import Trace
 
 COLUMNS = ("Timestamp", "Request tokens", "Response tokens")
 OPTIONAL_COLUMNS = ("Session ID", "Elapsed time", "Log Type")
@@ -24,17 +24,21 @@ class BurstGptOptions(ImportOptions, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    time_unit : {"s", "ms", "us", "ns"}
+        Of ``Timestamp`` and ``Elapsed time``.
     sessions : bool
         Make one workflow of the rows that share a ``Session ID`` (release v2.0 on); False keeps every row apart.
+    deltas : bool
+        ``Request tokens`` of a session hold only what is new.
     """
 
+    time_unit: Unit = "s"
     sessions: bool = True
+    deltas: bool = False
 
 
 class _Row(NamedTuple):
-    row: int
-    where: str
-    at: float
+    time: float
     prompt: int
     output: int
     session: str
@@ -55,6 +59,7 @@ class BurstGptImporter(Importer[BurstGptOptions]):
     Rows with 0 tokens are failed requests and are dropped. Where a session column is present, the rows of a session
     become a chain: each turn waits for the one before, and its delay is the user's think time, that is the time
     between the two submissions less the ``Elapsed time`` of the first (nothing less where that is not recorded).
+    Only rows of sessions are held in memory.
     """
 
     name = "burstgpt"
@@ -62,57 +67,54 @@ class BurstGptImporter(Importer[BurstGptOptions]):
     options_type = BurstGptOptions
     rank = 3
     sample = SAMPLE
+    signature = Signature(tuple((name,) for name in COLUMNS), hints=OPTIONAL_COLUMNS, csv=True)
 
-    def sniff(self, head: Head) -> bool:
-        return {column_key(name) for name in COLUMNS} <= head.columns
-
-    def arrivals(self, path: Path, options: BurstGptOptions, dropped: Counter[str]) -> Iterator[Arrival]:
-        held: dict[str, list[_Row]] = {}  # from the first session on, so that workflows stay in file order
-        for row in _rows(path):
-            if is_empty(row.prompt, row.output, dropped):
+    def arrivals(self, trace: Trace, options: BurstGptOptions) -> Iterator[Arrival]:
+        clock = Clock(options.time_unit)
+        held: dict[str, list[Turn]] = {}
+        begun = 0
+        for index, (where, row) in enumerate(trace.csv_rows(COLUMNS, OPTIONAL_COLUMNS, _parse)):
+            if trace.drop_empty(row.prompt, row.output):
                 continue
             in_session = options.sessions and row.session not in _ABSENT
-            if in_session or held:
-                held.setdefault(f"s{row.session}" if in_session else f"r{row.row}", []).append(row)
-            else:
-                yield _chain(f"r{row.row}", [row])
-        for workflow_id, rows in held.items():
-            yield _chain(workflow_id, rows)
+            if begun == trace.limit and not (in_session and row.session in held):
+                stopped(where, trace, bool(held))
+                break
+            at = clock.seconds(row.time)
+            if not in_session:
+                begun += 1
+                yield Arrival(at, single_call(f"r{index}", row.prompt, row.output, 0, row.kind, where))
+                continue
+            begun += row.session not in held
+            turns = held.setdefault(row.session, [])
+            draft = Draft(f"c{len(turns)}", where, row.prompt, row.output, kind=row.kind)
+            turns.append(Turn(draft, at, service=clock.span(row.elapsed)))
+        prompts = Prompts(options.deltas)
+        found = []
+        for name, turns in held.items():
+            drafts = chain(in_order(turns, trace))
+            prompts.follow_chain(drafts)
+            found.append((f"s{name}", min(turn.at or 0.0 for turn in turns), drafts))
+        prompts.note(trace)
+        for name, at, drafts in found:
+            for place, draft in enumerate(drafts):
+                draft.call_id = f"c{place}"
+                draft.parents = [f"c{place - 1}"] if place else []
+            arrival = build_workflow(name, at, drafts, trace)
+            if arrival is not None:
+                yield arrival
 
 
-def _rows(path: Path) -> Iterator[_Row]:
-    for index, (where, values) in enumerate(csv_rows(path, COLUMNS, OPTIONAL_COLUMNS)):
-        time, prompt, output, session, elapsed, kind = values
-        yield _Row(
-            row=index,
-            where=where,
-            at=number(time, "Timestamp", where),
-            prompt=whole_number(prompt, "Request tokens", where),
-            output=whole_number(output, "Response tokens", where),
-            session=session.strip().lower(),
-            elapsed=number(elapsed, "Elapsed time", where) if elapsed.strip().lower() not in _ABSENT else 0.0,
-            kind=kind.strip(),
-        )
-
-
-def _chain(workflow_id: str, rows: list[_Row]) -> Arrival:
-    rows.sort(key=lambda row: row.at)
-    calls: list[Call] = []
-    for turn, row in enumerate(rows):
-        before = rows[turn - 1] if turn else None
-        try:
-            call = Call(
-                call_id=f"c{turn}",
-                prompt_tokens=row.prompt,
-                output_tokens=row.output,
-                parents=(calls[-1].call_id,) if calls else (),
-                delay=max(0.0, row.at - before.at - before.elapsed) if before else 0.0,
-                kind=row.kind,
-            )
-        except ValueError as error:
-            raise InputError(str(error), row.where) from None
-        calls.append(call)
-    return Arrival(rows[0].at, Workflow(workflow_id=workflow_id, arrival=0.0, calls=tuple(calls)))
+def _parse(where: str, values: list[str]) -> _Row:
+    time, prompt, output, session, elapsed, kind = values
+    return _Row(
+        time=time_number(time, "Timestamp", where),
+        prompt=whole_number(prompt, "Request tokens", where),
+        output=whole_number(output, "Response tokens", where),
+        session=session.strip().lower(),
+        elapsed=number(elapsed, "Elapsed time", where) if elapsed.strip().lower() not in _ABSENT else 0.0,
+        kind=kind.strip(),
+    )
 
 
 IMPORTER = BurstGptImporter()

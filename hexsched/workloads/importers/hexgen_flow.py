@@ -6,18 +6,16 @@ lists the steps in order: ``{"step": ..., "input_length": ..., "output_length": 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
 from hexsched.errors import InputError
-from hexsched.model.files import decode_json, read_bytes
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
-from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
-from hexsched.workloads.importers.parts.records import BYTE_ORDER_MARK, Tokens
+from hexsched.workloads.importers.parts.records import Tokens
+from hexsched.workloads.importers.parts.trace import Trace
 
 GENERIC_KEY = "Text2SQLRequest"
 PARALLEL_STEPS = ("generate_candidate", "evaluate")
@@ -67,27 +65,25 @@ class HexGenFlowImporter(Importer[HexGenFlowOptions]):
     rank = 6
     sample = SAMPLE
 
-    def sniff(self, head: Head) -> bool:
-        return head.text.startswith("[") and all(
-            f'"{key}"' in head.text for key in ("step", "input_length", "output_length")
-        )
+    signature = Signature((("step",), ("input_length",), ("output_length",)), deep=True)
 
-    def arrivals(self, path: Path, options: HexGenFlowOptions, dropped: Counter[str]) -> Iterator[Arrival]:
-        data = read_bytes(path).removeprefix(BYTE_ORDER_MARK)
-        queries = decode_json(data, list[dict[str, list[_Step]]], str(path))
+    def arrivals(self, trace: Trace, options: HexGenFlowOptions) -> Iterator[Arrival]:
         used: set[str] = set()
-        for index, query in enumerate(queries):
-            where = f"{path}: query {index}"
-            if len(query) != 1:
-                raise InputError(f"expected one key, the id of the question, got {len(query)}", where)
-            (name, steps), *_ = query.items()
-            workflow_id = f"q{index}" if name == GENERIC_KEY or name in used else name
-            used.add(workflow_id)
-            timed = (
-                build_workflow(workflow_id, 0.0, _drafts(steps, options.parallel, where), dropped) if steps else None
-            )
-            if timed is not None:
-                yield timed
+        index = 0
+        for path, queries in trace.documents(list[dict[str, list[_Step]]]):
+            for place, query in enumerate(queries):
+                where = f"{path}: query {place}"
+                if len(query) != 1:
+                    raise InputError(f"expected one key, the id of the question, got {len(query)}", where)
+                (name, steps), *_ = query.items()
+                workflow_id = f"q{index}" if name == GENERIC_KEY or name in used else name
+                index += 1
+                used.add(workflow_id)
+                drafts = _drafts(steps, options.parallel, where)
+                arrival = build_workflow(workflow_id, 0.0, drafts, trace) if drafts else None
+                if arrival is not None:
+                    trace.note("no start is recorded, all workflows begin at 0; --arrivals gives them other times")
+                    yield arrival
 
 
 def _drafts(steps: list[_Step], parallel: bool, where: str) -> list[Draft]:

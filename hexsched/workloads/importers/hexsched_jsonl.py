@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
-from hexsched.workloads.importers.parts.records import Duration, json_lines
+from hexsched.workloads.importers.parts.records import Duration
+from hexsched.workloads.importers.parts.trace import Trace
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,12 +34,10 @@ class HexschedImporter(Importer[ImportOptions]):
     options_type = ImportOptions
     rank = 0
     sample = SAMPLE
+    signature = Signature((("workflow_id",), ("calls",)))
 
-    def sniff(self, head: Head) -> bool:
-        return {"workflow_id", "calls"} <= head.json_keys
-
-    def arrivals(self, path: Path, options: ImportOptions, dropped: Counter[str]) -> Iterator[Arrival]:
-        for where, line in json_lines(path, _Line):
+    def arrivals(self, trace: Trace, options: ImportOptions) -> Iterator[Arrival]:
+        for where, line in trace.json_lines(_Line):
             try:
                 workflow = Workflow(workflow_id=line.workflow_id, arrival=0.0, calls=line.calls)
             except ValueError as error:

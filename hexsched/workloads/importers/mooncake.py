@@ -1,22 +1,31 @@
-"""Mooncake traces (github kvcache-ai/Mooncake, FAST'25 release, Apache-2.0)."""
+"""Mooncake traces of single requests (github kvcache-ai/Mooncake, FAST'25 release, Apache-2.0)."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from pathlib import Path
+from array import array
+from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from hexsched.errors import InputError
 from hexsched.model.cluster import check_number
-from hexsched.workloads.importers.parts.head import Head
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, is_empty, single_call
-from hexsched.workloads.importers.parts.prefix import PrefixStore
-from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens, json_lines
+from hexsched.workloads.importers.parts.head import Signature
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
+from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
+from hexsched.workloads.importers.parts.records import BlockTokens, Tokens
+from hexsched.workloads.importers.parts.sessions import AT_START
+from hexsched.workloads.importers.parts.times import Clock, Time, Unit
+from hexsched.workloads.importers.parts.trace import Trace
 
 BLOCK_TOKENS = 512  # tokens that a hash stands for in the published traces
 GRID_SECONDS = 3.0  # distance of the timestamps in the published traces
+GRID_SLACK = 0.01  # seconds by which they miss the grid; the published ones are off by 1 ms at most
+
+# Fields that tie requests together, which single requests do not have: see ``agentic_mooncake``.
+TIES = ("session_id", "request_id", "wait_for", "dependencies", "play_id", "schema")
 
 
 class MooncakeOptions(ImportOptions, frozen=True, kw_only=True):
@@ -24,32 +33,42 @@ class MooncakeOptions(ImportOptions, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    spread : bool
+    time_unit : {"s", "ms", "us", "ns"}
+        Of ``timestamp``.
+    spread : bool, optional
         Spread requests of one timestamp evenly over the time to the next (at most ``grid_seconds``). The published
         timestamps are rounded down to a grid of about 3 s, so that without it some nine requests arrive at the very
-        same instant, which no user population does. False keeps the recorded times.
+        same instant, which no user population does. By default this is done where all times lie on that grid, and
+        said; False keeps the recorded times.
     grid_seconds : float
-        Longest bin to spread over, and the length of the last one.
+        Distance of the grid, longest bin to spread over, and the length of the last one.
     prefix_cache : bool
         Derive ``cached_tokens`` from ``hash_ids``; False leaves them 0.
-    block_tokens : int
-        Tokens a hash id stands for.
+    block_tokens : int, optional
+        Tokens a hash id stands for; by default 512, or the one usual size that fits the numbers of hashes.
     """
 
-    spread: bool = True
+    time_unit: Unit = "ms"
+    spread: bool | None = None
     grid_seconds: float = GRID_SECONDS
     prefix_cache: bool = True
-    block_tokens: BlockTokens = BLOCK_TOKENS
+    block_tokens: BlockTokens | None = None
 
     def __post_init__(self) -> None:
         check_number("grid_seconds", self.grid_seconds)
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    timestamp: Duration
     input_length: Tokens
     output_length: Tokens
+    timestamp: Time | None = None
     hash_ids: tuple[int | str, ...] = ()
+    session_id: object = None
+    request_id: object = None
+    wait_for: object = None
+    dependencies: object = None
+    play_id: object = None
+    schema: object = None
 
 
 SAMPLE = """\
@@ -59,57 +78,123 @@ SAMPLE = """\
 
 
 class MooncakeImporter(Importer[MooncakeOptions]):
-    """A request a line: ``timestamp`` ms, ``input_length``, ``output_length``, ``hash_ids`` of 512-token blocks."""
+    """A request a line: ``timestamp`` ms, ``input_length``, ``output_length``, ``hash_ids`` of 512-token blocks.
+
+    The file is read twice: what its times and numbers of hashes are like decides how its lines are read. Lines in
+    order of time are not held in memory. Where no line has a timestamp, all requests arrive at 0.
+    """
 
     name = "mooncake"
     summary = "Mooncake trace, JSON Lines: timestamp (ms), input_length, output_length, hash_ids"
     options_type = MooncakeOptions
     rank = 2
+    numbered = True
     sample = SAMPLE
+    signature = Signature(
+        needs=(("input_length",), ("output_length",)),
+        refuses=("chat_id", "passages_ids", "step", *TIES),
+        hints=("timestamp", "hash_ids"),
+    )
 
-    def sniff(self, head: Head) -> bool:
-        keys = head.json_keys
-        return {"timestamp", "input_length", "output_length"} <= keys and not (
-            {"chat_id", "session_id", "request_id", "wait_for"} & keys
-        )
-
-    def arrivals(self, path: Path, options: MooncakeOptions, dropped: Counter[str]) -> Iterator[Arrival]:
-        store = PrefixStore(options.block_tokens)
-        for index, (where, row) in enumerate(json_lines(path, _Row)):
-            if is_empty(row.input_length, row.output_length, dropped):
-                continue
+    def arrivals(self, trace: Trace, options: MooncakeOptions) -> Iterator[Arrival]:
+        times, block_tokens = _survey(trace, options)
+        order = np.argsort(times, kind="stable")
+        moved = _moved(times[order], options, trace)
+        store = PrefixStore(block_tokens)
+        rows = _rows(trace.again())
+        if not np.all(times[1:] >= times[:-1]):
+            held = list(islice(rows, len(times)))
+            rows = iter([held[place] for place in order])
+        for at, (index, where, row) in zip(moved.tolist(), rows, strict=False):
             cached = store.admit(row.input_length, row.hash_ids) if options.prefix_cache else 0
-            yield Arrival(
-                row.timestamp / 1000, single_call(f"r{index}", row.input_length, row.output_length, cached, "", where)
+            yield Arrival(at, single_call(f"r{index}", row.input_length, row.output_length, cached, "", where))
+
+
+def _rows(trace: Trace) -> Iterator[tuple[int, str, _Row]]:
+    """Number, place and content of every line with tokens."""
+    for index, (where, row) in enumerate(trace.json_lines(_Row)):
+        tie = next((name for name in TIES if getattr(row, name) is not None), None)
+        if tie is not None:
+            raise InputError(
+                f"the row has a {tie}: not all requests of the file are single; import with --format agentic-mooncake",
+                where,
             )
-
-    def arrange(self, arrivals: list[Arrival], options: MooncakeOptions) -> list[Arrival]:
-        arranged = super().arrange(arrivals, options)
-        return spread_bins(arranged, options.grid_seconds) if options.spread else arranged
+        if not trace.drop_empty(row.input_length, row.output_length):
+            yield index, where, row
 
 
-def spread_bins(arrivals: Sequence[Arrival], grid_seconds: float) -> list[Arrival]:
-    """Spread the k workflows of one time evenly over the bin that starts there.
+def _survey(trace: Trace, options: MooncakeOptions) -> tuple[NDArray[np.float64], int]:
+    """Times of the lines in seconds since the first, shape (lines,), and the size of a block in tokens."""
+    clock = Clock(options.time_unit)
+    times = array("d")
+    blocks = BlockSize(options.block_tokens or BLOCK_TOKENS)
+    timed = untimed = ""
+    for _, where, row in islice(_rows(trace), trace.limit):
+        if row.timestamp is None:
+            untimed = untimed or where
+        else:
+            timed = timed or where
+        if timed and untimed:
+            raise InputError(f"missing field 'timestamp', which {timed} has", untimed)
+        times.append(0.0 if row.timestamp is None else clock.seconds(row.timestamp))
+        if options.prefix_cache:
+            blocks.see(row.input_length, len(row.hash_ids), where)
+    if untimed:
+        trace.note(AT_START.format(len(times)))
+    return np.array(times), blocks.settle(trace, given=options.block_tokens is not None)
+
+
+def _moved(times: NDArray[np.float64], options: MooncakeOptions, trace: Trace) -> NDArray[np.float64]:
+    """The times, ascending, spread where that is asked for or they lie on the grid."""
+    if options.spread is False or not (options.spread or lies_on_grid(times, options.grid_seconds)):
+        return times
+    moved = spread_bins(times, options.grid_seconds)
+    by = moved - times
+    if np.any(by > 0):
+        trace.note(
+            f"{np.count_nonzero(by):,} of {len(times):,} arrivals moved by up to {by.max():.4g} s, in the mean "
+            f"{by.mean():.4g} s: those of one time are spread over their bin of at most {options.grid_seconds:g} s; "
+            "spread=false keeps them"
+        )
+    return moved
+
+
+def lies_on_grid(times: NDArray[np.float64], grid_seconds: float) -> bool:
+    """Whether recorded times were rounded to a grid: several on it, all of them on it, and some of them equal.
 
     Parameters
     ----------
-    arrivals : sequence of Arrival
-        By time.
+    times : array, shape (requests,)
+        Ascending, seconds.
+    grid_seconds : float
+        Distance of the grid; times may miss it by ``GRID_SLACK`` seconds.
+    """
+    distinct = np.unique(times)
+    if not grid_seconds > 2 * GRID_SLACK or not 2 <= len(distinct) < len(times):
+        return False
+    since = distinct - distinct[0]
+    return bool(np.all(np.abs(since - np.round(since / grid_seconds) * grid_seconds) <= GRID_SLACK))
+
+
+def spread_bins(times: NDArray[np.float64], grid_seconds: float) -> NDArray[np.float64]:
+    """Spread the k requests of one time evenly over the bin that starts there.
+
+    Parameters
+    ----------
+    times : array, shape (requests,)
+        Ascending, seconds.
     grid_seconds : float
         A bin reaches to the next time, but not further than this; the last one is this long.
 
     Returns
     -------
-    list of Arrival
-        Still by time: the i-th of k in a bin of length b moves by i b / k. A workflow alone in its bin stays.
+    array, shape (requests,)
+        Still ascending: the i-th of k in a bin of length b moves by i b / k. One alone in its bin stays.
     """
-    bins = [(at, list(group)) for at, group in groupby(arrivals, key=lambda item: item.at)]
-    ends = [at for at, _ in bins[1:]] + [float("inf")]
-    spread = []
-    for (at, group), end in zip(bins, ends, strict=True):
-        step = min(end - at, grid_seconds) / len(group)
-        spread += [Arrival(at + place * step, item.workflow) for place, item in enumerate(group)]
-    return spread
+    starts, first, count = np.unique(times, return_index=True, return_counts=True)
+    length = np.minimum(np.diff(starts, append=np.inf), grid_seconds)
+    place = np.arange(len(times)) - np.repeat(first, count)
+    return times + place * np.repeat(length / count, count)
 
 
 IMPORTER = MooncakeImporter()

@@ -10,21 +10,18 @@ it is the former where the first request lies before the sub-agent.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from hexsched.errors import InputError
-from hexsched.model.files import decode_json, read_bytes
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
-from hexsched.workloads.importers.parts.head import Head
+from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
-from hexsched.workloads.importers.parts.prefix import PrefixStore
-from hexsched.workloads.importers.parts.records import BYTE_ORDER_MARK, BlockTokens, Duration, Tokens, json_lines
+from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
+from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens
+from hexsched.workloads.importers.parts.trace import Trace
 
 _SLACK = 1e-6  # seconds by which recorded times that should be equal may differ
 
@@ -39,10 +36,16 @@ class WekaOptions(ImportOptions, frozen=True, kw_only=True):
         whole conversation, with the user's pauses as delays.
     prefix_cache : bool
         Derive ``cached_tokens`` from ``hash_ids``; False leaves them 0.
+    block_tokens : int, optional
+        Tokens a hash id stands for; by default what each conversation says.
+
+    ``max_idle`` cuts the pauses of a conversation too, in which no request was under way, so that the turns after a
+    long one arrive earlier.
     """
 
     split: Literal["turn", "conversation"] = "turn"
     prefix_cache: bool = True
+    block_tokens: BlockTokens | None = None
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,14 +83,26 @@ class _Conversation(msgspec.Struct, frozen=True, kw_only=True):
     hash_id_scope: Literal["local", "global"] = "local"
 
 
+_Entry = tuple[int, _Streaming | _Whole | _Subagent]  # place in the conversation, and what stands there
+
+
 @dataclass(slots=True)
 class _Turn:
     """The calls of a workflow so far, and the sub-agents the main agent has not waited for yet."""
 
+    workflow_id: str
     start: float
     drafts: list[Draft] = field(default_factory=list)
     last: tuple[str, float] | None = None  # id and recorded end of the main agent's last request
     running: list[tuple[str, float]] = field(default_factory=list)  # the same for each sub-agent
+
+
+class _Sent(NamedTuple):
+    """A request with its draft: what cached tokens are found from."""
+
+    t: float
+    draft: Draft
+    hash_ids: tuple[int | str, ...]
 
 
 SAMPLE = """\
@@ -116,107 +131,148 @@ class WekaImporter(Importer[WekaOptions]):
     rank = 7
     sample = SAMPLE
 
-    def sniff(self, head: Head) -> bool:
-        return head.text.startswith("{") and all(f'"{key}"' in head.text for key in ("requests", "t", "in", "out"))
+    signature = Signature((("requests",), ("t",), ("in",), ("out",)), hints=("hash_ids", "block_size"), deep=True)
 
-    def arrivals(self, path: Path, options: WekaOptions, dropped: Counter[str]) -> Iterator[Arrival]:
-        shared: PrefixStore | None = None
-        for where, conversation in _conversations(path):
-            store = (
-                shared if shared and conversation.hash_id_scope == "global" else PrefixStore(conversation.block_size)
-            )
-            if conversation.hash_id_scope == "global":
-                shared = store
-            turns = _turns(conversation, options, store if options.prefix_cache else None, where)
-            for index, turn in enumerate(turns):
-                workflow_id = f"{conversation.id}-{index}" if options.split == "turn" else conversation.id
-                timed = build_workflow(workflow_id, turn.start, turn.drafts, dropped)
-                if timed is not None:
-                    yield timed
-
-
-def _conversations(path: Path) -> Iterator[tuple[str, _Conversation]]:
-    if _is_json_lines(path):
-        yield from json_lines(path, _Conversation)
-    else:
-        data = read_bytes(path).removeprefix(BYTE_ORDER_MARK)
-        yield str(path), decode_json(data, _Conversation, str(path))
+    def arrivals(self, trace: Trace, options: WekaOptions) -> Iterator[Arrival]:
+        shared: list[tuple[int, list[_Turn], list[_Sent]]] = []  # conversations whose hashes mean the same
+        for where, conversation in trace.documents(_Conversation):
+            entries = _cut_idle(_by_time(conversation, trace), options.max_idle, trace)
+            turns, sent = _turns(entries, conversation.id, options, where)
+            block_tokens = options.block_tokens or conversation.block_size
+            if options.prefix_cache:
+                blocks = BlockSize(block_tokens, partial=True)
+                for request in sent:
+                    blocks.see(request.draft.prompt_tokens, len(request.hash_ids), request.draft.where)
+                blocks.settle(trace, given=True)
+                if conversation.hash_id_scope == "global":
+                    shared.append((block_tokens, turns, sent))
+                    continue
+                _credit(sent, block_tokens)
+            yield from _workflows(turns, trace)
+        for block_tokens in dict.fromkeys(size for size, _, _ in shared):
+            _credit([request for size, _, sent in shared if size == block_tokens for request in sent], block_tokens)
+        for _, turns, _ in shared:
+            yield from _workflows(turns, trace)
 
 
-def _is_json_lines(path: Path) -> bool:
-    """Whether a first line that ends an object is followed by more; one object may be too long for a line."""
-    try:
-        with open(path, "rb") as file:
-            return file.readline().rstrip().endswith(b"}") and any(line.strip() for line in file)
-    except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror or error}", path) from None
+def _workflows(turns: Sequence[_Turn], trace: Trace) -> Iterator[Arrival]:
+    for turn in turns:
+        arrival = build_workflow(turn.workflow_id, turn.start, turn.drafts, trace)
+        if arrival is not None:
+            yield arrival
 
 
-def _turns(conversation: _Conversation, options: WekaOptions, store: PrefixStore | None, where: str) -> list[_Turn]:
-    turns: list[_Turn] = []
+def _credit(sent: Sequence[_Sent], block_tokens: int) -> None:
+    """Set the cached tokens of requests, by the time at which they were sent."""
+    store = PrefixStore(block_tokens)
+    for request in sorted(sent, key=lambda request: request.t):
+        draft = request.draft
+        if draft.prompt_tokens > 0 and draft.output_tokens > 0:
+            draft.cached_tokens = store.admit(draft.prompt_tokens, request.hash_ids)
+
+
+def _by_time(conversation: _Conversation, trace: Trace) -> list[_Entry]:
+    """The entries with their places, by time, the requests of sub-agents on the conversation's clock."""
+    agents = [entry for entry in conversation.requests if isinstance(entry, _Subagent) and entry.requests]
+    relative = any(min(request.t for request in agent.requests) + _SLACK < agent.t for agent in agents)
+    entries: list[_Entry] = []
     for index, entry in enumerate(conversation.requests):
+        if isinstance(entry, _Subagent):
+            offset = entry.t if relative else 0.0
+            inner = [msgspec.structs.replace(request, t=request.t + offset) for request in entry.requests]
+            entry = msgspec.structs.replace(entry, requests=tuple(sorted(inner, key=lambda request: request.t)))
+        entries.append((index, entry))
+    ordered = sorted(entries, key=lambda item: item[1].t)
+    if ordered != entries:
+        trace.note("requests that are not in the order of their times were put in it")
+    return ordered
+
+
+def _cut_idle(entries: list[_Entry], most: float | None, trace: Trace) -> list[_Entry]:
+    """The entries without what pauses with no request under way are longer than ``most`` seconds."""
+    if most is None:
+        return entries
+    shortened: list[_Entry] = []
+    busy_until = taken_off = 0.0
+    for index, entry in entries:
+        idle = entry.t - busy_until - most
+        if shortened and idle > 0:
+            taken_off += idle
+            trace.note(f"pauses of conversations cut to {most:g} s")
+        busy_until = max(busy_until, _end(entry))
+        moved = msgspec.structs.replace(entry, t=entry.t - taken_off)
+        if isinstance(moved, _Subagent):
+            inner = tuple(msgspec.structs.replace(each, t=each.t - taken_off) for each in moved.requests)
+            moved = msgspec.structs.replace(moved, requests=inner)
+        shortened.append((index, moved))
+    return shortened
+
+
+def _end(entry: _Streaming | _Whole | _Subagent) -> float:
+    """When an entry was over, seconds."""
+    if not isinstance(entry, _Subagent):
+        return entry.end
+    if entry.duration_ms is not None:
+        return entry.t + entry.duration_ms / 1000
+    return max((request.end for request in entry.requests), default=entry.t)
+
+
+def _turns(entries: Sequence[_Entry], name: str, options: WekaOptions, where: str) -> tuple[list[_Turn], list[_Sent]]:
+    turns: list[_Turn] = []
+    sent: list[_Sent] = []
+
+    def begin(at: float) -> None:
+        turns.append(_Turn(f"{name}-{len(turns)}" if options.split == "turn" else name, at))
+
+    for index, entry in entries:
         place = f"{where}: requests[{index}]"
         if isinstance(entry, _Subagent):
             if not turns:
-                turns.append(_Turn(start=entry.t))
-            _add_subagent(turns[-1], index, entry, store, place)
+                begin(entry.t)
+            sent += _add_subagent(turns[-1], index, entry, place)
             continue
         new_message = "text" in entry.input_types and "tool_result" not in entry.input_types
         if not turns or (options.split == "turn" and new_message):
-            turns.append(_Turn(start=entry.t))
-        _add_main(turns[-1], index, entry, store, place)
-    return turns
+            begin(entry.t)
+        sent.append(_add_main(turns[-1], index, entry, place))
+    return turns, sent
 
 
-def _add_main(turn: _Turn, index: int, request: _Request, store: PrefixStore | None, where: str) -> None:
+def _add_main(turn: _Turn, index: int, request: _Request, where: str) -> _Sent:
     joined = [(call_id, end) for call_id, end in turn.running if end <= request.t + _SLACK]
     turn.running = [(call_id, end) for call_id, end in turn.running if end > request.t + _SLACK]
     waits_for = ([turn.last] if turn.last else []) + joined
-    draft = _draft(f"c{index}", request, waits_for, turn.start, store, "main", where)
+    draft = _draft(f"c{index}", request, waits_for, turn.start, "main", where)
     turn.drafts.append(draft)
     turn.last = (draft.call_id, request.end)
+    return _Sent(request.t, draft, request.hash_ids)
 
 
-def _add_subagent(turn: _Turn, index: int, agent: _Subagent, store: PrefixStore | None, where: str) -> None:
+def _add_subagent(turn: _Turn, index: int, agent: _Subagent, where: str) -> list[_Sent]:
     if not agent.requests:
-        return
-    offset = agent.t if min(request.t for request in agent.requests) + _SLACK < agent.t else 0.0
+        return []
+    sent: list[_Sent] = []
     last = turn.last
-    for inner, recorded in enumerate(agent.requests):
-        request = msgspec.structs.replace(recorded, t=recorded.t + offset)
+    for inner, request in enumerate(agent.requests):
         place = f"{where}.requests[{inner}]"
-        draft = _draft(f"c{index}.{inner}", request, [last] if last else [], turn.start, store, "subagent", place)
+        draft = _draft(f"c{index}.{inner}", request, [last] if last else [], turn.start, "subagent", place)
         turn.drafts.append(draft)
+        sent.append(_Sent(request.t, draft, request.hash_ids))
         last = (draft.call_id, request.end)
     assert last is not None
-    end = agent.t + agent.duration_ms / 1000 if agent.duration_ms is not None else last[1]
-    turn.running.append((last[0], end))
+    turn.running.append((last[0], last[1] if agent.duration_ms is None else _end(agent)))
+    return sent
 
 
 def _draft(
-    call_id: str,
-    request: _Request,
-    waits_for: list[tuple[str, float]],
-    start: float,
-    store: PrefixStore | None,
-    kind: str,
-    where: str,
+    call_id: str, request: _Request, waits_for: list[tuple[str, float]], start: float, kind: str, where: str
 ) -> Draft:
     if waits_for and request.think_time is not None:
         delay = request.think_time
     else:
         delay = max(0.0, request.t - max((end for _, end in waits_for), default=start))
-    has_tokens = request.prompt > 0 and request.output > 0
-    return Draft(
-        call_id=call_id,
-        where=where,
-        prompt_tokens=request.prompt,
-        output_tokens=request.output,
-        cached_tokens=store.admit(request.prompt, request.hash_ids) if store and has_tokens else 0,
-        parents=[parent for parent, _ in waits_for],
-        delay=delay,
-        kind=kind,
-    )
+    parents = [parent for parent, _ in waits_for]
+    return Draft(call_id, where, request.prompt, request.output, parents=parents, delay=delay, kind=kind)
 
 
 IMPORTER = WekaImporter()

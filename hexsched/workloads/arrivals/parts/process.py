@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -31,6 +32,11 @@ class ArrivalProcess(ABC):
     form: ClassVar[str]
     example: ClassVar[str]
     rank: ClassVar[int] = 100
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user should know of the times that were given last; nothing by default."""
+        return ()
 
     @abstractmethod
     def times(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:

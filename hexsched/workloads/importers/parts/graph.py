@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.parts.importer import Arrival, is_empty
+from hexsched.workloads.importers.parts.importer import Arrival
+from hexsched.workloads.importers.parts.trace import Trace
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def causal_order(drafts: Sequence[Draft]) -> list[Draft]:
     return order
 
 
-def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped: Counter[str]) -> Arrival | None:
+def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], trace: Trace) -> Arrival | None:
     """The workflow of these drafts, or None when none of them has tokens.
 
     A draft without prompt or output tokens is taken out and counted: its children inherit its parents and wait its
@@ -87,8 +87,8 @@ def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped
         When the conversation began, seconds; the delays of drafts without parents count from here.
     drafts : sequence of Draft
         Changed in place.
-    dropped : Counter
-        Reasons, counted up.
+    trace : Trace
+        Counts what is taken out.
     """
     removed: dict[str, Draft] = {}
     drafts_by_id: dict[str, Draft] = {}
@@ -99,7 +99,7 @@ def build_workflow(workflow_id: str, at: float, drafts: Sequence[Draft], dropped
             inherited = [removed[p].parents if p in removed else [p] for p in draft.parents]
             draft.parents = [parent for group in inherited for parent in group]
         draft.parents = list(dict.fromkeys(draft.parents))
-        empty = is_empty(draft.prompt_tokens, draft.output_tokens, dropped)
+        empty = trace.drop_empty(draft.prompt_tokens, draft.output_tokens)
         (removed if empty else drafts_by_id)[draft.call_id] = draft
     if not drafts_by_id:
         return None

@@ -3,39 +3,135 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
+
+import msgspec
 
 from hexsched.errors import InputError
+from hexsched.model.files import UNREADABLE, open_plain, unreadable
+from hexsched.workloads.importers.parts.records import column_key
 
 HEAD_BYTES = 256 * 2**10  # of a file, read to tell its format
 
 
-class Head(NamedTuple):
-    """The first ``HEAD_BYTES`` of a file.
+@dataclass(frozen=True)
+class Head:
+    """The first ``HEAD_BYTES`` of a file, unpacked.
 
     Attributes
     ----------
     text : str
         Without a byte order mark; bytes that are not UTF-8 are replaced, since reading proper reports them.
-    first_line : str
-        Its first line that is not blank, which may be cut short.
     """
 
     text: str
-    first_line: str
 
     @property
-    def json_keys(self) -> frozenset[str]:
-        """Keys of the JSON objects in the first line, nested ones included; empty when it is not JSON."""
-        if not self.first_line.startswith("{"):
-            return frozenset()
-        return frozenset(re.findall(r'"([^"\\]*)"\s*:', self.first_line))
+    def first_line(self) -> str:
+        """Its first line that is not blank, which may be cut short."""
+        return self.text.partition("\n")[0].strip()
 
     @property
+    def is_json(self) -> bool:
+        """Whether it begins as JSON does."""
+        return self.text.startswith(("{", "["))
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """The objects of its lines, where it has one a line, those of its beginning that are not cut short."""
+        return list(self._objects()) if self.text.startswith("{") else []
+
+    @cached_property
+    def all_keys(self) -> frozenset[str]:
+        """Keys of its JSON objects, at any depth; empty when it is not JSON."""
+        return frozenset(re.findall(r'"([^"\\]*)"\s*:', self.text)) if self.is_json else frozenset()
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Keys of the objects of its lines; where there is not an object a line, keys at any depth."""
+        found = frozenset(key for record in self.lines for key, value in record.items() if value is not None)
+        return found or self.all_keys
+
+    @cached_property
+    def schemas(self) -> frozenset[str]:
+        """What its fields called ``schema`` say."""
+        return frozenset(re.findall(r'"schema"\s*:\s*"([^"\\]*)"', self.text)) if self.is_json else frozenset()
+
+    @cached_property
     def columns(self) -> frozenset[str]:
-        """Names in the first line, read as a CSV header."""
-        return frozenset(column_key(name) for name in self.first_line.split(","))
+        """Names in the first line, read as a CSV header; empty when it is JSON."""
+        return frozenset() if self.is_json else frozenset(column_key(name) for name in self.first_line.split(","))
+
+    def line_without(self, names: tuple[str, ...]) -> int:
+        """Number of the first line whose object has none of these fields, 1 where that cannot be told."""
+        for number, line in enumerate(self.text.splitlines(), 1):
+            record = _object(line)
+            if record is not None and not any(record.get(name) is not None for name in names):
+                return number
+        return 1
+
+    def _objects(self) -> Iterator[dict[str, Any]]:
+        for line in self.text.splitlines():
+            if line.strip():
+                record = _object(line)
+                if record is None:
+                    return
+                yield record
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What the fields of a format are, as far as formats are told apart by them.
+
+    Attributes
+    ----------
+    needs : tuple of tuples of str
+        Fields that there must be, each with the names it may have.
+    refuses : tuple of str
+        Fields that there must not be: another format has them.
+    hints : tuple of str
+        Fields that there may be.
+    csv : bool
+        Whether the fields are the columns of a CSV file; otherwise of JSON objects.
+    deep : bool
+        Whether fields count at any depth.
+    """
+
+    needs: tuple[tuple[str, ...], ...]
+    refuses: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    csv: bool = False
+    deep: bool = False
+
+    def missing(self, head: Head) -> list[tuple[str, ...]]:
+        """The fields that a file needs and does not have."""
+        present = self._present(head)
+        return [names for names in self.needs if not present & self._named(names)]
+
+    def refused(self, head: Head) -> frozenset[str]:
+        """The fields that it has and must not have."""
+        return self._present(head) & self._named(self.refuses)
+
+    def fits(self, head: Head) -> bool:
+        """Whether a file that begins like this has the fields of the format."""
+        return head.is_json != self.csv and not self.missing(head) and not self.refused(head)
+
+    def likeness(self, head: Head) -> tuple[float, int]:
+        """How much a file is like it: share of the needed fields, and number of the others; for comparing."""
+        if head.is_json == self.csv or not self.needs:
+            return (0.0, 0)
+        share = 1 - len(self.missing(head)) / len(self.needs)
+        return (share, len(self._present(head) & self._named(self.hints)))
+
+    def _present(self, head: Head) -> frozenset[str]:
+        return head.columns if self.csv else head.all_keys if self.deep else head.keys
+
+    def _named(self, names: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(map(column_key, names) if self.csv else names)
 
 
 def read_head(path: str | Path) -> Head:
@@ -44,19 +140,22 @@ def read_head(path: str | Path) -> Head:
     Raises
     ------
     InputError
-        When it cannot be read (a directory, say) or is empty.
+        When it cannot be read or is empty.
     """
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             data = file.read(HEAD_BYTES)
-    except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror or error}", path) from None
+    except UNREADABLE as error:
+        raise unreadable(error, path) from None
     text = data.decode("utf-8", errors="replace").removeprefix("\ufeff").lstrip()
     if not text:
         raise InputError("the file is empty", path)
-    return Head(text=text, first_line=text.partition("\n")[0].strip())
+    return Head(text)
 
 
-def column_key(name: str) -> str:
-    """A column name without case, spaces, underscores and quotes: ``"Session ID"`` and ``SessionID`` are one."""
-    return re.sub(r"[\s_\"]", "", name).lower()
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return None
+    return value if isinstance(value, dict) else None

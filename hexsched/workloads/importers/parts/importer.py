@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import Annotated, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
 from hexsched.model.files import validation_message
-from hexsched.model.workload import check_unique_ids
-from hexsched.workloads.importers.parts.head import Head
+from hexsched.model.workload import MAX_TOKENS
+from hexsched.workloads.importers.parts.head import Head, Signature
+from hexsched.workloads.importers.parts.trace import Trace, open_trace_files
 
 
 class ImportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The options of an importer: here none; an importer with options subclasses this."""
+    """The options that every importer has; an importer with more subclasses this.
+
+    Attributes
+    ----------
+    max_context : int, optional
+        Leave out the workflows that have a call of more than so many tokens, prompt and output together.
+    max_idle : float, optional
+        Cut longer delays of calls to this, seconds.
+    skip_invalid : bool
+        Leave out what is invalid (a line, a file of a folder), and count it, instead of stopping at it.
+    """
+
+    max_context: Annotated[int, Meta(ge=1, le=2 * MAX_TOKENS)] | None = None
+    max_idle: Annotated[float, Meta(ge=0)] | None = None
+    skip_invalid: bool = False
 
 
 OptionsT = TypeVar("OptionsT", bound=ImportOptions)
@@ -36,11 +52,14 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
         By arrival (stable), the first at 0.
     dropped : dict
         Reason to number of requests left out, such as ``{"zero output tokens": 12}``.
+    notes : tuple of str
+        What else was noticed: arrivals that were moved, delays that were cut, prompts that shrink.
     """
 
     format: str
     workflows: tuple[Workflow, ...]
     dropped: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 class Arrival(NamedTuple):
@@ -53,8 +72,8 @@ class Arrival(NamedTuple):
 class Importer(ABC, Generic[OptionsT]):
     """One trace format.
 
-    A new format is a subclass with ``name``, ``summary``, ``options_type``, ``sample``, ``sniff`` and
-    ``arrivals``, and an instance of it as ``IMPORTER`` of its module; the contract test then covers it.
+    A new format is a subclass with ``name``, ``summary``, ``options_type``, ``sample``, ``signature`` (or ``sniff``)
+    and ``arrivals``, and an instance of it as ``IMPORTER`` of its module; the contract test then covers it.
 
     Attributes
     ----------
@@ -62,28 +81,42 @@ class Importer(ABC, Generic[OptionsT]):
     options_type : type of ImportOptions
     sample : str
         The text of a tiny file of this format, and of no other: two workflows or more.
+    signature : Signature
+        The fields that the format is told by.
     rank : int
         Formats are listed by rank, then by name.
+    fallback : bool
+        Whether it is looked at only where no other format fits.
+    numbered : bool
+        Whether workflows are named after their place in the file, so that no two can have one name.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     options_type: type[OptionsT]
     sample: ClassVar[str]
+    signature: ClassVar[Signature] = Signature(())
     rank: ClassVar[int] = 100
+    fallback: ClassVar[bool] = False
+    numbered: ClassVar[bool] = False
 
-    @abstractmethod
     def sniff(self, head: Head) -> bool:
         """Whether a file that starts like this is of this format."""
+        return self.signature.fits(head)
 
     @abstractmethod
-    def arrivals(self, path: Path, options: OptionsT, dropped: Counter[str]) -> Iterator[Arrival]:
-        """Yield the workflows in file order, counting the requests left out in ``dropped``."""
+    def arrivals(self, trace: Trace, options: OptionsT) -> Iterator[Arrival]:
+        """Yield the workflows as they are read, leaving word with ``trace`` of what was left out or changed."""
 
-    def arrange(self, arrivals: list[Arrival], options: OptionsT) -> list[Arrival]:
-        """Sort by arrival (stable) and move the first to 0."""
-        start = min(item.at for item in arrivals)
-        return sorted((Arrival(item.at - start, item.workflow) for item in arrivals), key=lambda item: item.at)
+    def open(self, path: str | Path, limit: int | None = None, **options: object) -> Reading:
+        """A trace to be read workflow by workflow; see ``read``."""
+        if limit is not None and limit < 1:
+            raise InputError(f"limit must be at least 1, got {limit}")
+        settings = self._options(options)
+        trace = open_trace_files(path)
+        trace.limit = limit
+        trace.skip_invalid = settings.skip_invalid
+        return Reading(self.name, trace, self._checked(trace, settings))
 
     def read(self, path: str | Path, limit: int | None = None, **options: object) -> ImportResult:
         """Read a trace.
@@ -91,6 +124,7 @@ class Importer(ABC, Generic[OptionsT]):
         Parameters
         ----------
         path : str or Path
+            A file, packed or not, or a folder of them.
         limit : int, optional
             At most this many workflows, the first in file order; reading stops there.
         **options
@@ -101,22 +135,31 @@ class Importer(ABC, Generic[OptionsT]):
         InputError
             Naming file, line and field.
         """
-        if limit is not None and limit < 1:
-            raise InputError(f"limit must be at least 1, got {limit}")
-        settings = self._options(options)
-        dropped: Counter[str] = Counter()
-        arrivals = list(islice(self.arrivals(Path(path), settings, dropped), limit))
-        if not arrivals:
-            left_out = f" ({', '.join(f'{n} with {why}' for why, n in dropped.items())})" if dropped else ""
-            raise InputError(f"no usable request in this {self.name} trace{left_out}", path)
-        try:
-            workflows = tuple(
-                msgspec.structs.replace(item.workflow, arrival=item.at) for item in self.arrange(arrivals, settings)
+        return self.open(path, limit, **options).collect()
+
+    def _checked(self, trace: Trace, options: OptionsT) -> Iterator[Arrival]:
+        """The arrivals, at least one, without those that the options leave out, and all of different names."""
+        seen: set[str] = set()
+        usable = False
+        taken: Iterable[Arrival] = islice(self.arrivals(trace, options), trace.limit)
+        if options.max_idle is not None:
+            taken = _cut_delays(taken, options.max_idle, trace)
+        if options.max_context is not None:
+            taken = _within_context(taken, options.max_context, trace)
+        for item in taken:
+            if not self.numbered:
+                name = item.workflow.workflow_id
+                if name in seen:
+                    raise InputError(f"duplicate workflow_id {name!r}", trace.path)
+                seen.add(name)
+            usable = True
+            yield item
+        trace.finish()
+        if not usable:
+            left_out = ", ".join(f"{n:,} with {why}" for why, n in trace.dropped.items())
+            raise InputError(
+                f"no usable request in this {self.name} trace{f' ({left_out})' if left_out else ''}", trace.path
             )
-            check_unique_ids(workflows)
-        except ValueError as error:
-            raise InputError(str(error), path) from None
-        return ImportResult(format=self.name, workflows=workflows, dropped=dict(dropped))
 
     def _options(self, options: dict[str, object]) -> OptionsT:
         try:
@@ -128,6 +171,41 @@ class Importer(ABC, Generic[OptionsT]):
             ) from None
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A trace that is being read.
+
+    Attributes
+    ----------
+    format : str
+        Name of the importer.
+    trace : Trace
+        What was left out and noticed; complete when ``arrivals`` are through.
+    arrivals : iterator of Arrival
+        In the order in which they are read.
+    """
+
+    format: str
+    trace: Trace
+    arrivals: Iterator[Arrival]
+
+    def collect(self) -> ImportResult:
+        """Read to the end: the workflows by arrival. Raises ``InputError`` naming file, line and field."""
+        arrivals = sorted(self.arrivals, key=lambda item: item.at)
+        try:
+            workflows = tuple(
+                msgspec.structs.replace(item.workflow, arrival=item.at - arrivals[0].at) for item in arrivals
+            )
+        except ValueError as error:
+            raise InputError(str(error), self.trace.path) from None
+        return ImportResult(
+            format=self.format,
+            workflows=workflows,
+            dropped=dict(self.trace.dropped),
+            notes=tuple(self.trace.notes),
+        )
+
+
 def single_call(workflow_id: str, prompt: int, output: int, cached: int, kind: str, where: str) -> Workflow:
     """A workflow of one request."""
     try:
@@ -137,9 +215,33 @@ def single_call(workflow_id: str, prompt: int, output: int, cached: int, kind: s
         raise InputError(str(error), where) from None
 
 
-def is_empty(prompt: int, output: int, dropped: Counter[str]) -> bool:
-    """Whether a request has no tokens to prefill or none to decode; if so it is counted in ``dropped``."""
-    if prompt > 0 and output > 0:
-        return False
-    dropped["zero prompt tokens" if prompt == 0 else "zero output tokens"] += 1
-    return True
+def _cut_delays(arrivals: Iterable[Arrival], most: float, trace: Trace) -> Iterator[Arrival]:
+    count, seconds = 0, 0.0
+    for item in arrivals:
+        long = [call for call in item.workflow.calls if call.delay > most]
+        if not long:
+            yield item
+            continue
+        count += len(long)
+        seconds += sum(call.delay - most for call in long)
+        calls = tuple(
+            msgspec.structs.replace(call, delay=min(call.delay, most)) if call.delay > most else call
+            for call in item.workflow.calls
+        )
+        yield Arrival(item.at, msgspec.structs.replace(item.workflow, calls=calls))
+    if count:
+        trace.note(f"{count:,} delays cut to {most:g} s, {seconds:,.6g} s in all")
+
+
+def _within_context(arrivals: Iterable[Arrival], most: int, trace: Trace) -> Iterator[Arrival]:
+    count, largest = 0, 0
+    for item in arrivals:
+        longest = max(call.prompt_tokens + call.output_tokens for call in item.workflow.calls)
+        if longest <= most:
+            yield item
+            continue
+        count += 1
+        largest = max(largest, longest)
+        trace.dropped[f"workflows with a call of more than {most:,} tokens"] += len(item.workflow.calls)
+    if count:
+        trace.note(f"{count:,} workflows left out for a call of more than {most:,} tokens; the largest has {largest:,}")

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hexsched.errors import InputError
+from hexsched.model.workload import MAX_TOKENS
+from hexsched.workloads.importers.parts.trace import Trace
+
+USUAL_BLOCKS = tuple(2**k for k in range(3, 14))  # tokens a hash stands for in published traces: 8 to 8,192
+
 
 class PrefixStore:
     """A shared prefix store that never evicts.
 
     It is an upper bound on what any real store would hit: memory is unlimited, and the KV of a request counts as
-    present for every later one in the trace, even if it arrives while the first is still being prefilled.
+    present for every later one in the trace, even if it arrives while the first is still being prefilled. Requests
+    are to be admitted in the order in which they arrived, whatever that of the file is.
 
     Parameters
     ----------
@@ -34,3 +41,66 @@ class PrefixStore:
             run += 1
         self._seen.update(hash_ids)
         return min(run, max(prompt_tokens - 1, 0) // self._block_tokens) * self._block_tokens
+
+
+class BlockSize:
+    """How many tokens a hash stands for, as told by the requests: a prompt of n tokens has ⌈n / b⌉ or ⌊n / b⌋ hashes.
+
+    Some traces hash the last block, which may not be full, and others do not.
+
+    Parameters
+    ----------
+    tokens : int
+        What is believed until a request contradicts it.
+    partial : bool
+        Whether only the beginning of a prompt may be hashed, so that fewer hashes contradict nothing.
+    """
+
+    def __init__(self, tokens: int, partial: bool = False) -> None:
+        self.tokens = tokens
+        self._partial = partial
+        self._least, self._most = 1, MAX_TOKENS  # sizes that all requests agree with, the last block hashed
+        self._wrong: tuple[str, int, int] | None = None
+
+    def see(self, prompt_tokens: int, hashes: int, where: str) -> None:
+        """Take a request into account; one without hashes says nothing."""
+        if not hashes:
+            return
+        self._least = max(self._least, -(-prompt_tokens // hashes))
+        if hashes > 1:
+            self._most = min(self._most, -(-prompt_tokens // (hashes - 1)) - 1)
+        least = 0 if self._partial else prompt_tokens // self.tokens
+        if self._wrong is None and not least <= hashes <= -(-prompt_tokens // self.tokens):
+            self._wrong = (where, prompt_tokens, hashes)
+
+    def settle(self, trace: Trace, given: bool) -> int:
+        """The size to reckon with: the believed one, or where requests contradict it the one usual size that fits.
+
+        Parameters
+        ----------
+        trace : Trace
+            Where it is noted that the size was inferred.
+        given : bool
+            Whether the user or the trace gave the size, so that nothing is inferred.
+
+        Raises
+        ------
+        InputError
+            Naming the line of the first contradiction and the option.
+        """
+        if self._wrong is None:
+            return self.tokens
+        where, prompt, hashes = self._wrong
+        fitting = [size for size in USUAL_BLOCKS if self._least <= size <= self._most]
+        if given or len(fitting) != 1:
+            hint = f"; sizes from {self._least} to {self._most} would fit" if self._least <= self._most else ""
+            raise InputError(
+                f"hash_ids: {prompt} prompt tokens in blocks of {self.tokens} have {-(-prompt // self.tokens)} hashes, "
+                f"not {hashes}: give the option block_tokens{hint}, or prefix_cache=false to do without them",
+                where,
+            )
+        trace.note(
+            f"hash_ids stand for {fitting[0]} tokens each, not {self.tokens}: inferred from their numbers, "
+            "as no other usual size fits; block_tokens says otherwise"
+        )
+        return fitting[0]

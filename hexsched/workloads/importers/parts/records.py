@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from msgspec import Meta
 
 from hexsched.errors import InputError
-from hexsched.model.files import decode_json, read_lines
+from hexsched.model.files import convert, decode_json, read_bytes, read_lines
 from hexsched.model.workload import MAX_TOKENS
-from hexsched.workloads.importers.parts.head import column_key
 
 T = TypeVar("T")
 
@@ -22,43 +23,93 @@ Duration = Annotated[float, Meta(ge=0)]
 BlockTokens = Annotated[int, Meta(ge=1, le=MAX_TOKENS)]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+EXACT = 2**53  # whole numbers up to here are exact in a double
 
 
-def json_lines(path: Path, kind: type[T]) -> Iterator[tuple[str, T]]:
-    """Yield (``"file:line"``, record) for every line that is not blank."""
-    for number, line in _lines(path):
+def json_records(path: Path, kind: type[T]) -> Iterator[tuple[str, T | InputError]]:
+    """Yield (where, record) for the objects of a file: one a line, or the elements of an array that is the file.
+
+    Where an optional field is null it is absent, as tables turned into JSON have it; 1000.0 is a whole number.
+
+    Yields
+    ------
+    tuple of str and kind
+        ``"file:line"``, or ``"file: record 3"`` in an array; an ``InputError`` in place of a record that is none.
+    """
+    decoder = msgspec.json.Decoder(kind)
+    if begins_with(path, b"["):
+        elements = decode_json(read_bytes(path).removeprefix(BYTE_ORDER_MARK), list[msgspec.Raw], str(path))
+        for number, element in enumerate(elements, 1):
+            where = f"{path}: record {number}"
+            yield where, _decoded(bytes(element), decoder, kind, where)
+        return
+    for number, line in text_lines(path):
         where = f"{path}:{number}"
-        yield where, decode_json(line, kind, where)
+        try:
+            yield where, decoder.decode(line)
+        except (msgspec.MsgspecError, RecursionError):
+            yield where, _decoded(line, decoder, kind, where)
 
 
-def csv_rows(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str]]]:
-    """Yield (``"file:line"``, values of the required and then the optional columns) for every row.
+def json_document(path: Path, kind: type[T]) -> T:
+    """The one JSON value of a file; see ``json_records`` for what is taken leniently. Raises ``InputError``."""
+    data = read_bytes(path).removeprefix(BYTE_ORDER_MARK)
+    found = _decoded(data, msgspec.json.Decoder(kind), kind, str(path))
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def csv_records(
+    path: Path,
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+    parse: Callable[[str, list[str]], T],
+) -> Iterator[tuple[str, T | InputError]]:
+    """Yield (``"file:line"``, what ``parse`` makes of the values of the required and then the optional columns).
 
     Columns are found by name (``column_key``) wherever they stand; an optional one that is absent reads as ``""``.
     Every line is parsed alone, as none of the formats has line ends inside quotes: so a stray quote is reported
     where it is.
+
+    Yields
+    ------
+    tuple of str and T
+        An ``InputError`` in place of a row that is none.
+
+    Raises
+    ------
+    InputError
+        For a header without a required column, or an empty file.
     """
     names: list[str] | None = None
-    positions: list[int | None] = []
-    for number, line in _lines(path):
+    width = 0
+    pick: list[int] = []
+    for number, line in text_lines(path):
         where = f"{path}:{number}"
         try:
-            values = next(csv.reader([line.decode("utf-8").rstrip("\r\n")], strict=True))
-        except csv.Error as error:
-            raise InputError(f"not valid CSV: {error}", where) from None
-        if names is None:
-            names = values
-            positions = _positions(names, required, optional, where)
-        elif len(values) != len(names):
-            raise InputError(
-                f"expected {len(names)} columns as in the header, got {len(values)}; the file may be truncated", where
-            )
-        else:
-            yield where, ["" if at is None else values[at] for at in positions]
+            values = _cells(line, where)
+            if names is None:
+                names = values
+                width = len(names)
+                pick = [width if at is None else at for at in find_columns(names, required, optional, where)]
+                continue
+            if len(values) != width:
+                raise InputError(
+                    f"expected {width} columns as in the header, got {len(values)}; the file may be truncated", where
+                )
+            values.append("")  # what an absent column reads as
+            yield where, parse(where, [values[at] for at in pick])
+        except InputError as error:
+            if names is None:
+                raise
+            yield where, error
 
 
 def whole_number(text: str, column: str, where: str) -> int:
     """A token count of a CSV cell; ``"12.0"`` (as pandas writes) is 12."""
+    if text.isdecimal() and len(text) < 10 and text.isascii():
+        return int(text)
     value = number(text, column, where)
     if not value.is_integer() or value > MAX_TOKENS:
         raise InputError(f"{column}: expected a whole number up to {MAX_TOKENS}, got {text.strip()!r}", where)
@@ -73,23 +124,77 @@ def number(text: str, column: str, where: str) -> float:
         value = float(text)
     except ValueError:
         raise InputError(f"{column}: expected a number, got {text.strip()[:40]!r}", where) from None
-    if not math.isfinite(value) or value < 0:
+    if not 0 <= value < math.inf:
         raise InputError(f"{column}: expected a finite number >= 0, got {text.strip()!r}", where)
     return value
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number, line) without a byte order mark; raises ``InputError`` for an empty file."""
     empty = True
     for number, line in read_lines(path):
-        empty = False
-        yield number, line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+        if empty:
+            empty = False
+            line = line.removeprefix(BYTE_ORDER_MARK)
+        yield number, line
     if empty:
         raise InputError("the file is empty", path)
 
 
-def _positions(names: list[str], required: tuple[str, ...], optional: tuple[str, ...], where: str) -> list[int | None]:
-    position = {column_key(name): at for at, name in enumerate(names)}
+def begins_with(path: Path, mark: bytes) -> bool:
+    """Whether the first byte of a file that is not blank is this one."""
+    _, line = next(text_lines(path))
+    return line.lstrip().startswith(mark)
+
+
+def column_key(name: str) -> str:
+    """A column name without case, spaces, underscores and quotes: ``"Session ID"`` and ``SessionID`` are one."""
+    return re.sub(r"[\s_\"]", "", name).lower()
+
+
+def find_columns(
+    names: list[str], required: tuple[str, ...], optional: tuple[str, ...], where: str
+) -> list[int | None]:
+    """Positions of the required and then the optional columns. Raises ``InputError`` for a missing one."""
+    position: dict[str, int] = {}
+    for at, name in enumerate(names):
+        position.setdefault(column_key(name), at)
     for name in required:
         if column_key(name) not in position:
             raise InputError(f"missing column {name!r}; the header needs {', '.join(required)}", where)
     return [position.get(column_key(name)) for name in (*required, *optional)]
+
+
+def _cells(line: bytes, where: str) -> list[str]:
+    text = line.decode("utf-8").rstrip("\r\n")
+    if '"' not in text:
+        return text.split(",")
+    try:
+        return next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise InputError(f"not valid CSV: {error}", where) from None
+
+
+def _decoded(data: bytes, decoder: msgspec.json.Decoder[Any], kind: type[T], where: str) -> T | InputError:
+    """The record; what is well-formed but not valid as it is gets a second try without nulls and with whole floats."""
+    try:
+        try:
+            found: T = decoder.decode(data)
+            return found
+        except (msgspec.MsgspecError, RecursionError):
+            return convert(plain(decode_json(data, object, where)), kind, where)
+    except InputError as error:
+        return error
+    except RecursionError:
+        return InputError("not valid JSON: nested too deeply", where)
+
+
+def plain(value: Any) -> Any:
+    """The value without the fields that are null, and with 1000.0 as 1000."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return int(value)
+    return value

@@ -1,0 +1,118 @@
+"""A workload file written as a trace is read, so that its size does not matter."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hexsched.model import Call
+from hexsched.workloads.importers.parts.importer import Arrival
+
+CHUNK_BYTES = 2**20  # written at a time
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A workflow whose arrival may still be before that of the first one read."""
+
+    workflow_id: str
+    arrival: float
+    calls: tuple[Call, ...]
+
+
+class _RawLine(msgspec.Struct):
+    workflow_id: msgspec.Raw
+    arrival: float
+    calls: msgspec.Raw
+
+
+@dataclass(frozen=True)
+class Spool:
+    """A workload on its way to its file.
+
+    Attributes
+    ----------
+    workflows, calls : int
+    span : float
+        Seconds from the first recorded arrival to the last.
+    last_arrival : float
+        Seconds from the first arrival that is written to the last.
+    """
+
+    workflows: int
+    calls: int
+    span: float
+    last_arrival: float
+    _file: IO[bytes]
+    _start: float
+    _times: NDArray[np.float64] | None
+    _sorted: bool
+
+    def chunks(self) -> Iterator[bytes]:
+        """The workload as hexsched JSON Lines, by arrival (stable), the first at 0, in pieces."""
+        self._file.seek(0)
+        if self._sorted and self._times is None:
+            while chunk := self._file.read(CHUNK_BYTES):
+                yield chunk
+            return
+        gathered = bytearray()
+        for place, line in enumerate(self._file if self._sorted else self._in_order()):
+            fields = msgspec.json.decode(line, type=_RawLine)
+            fields.arrival = fields.arrival - self._start if self._times is None else float(self._times[place])
+            gathered += msgspec.json.encode(fields) + b"\n"
+            if len(gathered) > CHUNK_BYTES:
+                yield bytes(gathered)
+                gathered.clear()
+        yield bytes(gathered)
+
+    def _in_order(self) -> Iterator[bytes]:
+        sizes = np.fromiter((len(line) for line in self._file), dtype=np.int64, count=self.workflows)
+        self._file.seek(0)
+        decoder = msgspec.json.Decoder(_RawLine)
+        arrivals = np.fromiter((decoder.decode(line).arrival for line in self._file), float, self.workflows)
+        starts = np.cumsum(sizes) - sizes
+        for place in np.argsort(arrivals, kind="stable"):
+            self._file.seek(starts[place])
+            yield self._file.read(sizes[place])
+
+
+def spool(arrivals: Iterable[Arrival], times: Callable[[int], NDArray[np.float64]] | None = None) -> Spool:
+    """Read arrivals through into a temporary file; memory does not grow with them.
+
+    Parameters
+    ----------
+    arrivals : iterable of Arrival
+        In any order; where it is not that of time, three numbers are held for each.
+    times : callable, optional
+        From the number of workflows to new arrival times, shape (workflows,), seconds.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed with the spool)
+    encoder = msgspec.json.Encoder()
+    origin = earliest = latest = 0.0
+    workflows = calls = 0
+    in_order = True
+    gathered = bytearray()
+    for at, workflow in arrivals:
+        if not workflows:
+            origin = earliest = latest = at
+        if at < latest:
+            in_order = False
+            earliest = min(earliest, at)
+        else:
+            latest = at
+        workflows += 1
+        calls += len(workflow.calls)
+        gathered += encoder.encode(_Line(workflow.workflow_id, at - origin, workflow.calls))
+        gathered += b"\n"
+        if len(gathered) > CHUNK_BYTES:
+            file.write(gathered)
+            gathered.clear()
+    file.write(gathered)
+    new = None if times is None else times(workflows)
+    last = latest - earliest if new is None else float(new[-1])
+    return Spool(workflows, calls, latest - earliest, last, file, earliest - origin, new, in_order)

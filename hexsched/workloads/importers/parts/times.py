@@ -1,0 +1,75 @@
+"""Times as traces write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from hexsched.errors import InputError
+from hexsched.workloads.importers.parts.records import number
+
+Unit = Literal["s", "ms", "us", "ns"]
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+# A whole number stays one, so that nanoseconds since 1970 lose nothing before the start is taken off.
+Time = Annotated[int, Meta(ge=0)] | float
+
+_WALL_CLOCK = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d\d:?\d\d)?", flags=re.ASCII
+)
+
+
+class Clock:
+    """Turns the times of a trace into seconds since its first one.
+
+    Times are subtracted before they are divided: seconds since 1970 in a double are only good to 0.2 microseconds.
+
+    Parameters
+    ----------
+    unit : {"s", "ms", "us", "ns"}
+        Of the times.
+    """
+
+    def __init__(self, unit: Unit) -> None:
+        self._per_second = PER_SECOND[unit]
+        self._start: float | None = None
+
+    def seconds(self, time: float) -> float:
+        """Seconds from the first time that was asked for to this one."""
+        if self._start is None:
+            self._start = time
+        return (time - self._start) / self._per_second
+
+    def span(self, duration: float) -> float:
+        """A duration in seconds."""
+        return duration / self._per_second
+
+
+def time_number(text: str, column: str, where: str) -> float:
+    """A time >= 0 in a cell; a whole number stays one."""
+    return int(text) if text.isdecimal() and text.isascii() else number(text, column, where)
+
+
+def nanoseconds(text: str, field: str, where: str) -> int:
+    """Nanoseconds since 1970 of a wall-clock time, UTC unless it says otherwise; up to nine digits after the second.
+
+    Raises
+    ------
+    InputError
+        Naming the field.
+    """
+    match = _WALL_CLOCK.fullmatch(text.strip())
+    try:
+        if match is None:
+            raise ValueError
+        day, clock, fraction, zone = match.groups()
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone if zone and zone != 'UTC' else '+00:00'}")
+    except ValueError:
+        raise InputError(
+            f"{field}: expected a time such as 2023-11-16 18:15:46.6805900, got {text.strip()[:40]!r}", where
+        ) from None
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 10**9 + int((fraction or "0").ljust(9, "0"))
