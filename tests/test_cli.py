@@ -440,6 +440,37 @@ def test_known_broken_schedules(cli: Cli, tmp_path: Path, row: dict[str, Any]) -
     assert row["rule"] in {violation["rule"] for violation in outcome.json["violations"]}
 
 
+def test_what_stays_within_thresholds(cli: Cli, made: Path, tmp_path: Path) -> None:
+    """One number in simulate, verify and compare, from the run and, computed anew, from its schedule."""
+    instance, schedule, slo = made / "i.json", tmp_path / "s.json", "ratio=1.5,ttft=31ms, tpot=0.02s"
+    claimed = cli("simulate", instance, "--policy", "fcfs@jsq", "--slo", slo, "-o", schedule, "--json").json
+    assert claimed["slo"] == "ttft=31ms,tpot=20ms,ratio=1.5"
+    shares = {name: claimed[name] for name in ("calls_within", "workflows_within", "call_goodput", "workflow_goodput")}
+    assert (shares["workflows_within"], shares["calls_within"]) == (2 / 4, 9 / 11)
+    verified = cli("verify", instance, schedule, "--slo", slo, "--json").json
+    assert {name: verified[name] for name in shares} == pytest.approx(shares, rel=1e-12)
+    assert verified["metrics"]["ttft_p95"] == pytest.approx(claimed["ttft_p95"], rel=1e-12)
+
+    words = ("compare", instance, "--policies", "fcfs@jsq,hexagent", "--slo", slo, "-o", tmp_path)
+    (compared,) = cli(*words, "--json").json["instances"]
+    assert {name: compared["policies"]["fcfs@jsq"][name] for name in shares} == shares
+    shown = cli(*words, "--sort", "workflows_within").out
+    assert "thresholds ttft=31ms,tpot=20ms,ratio=1.5" in shown
+    assert f"{100 * shares['calls_within']:.2f} %" in shown
+    with (tmp_path / "summary.csv").open() as file:
+        rows = {row["policy"]: row for row in csv.DictReader(file)}
+    assert float(rows["fcfs@jsq"]["calls_within"]) == shares["calls_within"]
+    ranked = [line.split()[0] for line in shown.splitlines()[2:]]
+    assert ranked == ["hexagent", "fcfs@jsq"]
+
+    alone = cli("simulate", instance, "--policy", "hexagent", "--slo", "ratio=2", "--json").json
+    assert (alone["calls_within"], alone["call_goodput"]) == (None, None)
+    assert "calls_within" not in cli("simulate", instance, "--policy", "hexagent", "--json").json
+    for command in (("simulate", instance, "--policy", "fcfs"), ("verify", instance, schedule), ("compare", instance)):
+        assert error_line(cli(*command, "--slo", "ttft=2")).startswith("hexsched: error: --slo: thresholds 'ttft=2': ")
+    assert "give some with --slo" in error_line(cli("compare", instance, "--sort", "calls_within"))
+
+
 # --- calibrate, workload, listings -----------------------------------------------------------------------------------
 
 PROFILE = "model,system,tp,phase,batch_size,context_tokens,ms\n" + "".join(

@@ -20,18 +20,32 @@ from experiments.grid.run import run_plan
 from experiments.grid.spec import read_grid
 from experiments.store import Store
 from hexsched.metrics import METRICS, Metrics, summarise
+from hexsched.metrics.parts.call_times import CallTimes
+from hexsched.metrics.parts.completions import Completions
 from hexsched.verifier.metrics import Metrics as VerifierMetrics
 
 pytestmark = pytest.mark.quick
 
-ARRIVAL, COMPLETED, HORIZON = np.array([0.0, 1.0, 3.0]), np.array([4.0, 3.0, 9.0]), np.array([2.0, 2.0, 4.0])
+# five calls of three workflows; the last one has a single output token
+CALLS = CallTimes(
+    workflow=np.array([0, 0, 1, 2, 2]),
+    output=np.array([3, 5, 2, 11, 1]),
+    released=np.array([0.0, 1.0, 1.0, 3.0, 3.0]),
+    prefill_start=np.array([0.5, 1.0, 1.0, 3.0, 4.0]),
+    prefill_end=np.array([1.0, 1.25, 1.5, 3.5, 5.0]),
+    admitted=np.array([1.0, 1.25, 1.5, 3.5, 6.0]),
+    decode_start=np.array([1.0, 1.5, 1.5, 4.0, 6.0]),
+    first_token=np.array([1.5, 2.0, 2.0, 5.0, 9.0]),
+    decode_end=np.array([2.5, 4.0, 3.0, 8.0, 9.0]),
+)
+RUN = Completions(np.array([0.0, 1.0, 3.0]), np.array([4.0, 3.0, 9.0]), np.array([2.0, 2.0, 4.0]), CALLS)
 
 SLOWEST = recipe("A metric")
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
 def test_every_metric_is_a_number_of_its_sort(metric):
-    value = getattr(summarise(ARRIVAL, COMPLETED, HORIZON, 5), metric.name)
+    value = getattr(summarise(RUN), metric.name)
     assert type(value) is (int if metric.whole else float)
     assert metric.name.isidentifier()
     assert metric.heading
@@ -39,14 +53,16 @@ def test_every_metric_is_a_number_of_its_sort(metric):
 
 
 def test_the_verifier_computes_the_same_metrics_by_itself():
-    assert {*METRICS} == {*VerifierMetrics.__struct_fields__} - {"per_workflow"}
+    assert {*METRICS} == {*VerifierMetrics.__struct_fields__} - {"per_workflow", "per_call", "span"}
 
 
 def test_metrics_by_hand():
-    metrics = summarise(ARRIVAL, COMPLETED, HORIZON, 5)
+    metrics = summarise(RUN)
     assert metrics == Metrics(
         {"workflows": 3, "calls": 5, "req50": 1.5, "req95": 2.0, "req99": 2.0, "max_ratio": 2.0}
         | {"mean_ratio": 1.5, "mean_latency": 4.0, "makespan": 9.0}
+        | {"ttft_p50": 1.5, "ttft_p95": 6.0, "ttft_p99": 6.0, "tpot_p50": 0.5, "tpot_p95": 1.0, "tpot_p99": 1.0}
+        | {"mean_queueing": 0.3, "mean_admission": 0.2, "mean_transfer": 0.15}
     )
     assert (metrics.req50, metrics["req50"]) == (1.5, 1.5)
     assert pickle.loads(pickle.dumps(metrics)).req50 == 1.5

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from experiments.cli.output import percent
+from hexsched.errors import InputError
 from hexsched.metrics import METRICS
 
 if TYPE_CHECKING:
+    from hexsched.metrics.parts.thresholds import Thresholds
     from hexsched.simulator import Run
 
+GOODPUT = {
+    "calls_within": "calls within",
+    "workflows_within": "workflows within",
+    "call_goodput": "call goodput per s",
+    "workflow_goodput": "workflow goodput per s",
+}
+SLO = "slo"  # key of the thresholds themselves
+SHARES = ("calls_within", "workflows_within")  # of these, what policies are compared by
 DECISION_HEADING = "decision us"
 MICROSECONDS = 1e6
 
@@ -31,6 +43,35 @@ def run_values(run: Run) -> dict[str, int | float]:
         "decision_latency_p99": run.decision_latency_p99,
         "decisions": run.decisions,
     }
+
+
+def read_slo(text: str | None) -> Thresholds | None:
+    """The thresholds of ``--slo``; raises ``InputError`` naming the option."""
+    from hexsched.metrics.parts.thresholds import read_thresholds
+
+    try:
+        return None if text is None else read_thresholds(text)
+    except InputError as error:
+        raise InputError(str(error), "--slo") from None
+
+
+def goodput_values(run: Run, thresholds: Thresholds | None) -> dict[str, object]:
+    """The thresholds and what of a run is within them, as JSON and CSV hold it; nothing without thresholds."""
+    return {} if thresholds is None else {SLO: str(thresholds), **run.goodput(thresholds)}
+
+
+def goodput_rows(values: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Rows of a ``facts`` table: shares in percent, then how many a second; what nothing is asked of is left out."""
+    if SLO not in values:
+        return []
+    found = ((name, heading, values[name]) for name, heading in GOODPUT.items())
+    rows = [(heading, shown_goodput(name, value)) for name, heading, value in found if value is not None]
+    return [("thresholds", values[SLO]), *rows]
+
+
+def shown_goodput(name: str, value: object) -> object:
+    """A value of ``GOODPUT`` as people read it: a share in percent."""
+    return percent(value) if name in SHARES and isinstance(value, float) else value
 
 
 def metric_rows(values: dict[str, int | float]) -> list[tuple[str, object]]:

@@ -46,6 +46,14 @@ Options = Annotated[
         help="An option of the trace format, see 'hexsched formats'; may be repeated.",
     ),
 ]
+Slo = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="Count calls and workflows within thresholds, such as ttft=2s,tpot=50ms,ratio=4; also of queueing, "
+        "admission, transfer and latency.",
+    ),
+]
 Plugins = Annotated[
     list[Path] | None,
     typer.Option(

@@ -1,4 +1,6 @@
-"""What a run is judged by (model M19, M20, M21), a module a metric or a small group; ``parts`` has what they share.
+"""What a run is judged by (model M19 to M21, M36 to M38), a module a metric or a small group.
+
+``parts`` has what they share, and goodput, which depends on thresholds.
 
 To add one: a module here with a ``METRIC`` in it. It is then an attribute of ``run.metrics``, a column of ``hexsched
 simulate`` and ``compare`` and of the table ``runs`` of a store. The verifier computes the shipped ones a second time by
@@ -13,7 +15,7 @@ from hexsched.metrics.parts.metric import Metric
 from hexsched.registry import Registry
 
 if TYPE_CHECKING:
-    from hexsched.metrics.parts.completions import Array
+    from hexsched.metrics.parts.completions import Completions
 
 METRICS: Registry[Metric] = Registry(__name__, "METRIC", "metric", rank=lambda metric: metric.rank)
 
@@ -30,11 +32,8 @@ class Metrics(dict[str, int | float]):
         return [*super().__dir__(), *self]
 
 
-def summarise(arrival: Array, completed: Array, horizon: Array, calls: int) -> Metrics:
-    """Metrics from arrival, completion and horizon of each workflow, all (W,) seconds, and the number of calls."""
-    from hexsched.metrics.parts.completions import Completions
-
-    completions = Completions(arrival, completed, horizon, calls)
+def summarise(completions: Completions) -> Metrics:
+    """Every metric of a run."""
     return Metrics({metric.name: metric.compute(completions) for metric in METRICS.values()})
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hexsched.engine.first_token import first_token_times
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Array, Records, State
@@ -16,6 +17,10 @@ from hexsched.engine.tables import Places, build_state, workload_columns
 from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds
 from hexsched.errors import InputError
 from hexsched.metrics import Metrics, summarise
+from hexsched.metrics.parts.call_times import CallTimes
+from hexsched.metrics.parts.completions import Completions
+from hexsched.metrics.parts.goodput import goodput
+from hexsched.metrics.parts.thresholds import Thresholds, read_thresholds
 from hexsched.model import Instance, Schedule, ScheduledCall
 from hexsched.policies import Policy, read_policy
 from hexsched.policies.decide import run_epochs
@@ -63,7 +68,41 @@ class Run:
     @cached_property
     def metrics(self) -> Metrics:
         """Every metric of ``hexsched.metrics``."""
-        return summarise(self.arrival, self.completed, self.horizon, self.instance.call_count)
+        return summarise(self.completions)
+
+    @cached_property
+    def completions(self) -> Completions:
+        """What metrics are computed from: the times of workflows and calls, in file order."""
+        return Completions(self.arrival, self.completed, self.horizon, self._call_times())
+
+    def _call_times(self) -> CallTimes:
+        calls = self._calls
+        sizes = [(len(w.calls), [(c.prompt_tokens, c.output_tokens) for c in w.calls]) for w in self.instance.workflows]
+        prompt, output = np.array([tokens for _, of_calls in sizes for tokens in of_calls], dtype=np.int64).T
+        return CallTimes(
+            workflow=np.repeat(np.arange(len(sizes)), [count for count, _ in sizes]),
+            output=output,
+            released=calls.released,
+            prefill_start=calls.prefill_start,
+            prefill_end=calls.prefill_end,
+            admitted=calls.admitted,
+            decode_start=calls.decode_start,
+            first_token=first_token_times(
+                self.instance, calls.decode_instance, prompt, output, calls.decode_start, calls.decode_end
+            ),
+            decode_end=calls.decode_end,
+        )
+
+    def goodput(self, thresholds: str | Thresholds) -> dict[str, float | None]:
+        """Shares of calls and workflows within thresholds such as ``"ttft=2s,tpot=50ms,ratio=4"`` (model M38).
+
+        Returns
+        -------
+        dict
+            As ``hexsched.metrics.parts.goodput.goodput``.
+        """
+        limits = read_thresholds(thresholds) if isinstance(thresholds, str) else thresholds
+        return goodput(self.completions, limits)
 
     @property
     def decisions(self) -> int:
@@ -98,6 +137,20 @@ class Run:
                 "latency": self.completed - self.arrival,
                 "horizon": self.horizon,
                 "ratio": self.ratio,
+            }
+        )
+
+    def calls_to_frame(self) -> pd.DataFrame:
+        """One row a call: when it was released, how long each stage took, TTFT and TPOT, all in seconds."""
+        import pandas as pd
+
+        calls = self.completions.calls
+        columns = ("released", "queueing", "prefill", "admission", "transfer", "decode", "ttft", "tpot")
+        return pd.DataFrame(
+            {
+                "workflow_id": [w.workflow_id for w in self.instance.workflows for _ in w.calls],
+                "call_id": [c.call_id for w in self.instance.workflows for c in w.calls],
+                **{name: getattr(calls, name) for name in columns},
             }
         )
 

@@ -1,9 +1,10 @@
-"""An independent check of schedules: every rule from model M3 to M17, every metric of model M20 and M21.
+"""An independent check of schedules: every rule from model M3 to M17, every metric of model M20, M21 and M36 to M38.
 
 Nothing here is shared with the simulator, the policies or the solvers: of the model types only the plain data fields
 are read, and each formula is written anew. A mistake in one place therefore shows as a disagreement.
 """
 
+from hexsched.verifier.calls import CallMetrics
 from hexsched.verifier.check import verify
 from hexsched.verifier.metrics import Metrics, WorkflowMetrics
 from hexsched.verifier.report import RULES, Report, Violation
@@ -14,6 +15,7 @@ __all__ = [
     "LARGEST_SECONDS",
     "RELATIVE",
     "RULES",
+    "CallMetrics",
     "Metrics",
     "Report",
     "Violation",

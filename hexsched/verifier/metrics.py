@@ -1,10 +1,10 @@
-"""Standalone horizons and the metrics of a schedule (model M18 to M21), from its completions alone."""
+"""Standalone horizons and the metrics of a schedule (model M18 to M21, M36 to M38), from its rows alone."""
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,15 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.model import Workflow
+from hexsched.verifier.calls import (
+    CALL_LIMITS,
+    ROUNDING,
+    WORKFLOW_LIMITS,
+    CallMetrics,
+    call_is_within,
+    measure_calls,
+    smallest_for,
+)
 from hexsched.verifier.claims import Claims, Floats
 from hexsched.verifier.physics import alone_seconds, fixed_seconds, prefill_seconds, transfer_seconds
 
@@ -41,9 +50,19 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         Seconds.
     makespan : float
         Latest completion, seconds from time 0.
+    ttft_p50, ttft_p95, ttft_p99 : float
+        What 50, 95, 99 % of the calls need at most until their first token, seconds.
+    tpot_p50, tpot_p95, tpot_p99 : float
+        The same of the time per output token, over the calls that have several; NaN where none has.
+    mean_queueing, mean_admission, mean_transfer : float
+        Over calls, seconds.
     workflows, calls : int
         How many there are.
+    span : float
+        From the first arrival to the last completion, seconds.
     per_workflow : tuple of WorkflowMetrics
+        In the instance's order.
+    per_call : tuple of CallMetrics
         In the instance's order.
     """
 
@@ -54,9 +73,20 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     mean_ratio: float
     mean_latency: float
     makespan: float
+    ttft_p50: float
+    ttft_p95: float
+    ttft_p99: float
+    tpot_p50: float
+    tpot_p95: float
+    tpot_p99: float
+    mean_queueing: float
+    mean_admission: float
+    mean_transfer: float
     workflows: int
     calls: int
+    span: float
     per_workflow: tuple[WorkflowMetrics, ...]
+    per_call: tuple[CallMetrics, ...]
 
     def req(self, q: float) -> float:
         """Req_q: the smallest SLO scale that a share ``q`` of the workflows meets.
@@ -76,6 +106,40 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         """Number of workflows with ratio > ``scale``."""
         return sum(workflow.ratio > scale for workflow in self.per_workflow)
 
+    def goodput(self, limits: Mapping[str, float]) -> dict[str, float | None]:
+        """What stays within limits: shares of calls and workflows, and how many of them a second of the span.
+
+        Parameters
+        ----------
+        limits : dict of str to float
+            The most that ``ttft``, ``tpot``, ``queueing``, ``admission`` and ``transfer`` of a call, ``latency`` and
+            ``ratio`` of a workflow may be; seconds, but for the ratio. A workflow is within when its calls are too.
+
+        Returns
+        -------
+        dict
+            ``calls_within``, ``workflows_within``, ``call_goodput``, ``workflow_goodput``; None for calls without a
+            limit of theirs.
+        """
+        late = {call.workflow_id for call in self.per_call if not call_is_within(call, limits)}
+        calls = sum(call_is_within(call, limits) for call in self.per_call)
+        workflows = sum(
+            workflow.workflow_id not in late
+            and all(
+                getattr(workflow, name) <= limits[name] + limits[name] * ROUNDING
+                for name in WORKFLOW_LIMITS
+                if name in limits
+            )
+            for workflow in self.per_workflow
+        )
+        of_calls = any(name in limits for name in CALL_LIMITS)
+        return {
+            "calls_within": calls / self.calls if of_calls else None,
+            "workflows_within": workflows / self.workflows,
+            "call_goodput": calls / self.span if of_calls else None,
+            "workflow_goodput": workflows / self.span,
+        }
+
     def to_frame(self) -> pd.DataFrame:
         """One row a workflow: workflow_id, latency, horizon, ratio."""
         import pandas as pd
@@ -84,7 +148,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         return pd.DataFrame(rows, columns=list(WorkflowMetrics.__struct_fields__))
 
     def _repr_html_(self) -> str:
-        figures = {name: getattr(self, name) for name in self.__struct_fields__ if name != "per_workflow"}
+        figures = {name: getattr(self, name) for name in self.__struct_fields__ if not name.startswith("per_")}
         head = "".join(f"<th>{html.escape(name)}</th>" for name in figures)
         cells = "".join(f"<td>{value:.6g}</td>" for value in figures.values())
         return f"<table><tr>{head}</tr><tr>{cells}</tr></table>"
@@ -116,6 +180,9 @@ def measure(claims: Claims) -> Metrics:
         )
         first = last
     ratios = [workflow.ratio for workflow in per_workflow]
+    per_call = measure_calls(claims)
+    ttft = [call.ttft for call in per_call]
+    tpot = [call.tpot for call in per_call if call.tpot is not None]
     return Metrics(
         req50=required_scale(ratios, 0.50),
         req95=required_scale(ratios, 0.95),
@@ -124,9 +191,20 @@ def measure(claims: Claims) -> Metrics:
         mean_ratio=float(np.mean(ratios)),
         mean_latency=float(np.mean([workflow.latency for workflow in per_workflow])),
         makespan=float(claims.decode_end.max()),
+        ttft_p50=smallest_for(ttft, 50),
+        ttft_p95=smallest_for(ttft, 95),
+        ttft_p99=smallest_for(ttft, 99),
+        tpot_p50=smallest_for(tpot, 50),
+        tpot_p95=smallest_for(tpot, 95),
+        tpot_p99=smallest_for(tpot, 99),
+        mean_queueing=float(np.mean([call.queueing for call in per_call])),
+        mean_admission=float(np.mean([call.admission for call in per_call])),
+        mean_transfer=float(np.mean([call.transfer for call in per_call])),
         workflows=len(per_workflow),
         calls=len(claims.names),
+        span=float(claims.decode_end.max() - claims.arrival.min()),
         per_workflow=tuple(per_workflow),
+        per_call=per_call,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hexsched.errors import InputError
-from hexsched.metrics.parts.scale import required_scale
+from hexsched.metrics.parts.quantile import required
 
 Array = np.ndarray[Any, Any]
 
@@ -55,7 +55,7 @@ class Objective:
         if self.kind == "max_ratio":
             return float(ratio.max())
         if self.kind == "req":
-            return required_scale(ratio, self.parameter)
+            return required(ratio, self.parameter)
         if self.kind == "mean_ratio":
             return float(ratio.mean())
         if self.kind == "mean_latency":

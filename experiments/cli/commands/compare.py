@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_writable
-from experiments.cli.metric_columns import DECISION_HEADING, MICROSECONDS, run_values
-from experiments.cli.options import Estimator, Json, Plugins, Seed
+from experiments.cli.metric_columns import (
+    DECISION_HEADING,
+    GOODPUT,
+    MICROSECONDS,
+    SHARES,
+    SLO,
+    goodput_values,
+    read_slo,
+    run_values,
+    shown_goodput,
+)
+from experiments.cli.options import Estimator, Json, Plugins, Seed, Slo
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
 from experiments.cli.policy_list import ALL, read_policies
@@ -23,14 +34,15 @@ if TYPE_CHECKING:
     from hexsched.simulator import Run
 
 
-def compared() -> dict[str, str]:
-    """Heading by key of what policies are compared by."""
-    return {name: metric.label for name, metric in METRICS.items() if not metric.size}
+def compared(slo: bool = False) -> dict[str, str]:
+    """Heading by key of what the table has of each policy, with shares within thresholds where there are some."""
+    headings = {name: metric.label for name, metric in METRICS.items() if not (metric.size or metric.detail)}
+    return headings | ({name: GOODPUT[name] for name in SHARES} if slo else {})
 
 
 def sort_keys() -> tuple[str, ...]:
     """What policies can be sorted by."""
-    return (*compared(), "decision_latency")
+    return (*(name for name, metric in METRICS.items() if not metric.size), "decision_latency", *SHARES)
 
 
 class Row(NamedTuple):
@@ -46,7 +58,7 @@ class Row(NamedTuple):
 
     instance: Path
     run: Run
-    values: dict[str, int | float]
+    values: dict[str, Any]
     violations: dict[str, int] | None
 
     @property
@@ -68,8 +80,9 @@ def compare_command(
     ] = ALL,
     estimator: Estimator = "exact",
     seed: Seed = 0,
+    slo: Slo = None,
     sort: Annotated[
-        str | None, typer.Option(metavar="KEY", help=f"Least first by one of {', '.join(sort_keys())}.")
+        str | None, typer.Option(metavar="KEY", help=f"Best first by one of {', '.join(sort_keys())}.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -89,6 +102,9 @@ def compare_command(
 
     if sort is not None and sort not in sort_keys():
         raise InputError(f"cannot sort by {sort!r}; expected one of {', '.join(sort_keys())}", "--sort")
+    thresholds = read_slo(slo)
+    if sort in SHARES and thresholds is None:
+        raise InputError(f"{sort} is a share within thresholds; give some with --slo", "--sort")
     if output is not None:
         _check_directory(output, [*instances, *(plugin or ())])
     plugins = load_plugins(plugin)
@@ -99,9 +115,16 @@ def compare_command(
         for policy in policy_list:
             label = f"{path.name}, {policy.name} ({len(rows) + 1} of {len(problems) * len(policy_list)})"
             run = run_policy(problem, policy, estimator=estimator, seed=seed, plugins=plugins, label=label)
-            rows.append(Row(path, run, run_values(run), None if no_verify else _violations(run)))
+            rows.append(
+                Row(
+                    path,
+                    run,
+                    run_values(run) | goodput_values(run, thresholds),
+                    None if no_verify else _violations(run),
+                )
+            )
     if sort is not None:
-        rows.sort(key=lambda row: row.values[sort])  # stable; grouped by instance below
+        rows.sort(key=lambda row: _rank(sort, row.values[sort]))  # stable; grouped by instance below
     if output is not None:
         from experiments.results import Result, write_results
 
@@ -142,20 +165,29 @@ def _record(row: Row) -> dict[str, object]:
     return {**row.values, "verified": row.verified, **broken}
 
 
+def _rank(key: str, value: float | None) -> float:
+    """Less is better, but for shares; what there is no value of comes last."""
+    if value is None or value != value:
+        return math.inf
+    return -value if key in SHARES else value
+
+
 def _table(path: Path, rows: list[Row]) -> Table:
     first = rows[0].values
+    headings = compared(SLO in first)
+    within = f"; thresholds {first[SLO]}" if SLO in first else ""
     return Table(
-        columns=("policy", *compared().values(), DECISION_HEADING, "verified"),
+        columns=("policy", *headings.values(), DECISION_HEADING, "verified"),
         rows=[
             (
                 row.run.policy,
-                *(row.values[key] for key in compared()),
+                *(shown_goodput(key, row.values[key]) for key in headings),
                 row.values["decision_latency"] * MICROSECONDS,
                 _verdict(row),
             )
             for row in rows
         ],
-        title=f"{path}: {first['workflows']:,} workflows, {first['calls']:,} calls",
+        title=f"{path}: {first['workflows']:,} workflows, {first['calls']:,} calls{within}",
     )
 
 

@@ -7,8 +7,16 @@ from typing import Annotated
 import typer
 
 from experiments.cli.destination import check_destination, deliver
-from experiments.cli.metric_columns import DECISION_HEADING, MICROSECONDS, metric_rows, run_values
-from experiments.cli.options import Estimator, InstanceFile, Json, Plugins, Seed
+from experiments.cli.metric_columns import (
+    DECISION_HEADING,
+    MICROSECONDS,
+    goodput_rows,
+    goodput_values,
+    metric_rows,
+    read_slo,
+    run_values,
+)
+from experiments.cli.options import Estimator, InstanceFile, Json, Plugins, Seed, Slo
 from experiments.cli.output import facts
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
@@ -36,34 +44,40 @@ def simulate_command(
     ] = None,
     estimator: Estimator = "exact",
     seed: Seed = 0,
+    slo: Slo = None,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Run one policy online and print its metrics.
 
     Ratios are a workflow's latency over its standalone horizon; Req95 is the SLO scale that 95 % of the workflows
-    meet. The first run after an installation compiles the engine, which takes about half a minute.
+    meet. TTFT is the time from the release of a call to its first output token, TPOT that of each one after it. The
+    first run after an installation compiles the engine, which takes about half a minute.
     """
     from hexsched.model import read_instance
     from hexsched.policies import read_policy
 
     check_destination(output, [instance, *(plugin or ())], as_json)
+    thresholds = read_slo(slo)
     plugins = load_plugins(plugin)
     chosen = read_policy(policy)
     problem = read_instance(instance)
     run = run_policy(problem, chosen, estimator=estimator, seed=seed, plugins=plugins, label=chosen.name)
     values = run_values(run)
+    within = goodput_values(run, thresholds)
     record = {
         "instance": str(instance),
         "policy": run.policy,
         "estimator": estimator,
         "seed": seed,
         **values,
+        **within,
         "schedule": output,
     }
     table = facts(
         ("policy", run.policy),
         *metric_rows(values),
+        *goodput_rows(within),
         (DECISION_HEADING, run.decision_latency * MICROSECONDS),
     )
     deliver(output, lambda: run.schedule.to_bytes(), record, [table], as_json)

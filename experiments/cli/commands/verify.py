@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from experiments.cli import CHECK_FAILED
-from experiments.cli.metric_columns import metric_rows, metric_values
-from experiments.cli.options import InstanceFile, Json, ScheduleFile
+from experiments.cli.metric_columns import SLO, goodput_rows, metric_rows, metric_values, read_slo
+from experiments.cli.options import InstanceFile, Json, ScheduleFile, Slo
 from experiments.cli.output import Table, emit, facts
 
 SHOWN = 50  # violations in the table; JSON has all
@@ -18,7 +18,7 @@ def add(app: typer.Typer) -> None:
     app.command("verify", epilog=epilog)(verify_command)
 
 
-def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json = False) -> None:
+def verify_command(instance: InstanceFile, schedule: ScheduleFile, slo: Slo = None, as_json: Json = False) -> None:
     """Check a schedule against every rule of the model.
 
     The metrics of a valid schedule are printed. For any other the exit code is 1, and the violated rules are listed.
@@ -28,8 +28,12 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json
     from hexsched.verifier import verify
     from hexsched.verifier.report import MODEL_RULES
 
+    thresholds = read_slo(slo)
     report = verify(read_instance(instance), read_schedule(schedule))
     values = None if report.metrics is None else metric_values(report.metrics)
+    within: dict[str, object] = {}
+    if thresholds is not None and report.metrics is not None:
+        within = {SLO: str(thresholds), **report.metrics.goodput(thresholds.given)}
     record = {
         "ok": report.ok,
         "instance": str(instance),
@@ -37,8 +41,11 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, as_json: Json
         "policy": report.policy,
         "violations": report.violations,
         "metrics": values,
+        **within,
     }
-    tables = [facts(("verdict", "valid"), ("policy", report.policy), *metric_rows(values))] if values else []
+    tables = []
+    if values:
+        tables = [facts(("verdict", "valid"), ("policy", report.policy), *metric_rows(values), *goodput_rows(within))]
     if not report.ok:
         counts = ", ".join(f"{rule} ({count})" for rule, count in report.counts().items())
         more = f"; the first {SHOWN} are" if len(report.violations) > SHOWN else ""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hexsched.metrics.parts.call_times import CallTimes
+
 Array = np.ndarray[Any, Any]
 
 
@@ -19,14 +21,14 @@ class Completions:
     ----------
     arrival, completed, horizon : (W,) float arrays
         a_w, the completion of the last call, and the standalone horizon H_w of each workflow, seconds.
-    calls : int
-        How many calls the workflows have together.
+    calls : CallTimes
+        What happened to each of their calls.
     """
 
     arrival: Array
     completed: Array
     horizon: Array
-    calls: int
+    calls: CallTimes
 
     @cached_property
     def latency(self) -> Array:

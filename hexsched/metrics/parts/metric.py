@@ -26,6 +26,8 @@ class Metric(NamedTuple):
         Whether it is a whole number.
     size : bool
         Whether it says how large the instance is, whatever the schedule: policies are not compared by it.
+    detail : bool
+        Whether the table that sets policies side by side leaves it out; everything else has it.
     rank : int
         Metrics are listed by rank, then by name.
     """
@@ -36,6 +38,7 @@ class Metric(NamedTuple):
     unit: str = ""
     whole: bool = False
     size: bool = False
+    detail: bool = False
     rank: int = 100
 
     @property

@@ -1,0 +1,137 @@
+"""Per-call times, and what stays within thresholds (model M36 to M38), from a schedule's rows alone."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from hexsched.model import DecodeInstance
+from hexsched.verifier.claims import Claims, Floats
+from hexsched.verifier.physics import batch_seconds
+
+CALL_LIMITS = ("ttft", "tpot", "queueing", "admission", "transfer")
+WORKFLOW_LIMITS = ("latency", "ratio")
+ROUNDING = 1e-9  # of a limit, relative
+
+
+class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call waited for, seconds; ``tpot`` is None for a call of one output token."""
+
+    workflow_id: str
+    call_id: str
+    queueing: float
+    admission: float
+    transfer: float
+    ttft: float
+    tpot: float | None
+
+
+def measure_calls(claims: Claims) -> tuple[CallMetrics, ...]:
+    """Every call's times in the instance's order; the schedule is a valid one."""
+    released = claims.arrival.copy()
+    np.maximum.at(released, claims.child, claims.decode_end[claims.parent])
+    released += claims.delay
+    first = _first_tokens(claims)
+    rows = []
+    for k, (workflow_id, call_id) in enumerate(claims.names):
+        later = claims.output[k] - 1
+        rows.append(
+            CallMetrics(
+                workflow_id=workflow_id,
+                call_id=call_id,
+                queueing=float(claims.prefill_start[k] - released[k]),
+                admission=float(claims.admitted[k] - claims.prefill_end[k]),
+                transfer=float(claims.decode_start[k] - claims.admitted[k]),
+                ttft=float(first[k] - released[k]),
+                tpot=float((claims.decode_end[k] - first[k]) / later) if later > 0 else None,
+            )
+        )
+    return tuple(rows)
+
+
+def smallest_for(values: Sequence[float], percentage: int) -> float:
+    """The least value that ``percentage`` % of the values do not exceed; NaN where there is none."""
+    needed = -(-percentage * len(values) // 100)
+    return sorted(values)[max(needed, 1) - 1] if values else math.nan
+
+
+def call_is_within(call: CallMetrics, limits: Mapping[str, float]) -> bool:
+    """Whether a call exceeds none of the limits that are of calls."""
+    values = ((getattr(call, name), limits[name]) for name in CALL_LIMITS if name in limits)
+    return all(value is None or value <= limit + limit * ROUNDING for value, limit in values)
+
+
+def _first_tokens(claims: Claims) -> Floats:
+    """When each call has got its first token, seconds."""
+    start, end = claims.decode_start, claims.decode_end
+    if claims.instance.decode_model == "fixed":
+        theta = np.array([machine.fixed_iteration_time for machine in claims.instance.decode])[claims.decode]
+        return np.asarray(np.where(claims.output > 1, start + theta, end))
+    first = end.copy()
+    for j, machine in enumerate(claims.instance.decode):
+        here = np.flatnonzero((claims.decode == j) & (claims.output > 1))
+        if len(here):
+            everyone = np.flatnonzero(claims.decode == j)
+            pace = _Pace(machine, start[everyone], end[everyone], claims.prompt[everyone])
+            first[here] = [pace.after_one_iteration(begins) for begins in start[here].tolist()]
+    return first
+
+
+class _Pace:
+    """How a decode instance goes on: between two changes of its batch, iterations by the time that they take."""
+
+    def __init__(self, machine: DecodeInstance, start: Floats, end: Floats, prompt: Floats) -> None:
+        self.growth = float(machine.decode_coeffs[2])
+        changes = sorted({*start.tolist(), *end.tolist()})
+        self.time = changes
+        count = len(changes)
+        place = {time: k for k, time in enumerate(changes)}
+        joins, leaves = [place[t] for t in start.tolist()], [place[t] for t in end.tolist()]
+        size = np.zeros(count + 1, dtype=np.int64)
+        np.add.at(size, joins, 1)
+        np.add.at(size, leaves, -1)
+        self.batch = np.cumsum(size)[:count].tolist()
+        prompts = np.zeros(count + 1)
+        np.add.at(prompts, joins, prompt)
+        np.add.at(prompts, leaves, -prompt)
+        held_prompts = np.cumsum(prompts)[:count].tolist()
+        base = batch_seconds(machine, max(self.batch)).tolist()
+        leaving: list[list[int]] = [[] for _ in changes]
+        joining: list[list[int]] = [[] for _ in changes]
+        for call, (joined, left) in enumerate(zip(joins, leaves, strict=True)):
+            joining[joined].append(call)
+            leaving[left].append(call)
+        entered = [0.0] * len(start)
+        out = 0.0  # tokens already out of the calls in the batch, together
+        self.done, self.first = [0.0] * count, [0.0] * count
+        for k in range(count):
+            if k:
+                passed = self._iterations(k - 1, changes[k] - changes[k - 1])
+                self.done[k] = self.done[k - 1] + passed
+                out += self.batch[k - 1] * passed
+            for call in leaving[k]:
+                out -= self.done[k] - entered[call]
+            for call in joining[k]:
+                entered[call] = self.done[k]
+            if not self.batch[k]:
+                out = 0.0
+            self.first[k] = base[self.batch[k]] + self.growth * (held_prompts[k] + out)
+
+    def after_one_iteration(self, begins: float) -> float:
+        """The time at which one iteration is done that begins at ``begins``, a time at which the batch changes."""
+        k = bisect.bisect_left(self.time, begins)
+        goal = self.done[k] + 1.0
+        k = bisect.bisect_left(self.done, goal, k) - 1
+        left = goal - self.done[k]
+        return self.time[k] + left * (self.first[k] + self.growth * self.batch[k] * left / 2)
+
+    def _iterations(self, k: int, seconds: float) -> float:
+        """How many iterations fit into ``seconds`` after change ``k``."""
+        if not self.batch[k]:
+            return 0.0
+        double = 2 * seconds
+        return double / (self.first[k] + math.sqrt(self.first[k] ** 2 + self.growth * self.batch[k] * double))
