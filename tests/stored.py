@@ -20,9 +20,16 @@ VERSION = "0" * 8
 
 
 def rows_of(table: str, rows: Iterable[Row]) -> bytes:
-    """A table's file; columns that a row does not have are null, those that the table does not have are left out."""
+    """A table's file; columns that a row does not have are null, those that the table does not have are left out.
+
+    NaN is how pandas reads null, so it is null again.
+    """
     columns = tables()[table].columns
-    return encode(table, [{name: row.get(name) for name in columns} for row in rows])
+    return encode(table, [{name: _or_null(row.get(name)) for name in columns} for row in rows])
+
+
+def _or_null(value: object) -> object:
+    return None if value != value else value
 
 
 def write_cell(store: Path, key: str, marker: str, tables: Mapping[str, Iterable[Row]], **files: bytes) -> None:
@@ -44,6 +51,7 @@ def write_runs(
     estimators: Sequence[str] = ("exact",),
     seeds: Sequence[int] = (0, 1, 2),
     schedules: bool = False,
+    slo: str = "",
     named: Mapping[str, object] | None = None,
 ) -> None:
     """Simulate and store runs; ``named`` overwrites what they are filed under (cluster, model, pool, ...)."""
@@ -68,6 +76,7 @@ def write_runs(
                     "prefill_instances": len(instance.prefill),
                     "decode_instances": len(instance.decode),
                     "left_out": 0,
+                    **({"slo": slo, **run.goodput(slo)} if slo else {}),
                     **(named or {}),
                 }
                 write_run(store, case, run, schedules)

@@ -28,6 +28,7 @@ from paper_figs.figures.attainment import draw_attainment, read_attainment
 from paper_figs.figures.estimates import draw_estimates, read_estimates
 from paper_figs.figures.gantt import draw_gantt, read_gantt
 from paper_figs.figures.gaps import UPPER, draw_gap, read_gaps
+from paper_figs.figures.goodput import draw_share, read_goodput, thresholds_text
 from paper_figs.figures.overhead import draw_overhead, read_overhead
 from paper_figs.figures.requirements import draw_requirement, read_requirements
 from paper_figs.figures.sweeps import draw_reduction, draw_requirements, read_instance_sweep, read_load_sweep
@@ -52,6 +53,7 @@ mpl.use("Agg")
 
 ELSEWHERE = {"formulation-profiles", "proven-sizes"}  # drawn from solves; tests/test_compare_formulations.py
 HERE = [name for name in FIGURES if name not in ELSEWHERE]
+SLO = "ttft=2s,tpot=15ms,ratio=2"
 VARIANTS = ("hexagent(kv=off)", "hexagent(risk=off)")
 
 
@@ -83,10 +85,10 @@ def compared(tmp_path: Path) -> Path:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with something for every figure; all of it simulated on the demo cluster."""
     folder = tmp_path_factory.mktemp("figures") / "store"
-    write_runs(folder, schedules=True)
+    write_runs(folder, schedules=True, slo=SLO)
     write_runs(folder, policies=VARIANTS)
     write_runs(folder, policies=("hexagent", "workflow-llf"), estimators=("noise(0.1)", "noise(0.3)", "class_mean"))
-    write_runs(folder, load="rate:4", rate=4.0)
+    write_runs(folder, load="rate:4", rate=4.0, slo=SLO)
     write_runs(folder, workflows=24)
     for size in (8, 16):
         write_runs(folder, named={"cluster": f"demo-{size}", "prefill_instances": size, "decode_instances": size})
@@ -467,3 +469,44 @@ def test_a_figure_is_one_file(store, tmp_path, capsys):
         report = write_report(store, tmp_path / "report")
         assert "run-counts.png" in report.files[0].read_text()
     assert "run-counts" not in FIGURES
+
+
+# ---- goodput
+
+
+def test_goodput_is_the_mean_share_of_the_runs(store):
+    table = read_goodput(store)
+    runs = read_stored(store, "runs", "smoke")
+    counted = runs[runs["slo"].notna()]
+    assert set(table["x"]) == {2.0, 4.0}
+    assert set(table["slo"]) == {SLO}
+    for row in table.to_dict("records"):
+        mine = counted[(counted["load"] == f"rate:{row['x']:g}") & (counted["policy"] == row["policy"])]
+        assert row["n"] == len(mine) == 3
+        assert row["mean"] == pytest.approx(mine[row["share"]].mean())
+    assert (table[table["share"] == "workflows_within"]["mean"] < 1).any()
+
+
+def test_goodput_has_a_line_a_policy_and_names_its_thresholds(store):
+    table = read_goodput(store)
+    axes = draw_share(table[table["share"] == "calls_within"])
+    assert [line.get_label() for line in axes.containers] == [
+        "FCFS",
+        "Workflow-FCFS",
+        "Workflow-LLF",
+        "ATLAS",
+        "HexAGenT",
+    ]
+    assert axes.get_ylim() == (-3, 103)
+    plt.close(axes.figure)
+    (page,) = write_pages("goodput", store)
+    assert "TTFT ≤ 2 s, TPOT ≤ 15 ms, ratio ≤ 2" in page.legends[0].get_title().get_text().replace("\n", " ")
+    assert page.get_figwidth() == 3.4
+    plt.close(page)
+    assert thresholds_text("queueing=100ms,latency=90s") == "queueing ≤ 100 ms, latency ≤ 90 s"
+
+
+def test_goodput_needs_thresholds(tmp_path):
+    write_runs(tmp_path / "s", policies=("fcfs",), seeds=(0,))
+    with pytest.raises(NoDataError, match="no runs with thresholds"):
+        read_goodput(tmp_path / "s")

@@ -753,3 +753,24 @@ def test_workflows_that_do_not_fit(tmp_path: Path) -> None:
         assert not compute(plan_of(tmp_path, LARGE + setting), store).failed
         runs = read_table(store, "runs")
         assert set(zip(runs["workflows"], runs["left_out"], runs["calls"], strict=True)) == {(4, left, 4 - left)}
+
+
+# ---- thresholds
+
+
+def test_shares_within_thresholds_are_columns(tmp_path: Path) -> None:
+    text = TINY.replace('["rate:1", "stress:1.5"]', "rate:1").replace("seeds: 2", "seeds: 1")
+    slo = "slo: ratio=1.5,ttft=0.03s"
+    plan = plan_of(tmp_path, text + slo)
+    assert {cell.inputs["slo"] for cell in plan.cells.values()} == {"ttft=30ms,ratio=1.5"}
+    assert not plan.cells.keys() & plan_of(tmp_path, text).cells.keys()
+    assert not compute(plan, tmp_path / "s").failed
+    runs = read_table(tmp_path / "s", "runs")
+    assert set(runs["slo"]) == {"ttft=30ms,ratio=1.5"}
+    for row in runs.to_dict("records"):
+        run = simulate(at_rate(read_cluster("demo"), generate(row["workload"], 5, 0), 1.0), row["policy"])
+        assert {name: row[name] for name in run.goodput("ttft=30ms")} == run.goodput("ttft=30ms,ratio=1.5")
+    with pytest.raises(InputError, match=r"tiny.yaml:6: slo: expected thresholds such as ttft=2s.*, got ttft=2"):
+        plan_of(tmp_path, text.replace("seeds: 1", "slo: ttft=2"))
+    compute(plan_of(tmp_path, text), tmp_path / "without")
+    assert read_table(tmp_path / "without", "runs")["calls_within"].isna().all()

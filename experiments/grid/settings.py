@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hexsched.errors import InputError
+from hexsched.metrics.parts.thresholds import EXAMPLE, Thresholds, read_thresholds
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -35,6 +38,15 @@ class Setting:
     expected: str = ""
 
 
+def are_thresholds(text: str) -> bool:
+    """Whether ``read_thresholds`` takes the text."""
+    try:
+        read_thresholds(text)
+    except InputError:
+        return False
+    return True
+
+
 LEAVE_OUT_OVERSIZE = Setting(
     "leave_out_oversize",
     bool,
@@ -48,6 +60,14 @@ MAX_CONTEXT = Setting(
     "workflows with a call of more prompt and output tokens are left out; 0 for no limit",
     lambda value: value >= 0,
     "tokens, or 0",
+)
+SLO = Setting(
+    "slo",
+    str,
+    "",
+    f"thresholds that calls and workflows are counted within, such as {EXAMPLE}",
+    lambda value: value == "" or are_thresholds(value),
+    f"thresholds such as {EXAMPLE}, of {', '.join(Thresholds.names)}; times with a unit",
 )
 SCHEDULES = Setting("schedules", bool, False, "whether schedules are stored")
 THREADS = Setting("threads", int, 1, "threads of one solve", lambda value: value >= 1, "at least 1")

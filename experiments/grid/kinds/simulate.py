@@ -14,10 +14,12 @@ from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
-from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SCHEDULES
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SCHEDULES, SLO
 from experiments.grid.sources import Json, Plugin, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.metrics import METRICS
+from hexsched.metrics.parts.goodput import COLUMNS
+from hexsched.metrics.parts.thresholds import read_thresholds
 
 if TYPE_CHECKING:
     from hexsched.model import Instance, Schedule
@@ -39,6 +41,8 @@ class RunCell(Cell):
         In canonical form.
     loaded : tuple of Plugin
         Where the policy is registered, if it does not come with hexsched.
+    slo : str
+        Thresholds in canonical form; empty for none.
     stored : bool
         Whether the schedule is stored.
     """
@@ -47,6 +51,7 @@ class RunCell(Cell):
     policy: str
     estimator: str
     loaded: tuple[Plugin, ...] = ()
+    slo: str = ""
     stored: bool = False
 
     @property
@@ -66,7 +71,8 @@ class RunCell(Cell):
     @property
     def inputs(self) -> Json:
         plugins = {"plugins": [plugin.sha256 for plugin in self.loaded]} if self.loaded else {}
-        return {**self.scene.inputs, "policy": self.policy, "estimator": self.estimator, **plugins}
+        slo = {"slo": self.slo} if self.slo else {}
+        return {**self.scene.inputs, "policy": self.policy, "estimator": self.estimator, **slo, **plugins}
 
     @property
     def description(self) -> str:
@@ -105,6 +111,8 @@ class RunCell(Cell):
             "instance_sha256": digest,
             "left_out": self.scene.workflows - len(instance.workflows),
             **{name: value for name, value in run.metrics.items() if name != "workflows"},
+            "slo": self.slo or None,
+            **(run.goodput(self.slo) if self.slo else dict.fromkeys(COLUMNS)),
             "verified": report.ok,
             **utilisation(instance, run.schedule),
         }
@@ -130,10 +138,16 @@ def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
             point["policies"],
             point["estimators"],
             needed_plugins([point["policies"]], plugins),
+            _canonical(dict(point.settings)[SLO.name]),
             dict(point.settings)[SCHEDULES.name],
         )
         for point in points
     ]
+
+
+def _canonical(slo: str) -> str:
+    """Thresholds written in one way."""
+    return str(read_thresholds(slo)) if slo else ""
 
 
 def utilisation(instance: Instance, schedule: Schedule) -> dict[str, float]:
@@ -229,6 +243,8 @@ KIND = Kind(
             "instance_sha256": TEXT,
             "left_out": WHOLE,  # workflows with a call that is too large
             **{name: WHOLE if metric.whole else REAL for name, metric in METRICS.items() if name != "workflows"},
+            "slo": TEXT,  # thresholds, and what is within them; null where the grid has none
+            **dict.fromkeys(COLUMNS, REAL),
             "verified": TRUTH,
             "prefill_utilisation": REAL,
             "decode_utilisation": REAL,
@@ -258,7 +274,7 @@ KIND = Kind(
         "estimators": ("exact",),
         "policies": None,
     },
-    settings=(SCHEDULES, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
+    settings=(SCHEDULES, SLO, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
     example="clusters: demo\nworkloads: react\nworkflows: 3\nloads: stress:2\npolicies: fcfs\n",
     timing={"decisions": WHOLE, "decision_mean_us": REAL, "decision_p99_us": REAL},
     alike=("workload", "workflows"),
