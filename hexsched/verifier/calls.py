@@ -36,21 +36,29 @@ def measure_calls(claims: Claims) -> tuple[CallMetrics, ...]:
     np.maximum.at(released, claims.child, claims.decode_end[claims.parent])
     released += claims.delay
     first = _first_tokens(claims)
-    rows = []
-    for k, (workflow_id, call_id) in enumerate(claims.names):
-        later = claims.output[k] - 1
-        rows.append(
-            CallMetrics(
-                workflow_id=workflow_id,
-                call_id=call_id,
-                queueing=float(claims.prefill_start[k] - released[k]),
-                admission=float(claims.admitted[k] - claims.prefill_end[k]),
-                transfer=float(claims.decode_start[k] - claims.admitted[k]),
-                ttft=float(first[k] - released[k]),
-                tpot=float((claims.decode_end[k] - first[k]) / later) if later > 0 else None,
-            )
+    later = claims.output - 1
+    columns = (
+        claims.prefill_start - released,
+        claims.admitted - claims.prefill_end,
+        claims.decode_start - claims.admitted,
+        first - released,
+        (claims.decode_end - first) / np.maximum(later, 1),
+        later,
+    )
+    return tuple(
+        CallMetrics(
+            workflow_id=workflow_id,
+            call_id=call_id,
+            queueing=queueing,
+            admission=admission,
+            transfer=transfer,
+            ttft=ttft,
+            tpot=tpot if more > 0 else None,
         )
-    return tuple(rows)
+        for (workflow_id, call_id), queueing, admission, transfer, ttft, tpot, more in zip(
+            claims.names, *(column.tolist() for column in columns), strict=True
+        )
+    )
 
 
 def smallest_for(values: Sequence[float], percentage: int) -> float:
@@ -86,40 +94,33 @@ class _Pace:
 
     def __init__(self, machine: DecodeInstance, start: Floats, end: Floats, prompt: Floats) -> None:
         self.growth = float(machine.decode_coeffs[2])
-        changes = sorted({*start.tolist(), *end.tolist()})
-        self.time = changes
-        count = len(changes)
-        place = {time: k for k, time in enumerate(changes)}
-        joins, leaves = [place[t] for t in start.tolist()], [place[t] for t in end.tolist()]
-        size = np.zeros(count + 1, dtype=np.int64)
-        np.add.at(size, joins, 1)
-        np.add.at(size, leaves, -1)
-        self.batch = np.cumsum(size)[:count].tolist()
-        prompts = np.zeros(count + 1)
-        np.add.at(prompts, joins, prompt)
-        np.add.at(prompts, leaves, -prompt)
-        held_prompts = np.cumsum(prompts)[:count].tolist()
+        times, places = np.unique(np.concatenate([end, start]), return_inverse=True)
+        count, calls = len(times), len(start)
+        change = np.repeat([-1.0, 1.0], calls)
+        self.time = times.tolist()
+        self.batch = np.cumsum(np.bincount(places, change)).round().astype(np.int64).tolist()
+        prompts = np.cumsum(np.bincount(places, change * np.concatenate([prompt, prompt]))).tolist()
         base = batch_seconds(machine, max(self.batch)).tolist()
-        leaving: list[list[int]] = [[] for _ in changes]
-        joining: list[list[int]] = [[] for _ in changes]
-        for call, (joined, left) in enumerate(zip(joins, leaves, strict=True)):
-            joining[joined].append(call)
-            leaving[left].append(call)
-        entered = [0.0] * len(start)
-        out = 0.0  # tokens already out of the calls in the batch, together
+        order = np.argsort(places, kind="stable").tolist()  # at one time, ends come first
+        place_of = places.tolist()
+        entered = [0.0] * calls
+        out, event = 0.0, 0  # tokens already out of the calls in the batch, together; events dealt with
         self.done, self.first = [0.0] * count, [0.0] * count
         for k in range(count):
             if k:
-                passed = self._iterations(k - 1, changes[k] - changes[k - 1])
+                passed = self._iterations(k - 1, self.time[k] - self.time[k - 1])
                 self.done[k] = self.done[k - 1] + passed
                 out += self.batch[k - 1] * passed
-            for call in leaving[k]:
-                out -= self.done[k] - entered[call]
-            for call in joining[k]:
-                entered[call] = self.done[k]
+            while event < 2 * calls and place_of[order[event]] == k:
+                call = order[event] % calls
+                if order[event] < calls:
+                    out -= self.done[k] - entered[call]
+                else:
+                    entered[call] = self.done[k]
+                event += 1
             if not self.batch[k]:
                 out = 0.0
-            self.first[k] = base[self.batch[k]] + self.growth * (held_prompts[k] + out)
+            self.first[k] = base[self.batch[k]] + self.growth * (prompts[k] + out)
 
     def after_one_iteration(self, begins: float) -> float:
         """The time at which one iteration is done that begins at ``begins``, a time at which the batch changes."""
