@@ -8,7 +8,7 @@ import pytest
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.describe import describe, measure
+from hexsched.workloads.describe import MOST_KINDS, describe, measure
 from hexsched.workloads.families import generate
 from hexsched.workloads.fit_report import fit_report
 
@@ -69,6 +69,19 @@ def test_arrivals() -> None:
 def test_kinds_are_counted() -> None:
     assert row("kind:step")["value"] == 5
     assert row("kind:plan")["value"] == 2
+
+
+def test_many_kinds_are_summed_up() -> None:
+    kinds = ["often"] * 40 + [f"node-{k:03}" for k in range(200)]
+    workflows = [
+        Workflow(workflow_id=f"w{k}", arrival=k, calls=(call("a", kind=kind),)) for k, kind in enumerate(kinds)
+    ]
+    names = [name for name in describe(workflows)["quantity"] if "kind" in name]
+    assert names[:2] == ["kind:often", "kind:node-000"]
+    assert names[-1] == f"{201 - MOST_KINDS + 1} other kinds"
+    assert len(names) == MOST_KINDS
+    frame = describe(workflows).set_index("quantity")
+    assert frame.loc[names, "value"].sum() == 240
 
 
 def test_one_workflow_has_no_rate() -> None:

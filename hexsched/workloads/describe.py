@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
+MOST_KINDS = 24  # rows of kinds in a summary
 QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -55,7 +56,8 @@ def describe(workflows: Sequence[Workflow]) -> pd.DataFrame:
         ``p95``, ``p99``, ``max``; what does not apply is NaN. Rows: ``workflows``, ``calls``, the quantities of
         ``measure`` (``value`` is the total for tokens and delay), ``arrival_span`` (seconds from first to last),
         ``arrival_rate`` (workflows a second over that span), ``inter_arrival`` (seconds), ``inter_arrival_cv``, and
-        ``kind:<kind>`` with the calls of each kind (``value``) and their output tokens (the other columns).
+        ``kind:<kind>`` with the calls of each kind (``value``) and their output tokens (the other columns); of more
+        than ``MOST_KINDS`` those with the most calls, and the rest in a row ``<n> other kinds``.
 
     Raises
     ------
@@ -75,10 +77,7 @@ def describe(workflows: Sequence[Workflow]) -> pd.DataFrame:
         additive = name in ("prompt_tokens", "output_tokens", "cached_tokens", "delay")
         rows.append(_row(name, values, float(values.sum()) if additive else np.nan))
     rows += _arrival_rows(workflows)
-    kinds = Counter(call.kind for workflow in workflows for call in workflow.calls)
-    for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
-        outputs = [c.output_tokens for w in workflows for c in w.calls if c.kind == kind]
-        rows.append(_row(f"kind:{kind}", np.asarray(outputs, dtype=float), float(count)))
+    rows += _kind_rows(workflows)
     return pd.DataFrame(rows, columns=["quantity", "value", "mean", *QUANTILES, "max"])
 
 
@@ -94,6 +93,21 @@ def _arrival_rows(workflows: Sequence[Workflow]) -> list[dict[str, str | float]]
         rows.append(_row("inter_arrival", gaps, np.nan))
         mean = float(gaps.mean())
         rows.append({"quantity": "inter_arrival_cv", "value": float(gaps.std()) / mean if mean > 0 else np.nan})
+    return rows
+
+
+def _kind_rows(workflows: Sequence[Workflow]) -> list[dict[str, str | float]]:
+    outputs: dict[str, list[int]] = {}
+    for workflow in workflows:
+        for call in workflow.calls:
+            outputs.setdefault(call.kind, []).append(call.output_tokens)
+    by_calls = sorted(outputs.items(), key=lambda item: (-len(item[1]), item[0]))
+    named = by_calls if len(by_calls) <= MOST_KINDS else by_calls[: MOST_KINDS - 1]
+    rows = [_row(f"kind:{kind}", np.asarray(tokens, dtype=float), float(len(tokens))) for kind, tokens in named]
+    rest = by_calls[len(named) :]
+    if rest:
+        tokens = np.concatenate([np.asarray(tokens, dtype=float) for _, tokens in rest])
+        rows.append(_row(f"{len(rest):,} other kinds", tokens, float(len(tokens))))
     return rows
 
 

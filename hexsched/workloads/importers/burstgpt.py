@@ -66,6 +66,7 @@ class BurstGptImporter(Importer[BurstGptOptions]):
     summary = "BurstGPT trace, CSV: Timestamp (s), Request tokens, Response tokens, maybe Session ID, Elapsed time"
     options_type = BurstGptOptions
     rank = 3
+    numbered = True  # or named after sessions, each once
     sample = SAMPLE
     signature = Signature(tuple((name,) for name in COLUMNS), hints=OPTIONAL_COLUMNS, csv=True)
 
@@ -83,11 +84,11 @@ class BurstGptImporter(Importer[BurstGptOptions]):
             at = clock.seconds(row.time)
             if not in_session:
                 begun += 1
-                yield Arrival(at, single_call(f"r{index}", row.prompt, row.output, 0, row.kind, where))
+                yield Arrival(at, single_call(f"r{index}", row.prompt, row.output, 0, row.kind.strip(), where))
                 continue
             begun += row.session not in held
             turns = held.setdefault(row.session, [])
-            draft = Draft(f"c{len(turns)}", where, row.prompt, row.output, kind=row.kind)
+            draft = Draft(f"c{len(turns)}", where, row.prompt, row.output, kind=row.kind.strip())
             turns.append(Turn(draft, at, service=clock.span(row.elapsed)))
         prompts = Prompts(options.deltas)
         found = []
@@ -107,13 +108,14 @@ class BurstGptImporter(Importer[BurstGptOptions]):
 
 def _parse(where: str, values: list[str]) -> _Row:
     time, prompt, output, session, elapsed, kind = values
+    taken = number(elapsed, "Elapsed time", where) if elapsed and elapsed.strip().lower() not in _ABSENT else 0.0
     return _Row(
-        time=time_number(time, "Timestamp", where),
-        prompt=whole_number(prompt, "Request tokens", where),
-        output=whole_number(output, "Response tokens", where),
-        session=session.strip().lower(),
-        elapsed=number(elapsed, "Elapsed time", where) if elapsed.strip().lower() not in _ABSENT else 0.0,
-        kind=kind.strip(),
+        time_number(time, "Timestamp", where),
+        whole_number(prompt, "Request tokens", where),
+        whole_number(output, "Response tokens", where),
+        session and session.strip().lower(),
+        taken,
+        kind,
     )
 
 

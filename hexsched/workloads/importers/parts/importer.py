@@ -146,8 +146,9 @@ class Importer(ABC, Generic[OptionsT]):
             taken = _cut_delays(taken, options.max_idle, trace)
         if options.max_context is not None:
             taken = _within_context(taken, options.max_context, trace)
+        numbered = self.numbered
         for item in taken:
-            if not self.numbered:
+            if not numbered:
                 name = item.workflow.workflow_id
                 if name in seen:
                     raise InputError(f"duplicate workflow_id {name!r}", trace.path)
