@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import textwrap
 from pathlib import Path
@@ -23,6 +24,7 @@ from experiments.grid.loads import read_load
 from experiments.grid.plan import Plan, make_plan
 from experiments.grid.run import Outcome, run_plan
 from experiments.grid.saturation import _busy_seconds, saturation_rate
+from experiments.grid.sources import read_workload_content
 from experiments.grid.spec import list_grids, read_grid
 from experiments.load import at_rate, stress_load
 from experiments.store import Store, read_schedule_of, read_table
@@ -356,6 +358,22 @@ def test_recorded_arrivals_are_those_of_the_file(tmp_path):
     compute(plan_of(tmp_path, text), tmp_path / "s")
     rows = read_table(tmp_path / "s", "workflows")
     assert rows["arrival"].tolist() == [workflow.arrival for workflow in workflows[:4]]
+
+
+def test_raw_traces_with_options_are_workloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"timestamp": 700 * k, "input_length": 500 + k, "output_length": 20} for k in range(4)]
+    with gzip.open(tmp_path / "t.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    names = ["t.jsonl.gz", "t.jsonl.gz,time_unit=us,format=mooncake"]
+    plain, scaled = (read_workload_content(name, tmp_path) for name in names)
+    assert [workflow.arrival for workflow in plain.take(4, 0)] == [0, 0.7, 1.4, 2.1]
+    assert [workflow.arrival for workflow in scaled.take(4, 0)] == pytest.approx([0, 7e-4, 14e-4, 21e-4])
+    assert (plain.name, scaled.name) == ("t", "t,time_unit=us")
+    (tmp_path / "t.jsonl").write_text('{"timestamp": 0, "input_length": 9}\n')
+    with pytest.raises(InputError, match="looks like mooncake but has no output_length"):
+        read_workload_content("t.jsonl", tmp_path)
+    with pytest.raises(InputError, match="unknown workload family"):
+        read_workload_content("no-such-family", tmp_path)
 
 
 def test_recorded_arrivals_of_a_family_and_too_short_a_file_are_failures(tmp_path):

@@ -20,8 +20,8 @@ Arrivals = Annotated[
     typer.Option(
         metavar="SPEC",
         # the forms of ``hexsched.workloads.arrivals``; reading them there would make every command start 5 ms later
-        help="New arrival times: fixed:RATE, poisson:RATE, gamma:RATE,cv=CV or file:TRACE[,rate=RATE], in workflows a "
-        "second.",
+        help="New arrival times: fixed:RATE, poisson:RATE, gamma:RATE,cv=CV or file:TRACE[,rate=RATE][,OPTION=VALUE], "
+        "in workflows a second; an OPTION is one of the trace's format.",
     ),
 ]
 LeaveOutOversize = Annotated[

@@ -153,7 +153,8 @@ AXES: dict[str, Axis] = {
             "workloads",
             "workload",
             Texts,
-            "a family, or a workload file ending in .jsonl (relative to the grid file)",
+            "a family, or a workload or trace file or folder (relative to the grid file), maybe with options of its "
+            "format: t.jsonl,time_unit=s",
             _workloads,
         ),
         Axis("workflows", "workflows", Numbers, "how many; of a file the first", _whole(1)),

@@ -66,7 +66,7 @@ class Workload:
     Attributes
     ----------
     name : str
-        A family, or the name of a file without its ending.
+        A family, or the name of a file without its ending, with the options that it was read with.
     data : bytes or None
         The file's workflows as hexsched JSON Lines; None for a family.
     """
@@ -164,16 +164,28 @@ def read_cluster_content(name_or_path: str) -> Cluster:
     )
 
 
-def read_workload_content(name_or_path: str, folder: Path) -> Workload:
-    """A family by name, or a workload file; raises ``InputError`` when it is neither."""
-    from hexsched.model import read_workload
+def read_workload_content(spec: str, folder: Path) -> Workload:
+    """A family by name, or a workload or trace file with options of its format: ``t.jsonl,time_unit=s``.
+
+    What a trace's importer leaves out or changes is noted on standard error.
+
+    Raises
+    ------
+    InputError
+        When it is neither, or the file is not right.
+    """
+    from experiments.cli.workload_source import read_workflows
     from hexsched.model.workload import workload_bytes
     from hexsched.workloads.families import FAMILIES
+    from hexsched.workloads.importers import split_spec
 
-    path = folder / name_or_path
-    if path.suffix == ".jsonl" or len(Path(name_or_path).parts) > 1:
-        return Workload(path.stem, workload_bytes(read_workload(path)))
-    return Workload(FAMILIES.find(name_or_path).name)
+    name, options = split_spec(spec)
+    path = folder / name
+    if spec in FAMILIES or not (path.suffix or len(Path(name).parts) > 1 or path.exists()):
+        return Workload(FAMILIES.find(spec).name)
+    imported = read_workflows(path, options.pop("format", None), options=options)
+    called = ",".join([path.name.partition(".")[0], *(f"{key}={value}" for key, value in options.items())])
+    return Workload(called, workload_bytes(imported.workflows))
 
 
 def sha256(data: bytes) -> str:

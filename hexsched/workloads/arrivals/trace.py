@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from hexsched.errors import InputError
 from hexsched.workloads.arrivals.parts.process import ArrivalProcess, check_rate, read_number
-from hexsched.workloads.importers import IMPORTERS, open_trace
+from hexsched.workloads.importers import open_trace, split_spec
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class TraceArrivals(ArrivalProcess):
     options: tuple[tuple[str, str], ...] = ()
     remarks: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
     name: ClassVar[str] = "file"
-    form: ClassVar[str] = "file:TRACE[,rate=RATE]"
+    form: ClassVar[str] = "file:TRACE[,rate=RATE][,OPTION=VALUE]"
     example: ClassVar[str] = "file:azure.csv,rate=2.0"
     rank: ClassVar[int] = 3
 
@@ -70,15 +69,9 @@ class TraceArrivals(ArrivalProcess):
 
     @classmethod
     def from_text(cls, text: str) -> TraceArrivals:
-        # Only known keys at the very end are parameters, since a path may hold commas and equals signs.
-        path = text
-        known = {"rate", "format"}.union(*(each.options_type.__struct_fields__ for each in IMPORTERS.values()))
-        parameters: dict[str, str] = {}
-        while match := re.fullmatch(rf"(.*),({'|'.join(sorted(known))})=([^,]*)", path, flags=re.DOTALL):
-            path = match[1]
-            parameters.setdefault(match[2], match[3])
+        path, parameters = split_spec(text, ("rate",))
         rate = read_number("rate", parameters.pop("rate")) if "rate" in parameters else None
-        return cls(path, rate, parameters.pop("format", None), tuple(sorted(parameters.items())))
+        return cls(path, rate, parameters.pop("format", None), tuple(parameters.items()))
 
 
 PROCESS = TraceArrivals

@@ -5,6 +5,7 @@ To add one: a module here with an ``IMPORTER`` in it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,21 @@ def import_trace(
     return read_trace(path, format, limit, **options).workflows
 
 
+def split_spec(text: str, others: tuple[str, ...] = ()) -> tuple[str, dict[str, str]]:
+    """A path and what follows it: ``"t.jsonl,format=mooncake,time_unit=s"``.
+
+    Only ``format``, options of formats and ``others`` at the very end are taken off, since a path may hold commas and
+    equals signs.
+    """
+    known = {"format", *others}.union(*(each.options_type.__struct_fields__ for each in IMPORTERS.values()))
+    found: dict[str, str] = {}
+    path = text
+    while match := re.fullmatch(rf"(.*),({'|'.join(sorted(known))})=([^,]*)", path, flags=re.DOTALL):
+        path = match[1]
+        found.setdefault(match[2], match[3])
+    return path, dict(sorted(found.items()))
+
+
 def _near_miss(head: Head) -> str:
     for schema in sorted(head.schemas):
         return f"schema {schema!r} is that of no known trace format; {_name_one()}"
@@ -128,4 +144,5 @@ __all__ = [
     "open_trace",
     "read_trace",
     "sniff_format",
+    "split_spec",
 ]

@@ -113,8 +113,8 @@ class Signature:
         return [names for names in self.needs if not present & self._named(names)]
 
     def refused(self, head: Head) -> frozenset[str]:
-        """The fields that it has and must not have."""
-        return self._present(head) & self._named(self.refuses)
+        """The fields that it has, at any depth, and must not have."""
+        return (head.columns if self.csv else head.all_keys) & self._named(self.refuses)
 
     def fits(self, head: Head) -> bool:
         """Whether a file that begins like this has the fields of the format."""

@@ -1,0 +1,180 @@
+"""Tables of requests whose columns the user names: CSV, or JSON Lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from hexsched.errors import InputError
+from hexsched.workloads.importers.parts.head import Head, read_head
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.records import column_key
+from hexsched.workloads.importers.parts.tables import Columns, Meaning, table_arrivals
+from hexsched.workloads.importers.parts.times import Unit
+from hexsched.workloads.importers.parts.trace import Trace
+
+# What columns are usually called, without case, underscores and spaces; times may end in a unit.
+USUAL: dict[str, tuple[str, ...]] = {
+    "prompt": (
+        "prompttokens", "inputtokens", "inputlength", "promptlength", "inputlen", "promptlen", "inputtoks",
+        "prompttoks", "numinputtokens", "numprompttokens", "numprefilltokens", "prefilltokens", "contexttokens",
+        "requesttokens", "contextlength", "inputsize", "promptsize", "isl", "tokensin",
+    ),
+    "output": (
+        "outputtokens", "completiontokens", "generatedtokens", "responsetokens", "outputlength", "outputlen",
+        "outputtoks", "completionlength", "responselength", "generationlength", "generationtokens",
+        "numoutputtokens", "numcompletiontokens", "numdecodetokens", "decodetokens", "outputsize", "osl", "tokensout",
+    ),
+    "cached": ("cachedtokens", "cachedinputtokens", "cachedprompttokens", "cachereadtokens", "cachereadinputtokens"),
+    "time": (
+        "timestamp", "time", "arrivaltime", "arrivedat", "arrival", "arrivaltimestamp", "requesttime",
+        "requesttimestamp", "starttime", "createdtime", "createdat", "submittime", "submittedat",
+        "sendtime", "senttime", "ts",
+    ),
+    "session": ("sessionid", "conversationid", "chatid", "session", "conversation"),
+    "turn": ("turn", "turnindex", "turnid", "roundidx", "roundindex"),
+    "delay": ("delay", "thinktime", "toolwait"),
+    "service": ("elapsedtime", "elapsed", "duration", "latency", "e2elatency"),
+    "kind": ("kind", "requesttype", "logtype", "taskname"),
+}  # fmt: skip
+REQUIRED = ("prompt", "output")
+UNITS: dict[str, Unit] = {
+    "ns": "ns", "nanoseconds": "ns", "unixnano": "ns",
+    "us": "us", "microseconds": "us",
+    "ms": "ms", "millis": "ms", "milliseconds": "ms", "unixms": "ms",
+    "s": "s", "sec": "s", "secs": "s", "seconds": "s",
+}  # fmt: skip
+
+# Structure that rows of such names would lose: other formats have it.
+STRUCTURE = frozenset(
+    {"hash_ids", "wait_for", "dependencies", "parent_chat_id", "step", "requests", "spans", "parent_span_id", "traceId"}
+)
+
+
+class ColumnsOptions(ImportOptions, frozen=True, kw_only=True):
+    """Options of the ``columns`` format: what the columns are called, each found by its usual names by default.
+
+    Attributes
+    ----------
+    prompt, output : str, optional
+        Columns of tokens. In JSON, ``usage.prompt_tokens`` is a field inside another.
+    cached : str, optional
+        Column of the prompt tokens that were in the prefix cache.
+    time : str, optional
+        Column of when the request was sent: numbers, or wall-clock times (UTC unless they say otherwise).
+    session : str, optional
+        Column of what the requests of a session share. ``none`` keeps all requests apart; so for every column that is
+        found and not wanted.
+    turn : str, optional
+        Column of a request's number in its session, which then decides the order.
+    delay, service : str, optional
+        Columns of the pause before a request, and of how long it took.
+    kind : str, optional
+        Column of what sort of request it is.
+    time_unit, delay_unit : {"s", "ms", "us", "ns"}, optional
+        Of ``time``, and of ``delay`` and ``service``; by default what their names end in, or seconds.
+    deltas : bool
+        Prompts of a session hold only what is new.
+    prompt_and_cached : bool
+        ``prompt`` does not count the tokens of ``cached``.
+    """
+
+    prompt: str | None = None
+    output: str | None = None
+    cached: str | None = None
+    time: str | None = None
+    session: str | None = None
+    turn: str | None = None
+    delay: str | None = None
+    service: str | None = None
+    kind: str | None = None
+    time_unit: Unit | None = None
+    delay_unit: Unit | None = None
+    deltas: bool = False
+    prompt_and_cached: bool = False
+
+
+SAMPLE = """\
+{"input_toks": 18, "output_toks": 61, "arrival_time_ns": 50000000}
+{"input_toks": 35, "output_toks": 92, "arrival_time_ns": 350000000}
+"""
+
+
+class ColumnsImporter(Importer[ColumnsOptions]):
+    """A request a row, with columns of any name: those that options name, and others by their usual names.
+
+    What was taken for what is told.
+    """
+
+    name = "columns"
+    summary = "any table of requests, CSV or JSON Lines, whose columns you name: prompt=, output=, time=, session=, …"
+    options_type = ColumnsOptions
+    rank = 20
+    fallback = True
+    numbered = True
+    sample = SAMPLE
+
+    def sniff(self, head: Head) -> bool:
+        found = _usual(_names(head))
+        return all(role in found for role in REQUIRED) and not STRUCTURE & head.keys
+
+    def arrivals(self, trace: Trace, options: ColumnsOptions) -> Iterator[Arrival]:
+        head = read_head(trace.files[0])
+        names = _names(head)
+        roles = _usual(names)
+        units: dict[str, Unit] = {role: unit for role, (_, unit) in roles.items() if unit}
+        named = {role: name for role, (name, _) in roles.items()}
+        for role in USUAL:
+            given = getattr(options, role)
+            if given is not None:
+                if head.is_json and given != "none" and given.split(".")[0] not in head.keys and given not in names:
+                    raise InputError(f"no field {given!r} for {role}; there are {', '.join(names)}", trace.path)
+                named[role] = "" if given == "none" else given
+                units.pop(role, None)
+                unit = _unit(column_key(given))
+                if unit is not None:
+                    units[role] = unit
+        for role in REQUIRED:
+            if not named.get(role):
+                raise InputError(
+                    f"no column is known to hold {role} tokens; name it with --option {role}=NAME; there are "
+                    f"{', '.join(names) or 'none'}",
+                    trace.path,
+                )
+        time_unit = options.time_unit or units.get("time", "s")
+        delay_unit = options.delay_unit or units.get("delay") or units.get("service", "s")
+        columns = Columns(**named)
+        taken = ", ".join(f"{role} {name}" for role, name in columns.named.items())
+        trace.note(f"columns: {taken}; times in {time_unit}, delays in {delay_unit}")
+        meaning = Meaning(time_unit, delay_unit, True, options.deltas, options.prompt_and_cached)
+        yield from table_arrivals(trace, columns, meaning)
+
+
+def _names(head: Head) -> list[str]:
+    """The names of the columns, as they are written."""
+    if head.is_json:
+        return sorted(head.keys)
+    return [name.strip().strip('"') for name in head.first_line.split(",")]
+
+
+def _usual(names: Iterable[str]) -> dict[str, tuple[str, Unit | None]]:
+    """Role to the column that has one of its usual names, and the unit that the name ends in."""
+    found: dict[str, tuple[str, Unit | None]] = {}
+    keys = {column_key(name): name for name in reversed(list(names))}
+    for role, usual in USUAL.items():
+        for base in usual:
+            match = next(
+                (key for key in keys if key == base or (key.startswith(base) and key[len(base) :] in UNITS)), None
+            )
+            if match is not None:
+                found[role] = (keys[match], UNITS.get(match[len(base) :]))
+                break
+    return found
+
+
+def _unit(key: str) -> Unit | None:
+    match = re.search(r"(nanoseconds|unixnano|ns|microseconds|us|milliseconds|millis|unixms|ms)$", key)
+    return None if match is None else UNITS[match[1]]
+
+
+IMPORTER = ColumnsImporter()

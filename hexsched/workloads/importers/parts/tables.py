@@ -1,0 +1,245 @@
+"""Requests of a table whose columns have known names: CSV rows, or JSON objects with fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from hexsched.errors import InputError
+from hexsched.model.workload import MAX_TOKENS
+from hexsched.workloads.importers.parts.graph import Draft, build_workflow
+from hexsched.workloads.importers.parts.importer import Arrival, single_call
+from hexsched.workloads.importers.parts.records import begins_with, number, plain, whole_number
+from hexsched.workloads.importers.parts.sessions import Prompts, Turn, chain, in_order, stopped
+from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, time_number
+from hexsched.workloads.importers.parts.trace import Trace
+
+_DAY = re.compile(r"\s*\d{4}-\d\d-\d\d")
+ABSENT = frozenset({"", "nan", "none", "null", "-1"})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table are called; "" for what it does not have. ``a.b`` is the field b of the field a.
+
+    Attributes
+    ----------
+    prompt, output : str
+        Tokens.
+    cached : str
+        Tokens of the prompt that were in the prefix cache.
+    time : str
+        When the request was sent: a number, or a wall-clock time.
+    session : str
+        What the requests of a session share; where it is empty a request is one by itself.
+    turn : str
+        Number of a request in its session, in the place of times.
+    delay : str
+        From the end of the turn before to this one.
+    service : str
+        How long the request took.
+    kind : str
+    """
+
+    prompt: str
+    output: str
+    cached: str = ""
+    time: str = ""
+    session: str = ""
+    turn: str = ""
+    delay: str = ""
+    service: str = ""
+    kind: str = ""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Role to name of the columns that there are."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How the cells of a table are to be taken.
+
+    Attributes
+    ----------
+    time_unit, delay_unit : Unit
+        Of numbers in ``time``, and in ``delay`` and ``service``.
+    sessions : bool
+        Make one workflow of the rows of a session; False keeps every row apart.
+    deltas : bool
+        Prompts hold only what is new in their session.
+    prompt_and_cached : bool
+        ``prompt`` does not count what is in ``cached``.
+    """
+
+    time_unit: Unit = "s"
+    delay_unit: Unit = "s"
+    sessions: bool = True
+    deltas: bool = False
+    prompt_and_cached: bool = False
+
+
+class _Row(NamedTuple):
+    prompt: int
+    output: int
+    cached: int
+    time: float | None  # nanoseconds where the column has wall-clock times
+    session: str
+    turn: float | None
+    delay: float | None
+    service: float
+    kind: str
+
+
+def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator[Arrival]:
+    """The workflows of a table. Only rows of sessions are held in memory."""
+    wall_clock: list[bool] = []
+    clock: Clock | None = None
+    held: dict[str, list[tuple[float | None, Turn]]] = {}
+    begun = 0
+    timed = untimed = ""
+    scale = PER_SECOND[meaning.delay_unit]
+    for index, (where, row) in enumerate(_rows(trace, columns, meaning, wall_clock)):
+        if trace.drop_empty(row.prompt, row.output):
+            continue
+        if begun == trace.limit and row.session not in held:
+            stopped(where, trace, bool(held))
+            break
+        at = 0.0
+        if row.time is not None:
+            clock = clock or Clock("ns" if wall_clock else meaning.time_unit)
+            at = clock.seconds(row.time)
+        if row.time is not None:
+            timed = timed or where
+        elif row.session not in held:
+            untimed = untimed or where
+        if timed and untimed:
+            raise InputError(f"missing time in {columns.time!r}, which {timed} has", untimed)
+        if not row.session:
+            begun += 1
+            yield Arrival(at, single_call(f"r{index}", row.prompt, row.output, row.cached, row.kind, where))
+            continue
+        begun += row.session not in held
+        draft = Draft(f"t{index}", where, row.prompt, row.output, row.cached, kind=row.kind)
+        pause = None if row.delay is None else row.delay / scale
+        turn = Turn(draft, None if row.time is None else at, pause, row.service / scale)
+        held.setdefault(row.session, []).append((row.turn, turn))
+    if untimed:
+        trace.note("no start is recorded, all workflows begin at 0; --arrivals gives them other times")
+    prompts = Prompts(meaning.deltas)
+    found = []
+    for name, numbered in held.items():
+        if all(place is not None for place, _ in numbered):
+            numbered.sort(key=lambda pair: pair[0] or 0.0)
+        turns = in_order([turn for _, turn in numbered], trace)
+        drafts = chain(turns)
+        prompts.follow_chain(drafts)
+        found.append((name, next((turn.at for turn in turns if turn.at is not None), 0.0), drafts))
+    prompts.note(trace)
+    for name, at, drafts in found:
+        for place, draft in enumerate(drafts):
+            draft.call_id = f"c{place}"
+            draft.parents = [f"c{place - 1}"] if place else []
+        arrival = build_workflow(f"s{name}", at, drafts, trace)
+        if arrival is not None:
+            yield arrival
+
+
+def is_json(trace: Trace) -> bool:
+    """Whether the first file of a trace holds JSON."""
+    return begins_with(trace.files[0], b"{") or begins_with(trace.files[0], b"[")
+
+
+def _rows(trace: Trace, columns: Columns, meaning: Meaning, wall_clock: list[bool]) -> Iterator[tuple[str, _Row]]:
+    roles = columns.named
+    if is_json(trace):
+        for where, record in trace.json_lines(dict[str, Any]):
+            cells = {role: _field(record, name) for role, name in roles.items()}
+            row = trace.check(_later(cells, roles, meaning, wall_clock, where))
+            if row is not None:
+                yield where, row
+        return
+    names = tuple(roles.values())
+
+    def parse(where: str, values: list[str]) -> _Row:
+        return _row(dict(zip(roles, values, strict=True)), roles, meaning, wall_clock, where)
+
+    yield from trace.csv_rows(names, (), parse)
+
+
+def _later(
+    cells: Mapping[str, Any], roles: Mapping[str, str], meaning: Meaning, wall_clock: list[bool], where: str
+) -> Callable[[], _Row]:
+    return lambda: _row(cells, roles, meaning, wall_clock, where)
+
+
+def _row(
+    cells: Mapping[str, Any], roles: Mapping[str, str], meaning: Meaning, wall_clock: list[bool], where: str
+) -> _Row:
+    prompt = _tokens(cells["prompt"], roles["prompt"], where)
+    cached = 0
+    if "cached" in cells and not _is_absent(cells["cached"]):
+        cached = _tokens(cells["cached"], roles["cached"], where)
+        if meaning.prompt_and_cached:
+            prompt += cached
+        if cached > prompt:
+            raise InputError(f"{roles['cached']}: {cached} tokens of a prompt of {prompt} are cached", where)
+        cached = max(0, min(cached, prompt - 1))
+    time = None
+    if "time" in cells and not _is_absent(cells["time"]):
+        time = _time(cells["time"], roles["time"], wall_clock, where)
+    session = ""
+    if meaning.sessions and "session" in cells and not _is_absent(cells["session"]):
+        session = str(cells["session"]).strip()
+    return _Row(
+        prompt,
+        _tokens(cells["output"], roles["output"], where),
+        cached,
+        time,
+        session,
+        _optional(cells, "turn", roles, where),
+        _optional(cells, "delay", roles, where),
+        _optional(cells, "service", roles, where) or 0.0,
+        "" if _is_absent(cells.get("kind")) else str(cells["kind"]).strip(),
+    )
+
+
+def _tokens(value: Any, name: str, where: str) -> int:
+    if type(value) is str:
+        return whole_number(value, name, where)
+    if type(value) is int and 0 <= value <= MAX_TOKENS:
+        return value
+    if value is None:
+        raise InputError(f"missing field {name!r}", where)
+    return whole_number(str(value), name, where)
+
+
+def _time(value: Any, name: str, wall_clock: list[bool], where: str) -> float:
+    """A time as it is, or in nanoseconds since 1970 where the column has wall-clock times, which is remembered."""
+    text = value if type(value) is str else str(value)
+    if not wall_clock and not _DAY.match(text):
+        return time_number(text, name, where)
+    wall_clock[:] = [True]
+    return nanoseconds(text, name, where)
+
+
+def _optional(cells: Mapping[str, Any], role: str, roles: Mapping[str, str], where: str) -> float | None:
+    value = cells.get(role)
+    return None if _is_absent(value) else number(str(value), roles[role], where)
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in ABSENT)
+
+
+def _field(record: Mapping[str, Any], path: str) -> Any:
+    """The field of a record, or of the one inside it that the dots of the path lead to."""
+    if path in record:
+        return plain(record[path])
+    value: Any = record
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return plain(value)
