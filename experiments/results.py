@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +33,7 @@ class Result(NamedTuple):
 
 
 def write_results(folder: str | Path, results: Sequence[Result]) -> None:
-    """Write ``workflows.csv`` (a row a workflow and policy) and ``summary.csv`` (a row a run), atomically."""
+    """Write ``workflows.csv`` (a row a workflow and policy; no warm-up) and ``summary.csv`` (a row a run)."""
     from hexsched.model.files import write_bytes
 
     keys = list(results[0].values)
@@ -45,7 +46,8 @@ def write_results(folder: str | Path, results: Sequence[Result]) -> None:
 def _workflow_rows(result: Result) -> Iterable[tuple[object, ...]]:
     run = result.run
     columns = (run.arrival, run.completed - run.arrival, run.horizon, run.ratio)
-    for workflow, *numbers in zip(run.instance.workflows, *(c.tolist() for c in columns), strict=True):
+    rows = zip(run.instance.workflows, *(c.tolist() for c in columns), strict=True)
+    for workflow, *numbers in islice(rows, run.warm_up, None):
         yield (result.instance, run.policy, workflow.workflow_id, *numbers)
 
 

@@ -56,7 +56,15 @@ def test_the_example_of_every_kind_fills_its_tables(kind, tmp_path):
 
 
 def test_settings_of_one_name_are_one_setting():
-    assert {*all_settings()} == {"schedules", "time_limit", "threads", "max_context", "leave_out_oversize", "slo"}
+    assert {*all_settings()} == {
+        "schedules",
+        "time_limit",
+        "threads",
+        "max_context",
+        "leave_out_oversize",
+        "slo",
+        "warm_up",
+    }
     for setting in all_settings().values():
         assert isinstance(setting.default, setting.type)
         assert setting.allowed(setting.default)

@@ -24,6 +24,18 @@ Arrivals = Annotated[
         "in workflows a second; an OPTION is one of the trace's format.",
     ),
 ]
+ClosedLoopSessions = Annotated[
+    int | None,
+    typer.Option(
+        "--closed-loop",
+        min=1,
+        metavar="N",
+        help="N workflows are under way; the next of the file arrives when one ends.",
+    ),
+]
+WarmUp = Annotated[
+    int, typer.Option(min=0, metavar="K", help="Of a closed loop: metrics leave out the first K workflows.")
+]
 LeaveOutOversize = Annotated[
     bool,
     typer.Option(

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from experiments.baselines import BASELINES
 from experiments.grid.sources import Json, Workload
 from hexsched.errors import InputError
@@ -39,6 +37,10 @@ class Rule:
         ``req95``, ``baseline`` and ``reached`` of the table ``loads``; None where no search is needed.
     arrange : callable or None
         From the workload and its workflows to workflows with their arrivals; None where there is a rate.
+    whole : bool
+        Whether the number is a whole one.
+    closed : bool
+        Whether the number is of sessions, and arrivals follow from completions (model M39).
     inputs : dict
         What else the rate depends on.
     """
@@ -48,6 +50,8 @@ class Rule:
     least: float | None = None
     search: Callable[[Callable[[float], Instance], float], tuple[float, Json]] | None = None
     arrange: Callable[[Workload, Workflows], Workflows] | None = None
+    whole: bool = False
+    closed: bool = False
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -66,7 +70,12 @@ class LoadRule:
     @property
     def rate(self) -> float | None:
         """Workflows a second where the rule states it."""
-        return None if self.searched else self.value
+        return None if self.searched or self.rule.closed else self.value
+
+    @property
+    def sessions(self) -> int | None:
+        """Sessions of a closed loop; None where arrivals do not follow from completions."""
+        return int(self.value) if self.rule.closed and self.value is not None else None
 
     def __str__(self) -> str:
         return self.rule.name if self.value is None else f"{self.rule.name}:{self.value:.12g}"
@@ -92,8 +101,8 @@ def read_load(text: str) -> LoadRule:
         value = float(number)
     except ValueError:
         value = math.nan
-    if not (rule.least < value <= 1e6):
-        expected = f"{name}:NUMBER with a number above {rule.least:g} and at most 1e6"
+    if not (rule.least < value <= 1e6 and (value == int(value) or not rule.whole)):
+        expected = f"{name}:NUMBER with a {'whole ' if rule.whole else ''}number above {rule.least:g} and at most 1e6"
         raise InputError(f"load rule {text!r}: expected {expected}")
     return LoadRule(rule, value)
 
@@ -113,7 +122,9 @@ def _saturation(instance_at: Callable[[float], Instance], share: float) -> tuple
 
 
 def _at_once(workload: Workload, workflows: Workflows) -> Workflows:
-    return tuple(msgspec.structs.replace(workflow, arrival=0.0) for workflow in workflows)
+    from hexsched.workloads.arrivals import at_once
+
+    return at_once(workflows)
 
 
 def _recorded(workload: Workload, workflows: Workflows) -> Workflows:
@@ -135,6 +146,14 @@ RULES: dict[str, Rule] = {
         ),
         Rule("saturation", "so many times the rate at which the busiest stage is exhausted", 0.0, _saturation),
         Rule("at-once", "all at time 0", arrange=_at_once),
+        Rule(
+            "closed-loop",
+            "so many workflows under way, the next arrives when one is complete",
+            0.0,
+            arrange=_at_once,
+            whole=True,
+            closed=True,
+        ),
         Rule("recorded", "the arrival times that stand in the workload file", arrange=_recorded),
     )
 }

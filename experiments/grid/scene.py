@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from experiments.grid.loads import LoadRule, read_load
-from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, WARM_UP
 from experiments.grid.sources import Cluster, Json, Workload
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
     from experiments.grid.expand import Point
-    from hexsched.model import Instance, Workflow
+    from hexsched.model import ClosedLoop, Instance, Workflow
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Scene:
         Workflows with a call of more tokens are left out; 0 for no limit.
     leave_out_oversize : bool
         Whether workflows with a call that no KV cache holds are left out too.
+    warm_up : int
+        Of a closed loop, how many of the first workflows metrics leave out.
     """
 
     cluster: Cluster
@@ -42,6 +44,7 @@ class Scene:
     load: str
     max_context: int = 0
     leave_out_oversize: bool = False
+    warm_up: int = 0
 
     @property
     def rule(self) -> LoadRule:
@@ -60,6 +63,7 @@ class Scene:
             **self.rule.rule.inputs,
             **({"max_context": self.max_context} if self.max_context else {}),
             **({"leave_out_oversize": True} if self.leave_out_oversize else {}),
+            **({"warm_up": self.warm_up} if self.warm_up else {}),
         }
 
     @property
@@ -82,6 +86,7 @@ def scene_of(point: Point, cluster: Cluster) -> Scene:
         point["loads"],
         settings[MAX_CONTEXT.name],
         settings[LEAVE_OUT_OVERSIZE.name],
+        settings.get(WARM_UP.name, 0) if read_load(point["loads"]).sessions is not None else 0,
     )
 
 
@@ -112,9 +117,16 @@ def instance_of(scene: Scene, rate: float | None) -> Instance:
     rate = rate if load.searched else load.rate
     if rate is not None:
         return at_any_rate(scene)(rate)
+    from hexsched.model import ClosedLoop
+
     assert load.rule.arrange is not None
     workflows = _workflows(scene)
-    return _instance(scene.cluster, load.rule.arrange(scene.workload, workflows))
+    arranged = load.rule.arrange(scene.workload, workflows)
+    if load.sessions is None:
+        return _instance(scene.cluster, arranged)
+    if scene.warm_up >= len(arranged):
+        raise InputError(f"a warm-up of {scene.warm_up} leaves none of {len(arranged)} workflows", str(scene))
+    return _instance(scene.cluster, arranged, ClosedLoop(sessions=load.sessions, warm_up=scene.warm_up))
 
 
 @lru_cache(maxsize=2)  # cells of one scene come one after another
@@ -145,7 +157,7 @@ def _workflows(scene: Scene) -> tuple[Workflow, ...]:
     return oversize.kept
 
 
-def _instance(cluster: Cluster, workflows: tuple[Workflow, ...]) -> Instance:
+def _instance(cluster: Cluster, workflows: tuple[Workflow, ...], closed_loop: ClosedLoop | None = None) -> Instance:
     from hexsched.model import Instance
     from hexsched.model.instance import FORMAT
 
@@ -157,4 +169,5 @@ def _instance(cluster: Cluster, workflows: tuple[Workflow, ...]) -> Instance:
         decode=cluster.decode,
         links=cluster.links,
         workflows=workflows,
+        closed_loop=closed_loop,
     )

@@ -70,6 +70,14 @@ SLO = Setting(
     f"thresholds such as {EXAMPLE}, of {', '.join(Thresholds.names)}; times with a unit",
 )
 SCHEDULES = Setting("schedules", bool, False, "whether schedules are stored")
+WARM_UP = Setting(
+    "warm_up",
+    int,
+    0,
+    "of loads closed-loop:N, how many of the first workflows metrics leave out",
+    lambda value: value >= 0,
+    "workflows, or 0",
+)
 THREADS = Setting("threads", int, 1, "threads of one solve", lambda value: value >= 1, "at least 1")
 TIME_LIMIT = Setting(
     "time_limit", float, 60.0, "seconds of one gap or solve", lambda value: 0 < value < 1e6, "seconds above 0"

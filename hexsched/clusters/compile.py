@@ -12,7 +12,7 @@ import msgspec
 from hexsched.clusters.spec import ClusterSpec, DecodePool, PrefillPool
 from hexsched.errors import InputError, InputWarning
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
-from hexsched.model.instance import DECODE_MODELS, Instance
+from hexsched.model.instance import DECODE_MODELS, ClosedLoop, Instance
 from hexsched.model.workload import Workflow
 from hexsched.profiles.catalogue import Gpu, Model, find_gpu, find_model
 from hexsched.profiles.laws import Laws
@@ -67,7 +67,12 @@ class Machines:
         return max(machine.kv_capacity_tokens for machine in self.decode)
 
 
-def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode_model: str | None = None) -> Instance:
+def compile_instance(
+    cluster: ClusterSpec,
+    workflows: Sequence[Workflow],
+    decode_model: str | None = None,
+    closed_loop: ClosedLoop | None = None,
+) -> Instance:
     """The instance of ``workflows`` on ``cluster``; the same inputs give the same bytes.
 
     Parameters
@@ -76,6 +81,8 @@ def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode
     workflows : sequence of Workflow
     decode_model : {"fluid", "fixed"}, optional
         In place of the cluster's.
+    closed_loop : ClosedLoop, optional
+        Load by sessions; the workflows must then arrive at 0.
 
     Raises
     ------
@@ -100,6 +107,7 @@ def compile_instance(cluster: ClusterSpec, workflows: Sequence[Workflow], decode
             decode=machines.decode,
             links=machines.links,
             workflows=tuple(workflows),
+            closed_loop=closed_loop,
         )
     except ValueError as error:
         raise InputError(str(error), f"cluster {cluster.name}") from None

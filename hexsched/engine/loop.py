@@ -50,9 +50,10 @@ def advance(state):
             clock.prefilled += 1
             prefill.running = -1
     while progress.arrived < truth.workflows.shape[0]:
-        workflow = truth.workflows[truth.arrival_order[progress.arrived]]
-        if workflow.arrival > now:
+        w = truth.arrival_order[progress.arrived]
+        if truth.flows[w].arrival > now:
             break
+        workflow = truth.workflows[w]
         progress.arrived += 1
         for k in range(workflow.first_root, workflow.first_root + workflow.roots):
             release_after_delay(state, truth.roots[k])
@@ -71,7 +72,7 @@ def next_time(state):
     if progress.events > 0:
         time = truth.events[0].key
     if progress.arrived < truth.workflows.shape[0]:
-        time = min(time, truth.workflows[truth.arrival_order[progress.arrived]].arrival)
+        time = min(time, truth.flows[truth.arrival_order[progress.arrived]].arrival)
     for i in range(seen.prefills.shape[0]):
         prefill = seen.prefills[i]
         if prefill.running >= 0 and prefill.busy_until < time:
@@ -114,7 +115,7 @@ def reveal(state, c):
     for k in range(truth.first_parent, truth.first_parent + truth.parents):
         seen.parents[k] = state.truth.parents[k]
     workflow = seen.workflows[call.workflow]
-    workflow.arrival = state.truth.workflows[call.workflow].arrival
+    workflow.arrival = state.truth.flows[call.workflow].arrival
     if state.truth.progress[0].oracle_horizon == 1:
         workflow.horizon = state.truth.workflows[call.workflow].horizon
     else:
@@ -218,6 +219,7 @@ def complete(state, j):
     seen.completed[clock.completed] = c
     clock.completed += 1
     state.truth.progress[0].incomplete -= 1
+    make_way(state, call.workflow)
     show_length(state, c)
     for k in range(truth.first_child, truth.first_child + truth.children):
         child = state.truth.calls[state.truth.children[k]]
@@ -225,6 +227,18 @@ def complete(state, j):
         child.missing -= 1
         if child.missing == 0:
             release_after_delay(state, state.truth.children[k])
+
+
+@kernel
+def make_way(state, w):
+    """A call of workflow ``w`` is complete; in a closed loop its last one lets the next workflow arrive (model M39)."""
+    truth = state.truth
+    progress = truth.progress[0]
+    if progress.begun < truth.flows.shape[0]:
+        truth.flows[w].left -= 1
+        if truth.flows[w].left == 0:
+            truth.flows[truth.arrival_order[progress.begun]].arrival = state.seen.clock[0].now
+            progress.begun += 1
 
 
 @kernel

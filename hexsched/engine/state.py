@@ -169,7 +169,6 @@ CALL_TRUTH = np.dtype(
 
 WORKFLOW_TRUTH = np.dtype(
     [
-        ("arrival", "f8"),
         ("horizon", "f8"),  # H_w
         ("first_root", "i8"),  # calls without parents are Truth.roots[first_root : first_root + roots]
         ("roots", "i8"),
@@ -177,9 +176,18 @@ WORKFLOW_TRUTH = np.dtype(
     align=True,
 )
 
+FLOW = np.dtype(
+    [
+        ("arrival", "f8"),  # a_w; inf in a closed loop while nothing has made way for it
+        ("left", "i8"),  # its calls that are not complete yet; kept in a closed loop only
+    ],
+    align=True,
+)
+
 PROGRESS = np.dtype(
     [
         ("events", "i8"),  # entries in the event heap
+        ("begun", "i8"),  # workflows whose arrival is known: all but in a closed loop
         ("arrived", "i8"),  # workflows that have arrived
         ("incomplete", "i8"),  # calls not complete yet
         ("oracle_horizon", "i8"),  # 1: reveal H_w instead of H_w(t) (an ablation)
@@ -198,10 +206,11 @@ class Truth(NamedTuple):
     progress: Records  # PROGRESS (1,)
     calls: Records  # CALL_TRUTH (N,)
     workflows: Records  # WORKFLOW_TRUTH (W,)
+    flows: Records  # FLOW (W,)
     parents: Array
     children: Array
     roots: Array
-    arrival_order: Array  # workflows by (arrival, number)
+    arrival_order: Array  # workflows by (arrival, number); in a closed loop as they wait
     events: Records  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
     reserved: Array  # (J,) KV tokens reserved
     next_completion: Array  # (J,) seconds, inf when the batch is empty

@@ -72,16 +72,20 @@ def workload_columns(instance: Instance) -> tuple[Workload, Places]:
     return columns, Places(workflow_place, call_place)
 
 
-def build_state(instance: Instance, workload: Workload, *, estimates: Array | None = None) -> State:
+def build_state(
+    instance: Instance, workload: Workload, *, estimates: Array | None = None, waiting: Array | None = None
+) -> State:
     """A fresh state at time 0.
 
     Parameters
     ----------
     instance : Instance
-        Its cluster is used; its workflows are not looked at.
+        Its cluster is used, and how many sessions a closed loop has; its workflows are not looked at.
     workload : Workload
     estimates : (N,) float array, optional
         Estimated output tokens; the true ones when absent.
+    waiting : (W,) int array, optional
+        Of a closed loop: its workflows in the order in which they wait for their turn.
     """
     calls, workflows = len(workload.n), len(workload.arrival)
     seen = build_seen(instance, calls, workflows, len(workload.edges))
@@ -97,20 +101,28 @@ def build_state(instance: Instance, workload: Workload, *, estimates: Array | No
     truth.children = np.bincount(parent, minlength=calls)
     truth.first_child = np.cumsum(truth.children) - truth.children
     roots = np.flatnonzero(truth.parents == 0)
-    flows = st.records(workflows, st.WORKFLOW_TRUTH)
-    flows.arrival = workload.arrival
-    flows.roots = np.bincount(workload.workflow[roots], minlength=workflows)
-    flows.first_root = np.cumsum(flows.roots) - flows.roots
+    roots_of = st.records(workflows, st.WORKFLOW_TRUTH)
+    roots_of.roots = np.bincount(workload.workflow[roots], minlength=workflows)
+    roots_of.first_root = np.cumsum(roots_of.roots) - roots_of.roots
+    flows = st.records(workflows, st.FLOW)
+    flows.arrival, begun = workload.arrival, workflows
+    flows.left = np.bincount(workload.workflow, minlength=workflows)
+    order = np.argsort(workload.arrival, kind="stable")
+    if instance.closed_loop is not None:
+        assert waiting is not None
+        order, begun = waiting, min(instance.closed_loop.sessions, workflows)
+        flows.arrival[order[begun:]] = np.inf
     decodes, batch = seen.seats.shape
     return State(
         truth=Truth(
-            progress=st.record(st.PROGRESS, incomplete=calls, prior=256.0),
+            progress=st.record(st.PROGRESS, begun=begun, incomplete=calls, prior=256.0),
             calls=truth,
-            workflows=flows,
+            workflows=roots_of,
+            flows=flows,
             parents=_constant(parent[np.argsort(child, kind="stable")]),
             children=_constant(child),
             roots=_constant(roots),
-            arrival_order=_constant(np.argsort(workload.arrival, kind="stable")),
+            arrival_order=_constant(order),
             events=st.records(calls + 1, st.HEAP_ENTRY),
             reserved=np.zeros(decodes, np.int64),
             next_completion=np.full(decodes, np.inf),

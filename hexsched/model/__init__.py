@@ -2,12 +2,13 @@
 
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
 from hexsched.model.context import Oversize, find_oversize
-from hexsched.model.instance import Instance, read_instance, write_instance
+from hexsched.model.instance import ClosedLoop, Instance, read_instance, write_instance
 from hexsched.model.schedule import Schedule, ScheduledCall, read_schedule, write_schedule
 from hexsched.model.workload import Call, Workflow, read_workload, workload_bytes, write_workload
 
 __all__ = [
     "Call",
+    "ClosedLoop",
     "DecodeInstance",
     "Instance",
     "Link",

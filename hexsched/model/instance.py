@@ -15,7 +15,28 @@ FORMAT = "hexsched-instance/1"
 DECODE_MODELS = ("fluid", "fixed")
 
 
-class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ClosedLoop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Load by sessions: the next workflow of the file arrives when one is complete (model M39).
+
+    Attributes
+    ----------
+    sessions : int
+        N, how many workflows are under way; the first N arrive at time 0.
+    warm_up : int
+        How many of the first workflows are no part of metrics.
+    """
+
+    sessions: int
+    warm_up: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sessions < 1:
+            raise ValueError(f"sessions must be at least 1, got {self.sessions}")
+        if self.warm_up < 0:
+            raise ValueError(f"warm_up must be at least 0, got {self.warm_up}")
+
+
+class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What is scheduled, and on what. Simulator, solvers and verifier all start from this.
 
     Attributes
@@ -31,6 +52,8 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     links : tuple of Link
         Exactly one for each (prefill, decode) pair.
     workflows : tuple of Workflow
+    closed_loop : ClosedLoop or None
+        Where it is given, arrivals follow from completions, and those of the workflows are 0.
     """
 
     format: str
@@ -40,6 +63,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     decode: tuple[DecodeInstance, ...]
     links: tuple[Link, ...]
     workflows: tuple[Workflow, ...]
+    closed_loop: ClosedLoop | None = None
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -60,9 +84,24 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             names.add(machine.id)
         self._check_links()
         check_unique_ids(self.workflows)
+        if self.closed_loop is not None:
+            self._check_closed_loop(self.closed_loop)
         oversize = find_oversize(self.workflows, max(machine.kv_capacity_tokens for machine in self.decode))
         if oversize.workflows:
             raise ValueError(f"{oversize.share} do not fit any KV cache: {oversize.reason}")
+
+    def _check_closed_loop(self, closed: ClosedLoop) -> None:
+        if closed.warm_up >= len(self.workflows):
+            raise ValueError(
+                f"closed_loop: warm_up must be less than the number of workflows ({len(self.workflows)}), "
+                f"got {closed.warm_up}"
+            )
+        for workflow in self.workflows:
+            if workflow.arrival:
+                raise ValueError(
+                    f"closed_loop: arrivals follow from completions, so that of workflow {workflow.workflow_id!r} must "
+                    f"be 0, got {workflow.arrival}"
+                )
 
     def _check_links(self) -> None:
         sources = {machine.id for machine in self.prefill}

@@ -77,7 +77,7 @@ def replay_run(instance: Instance, schedule: Schedule, *, compiled: bool = True)
         len(decode_at),
         (admissions[order], ends[order]),
     )
-    state = build_state(instance, workload)
+    state = build_state(instance, workload, waiting=places.workflow)
     run = replay_epochs if compiled else interpreted(replay_epochs)
     while run(state, orders, EPOCHS_AT_A_TIME):
         pass

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from hexsched.engine.first_token import first_token_times
@@ -44,21 +45,22 @@ class Run:
     instance : Instance
     policy : str
         The policy's name with options and placement.
-    horizon, completed : (W,) float arrays
-        H_w and the completion of each workflow, seconds, in file order.
+    horizon, arrival, completed : (W,) float arrays
+        H_w, a_w and the completion of each workflow, seconds, in file order.
     """
 
     instance: Instance
     policy: str
     horizon: Array
+    arrival: Array
     completed: Array
     _calls: Records = field(repr=False)
     _latency: Array = field(repr=False)
 
-    @cached_property
-    def arrival(self) -> Array:
-        """a_w of each workflow, (W,) seconds in file order."""
-        return np.array([w.arrival for w in self.instance.workflows])
+    @property
+    def warm_up(self) -> int:
+        """How many of the first workflows metrics leave out, with their calls (model M39)."""
+        return 0 if self.instance.closed_loop is None else self.instance.closed_loop.warm_up
 
     @property
     def ratio(self) -> Array:
@@ -72,10 +74,13 @@ class Run:
 
     @cached_property
     def completions(self) -> Completions:
-        """What metrics are computed from: the times of workflows and calls, in file order."""
-        return Completions(self.arrival, self.completed, self.horizon, self._call_times())
+        """What metrics are computed from: the times of workflows and calls in file order, without the warm-up."""
+        k = self.warm_up
+        return Completions(self.arrival[k:], self.completed[k:], self.horizon[k:], self.call_times.without(k))
 
-    def _call_times(self) -> CallTimes:
+    @cached_property
+    def call_times(self) -> CallTimes:
+        """The times of every call, in file order."""
         calls = self._calls
         sizes = [(len(w.calls), [(c.prompt_tokens, c.output_tokens) for c in w.calls]) for w in self.instance.workflows]
         prompt, output = np.array([tokens for _, of_calls in sizes for tokens in of_calls], dtype=np.int64).T
@@ -104,6 +109,12 @@ class Run:
         limits = read_thresholds(thresholds) if isinstance(thresholds, str) else thresholds
         return goodput(self.completions, limits)
 
+    def open_instance(self) -> Instance:
+        """The instance with the arrivals that came about, and no closed loop: what bounds and solvers take."""
+        workflows = zip(self.instance.workflows, self.arrival.tolist(), strict=True)
+        timed = tuple(msgspec.structs.replace(workflow, arrival=arrival) for workflow, arrival in workflows)
+        return msgspec.structs.replace(self.instance, workflows=timed, closed_loop=None)
+
     @property
     def decisions(self) -> int:
         """How many decision epochs there were."""
@@ -125,7 +136,7 @@ class Run:
         return _schedule(self.instance, self.policy, self._calls)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a workflow: arrival, completed, latency, horizon, ratio."""
+        """One row a workflow: arrival, completed, latency, horizon, ratio, and whether it is warm-up."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -137,20 +148,25 @@ class Run:
                 "latency": self.completed - self.arrival,
                 "horizon": self.horizon,
                 "ratio": self.ratio,
+                "warm_up": np.arange(len(self.arrival)) < self.warm_up,
             }
         )
 
     def calls_to_frame(self) -> pd.DataFrame:
-        """One row a call: when it was released, how long each stage took, TTFT and TPOT, all in seconds."""
+        """One row a call: when it was released, how long each stage took, TTFT and TPOT, all in seconds.
+
+        The last column says whether its workflow is warm-up.
+        """
         import pandas as pd
 
-        calls = self.completions.calls
+        calls = self.call_times
         columns = ("released", "queueing", "prefill", "admission", "transfer", "decode", "ttft", "tpot")
         return pd.DataFrame(
             {
                 "workflow_id": [w.workflow_id for w in self.instance.workflows for _ in w.calls],
                 "call_id": [c.call_id for w in self.instance.workflows for c in w.calls],
                 **{name: getattr(calls, name) for name in columns},
+                "warm_up": calls.workflow < self.warm_up,
             }
         )
 
@@ -204,7 +220,7 @@ def simulate(
         in_engine_order = np.empty_like(guesses)
         in_engine_order[places.call] = guesses
         guesses = in_engine_order
-    state = build_state(instance, workload, estimates=guesses)
+    state = build_state(instance, workload, estimates=guesses, waiting=places.workflow)
     memory = chosen.memory(state.seen, seed)
     horizon = standalone_horizons(instance, workload, compiled)
     state.truth.workflows.horizon = horizon
@@ -232,6 +248,7 @@ def collect(instance: Instance, name: str, state: State, places: Places, horizon
         instance=instance,
         policy=name,
         horizon=horizon[places.workflow],
+        arrival=state.truth.flows.arrival[places.workflow],
         completed=completed[places.workflow],
         _calls=calls[places.call].view(np.recarray),
         _latency=latency,

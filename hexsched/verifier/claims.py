@@ -27,6 +27,7 @@ class Claims:
     names : list of (workflow_id, call_id)
     prompt, output, cached : tokens
     arrival, delay : seconds
+        In a closed loop a workflow's arrival follows from the completions that the schedule claims.
     child, parent : arrays over the precedence edges
         Positions of calls.
     row : list of ScheduledCall or None
@@ -85,13 +86,14 @@ def match(instance: Instance, schedule: Schedule) -> Claims:
     decode_position = {machine.id: j for j, machine in enumerate(instance.decode)}
     prefill = [-1 if claim is None else prefill_position.get(claim.prefill_instance, -1) for claim in row]
     decode = [-1 if claim is None else decode_position.get(claim.decode_instance, -1) for claim in row]
+    arrivals = _arrivals(instance, _times(row, "decode_end"))
     return Claims(
         instance=instance,
         names=names,
         prompt=np.array([call.prompt_tokens for _, call in calls], dtype=np.float64),
         output=np.array([call.output_tokens for _, call in calls], dtype=np.float64),
         cached=np.array([call.cached_tokens for _, call in calls], dtype=np.float64),
-        arrival=np.array([workflow.arrival for workflow, _ in calls], dtype=np.float64),
+        arrival=np.repeat(arrivals, [len(workflow.calls) for workflow in instance.workflows]),
         delay=np.array([call.delay for _, call in calls], dtype=np.float64),
         child=child,
         parent=parent,
@@ -102,6 +104,23 @@ def match(instance: Instance, schedule: Schedule) -> Claims:
         duplicate=duplicate,
         **{name: _times(row, name) for name in TIMES},
     )
+
+
+def _arrivals(instance: Instance, completed: Floats) -> Floats:
+    """a_w of each workflow, seconds; in a closed loop of N sessions the (N + i)-th arrives at the i-th completion.
+
+    A call whose completion is not known counts as complete from the start: what is left is still a lower bound.
+    """
+    given = np.array([workflow.arrival for workflow in instance.workflows], dtype=np.float64)
+    if instance.closed_loop is None:
+        return given
+    known = np.where(np.isfinite(completed), completed, 0.0)
+    first = np.cumsum([0, *(len(workflow.calls) for workflow in instance.workflows)])[:-1]
+    order = np.sort(np.maximum.reduceat(known, first))
+    later = len(given) - instance.closed_loop.sessions
+    if later > 0:
+        given[-later:] = order[:later]
+    return given
 
 
 def _times(row: list[ScheduledCall | None], name: str) -> Floats:

@@ -166,21 +166,25 @@ def required_scale(ratios: Sequence[float], q: float) -> float:
 
 
 def measure(claims: Claims) -> Metrics:
-    """Metrics of a schedule in which every call has a finite completion."""
+    """Metrics of a schedule in which every call has a finite completion, without the warm-up of a closed loop."""
     instance = claims.instance
     best = standalone_seconds(claims)
     per_workflow = []
     first = 0
     for workflow in instance.workflows:
         last = first + len(workflow.calls)
-        latency = float(claims.decode_end[first:last].max()) - workflow.arrival
+        latency = float(claims.decode_end[first:last].max() - claims.arrival[first])
         horizon = critical_path(workflow, best[first:last])
         per_workflow.append(
             WorkflowMetrics(workflow_id=workflow.workflow_id, latency=latency, horizon=horizon, ratio=latency / horizon)
         )
         first = last
+    skipped = 0 if instance.closed_loop is None else instance.closed_loop.warm_up
+    first_counted = sum(len(workflow.calls) for workflow in instance.workflows[:skipped])
+    per_workflow = per_workflow[skipped:]
     ratios = [workflow.ratio for workflow in per_workflow]
-    per_call = measure_calls(claims)
+    per_call = measure_calls(claims)[first_counted:]
+    last_end = float(claims.decode_end[first_counted:].max())
     ttft = [call.ttft for call in per_call]
     tpot = [call.tpot for call in per_call if call.tpot is not None]
     return Metrics(
@@ -190,7 +194,7 @@ def measure(claims: Claims) -> Metrics:
         max_ratio=max(ratios),
         mean_ratio=float(np.mean(ratios)),
         mean_latency=float(np.mean([workflow.latency for workflow in per_workflow])),
-        makespan=float(claims.decode_end.max()),
+        makespan=last_end,
         ttft_p50=smallest_for(ttft, 50),
         ttft_p95=smallest_for(ttft, 95),
         ttft_p99=smallest_for(ttft, 99),
@@ -201,8 +205,8 @@ def measure(claims: Claims) -> Metrics:
         mean_admission=float(np.mean([call.admission for call in per_call])),
         mean_transfer=float(np.mean([call.transfer for call in per_call])),
         workflows=len(per_workflow),
-        calls=len(claims.names),
-        span=float(claims.decode_end.max() - claims.arrival.min()),
+        calls=len(per_call),
+        span=last_end - float(claims.arrival[first_counted:].min()),
         per_workflow=tuple(per_workflow),
         per_call=per_call,
     )

@@ -185,6 +185,7 @@ RULES = {
     "stress": "load: Req95 that the strongest baseline is to have",
     "saturation": "load: share of the saturation rate",
     "rate": "load: workflows a second",
+    "closed-loop": "load: workflows under way",
 }
 
 LOAD = Figure(

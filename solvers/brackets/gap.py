@@ -171,12 +171,15 @@ def bracket(
     Raises
     ------
     InputError
-        For an unknown name, no policies, and a policy whose schedule breaks a rule of the model.
+        For an unknown name, no policies, a closed loop, and a policy whose schedule breaks a rule of the model.
     ContradictionError
         When a bound lies above a verified schedule: a bug, never the input's fault.
     """
+    from solvers.problem.offline import check_open
+
     if not time_limit > 0:
         raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
+    check_open(instance)
     aim = read_objective(objective)
     chosen = [read_policy(name) if isinstance(name, str) else name for name in policies]
     if not chosen:

@@ -320,8 +320,24 @@ class OfflineProblem:
         return tuple(tuple(own) for own in lists)
 
 
+def check_open(instance: Instance) -> None:
+    """Whether arrivals are given, as all of this takes for granted.
+
+    Raises
+    ------
+    InputError
+        For a closed loop: there a schedule decides when workflows arrive.
+    """
+    if instance.closed_loop is not None:
+        raise InputError(
+            "bounds, solvers and gaps need arrivals that are given, in this closed loop they follow from the schedule; "
+            "'hexsched simulate --open-instance FILE' writes the instance with the arrivals of a run"
+        )
+
+
 def offline_problem(instance: Instance) -> OfflineProblem:
-    """The offline problem of an instance of either decode model."""
+    """The offline problem of an instance of either decode model; raises ``InputError`` for a closed loop."""
+    check_open(instance)
     workload, places = workload_columns(instance)
     return OfflineProblem(instance, workload, places, standalone_horizons(instance, workload))
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import Arrivals, Format, Json, LeaveOutOversize, MaxContext, Options, Seed
+from experiments.cli.options import (
+    Arrivals,
+    ClosedLoopSessions,
+    Format,
+    Json,
+    LeaveOutOversize,
+    MaxContext,
+    Options,
+    Seed,
+    WarmUp,
+)
 from experiments.cli.output import facts
 from experiments.cli.workload_source import key_values, read_workflows, select_fitting, set_arrivals
 from hexsched.errors import InputError
@@ -32,6 +42,8 @@ def compile_command(
         str, typer.Option("--output", "-o", metavar="INSTANCE", help="File to write; - is standard output.")
     ] = STDOUT,
     arrivals: Arrivals = None,
+    closed_loop: ClosedLoopSessions = None,
+    warm_up: WarmUp = 0,
     workflows: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take the first N workflows of the file; all by default.")
     ] = None,
@@ -49,18 +61,33 @@ def compile_command(
 
     Every number in it is explicit, so that it can be simulated, solved and verified.
 
-    Arrival times are those of the workload (0 where it has none) unless --arrivals gives new ones.
+    Arrival times are those of the workload (0 where it has none) unless --arrivals gives new ones, or --closed-loop
+    makes them follow from completions.
     """
     from hexsched.clusters import compile_cluster, compile_instance, read_cluster
+    from hexsched.model import ClosedLoop
+    from hexsched.workloads.arrivals import at_once
 
     check_destination(output, [cluster, workload], as_json)
+    if closed_loop is not None and arrivals is not None:
+        raise InputError(
+            "in a closed loop arrivals follow from completions; give --arrivals or --closed-loop, not both"
+        )
+    if closed_loop is None and warm_up:
+        raise InputError("a warm-up is of a closed loop; give --closed-loop as well", "--warm-up")
     spec = read_cluster(cluster)
     imported = read_workflows(workload, format, limit=workflows, options=key_values(option))
     if workflows is not None and len(imported.workflows) < workflows:
         raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
     machines = compile_cluster(spec)
     kept, left_out = select_fitting(imported.workflows, machines, max_context, leave_out_oversize, workload)
-    instance = compile_instance(spec, set_arrivals(kept, arrivals, seed), decode_model)
+    if closed_loop is None:
+        instance = compile_instance(spec, set_arrivals(kept, arrivals, seed), decode_model)
+    else:
+        if warm_up >= len(kept):
+            raise InputError(f"the warm-up must leave some of the {len(kept)} workflows, got {warm_up}", "--warm-up")
+        sessions = ClosedLoop(sessions=closed_loop, warm_up=warm_up)
+        instance = compile_instance(spec, at_once(kept), decode_model, sessions)
     sources = _sources(machines)
     record = {
         "output": output,
@@ -73,6 +100,7 @@ def compile_command(
         "workflows": len(instance.workflows),
         "calls": instance.call_count,
         "last_arrival": max(workflow.arrival for workflow in instance.workflows),
+        "closed_loop": instance.closed_loop,
         "prefill_instances": len(instance.prefill),
         "decode_instances": len(instance.decode),
         "kv_capacity_tokens": sum(machine.kv_capacity_tokens for machine in instance.decode),
@@ -84,7 +112,9 @@ def compile_command(
         *(("service times", f"{source} ({', '.join(pools)})") for source, pools in sources.items()),
         ("decode model", instance.decode_model),
         ("workload", f"{len(instance.workflows):,} workflows, {instance.call_count:,} calls"),
-        ("last arrival s", record["last_arrival"]),
+        ("last arrival s", record["last_arrival"])
+        if instance.closed_loop is None
+        else ("closed loop", f"{closed_loop:,} sessions, warm-up of {warm_up:,} workflows"),
         ("written to", output),
     )
     deliver(output, instance.to_bytes, record, [table], as_json)

@@ -42,6 +42,12 @@ def simulate_command(
             "--output", "-o", metavar="SCHEDULE", help="Write the schedule to this file; - is standard output."
         ),
     ] = None,
+    open_instance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Write the instance with the arrivals of this run, for bounds; of a closed loop."
+        ),
+    ] = None,
     estimator: Estimator = "exact",
     seed: Seed = 0,
     slo: Slo = None,
@@ -54,10 +60,11 @@ def simulate_command(
     meet. TTFT is the time from the release of a call to its first output token, TPOT that of each one after it. The
     first run after an installation compiles the engine, which takes about half a minute.
     """
-    from hexsched.model import read_instance
+    from hexsched.model import read_instance, write_instance
     from hexsched.policies import read_policy
 
     check_destination(output, [instance, *(plugin or ())], as_json)
+    check_destination(open_instance, [instance, *(plugin or ())], as_json)
     thresholds = read_slo(slo)
     plugins = load_plugins(plugin)
     chosen = read_policy(policy)
@@ -80,4 +87,6 @@ def simulate_command(
         *goodput_rows(within),
         (DECISION_HEADING, run.decision_latency * MICROSECONDS),
     )
+    if open_instance is not None:
+        write_instance(open_instance, run.open_instance())
     deliver(output, lambda: run.schedule.to_bytes(), record, [table], as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
-from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SCHEDULES, SLO
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SCHEDULES, SLO, WARM_UP
 from experiments.grid.sources import Json, Plugin, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.metrics import METRICS
@@ -201,6 +202,7 @@ def _peak(begin: Array, end: Array, amount: Array) -> int:
 
 
 def _workflow_rows(run: Run) -> list[Json]:
+    """A row a workflow that is not warm-up."""
     latency = run.completed - run.arrival
     columns = zip(
         run.instance.workflows,
@@ -219,7 +221,7 @@ def _workflow_rows(run: Run) -> list[Json]:
             "horizon": horizon,
             "ratio": ratio,
         }
-        for workflow, arrival, seconds, horizon, ratio in columns
+        for workflow, arrival, seconds, horizon, ratio in islice(columns, run.warm_up, None)
     ]
 
 
@@ -274,7 +276,7 @@ KIND = Kind(
         "estimators": ("exact",),
         "policies": None,
     },
-    settings=(SCHEDULES, SLO, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
+    settings=(SCHEDULES, SLO, MAX_CONTEXT, LEAVE_OUT_OVERSIZE, WARM_UP),
     example="clusters: demo\nworkloads: react\nworkflows: 3\nloads: stress:2\npolicies: fcfs\n",
     timing={"decisions": WHOLE, "decision_mean_us": REAL, "decision_p99_us": REAL},
     alike=("workload", "workflows"),

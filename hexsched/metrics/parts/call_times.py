@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,14 @@ class CallTimes:
     decode_start: Array
     first_token: Array
     decode_end: Array
+
+    def without(self, warm_up: int) -> CallTimes:
+        """The calls of all but the first ``warm_up`` workflows, which are numbered anew."""
+        if not warm_up:
+            return self
+        kept = self.workflow >= warm_up
+        columns = {field.name: getattr(self, field.name)[kept] for field in fields(self)}
+        return CallTimes(**{**columns, "workflow": columns["workflow"] - warm_up})
 
     @property
     def queueing(self) -> Array:

@@ -54,6 +54,11 @@ def apply_arrivals(workflows: Sequence[Workflow], process: ArrivalProcess, seed:
     )
 
 
+def at_once(workflows: Sequence[Workflow]) -> tuple[Workflow, ...]:
+    """The workflows in their order, all at time 0."""
+    return tuple(msgspec.structs.replace(workflow, arrival=0.0) for workflow in workflows)
+
+
 def arrival_times(process: ArrivalProcess, count: int, seed: int) -> NDArray[np.float64]:
     """``count`` times of a process, shape (count,), seconds; raises ``InputError`` as ``apply_arrivals``."""
     with np.errstate(over="ignore"):
@@ -63,4 +68,4 @@ def arrival_times(process: ArrivalProcess, count: int, seed: int) -> NDArray[np.
     return times
 
 
-__all__ = ["PROCESSES", "ArrivalProcess", "apply_arrivals", "arrival_times", "read_arrivals"]
+__all__ = ["PROCESSES", "ArrivalProcess", "apply_arrivals", "arrival_times", "at_once", "read_arrivals"]
