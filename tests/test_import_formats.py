@@ -371,3 +371,24 @@ def test_a_column_without_times_in_some_rows_is_an_error(tmp_path: Path) -> None
     path.write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n1,5,5\n,5,5\n")
     with pytest.raises(InputError, match=r"t\.csv:3: missing time in 'arrived_at', which .*t\.csv:2 has"):
         import_trace(path)
+
+
+def test_llmservingsim_agents_and_token_ids(tmp_path: Path) -> None:
+    ids = list(range(40))
+    asks = [
+        {"input_toks": 40, "output_toks": 4, "tool_duration_ns": 2_000_000_000, "input_tok_ids": ids},
+        {"input_toks": 48, "output_toks": 4, "tool_duration_ns": 0, "input_tok_ids": [*ids, *range(8)]},
+    ]
+    rows = [
+        {"session_id": "agent", "arrival_time_ns": 9_000_000_000, "sub_requests": asks},
+        {"input_toks": 32, "output_toks": 4, "arrival_time_ns": 10_000_000_000, "input_tok_ids": ids[:32]},
+        {"input_toks": 40, "output_toks": 4, "arrival_time_ns": 1_000_000_000, "input_tok_ids": [7, *ids[1:]]},
+    ]
+    other, agent, single = import_trace(write(tmp_path, *rows))
+    assert (other.arrival, agent.arrival, single.arrival) == (0, 8, 9)
+    assert shape(agent) == {"c0": ((), 0.0), "c1": (("c0",), 2.0)}
+    # 32 of 40 tokens are in whole blocks; of a prompt of 32 a token is left, and so a whole block
+    assert [call.cached_tokens for w in (other, agent, single) for call in w.calls] == [0, 0, 32, 16]
+    assert {call.cached_tokens for w in import_trace(tmp_path / "t.jsonl", prefix_cache=False) for call in w.calls} == {
+        0
+    }

@@ -131,7 +131,7 @@ def test_turns_are_put_in_the_order_of_their_times(tmp_path: Path) -> None:
     rows = [request(session_id="a", timestamp=9000, input_length=300), request(session_id="a", timestamp=1000)]
     result = read_trace(write(tmp_path, *rows))
     assert [(call.prompt_tokens, call.delay) for call in result.workflows[0].calls] == [(1000, 0.0), (300, 8.0)]
-    assert "order" in result.notes[0]
+    assert "1 sessions whose turns were put in the order of their times" in result.notes
     rows.insert(1, request(session_id="a", timestamp=None, delay=5))
     with pytest.raises(InputError, match=r"t\.jsonl:3: the turn is earlier than one before it"):
         import_trace(write(tmp_path, *rows))

@@ -60,7 +60,7 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
     chat_id: int
-    parent_chat_id: int
+    parent_chat_id: int = ROOT
     timestamp: Time
     input_length: Tokens
     output_length: Tokens

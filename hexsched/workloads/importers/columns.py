@@ -17,13 +17,14 @@ from hexsched.workloads.importers.parts.trace import Trace
 USUAL: dict[str, tuple[str, ...]] = {
     "prompt": (
         "prompttokens", "inputtokens", "inputlength", "promptlength", "inputlen", "promptlen", "inputtoks",
-        "prompttoks", "numinputtokens", "numprompttokens", "numprefilltokens", "prefilltokens", "contexttokens",
-        "requesttokens", "contextlength", "inputsize", "promptsize", "isl", "tokensin",
+        "prompttoks", "numinputtokens", "numprompttokens", "numprefilltokens", "prefilltokens", "prefilllength",
+        "contexttokens", "requesttokens", "contextlength", "inputsize", "promptsize", "isl", "tokensin",
     ),
     "output": (
         "outputtokens", "completiontokens", "generatedtokens", "responsetokens", "outputlength", "outputlen",
         "outputtoks", "completionlength", "responselength", "generationlength", "generationtokens",
-        "numoutputtokens", "numcompletiontokens", "numdecodetokens", "decodetokens", "outputsize", "osl", "tokensout",
+        "numoutputtokens", "numcompletiontokens", "numdecodetokens", "decodetokens", "decodelength",
+        "outputsize", "osl", "tokensout",
     ),
     "cached": ("cachedtokens", "cachedinputtokens", "cachedprompttokens", "cachereadtokens", "cachereadinputtokens"),
     "time": (
@@ -47,7 +48,10 @@ UNITS: dict[str, Unit] = {
 
 # Structure that rows of such names would lose: other formats have it.
 STRUCTURE = frozenset(
-    {"hash_ids", "wait_for", "dependencies", "parent_chat_id", "step", "requests", "spans", "parent_span_id", "traceId"}
+    {
+        *("hash_ids", "wait_for", "dependencies", "parent_chat_id", "step", "requests", "sub_requests", "spans"),
+        *("parent_span_id", "traceId"),
+    }
 )
 
 
@@ -95,8 +99,8 @@ class ColumnsOptions(ImportOptions, frozen=True, kw_only=True):
 
 
 SAMPLE = """\
-{"input_toks": 18, "output_toks": 61, "arrival_time_ns": 50000000}
-{"input_toks": 35, "output_toks": 92, "arrival_time_ns": 350000000}
+{"prompt_length": 18, "decode_length": 61, "arrival_time_us": 50000}
+{"prompt_length": 35, "decode_length": 92, "arrival_time_us": 350000}
 """
 
 

@@ -13,6 +13,7 @@ from hexsched.errors import InputError
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Signature, read_head
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.prefix import PieceStore
 from hexsched.workloads.importers.parts.records import Tokens
 from hexsched.workloads.importers.parts.sessions import Turn, chain, group, in_order
 from hexsched.workloads.importers.parts.times import Clock, Unit, time_number
@@ -127,19 +128,12 @@ def _files(trace: Trace, wanted: bool) -> tuple[Trace, dict[tuple[str, int], int
 
 def _credit(turns: Sequence[Turn], lengths: dict[tuple[str, int], int]) -> None:
     """Set the cached tokens of turns: those of the longest beginning that an earlier prompt shares, by time."""
-    following: dict[tuple[int, Any], int] = {}  # from a beginning of prompts and the piece after it to the longer one
+    store = PieceStore()
     for turn in sorted(turns, key=lambda turn: turn.at or 0.0):
         draft = turn.draft
-        if draft.prompt_tokens == 0 or draft.output_tokens == 0:
-            continue
-        beginning, shared, is_known = 0, 0, True
-        for piece in turn.hash_ids:
-            step = (beginning, piece)
-            is_known = is_known and step in following and piece in lengths
-            if is_known:
-                shared += lengths[piece]  # type: ignore[index]
-            beginning = following.setdefault(step, len(following) + 1)
-        draft.cached_tokens = min(shared, draft.prompt_tokens - 1)
+        if draft.prompt_tokens > 0 and draft.output_tokens > 0:
+            pieces = ((piece, lengths.get(piece)) for piece in turn.hash_ids)  # type: ignore[call-overload]
+            draft.cached_tokens = store.admit(draft.prompt_tokens, pieces)
 
 
 IMPORTER = RagPulseImporter()

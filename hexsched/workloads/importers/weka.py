@@ -184,7 +184,7 @@ def _by_time(conversation: _Conversation, trace: Trace) -> list[_Entry]:
         entries.append((index, entry))
     ordered = sorted(entries, key=lambda item: item[1].t)
     if ordered != entries:
-        trace.note("requests that are not in the order of their times were put in it")
+        trace.counted["conversations whose requests were put in the order of their times"] += 1
     return ordered
 
 
@@ -198,7 +198,7 @@ def _cut_idle(entries: list[_Entry], most: float | None, trace: Trace) -> list[_
         idle = entry.t - busy_until - most
         if shortened and idle > 0:
             taken_off += idle
-            trace.note(f"pauses of conversations cut to {most:g} s")
+            trace.counted[f"pauses of conversations cut to {most:g} s"] += 1
         busy_until = max(busy_until, _end(entry))
         moved = msgspec.structs.replace(entry, t=entry.t - taken_off)
         if isinstance(moved, _Subagent):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from hexsched.errors import InputError
 from hexsched.model.workload import MAX_TOKENS
@@ -41,6 +41,36 @@ class PrefixStore:
             run += 1
         self._seen.update(hash_ids)
         return min(run, max(prompt_tokens - 1, 0) // self._block_tokens) * self._block_tokens
+
+
+class PieceStore:
+    """As ``PrefixStore``, for pieces that are named after their content alone, whatever stands before them."""
+
+    def __init__(self) -> None:
+        self._longer: dict[tuple[int, Hashable], int] = {}  # from a beginning of prompts and a piece to both together
+
+    def admit(self, prompt_tokens: int, pieces: Iterable[tuple[Hashable, int | None]]) -> int:
+        """Cached tokens h of a prompt, whose pieces are remembered from now on.
+
+        Parameters
+        ----------
+        prompt_tokens : int
+        pieces : iterable of (name, tokens)
+            In the order of the prompt; where the tokens of one are None nothing from it on counts.
+
+        Returns
+        -------
+        int
+            Tokens of the longest beginning that an earlier prompt has too, but for one at least.
+        """
+        beginning, shared, is_known = 0, 0, True
+        for name, tokens in pieces:
+            step = (beginning, name)
+            is_known = is_known and tokens is not None and step in self._longer
+            if is_known and tokens is not None:
+                shared += tokens
+            beginning = self._longer.setdefault(step, len(self._longer) + 1)
+        return min(shared, max(prompt_tokens - 1, 0))
 
 
 class BlockSize:

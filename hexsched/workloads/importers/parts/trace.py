@@ -35,6 +35,8 @@ class Trace:
         Leave out records, or files of one record, that are invalid, instead of stopping at the first.
     dropped : Counter
         Reason to number of requests left out.
+    counted : Counter
+        What else the user should know and how often it happened, to stand behind the number.
     notes : list of str
         What else the user should know.
     """
@@ -44,6 +46,7 @@ class Trace:
     limit: int | None = None
     skip_invalid: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     invalid: Counter[str] = field(default_factory=Counter)
     first_invalid: str = ""
@@ -97,6 +100,9 @@ class Trace:
         for what, count in self.invalid.items():
             self.note(f"{count:,} invalid {what} left out, the first: {self.first_invalid}")
         self.invalid.clear()
+        for what, count in self.counted.items():
+            self.note(f"{count:,} {what}")
+        self.counted.clear()
 
     def _valid(self, records: Iterable[tuple[str, R | InputError]], what: str) -> Iterator[tuple[str, R]]:
         for where, record in records:
