@@ -870,7 +870,7 @@ def test_unreadable_files(cli: Cli, made: Path, tmp_path: Path, name: str, argv:
     assert "No such file" in error_line(cli(*missing))
     folder = [tmp_path if word == "BAD" else known for word, known in zip(argv, words, strict=True)]
     refusal = error_line(cli(*folder))
-    assert f"{tmp_path}: cannot read the file: Is a directory" in refusal or "no file in this folder" in refusal
+    assert f"{tmp_path}: cannot read the file: Is a directory" in refusal or f"{tmp_path / 'bad.yaml'}" in refusal
 
 
 def test_long_lines(cli: Cli, tmp_path: Path) -> None:

@@ -233,6 +233,18 @@ def test_packed_files(name: str, pack: object, tmp_path: Path) -> None:
         import_trace(packed, name)
 
 
+def test_what_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hexsched.model.files.MOST_UNPACKED", 10_000)
+    plain, packed = write(tmp_path, request(note="x" * 20_000)), tmp_path / "t.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert len(import_trace(plain)) == 1
+    with pytest.raises(InputError, match="once unpacked; unpack the file first"):
+        import_trace(packed, "mooncake")
+    packed.write_bytes(gzip.compress(json.dumps({"id": "c", "note": "x" * 20_000}, indent=1).encode()))
+    with pytest.raises(InputError, match=r"t\.gz: more than .* once unpacked"):
+        import_trace(packed, "weka")
+
+
 @pytest.mark.parametrize(
     ("data", "advice"), [(b"PK\x03\x04", "zip"), (b"PAR1", "Parquet"), (b"\x28\xb5\x2f\xfd", "Zst")]
 )
@@ -256,7 +268,8 @@ def test_a_folder_is_its_files_in_order(name: str, tmp_path: Path) -> None:
     assert result.workflows == import_trace(alone)
     assert "1 files of the folder are no traces by their names" in result.notes[0]
     (folder / "more" / "a.json.gz").unlink()
-    with pytest.raises(InputError, match="no file in this folder"):
+    (folder / "README.md").unlink()
+    with pytest.raises(InputError, match="there is no file in this folder"):
         import_trace(folder, name)
 
 
@@ -267,7 +280,7 @@ def test_invalid_files_and_lines_are_left_out_only_when_asked_for(tmp_path: Path
     for name in ("a", "b"):
         write(folder, {"id": name, "requests": [ask]}, name=f"{name}.json")
     (folder / "c.json").write_text('{"id": "c", "requests": [')
-    with pytest.raises(InputError, match=r"c\.json: not valid JSON"):
+    with pytest.raises(InputError, match=r"c\.json: not valid JSON.*skip_invalid=true leaves such files out"):
         import_trace(folder)
     result = read_trace(folder, skip_invalid=True)
     assert [w.workflow_id for w in result.workflows] == ["a-0", "b-0"]
@@ -331,6 +344,8 @@ def test_a_json_array_is_its_records(tmp_path: Path) -> None:
         ({"workflow_id": 1}, "this looks like hexsched but has no calls (line 1)"),
         ({"schema": "somebody.else.v1", "a": 1}, "schema 'somebody.else.v1' is that of no known trace format"),
         ({"foo": 1}, "fits no known trace format"),
+        (request(conversation_id="a"), "this looks like mooncake but has conversation_id"),
+        (request(request_id="a", parent_id="b"), "this looks like agentic-mooncake but has parent_id"),
     ],
 )
 def test_near_misses_say_what_is_lacking(row: object, told: str, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -18,6 +20,9 @@ import msgspec
 from hexsched.errors import InputError
 
 T = TypeVar("T")
+
+EXACT = 2**53  # whole numbers up to here are exact in a double
+MOST_UNPACKED = 256 * 2**20  # bytes of a line, or of a file read as a whole, that a packed file may unpack to
 
 
 def _gunzip(file: BinaryIO) -> gzip.GzipFile:
@@ -68,7 +73,8 @@ def read_bytes(path: str | Path) -> bytes:
     """The whole file, unpacked; an unreadable, empty or non-UTF-8 one is an ``InputError``."""
     try:
         with open_plain(path) as file:
-            data = file.read()
+            data = file.read() if isinstance(file, BufferedReader) else file.read(MOST_UNPACKED + 1)
+            _check_unpacked(data, file, path)
     except UNREADABLE as error:
         raise unreadable(error, path) from None
     if not data.strip():
@@ -87,13 +93,22 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """
     try:
         with open_plain(path) as file:
-            for number, line in enumerate(file, 1):
+            lines = file if isinstance(file, BufferedReader) else iter(partial(file.readline, MOST_UNPACKED + 1), b"")
+            for number, line in enumerate(lines, 1):
+                _check_unpacked(line, file, f"{path}:{number}")
                 if not line.isascii():
                     check_utf8(line, f"{path}:{number}")
                 if not line.isspace():
                     yield number, line
     except UNREADABLE as error:
         raise unreadable(error, path) from None
+
+
+def _check_unpacked(data: bytes, file: BinaryIO, where: str | Path) -> None:
+    if len(data) > MOST_UNPACKED and not isinstance(file, BufferedReader):
+        raise InputError(
+            f"more than {MOST_UNPACKED // 2**20} MiB in one piece once unpacked; unpack the file first", where
+        )
 
 
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
@@ -115,7 +130,7 @@ def check_utf8(data: bytes, where: str) -> None:
 
 
 def decode_json(data: bytes, kind: type[T], where: str) -> T:
-    """Decode JSON into ``kind``, validating every field.
+    """Decode JSON into ``kind``, validating every field; 1000.0 is a whole number.
 
     Raises
     ------
@@ -125,7 +140,11 @@ def decode_json(data: bytes, kind: type[T], where: str) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise InputError(validation_message(error), where) from None
+        try:
+            plain = msgspec.json.decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            raise InputError(validation_message(error), where) from None
+        return convert_whole(plain, kind, error, where)
     except msgspec.DecodeError as error:
         raise InputError(f"not valid JSON: {_syntax_message(data, error)}", where) from None
     except RecursionError:
@@ -133,11 +152,28 @@ def decode_json(data: bytes, kind: type[T], where: str) -> T:
 
 
 def convert(data: object, kind: type[T], where: str) -> T:
-    """Validate already parsed ``data`` (from YAML, say) as ``kind``; errors as in ``decode_json``."""
+    """Validate already parsed ``data`` (from YAML, say) as ``kind``; as in ``decode_json``."""
     try:
         return msgspec.convert(data, type=kind)
     except msgspec.ValidationError as error:
-        raise InputError(validation_message(error), where) from None
+        return convert_whole(data, kind, error, where)
+
+
+def convert_whole(data: object, kind: type[T], refusal: msgspec.ValidationError, where: str) -> T:
+    """``data`` as ``kind`` once its whole floats are integers, or an ``InputError`` with why it was refused before."""
+    try:
+        return msgspec.convert(whole_floats(data), type=kind)
+    except (msgspec.ValidationError, RecursionError):
+        raise InputError(validation_message(refusal), where) from None
+
+
+def whole_floats(value: Any) -> Any:
+    """The value with 1000.0 as 1000, at any depth."""
+    if isinstance(value, dict):
+        return {key: whole_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole_floats(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT else value
 
 
 def validation_message(error: msgspec.ValidationError) -> str:

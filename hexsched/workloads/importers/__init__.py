@@ -114,13 +114,14 @@ def _near_miss(head: Head) -> str:
     for schema in sorted(head.schemas):
         return f"schema {schema!r} is that of no known trace format; {_name_one()}"
     closest = max(IMPORTERS.values(), key=lambda importer: importer.signature.likeness(head))
-    share, _ = closest.signature.likeness(head)
-    if share < ALIKE:
+    if closest.signature.likeness(head)[0] < ALIKE:
         return f"the beginning fits no known trace format; {_name_one()}"
     lacking = closest.signature.missing(head)
     if not lacking:
         extra = ", ".join(sorted(closest.signature.refused(head)))
-        return f"this looks like {closest.name} but has {extra}; {_name_one()}"
+        return (
+            f"this looks like {closest.name} but has {extra}; name the fields with --format columns, or {_name_one()}"
+        )
     names = " and no ".join(" or ".join(one) for one in lacking)
     what = "column " if closest.signature.csv else ""
     return (

@@ -30,7 +30,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from hexsched.errors import InputError
-from hexsched.workloads.importers.mooncake import BLOCK_TOKENS
+from hexsched.workloads.importers.mooncake import BLOCK_TOKENS, FOREIGN_TIES
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order, components
 from hexsched.workloads.importers.parts.head import Head, Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
@@ -41,7 +41,7 @@ from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Time, Un
 from hexsched.workloads.importers.parts.trace import Trace
 
 SCHEMA = "dynamo.agentic_mooncake"
-VERSIONS = (1, 2)
+VERSIONS = ("1", "2")
 
 
 class AgenticOptions(ImportOptions, frozen=True, kw_only=True):
@@ -146,7 +146,7 @@ class AgenticMooncakeImporter(Importer[AgenticOptions]):
             ("output_length", "output_tokens"),
             ("session_id", "request_id", "wait_for", "play_id"),
         ),
-        refuses=("chat_id", "passages_ids", "run_type", "traceId", "newly_append_tokens"),
+        refuses=(*FOREIGN_TIES, "run_type", "traceId", "newly_append_tokens"),
         hints=("timestamp", "created_time", "delay", "delay_ms", "tool_wait_ms", "dependencies", "hash_ids"),
     )
 
@@ -215,10 +215,8 @@ def _check_header(row: _Row, first: bool, where: str) -> None:
         raise InputError(f"schema {row.schema!r} is not known; known is {SCHEMA!r}", where)
     if not first:
         raise InputError("a header stands before all requests", where)
-    if row.version is not None and row.version not in VERSIONS:
-        raise InputError(
-            f"version {row.version} of {SCHEMA} is not known; known are {' and '.join(map(str, VERSIONS))}", where
-        )
+    if row.version is not None and str(row.version) not in VERSIONS:
+        raise InputError(f"version {row.version} of {SCHEMA} is not known; known are {' and '.join(VERSIONS)}", where)
 
 
 def _request(row: _Row, default_id: str, where: str, options: AgenticOptions, clock: Clock) -> _Request:

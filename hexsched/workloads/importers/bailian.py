@@ -16,7 +16,7 @@ from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Tokens
-from hexsched.workloads.importers.parts.sessions import Prompts, stopped
+from hexsched.workloads.importers.parts.sessions import AT_START, Prompts, stopped
 from hexsched.workloads.importers.parts.times import Clock, Time, Unit
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -61,7 +61,7 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
     chat_id: int
     parent_chat_id: int = ROOT
-    timestamp: Time
+    timestamp: Time | None = None
     input_length: Tokens
     output_length: Tokens
     turn: int = 1
@@ -101,6 +101,7 @@ class BailianImporter(Importer[BailianOptions]):
         clock = Clock(options.time_unit)
         turns: dict[int, _Turn] = {}
         begun = 0
+        timed = untimed = ""
         for where, row in trace.json_lines(_Row):
             if row.chat_id in turns:
                 raise InputError(f"duplicate chat_id {row.chat_id}", where)
@@ -109,9 +110,14 @@ class BailianImporter(Importer[BailianOptions]):
                 stopped(where, trace, options.conversations)
                 break
             begun += begins
+            timed, untimed = (timed, untimed or where) if row.timestamp is None else (timed or where, untimed)
+            if timed and untimed:
+                raise InputError(f"missing field 'timestamp', which {timed} has", untimed)
             draft = Draft(str(row.chat_id), where, row.input_length, row.output_length, kind=row.type)
             hashes = row.hash_ids if with_cache else ()
-            turns[row.chat_id] = _Turn(draft, clock.seconds(row.timestamp), row.parent_chat_id, hashes)
+            turns[row.chat_id] = _Turn(draft, clock.seconds(row.timestamp or 0), row.parent_chat_id, hashes)
+        if untimed:
+            trace.note(AT_START.format(begun))
         _credit(turns, PrefixStore(block_tokens))
         if options.conversations:
             _link_turns(turns, options, trace)

@@ -120,6 +120,8 @@ class ColumnsImporter(Importer[ColumnsOptions]):
 
     def sniff(self, head: Head) -> bool:
         found = _usual(_names(head))
+        if {"input_length", "output_length"} <= head.keys:
+            return False  # times of such rows are in ms: rows of Mooncake's sort, or a near miss
         return all(role in found for role in REQUIRED) and not STRUCTURE & head.keys
 
     def arrivals(self, trace: Trace, options: ColumnsOptions) -> Iterator[Arrival]:

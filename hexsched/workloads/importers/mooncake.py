@@ -27,6 +27,12 @@ GRID_SLACK = 0.01  # seconds by which they miss the grid; the published ones are
 # Fields that tie requests together, which single requests do not have: see ``agentic_mooncake``.
 TIES = ("session_id", "request_id", "wait_for", "dependencies", "play_id", "schema")
 
+# Fields that tie requests together in ways that no format with these lengths has: they must not be lost unnoticed.
+FOREIGN_TIES = (
+    *("conversation_id", "chat_id", "parent_id", "parent_chat_id", "parent_request_id", "parents", "depends_on"),
+    *("turn_id", "turn_index", "round_index", "passages_ids", "step", "sub_requests", "spans"),
+)
+
 
 class MooncakeOptions(ImportOptions, frozen=True, kw_only=True):
     """Options of the ``mooncake`` format.
@@ -92,7 +98,7 @@ class MooncakeImporter(Importer[MooncakeOptions]):
     sample = SAMPLE
     signature = Signature(
         needs=(("input_length",), ("output_length",)),
-        refuses=("chat_id", "passages_ids", "step", *TIES),
+        refuses=(*TIES, *FOREIGN_TIES),
         hints=("timestamp", "hash_ids"),
     )
 

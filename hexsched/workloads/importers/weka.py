@@ -146,6 +146,8 @@ class WekaImporter(Importer[WekaOptions]):
                 blocks.settle(trace, given=True)
                 if conversation.hash_id_scope == "global":
                     shared.append((block_tokens, turns, sent))
+                    if trace.limit is not None and sum(len(held) for _, held, _ in shared) >= trace.limit:
+                        break
                     continue
                 _credit(sent, block_tokens)
             yield from _workflows(turns, trace)

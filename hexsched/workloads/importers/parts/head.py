@@ -47,7 +47,9 @@ class Head:
 
     @cached_property
     def all_keys(self) -> frozenset[str]:
-        """Keys of its JSON objects, at any depth; empty when it is not JSON."""
+        """Keys of its JSON objects, at any depth, whose values are not null; empty when it is not JSON."""
+        if self.lines:
+            return frozenset(_keys(self.lines))
         return frozenset(re.findall(r'"([^"\\]*)"\s*:', self.text)) if self.is_json else frozenset()
 
     @cached_property
@@ -120,12 +122,22 @@ class Signature:
         """Whether a file that begins like this has the fields of the format."""
         return head.is_json != self.csv and not self.missing(head) and not self.refused(head)
 
-    def likeness(self, head: Head) -> tuple[float, int]:
-        """How much a file is like it: share of the needed fields, and number of the others; for comparing."""
+    def likeness(self, head: Head) -> tuple[float, int, int]:
+        """How much a file is like it, for comparing.
+
+        Returns
+        -------
+        share : float
+            Of the needed fields that it has.
+        refused : int
+            Less one for each field that it must not have.
+        hints : int
+            Number of the other fields that it may have.
+        """
         if head.is_json == self.csv or not self.needs:
-            return (0.0, 0)
+            return (0.0, 0, 0)
         share = 1 - len(self.missing(head)) / len(self.needs)
-        return (share, len(self._present(head) & self._named(self.hints)))
+        return (share, -len(self.refused(head)), len(self._present(head) & self._named(self.hints)))
 
     def _present(self, head: Head) -> frozenset[str]:
         return head.columns if self.csv else head.all_keys if self.deep else head.keys
@@ -151,6 +163,18 @@ def read_head(path: str | Path) -> Head:
     if not text:
         raise InputError("the file is empty", path)
     return Head(text)
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if item is not None:
+                yield key
+                yield from _keys(item)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, (dict, list)):
+                yield from _keys(item)
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from hexsched.errors import InputError
-from hexsched.model.files import convert, decode_json, read_bytes, read_lines
+from hexsched.model.files import convert, decode_json, read_bytes, read_lines, whole_floats
 from hexsched.model.workload import MAX_TOKENS
 
 T = TypeVar("T")
@@ -23,7 +23,6 @@ Duration = Annotated[float, Meta(ge=0)]
 BlockTokens = Annotated[int, Meta(ge=1, le=MAX_TOKENS)]
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-EXACT = 2**53  # whole numbers up to here are exact in a double
 
 
 def json_records(path: Path, kind: type[T]) -> Iterator[tuple[str, T | InputError]]:
@@ -191,10 +190,10 @@ def _decoded(data: bytes, decoder: msgspec.json.Decoder[Any], kind: type[T], whe
 
 def plain(value: Any) -> Any:
     """The value without the fields that are null, and with 1000.0 as 1000."""
+    return whole_floats(_without_nulls(value))
+
+
+def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
-        return int(value)
-    return value
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -14,7 +14,8 @@ from hexsched.workloads.importers.parts.records import csv_records, json_documen
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Endings of the files of a folder that are read; others (a README, a licence) are passed over with a note.
+# Endings of the files of a folder that are read; others (a README, a licence) are passed over with a note, but where no
+# file has one of them.
 SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".txt", ".log"})
 PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz"})
 
@@ -113,6 +114,8 @@ class Trace:
 
     def _skip(self, error: InputError, what: str) -> None:
         if not self.skip_invalid:
+            if len(self.files) > 1:
+                raise InputError(f"{error}; --option skip_invalid=true leaves such {what} out and counts them")
             raise error
         self.invalid[what] += 1
         self.first_invalid = self.first_invalid or str(error)
@@ -130,9 +133,9 @@ def open_trace_files(path: str | Path) -> Trace:
     if not path.is_dir():
         return Trace(path, (path,))
     found = sorted(each for each in path.rglob("*") if each.is_file() and not _is_hidden(each.relative_to(path)))
-    files = tuple(each for each in found if _is_data(each))
+    files = tuple(each for each in found if _is_data(each)) or tuple(found)
     if not files:
-        raise InputError(f"no file in this folder has one of the endings {', '.join(sorted(SUFFIXES))}", path)
+        raise InputError("there is no file in this folder", path)
     trace = Trace(path, files)
     if len(files) < len(found):
         trace.note(f"{len(found) - len(files):,} files of the folder are no traces by their names: passed over")
