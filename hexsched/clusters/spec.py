@@ -122,7 +122,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     decode_model : {"fluid", "fixed"}
     links : Links
     profile : str, optional
-        A fitted profile that comes before the shipped fits; in a file, relative to it.
+        A fitted profile that comes before the shipped fits; in a file, relative to it. It is an error when it has times
+        for no pool, and told in a warning where it lacks those of one.
     typical_batch : TypicalBatch
         Where the ``fixed`` decode model's iteration time is read off.
     gpus : tuple of Gpu
