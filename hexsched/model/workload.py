@@ -44,6 +44,13 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     kind: str = ""
 
     def __post_init__(self) -> None:
+        if (
+            self.call_id
+            and 0 <= self.cached_tokens < self.prompt_tokens <= MAX_TOKENS
+            and 0 < self.output_tokens <= MAX_TOKENS
+            and 0 <= self.delay < math.inf
+        ):
+            return
         if not self.call_id:
             raise ValueError("call_id must not be empty")
         _check_tokens("prompt_tokens", self.prompt_tokens, 1)

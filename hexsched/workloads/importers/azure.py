@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
@@ -37,7 +37,7 @@ class AzureImporter(Importer[ImportOptions]):
                 yield Arrival(clock.seconds(time), single_call(f"r{row}", prompt, output, 0, "", where))
 
 
-def _parse(where: str, values: list[str]) -> tuple[int, int, int]:
+def _parse(where: str, values: Sequence[str]) -> tuple[int, int, int]:
     time, prompt, output = values
     return (
         nanoseconds(time, COLUMNS[0], where),

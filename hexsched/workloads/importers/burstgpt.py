@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
@@ -106,7 +106,7 @@ class BurstGptImporter(Importer[BurstGptOptions]):
                 yield arrival
 
 
-def _parse(where: str, values: list[str]) -> _Row:
+def _parse(where: str, values: Sequence[str]) -> _Row:
     time, prompt, output, session, elapsed, kind = values
     taken = number(elapsed, "Elapsed time", where) if elapsed and elapsed.strip().lower() not in _ABSENT else 0.0
     return _Row(

@@ -10,6 +10,7 @@ other records of a harness; ``request_payload`` records, which are passed over. 
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -225,8 +226,8 @@ def _wait(requests: dict[str, _Request], links: Sequence[tuple[_Claude, str]]) -
         if link.child_session_id is not None:
             explicit[link.child_session_id] = link
     for name, child in sessions.items():
-        parents = [request for request in sessions.get(child[0].parent_session or "", ()) if request.session != name]
-        if not parents:
+        parents = sessions.get(child[0].parent_session or "", [])  # in the order in which they were sent
+        if not parents or child[0].parent_session == name:
             continue
         last = max(child, key=lambda request: (request.end, request.sent, request.draft.call_id))
         link_of = explicit.get(name)
@@ -234,8 +235,10 @@ def _wait(requests: dict[str, _Request], links: Sequence[tuple[_Claude, str]]) -
             source: _Request | None = requests[link_of.source_request_id]
             join = None if link_of.consumer_request_id is None else requests[link_of.consumer_request_id]
         else:
-            source = max((p for p in parents if p.sent <= child[0].sent), key=lambda p: p.sent, default=None)
-            join = next((p for p in parents if p.sent >= last.end), None)
+            sent_before = bisect_right(parents, child[0].sent, key=lambda parent: parent.sent)
+            sent_after = bisect_left(parents, last.end, key=lambda parent: parent.sent)
+            source = parents[sent_before - 1] if sent_before else None
+            join = parents[sent_after] if sent_after < len(parents) else None
         if source is not None:
             child[0].draft.parents.append(source.draft.call_id)
         if join is not None and join.sent >= last.sent:

@@ -9,7 +9,7 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
 from hexsched.workloads.importers.parts.prefix import PieceStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens
 from hexsched.workloads.importers.parts.sessions import Turn, chain
@@ -64,35 +64,49 @@ class LlmServingSimImporter(Importer[LlmServingSimOptions]):
     )
     options_type = LlmServingSimOptions
     rank = 13
+    numbered = True  # or named after sessions, whose names are checked here
     sample = SAMPLE
     signature = Signature((("input_toks",), ("output_toks",), ("arrival_time_ns",)), deep=True)
 
     def arrivals(self, trace: Trace, options: LlmServingSimOptions) -> Iterator[Arrival]:
         clock = Clock("ns")
-        lines: list[tuple[str, list[Turn]]] = []
-        credited = False
+        held: list[tuple[str, list[Turn]]] = []  # from the first request with token ids on
+        names: set[str] = set()
         for index, (where, line) in enumerate(trace.json_lines(_Line)):
-            turns = _turns(line, clock.seconds(line.arrival_time_ns), where)
-            name = f"r{index}" if line.session_id is None else str(line.session_id)
-            credited = credited or (options.prefix_cache and any(turn.hash_ids for turn in turns))
-            if credited:
-                lines.append((name, turns))
-                if len(lines) == trace.limit:
+            at = clock.seconds(line.arrival_time_ns)
+            name = f"r{index}" if line.session_id is None else f"s{line.session_id}"
+            if line.session_id is not None:
+                if name in names:
+                    raise InputError(f"duplicate session_id {line.session_id!r}", where)
+                names.add(name)
+            elif line.sub_requests is None and not line.input_tok_ids and not held:
+                prompt, output = _lengths(line, where)
+                if not trace.drop_empty(prompt, output):
+                    yield Arrival(at, single_call(name, prompt, output, 0, "", where))
+                continue
+            turns = _turns(line, at, where)
+            if held or (options.prefix_cache and any(turn.hash_ids for turn in turns)):
+                held.append((name, turns))
+                if len(held) == trace.limit:
                     break
             else:
                 yield from _workflow(name, turns, trace)
-        if credited:
-            _credit([turn for _, turns in lines for turn in turns], options.block_tokens)
-            for name, turns in lines:
-                yield from _workflow(name, turns, trace)
+        _credit([turn for _, turns in held for turn in turns], options.block_tokens)
+        for name, turns in held:
+            yield from _workflow(name, turns, trace)
+
+
+def _lengths(line: _Line, where: str) -> tuple[int, int]:
+    if line.input_toks is None or line.output_toks is None:
+        raise InputError(f"missing field '{'input' if line.input_toks is None else 'output'}_toks'", where)
+    return line.input_toks, line.output_toks
 
 
 def _turns(line: _Line, at: float, where: str) -> list[Turn]:
     asks = line.sub_requests
     if asks is None:
-        if line.input_toks is None or line.output_toks is None:
-            raise InputError(f"missing field '{'input' if line.input_toks is None else 'output'}_toks'", where)
-        asks = (_Ask(input_toks=line.input_toks, output_toks=line.output_toks, input_tok_ids=line.input_tok_ids),)
+        prompt, output = _lengths(line, where)
+        asks = (_Ask(input_toks=prompt, output_toks=output, input_tok_ids=line.input_tok_ids),)
     turns: list[Turn] = []
     for place, ask in enumerate(asks):
         draft = Draft(f"c{place}", where, ask.input_toks, ask.output_toks)

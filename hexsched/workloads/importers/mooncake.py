@@ -111,7 +111,7 @@ class MooncakeImporter(Importer[MooncakeOptions]):
         if not np.all(times[1:] >= times[:-1]):
             held = list(islice(rows, len(times)))
             rows = iter([held[place] for place in order])
-        for at, (index, where, row) in zip(moved.tolist(), rows, strict=False):
+        for at, (index, where, row) in zip(array("d", moved.tobytes()), rows, strict=False):
             cached = store.admit(row.input_length, row.hash_ids) if options.prefix_cache else 0
             yield Arrival(at, single_call(f"r{index}", row.input_length, row.output_length, cached, "", where))
 
@@ -119,14 +119,17 @@ class MooncakeImporter(Importer[MooncakeOptions]):
 def _rows(trace: Trace) -> Iterator[tuple[int, str, _Row]]:
     """Number, place and content of every line with tokens."""
     for index, (where, row) in enumerate(trace.json_lines(_Row)):
-        tie = next((name for name in TIES if getattr(row, name) is not None), None)
-        if tie is not None:
-            raise InputError(
-                f"the row has a {tie}: not all requests of the file are single; import with --format agentic-mooncake",
-                where,
-            )
         if not trace.drop_empty(row.input_length, row.output_length):
             yield index, where, row
+
+
+def _check_single(row: _Row, where: str) -> None:
+    tie = next((name for name in TIES if getattr(row, name) is not None), None)
+    if tie is not None:
+        raise InputError(
+            f"the row has a {tie}: not all requests of the file are single; import with --format agentic-mooncake",
+            where,
+        )
 
 
 def _survey(trace: Trace, options: MooncakeOptions) -> tuple[NDArray[np.float64], int]:
@@ -136,6 +139,7 @@ def _survey(trace: Trace, options: MooncakeOptions) -> tuple[NDArray[np.float64]
     blocks = BlockSize(options.block_tokens or BLOCK_TOKENS)
     timed = untimed = ""
     for _, where, row in islice(_rows(trace), trace.limit):
+        _check_single(row, where)
         if row.timestamp is None:
             untimed = untimed or where
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -188,7 +188,7 @@ class TraceLabTableImporter(Importer[TraceLabTableOptions]):
         index_of: dict[str, int] = {}
         timed = "arrivaltime" in columns
 
-        def parse(where: str, values: list[str]) -> tuple[str, float, int, int, int, int, float]:
+        def parse(where: str, values: Sequence[str]) -> tuple[str, float, int, int, int, int, float]:
             name, turn, prefix, new, output, wait, at = values
             return (
                 name.strip(),

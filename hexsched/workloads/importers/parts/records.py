@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -63,7 +65,7 @@ def csv_records(
     path: Path,
     required: tuple[str, ...],
     optional: tuple[str, ...],
-    parse: Callable[[str, list[str]], T],
+    parse: Callable[[str, Sequence[str]], T],
 ) -> Iterator[tuple[str, T | InputError]]:
     """Yield (``"file:line"``, what ``parse`` makes of the values of the required and then the optional columns).
 
@@ -83,7 +85,7 @@ def csv_records(
     """
     names: list[str] | None = None
     width = 0
-    pick: list[int] = []
+    pick: Callable[[list[str]], Sequence[str]] = list
     for number, line in text_lines(path):
         where = f"{path}:{number}"
         try:
@@ -91,14 +93,15 @@ def csv_records(
             if names is None:
                 names = values
                 width = len(names)
-                pick = [width if at is None else at for at in find_columns(names, required, optional, where)]
+                places = [width if at is None else at for at in find_columns(names, required, optional, where)]
+                pick = itemgetter(*places) if len(places) > 1 else partial(_picked, places)
                 continue
             if len(values) != width:
                 raise InputError(
                     f"expected {width} columns as in the header, got {len(values)}; the file may be truncated", where
                 )
             values.append("")  # what an absent column reads as
-            yield where, parse(where, [values[at] for at in pick])
+            yield where, parse(where, pick(values))
         except InputError as error:
             if names is None:
                 raise
@@ -162,6 +165,10 @@ def find_columns(
         if column_key(name) not in position:
             raise InputError(f"missing column {name!r}; the header needs {', '.join(required)}", where)
     return [position.get(column_key(name)) for name in (*required, *optional)]
+
+
+def _picked(places: list[int], values: list[str]) -> Sequence[str]:
+    return [values[at] for at in places]
 
 
 def _cells(line: bytes, where: str) -> list[str]:

@@ -15,6 +15,7 @@ from hexsched.model import Call
 from hexsched.workloads.importers.parts.importer import Arrival
 
 CHUNK_BYTES = 2**20  # written at a time
+CHUNK_LINES = 64  # encoded at a time
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -96,7 +97,7 @@ def spool(arrivals: Iterable[Arrival], times: Callable[[int], NDArray[np.float64
     origin = earliest = latest = 0.0
     workflows = calls = 0
     in_order = True
-    gathered = bytearray()
+    gathered: list[_Line] = []
     for at, workflow in arrivals:
         if not workflows:
             origin = earliest = latest = at
@@ -107,12 +108,11 @@ def spool(arrivals: Iterable[Arrival], times: Callable[[int], NDArray[np.float64
             latest = at
         workflows += 1
         calls += len(workflow.calls)
-        gathered += encoder.encode(_Line(workflow.workflow_id, at - origin, workflow.calls))
-        gathered += b"\n"
-        if len(gathered) > CHUNK_BYTES:
-            file.write(gathered)
+        gathered.append(_Line(workflow.workflow_id, at - origin, workflow.calls))
+        if len(gathered) == CHUNK_LINES:
+            file.write(encoder.encode_lines(gathered))
             gathered.clear()
-    file.write(gathered)
+    file.write(encoder.encode_lines(gathered))
     new = None if times is None else times(workflows)
     last = latest - earliest if new is None else float(new[-1])
     return Spool(workflows, calls, latest - earliest, last, file, earliest - origin, new, in_order)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from hexsched.workloads.importers.parts.sessions import Prompts, Turn, chain, in
 from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, time_number
 from hexsched.workloads.importers.parts.trace import Trace
 
-_DAY = re.compile(r"\s*\d{4}-\d\d-\d\d")
+DIGITS = frozenset("0123456789")
 ABSENT = frozenset({"", "nan", "none", "null", "-1"})
 
 
@@ -108,15 +107,15 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
         if begun == trace.limit and row.session not in held:
             stopped(where, trace, bool(held))
             break
-        at = 0.0
-        if row.time is not None:
+        if row.time is None:
+            at = 0.0
+            if row.session not in held:
+                untimed = untimed or where
+        else:
             clock = clock or Clock("ns" if wall_clock else meaning.time_unit)
             at = clock.seconds(row.time)
-        if row.time is not None:
             timed = timed or where
-        elif row.session not in held:
-            untimed = untimed or where
-        if timed and untimed:
+        if untimed and timed:
             raise InputError(f"missing time in {columns.time!r}, which {timed} has", untimed)
         if not row.session:
             begun += 1
@@ -163,9 +162,16 @@ def _rows(trace: Trace, columns: Columns, meaning: Meaning, wall_clock: list[boo
                 yield where, row
         return
     names = tuple(roles.values())
+    is_flat = list(roles) in (["prompt", "output"], ["prompt", "output", "time"])
 
-    def parse(where: str, values: list[str]) -> _Row:
-        return _row(dict(zip(roles, values, strict=True)), roles, meaning, wall_clock, where)
+    def parse(where: str, values: Sequence[str]) -> _Row:
+        if not is_flat:
+            return _row(dict(zip(roles, values, strict=True)), roles, meaning, wall_clock, where)
+        time = None
+        if len(values) == 3 and not _is_absent(values[2]):
+            time = _time(values[2], columns.time, wall_clock, where)
+        prompt = whole_number(values[0], columns.prompt, where)
+        return _Row(prompt, whole_number(values[1], columns.output, where), 0, time, "", None, None, 0.0, "")
 
     yield from trace.csv_rows(names, (), parse)
 
@@ -219,8 +225,8 @@ def _tokens(value: Any, name: str, where: str) -> int:
 
 def _time(value: Any, name: str, wall_clock: list[bool], where: str) -> float:
     """A time as it is, or in nanoseconds since 1970 where the column has wall-clock times, which is remembered."""
-    text = value if type(value) is str else str(value)
-    if not wall_clock and not _DAY.match(text):
+    text = value.strip() if type(value) is str else str(value)
+    if not wall_clock and not (text[4:5] == "-" and text[:4].isdecimal()):  # as in 2026-11-26
         return time_number(text, name, where)
     wall_clock[:] = [True]
     return nanoseconds(text, name, where)
@@ -232,7 +238,9 @@ def _optional(cells: Mapping[str, Any], role: str, roles: Mapping[str, str], whe
 
 
 def _is_absent(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value.strip().lower() in ABSENT)
+    if not isinstance(value, str):
+        return value is None
+    return value in ABSENT or ((not value.isascii() or value[:1] not in DIGITS) and value.strip().lower() in ABSENT)
 
 
 def _field(record: Mapping[str, Any], path: str) -> Any:

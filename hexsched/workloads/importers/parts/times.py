@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -61,15 +62,39 @@ def nanoseconds(text: str, field: str, where: str) -> int:
     InputError
         Naming the field.
     """
-    match = _WALL_CLOCK.fullmatch(text.strip())
+    text = text.strip()
+    whole, fraction = text[:19], text[20:]
+    if len(text) > 20 and text[19] in ".," and fraction.isdecimal() and fraction.isascii() and len(fraction) < 10:
+        seconds = _second(whole)
+        if seconds is not None:
+            return seconds * 10**9 + int(fraction.ljust(9, "0"))
+    match = _WALL_CLOCK.fullmatch(text)
+    if match is None:
+        raise _no_time(text, field, where)
+    day, clock, fraction, zone = match.groups()
+    zone = zone if zone and zone != "UTC" else "+00:00"
+    return _since_1970(f"{day}T{clock}{zone}", text, field, where) + int((fraction or "0").ljust(9, "0"))
+
+
+@lru_cache(maxsize=256)
+def _second(text: str) -> int | None:
+    """Seconds since 1970 of a time to the second, in UTC, as most rows have it; None for what is none."""
+    match = _WALL_CLOCK.fullmatch(text)
+    if match is None or match[3] or match[4]:
+        return None
     try:
-        if match is None:
-            raise ValueError
-        day, clock, fraction, zone = match.groups()
-        moment = datetime.fromisoformat(f"{day}T{clock}{zone if zone and zone != 'UTC' else '+00:00'}")
+        return int(datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00").timestamp())
     except ValueError:
-        raise InputError(
-            f"{field}: expected a time such as 2023-11-16 18:15:46.6805900, got {text.strip()[:40]!r}", where
-        ) from None
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 10**9 + int((fraction or "0").ljust(9, "0"))
+        return None
+
+
+def _since_1970(moment: str, text: str, field: str, where: str) -> int:
+    try:
+        since = datetime.fromisoformat(moment) - datetime(1970, 1, 1, tzinfo=UTC)
+    except ValueError:
+        raise _no_time(text, field, where) from None
+    return (since.days * 86_400 + since.seconds) * 10**9
+
+
+def _no_time(text: str, field: str, where: str) -> InputError:
+    return InputError(f"{field}: expected a time such as 2023-11-16 18:15:46.6805900, got {text[:40]!r}", where)

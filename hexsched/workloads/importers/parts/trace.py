@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -58,7 +58,7 @@ class Trace:
             yield from self._valid(json_records(path, kind), "records")
 
     def csv_rows(
-        self, required: tuple[str, ...], optional: tuple[str, ...], parse: Callable[[str, list[str]], R]
+        self, required: tuple[str, ...], optional: tuple[str, ...], parse: Callable[[str, Sequence[str]], R]
     ) -> Iterator[tuple[str, R]]:
         """Yield (where, row) of every file, as ``parse`` makes it of (where, values): see ``csv_records``."""
         for path in self.files:
