@@ -93,9 +93,11 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """
     try:
         with open_plain(path) as file:
-            lines = file if isinstance(file, BufferedReader) else iter(partial(file.readline, MOST_UNPACKED + 1), b"")
+            is_packed = not isinstance(file, BufferedReader)
+            lines = iter(partial(file.readline, MOST_UNPACKED + 1), b"") if is_packed else file
             for number, line in enumerate(lines, 1):
-                _check_unpacked(line, file, f"{path}:{number}")
+                if is_packed:
+                    _check_unpacked(line, file, f"{path}:{number}")
                 if not line.isascii():
                     check_utf8(line, f"{path}:{number}")
                 if not line.isspace():

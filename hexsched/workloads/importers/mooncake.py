@@ -27,6 +27,8 @@ GRID_SLACK = 0.01  # seconds by which they miss the grid; the published ones are
 # Fields that tie requests together, which single requests do not have: see ``agentic_mooncake``.
 TIES = ("session_id", "request_id", "wait_for", "dependencies", "play_id", "schema")
 
+NO_TIES = (None,) * len(TIES)
+
 # Fields that tie requests together in ways that no format with these lengths has: they must not be lost unnoticed.
 FOREIGN_TIES = (
     *("conversation_id", "chat_id", "parent_id", "parent_chat_id", "parent_request_id", "parents", "depends_on"),
@@ -104,15 +106,16 @@ class MooncakeImporter(Importer[MooncakeOptions]):
 
     def arrivals(self, trace: Trace, options: MooncakeOptions) -> Iterator[Arrival]:
         times, block_tokens = _survey(trace, options)
-        order = np.argsort(times, kind="stable")
-        moved = _moved(times[order], options, trace)
         store = PrefixStore(block_tokens)
         rows = _rows(trace.again())
         if not np.all(times[1:] >= times[:-1]):
+            order = np.argsort(times, kind="stable")
             held = list(islice(rows, len(times)))
             rows = iter([held[place] for place in order])
+            times = times[order]
+        moved = _moved(times, options, trace)
         for at, (index, where, row) in zip(array("d", moved.tobytes()), rows, strict=False):
-            cached = store.admit(row.input_length, row.hash_ids) if options.prefix_cache else 0
+            cached = store.admit(row.input_length, row.hash_ids) if options.prefix_cache and row.hash_ids else 0
             yield Arrival(at, single_call(f"r{index}", row.input_length, row.output_length, cached, "", where))
 
 
@@ -124,8 +127,9 @@ def _rows(trace: Trace) -> Iterator[tuple[int, str, _Row]]:
 
 
 def _check_single(row: _Row, where: str) -> None:
-    tie = next((name for name in TIES if getattr(row, name) is not None), None)
-    if tie is not None:
+    ties = (row.session_id, row.request_id, row.wait_for, row.dependencies, row.play_id, row.schema)
+    if ties != NO_TIES:
+        tie = next(name for name, value in zip(TIES, ties, strict=True) if value is not None)
         raise InputError(
             f"the row has a {tie}: not all requests of the file are single; import with --format agentic-mooncake",
             where,
@@ -179,11 +183,11 @@ def lies_on_grid(times: NDArray[np.float64], grid_seconds: float) -> bool:
     grid_seconds : float
         Distance of the grid; times may miss it by ``GRID_SLACK`` seconds.
     """
-    distinct = np.unique(times)
-    if not grid_seconds > 2 * GRID_SLACK or not 2 <= len(distinct) < len(times):
+    if not grid_seconds > 2 * GRID_SLACK or len(times) < 3 or times[0] == times[-1] or np.all(times[1:] > times[:-1]):
         return False
-    since = distinct - distinct[0]
-    return bool(np.all(np.abs(since - np.round(since / grid_seconds) * grid_seconds) <= GRID_SLACK))
+    since = times - times[0]
+    since -= np.round(since / grid_seconds) * grid_seconds
+    return bool(np.all(np.abs(since) <= GRID_SLACK))
 
 
 def spread_bins(times: NDArray[np.float64], grid_seconds: float) -> NDArray[np.float64]:

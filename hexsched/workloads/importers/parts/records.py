@@ -38,6 +38,7 @@ def json_records(path: Path, kind: type[T]) -> Iterator[tuple[str, T | InputErro
         ``"file:line"``, or ``"file: record 3"`` in an array; an ``InputError`` in place of a record that is none.
     """
     decoder = msgspec.json.Decoder(kind)
+    name = str(path)
     if begins_with(path, b"["):
         elements = decode_json(read_bytes(path).removeprefix(BYTE_ORDER_MARK), list[msgspec.Raw], str(path))
         for number, element in enumerate(elements, 1):
@@ -45,7 +46,7 @@ def json_records(path: Path, kind: type[T]) -> Iterator[tuple[str, T | InputErro
             yield where, _decoded(bytes(element), decoder, kind, where)
         return
     for number, line in text_lines(path):
-        where = f"{path}:{number}"
+        where = f"{name}:{number}"
         try:
             yield where, decoder.decode(line)
         except (msgspec.MsgspecError, RecursionError):
@@ -84,10 +85,11 @@ def csv_records(
         For a header without a required column, or an empty file.
     """
     names: list[str] | None = None
+    file = str(path)
     width = 0
     pick: Callable[[list[str]], Sequence[str]] = list
     for number, line in text_lines(path):
-        where = f"{path}:{number}"
+        where = f"{file}:{number}"
         try:
             values = _cells(line, where)
             if names is None:
