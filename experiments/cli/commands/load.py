@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from experiments.baselines import BASELINES
-from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext
+from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext, Options
 from experiments.cli.output import emit, facts, note
 from experiments.cli.policy_list import read_policies
 from experiments.cli.progress import Progress
-from experiments.cli.workload_source import read_workflows, select_fitting
+from experiments.cli.workload_source import key_values, read_workflows, select_fitting
 
 
 def add(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def load_command(
     cluster: Annotated[
         str, typer.Argument(metavar="CLUSTER", help="Cluster YAML file, or a name of 'hexsched clusters'.")
     ],
-    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file.")],
+    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file, or a folder of them.")],
     target: Annotated[
         float, typer.Option(min=1.0, metavar="R", help="Req95 that the strongest baseline is to need.")
     ] = 5.6,
@@ -37,6 +37,7 @@ def load_command(
     max_context: MaxContext = None,
     leave_out_oversize: LeaveOutOversize = False,
     format: Format = None,
+    option: Options = None,
     as_json: Json = False,
 ) -> None:
     """Find the fixed arrival rate at which the strongest baseline needs an SLO scale of R for 95 % attainment.
@@ -48,7 +49,7 @@ def load_command(
 
     spec = read_cluster(cluster)
     names = [policy.name for policy in read_policies(baselines)]
-    imported = read_workflows(workload, format, limit=workflows).workflows
+    imported = read_workflows(workload, format, limit=workflows, options=key_values(option)).workflows
     kept, left_out = select_fitting(imported, compile_cluster(spec), max_context, leave_out_oversize, workload)
     with Progress("searching the load", "steps") as progress:
         load = stress_load(spec, kept, names, target, progress)

@@ -36,7 +36,7 @@ from hexsched.workloads.importers.parts.head import Head, Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens
-from hexsched.workloads.importers.parts.sessions import AT_START, Prompts, Turn, in_order, stopped
+from hexsched.workloads.importers.parts.sessions import AT_START, NO_CREDIT, Prompts, Turn, in_order, stopped
 from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Time, Unit
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -163,6 +163,8 @@ class AgenticMooncakeImporter(Importer[AgenticOptions]):
         _check_roots(requests, trace)
         if options.prefix_cache and not options.deltas:
             _find_cached(requests, ordered, options, header, trace)
+        if options.deltas and any(request.hash_ids for request in requests.values()):
+            trace.note(NO_CREDIT)
         prompts = Prompts(options.deltas)
         groups = _groups(requests)
         for group in groups:

@@ -16,7 +16,7 @@ from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Tokens
-from hexsched.workloads.importers.parts.sessions import AT_START, Prompts, stopped
+from hexsched.workloads.importers.parts.sessions import AT_START, NO_CREDIT, Prompts, stopped
 from hexsched.workloads.importers.parts.times import Clock, Time, Unit
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -110,6 +110,8 @@ class BailianImporter(Importer[BailianOptions]):
                 stopped(where, trace, options.conversations)
                 break
             begun += begins
+            if options.deltas and row.hash_ids:
+                trace.note(NO_CREDIT)
             timed, untimed = (timed, untimed or where) if row.timestamp is None else (timed or where, untimed)
             if timed and untimed:
                 raise InputError(f"missing field 'timestamp', which {timed} has", untimed)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from hexsched.errors import InputError
 from hexsched.workloads.importers.parts.head import Head, read_head
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
-from hexsched.workloads.importers.parts.records import column_key
-from hexsched.workloads.importers.parts.tables import Columns, Meaning, table_arrivals
+from hexsched.workloads.importers.parts.records import column_key, column_names
+from hexsched.workloads.importers.parts.tables import Columns, Meaning, note_unused, table_arrivals
 from hexsched.workloads.importers.parts.times import Unit
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -18,21 +18,22 @@ USUAL: dict[str, tuple[str, ...]] = {
     "prompt": (
         "prompttokens", "inputtokens", "inputlength", "promptlength", "inputlen", "promptlen", "inputtoks",
         "prompttoks", "numinputtokens", "numprompttokens", "numprefilltokens", "prefilltokens", "prefilllength",
-        "contexttokens", "requesttokens", "contextlength", "inputsize", "promptsize", "isl", "tokensin",
+        "contexttokens", "requesttokens", "contextlength", "requestnumprefilltokens",
+        "inputsize", "promptsize", "isl", "tokensin",
     ),
     "output": (
         "outputtokens", "completiontokens", "generatedtokens", "responsetokens", "outputlength", "outputlen",
         "outputtoks", "completionlength", "responselength", "generationlength", "generationtokens",
         "numoutputtokens", "numcompletiontokens", "numdecodetokens", "decodetokens", "decodelength",
-        "outputsize", "osl", "tokensout",
+        "requestnumdecodetokens", "outputsize", "osl", "tokensout",
     ),
     "cached": ("cachedtokens", "cachedinputtokens", "cachedprompttokens", "cachereadtokens", "cachereadinputtokens"),
     "time": (
         "timestamp", "time", "arrivaltime", "arrivedat", "arrival", "arrivaltimestamp", "requesttime",
-        "requesttimestamp", "starttime", "createdtime", "createdat", "submittime", "submittedat",
-        "sendtime", "senttime", "ts",
+        "requesttimestamp", "timestampstart", "requestarrivedat", "starttime", "createdtime", "createdat", "submittime",
+        "submittedat", "sendtime", "senttime", "ts",
     ),
-    "session": ("sessionid", "conversationid", "chatid", "session", "conversation"),
+    "session": ("sessionid", "providedsessionid", "conversationid", "chatid", "session", "conversation"),
     "turn": ("turn", "turnindex", "turnid", "roundidx", "roundindex"),
     "delay": ("delay", "thinktime", "toolwait"),
     "service": ("elapsedtime", "elapsed", "duration", "latency", "e2elatency"),
@@ -152,6 +153,7 @@ class ColumnsImporter(Importer[ColumnsOptions]):
         columns = Columns(**named)
         taken = ", ".join(f"{role} {name}" for role, name in columns.named.items())
         trace.note(f"columns: {taken}; times in {time_unit}, delays in {delay_unit}")
+        note_unused(names, columns, trace)
         meaning = Meaning(time_unit, delay_unit, True, options.deltas, options.prompt_and_cached)
         yield from table_arrivals(trace, columns, meaning)
 
@@ -160,7 +162,7 @@ def _names(head: Head) -> list[str]:
     """The names of the columns, as they are written."""
     if head.is_json:
         return sorted(head.keys)
-    return [name.strip().strip('"') for name in head.first_line.split(",")]
+    return column_names(head.first_line)
 
 
 def _usual(names: Iterable[str]) -> dict[str, tuple[str, Unit | None]]:

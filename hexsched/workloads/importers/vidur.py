@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from hexsched.workloads.importers.parts.head import Signature, read_head
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
-from hexsched.workloads.importers.parts.records import column_key
-from hexsched.workloads.importers.parts.tables import Columns, Meaning, table_arrivals
+from hexsched.workloads.importers.parts.records import column_key, column_names
+from hexsched.workloads.importers.parts.tables import Columns, Meaning, note_unused, table_arrivals
 from hexsched.workloads.importers.parts.times import Unit
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -52,10 +52,12 @@ class VidurImporter(Importer[VidurOptions]):
     signature = Signature(((PROMPT,), (OUTPUT,)), hints=tuple(OPTIONAL.values()), csv=True)
 
     def arrivals(self, trace: Trace, options: VidurOptions) -> Iterator[Arrival]:
-        present = read_head(trace.files[0]).columns
-        found = {role: name for role, name in OPTIONAL.items() if column_key(name) in present}
+        head = read_head(trace.files[0])
+        found = {role: name for role, name in OPTIONAL.items() if column_key(name) in head.columns}
         meaning = Meaning(options.time_unit, sessions=options.sessions, deltas=options.deltas)
-        yield from table_arrivals(trace, Columns(PROMPT, OUTPUT, **found), meaning)
+        columns = Columns(PROMPT, OUTPUT, **found)
+        note_unused(column_names(head.first_line), columns, trace)
+        yield from table_arrivals(trace, columns, meaning)
 
 
 IMPORTER = VidurImporter()

@@ -13,7 +13,7 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model.files import UNREADABLE, open_plain, unreadable
-from hexsched.workloads.importers.parts.records import column_key
+from hexsched.workloads.importers.parts.records import column_key, column_names
 
 HEAD_BYTES = 256 * 2**10  # of a file, read to tell its format
 
@@ -66,7 +66,7 @@ class Head:
     @cached_property
     def columns(self) -> frozenset[str]:
         """Names in the first line, read as a CSV header; empty when it is JSON."""
-        return frozenset() if self.is_json else frozenset(column_key(name) for name in self.first_line.split(","))
+        return frozenset() if self.is_json else frozenset(map(column_key, column_names(self.first_line)))
 
     def line_without(self, names: tuple[str, ...]) -> int:
         """Number of the first line whose object has none of these fields, 1 where that cannot be told."""

@@ -87,11 +87,14 @@ def csv_records(
     names: list[str] | None = None
     file = str(path)
     width = 0
+    comma = ","
     pick: Callable[[list[str]], Sequence[str]] = list
     for number, line in text_lines(path):
         where = f"{file}:{number}"
         try:
-            values = _cells(line, where)
+            if names is None:
+                comma = delimiter(line.decode("utf-8"))
+            values = _cells(line, comma, where)
             if names is None:
                 names = values
                 width = len(names)
@@ -151,6 +154,16 @@ def begins_with(path: Path, mark: bytes) -> bool:
     return line.lstrip().startswith(mark)
 
 
+def delimiter(header: str) -> str:
+    """What stands between the cells of a table with this header: a comma, a semicolon or a tab."""
+    return max(",;\t", key=header.count)
+
+
+def column_names(header: str) -> list[str]:
+    """The names of the columns of a header, as they are written."""
+    return [name.strip().strip('"') for name in header.split(delimiter(header))]
+
+
 def column_key(name: str) -> str:
     """A column name without case, spaces, underscores and quotes: ``"Session ID"`` and ``SessionID`` are one."""
     return re.sub(r"[\s_\"]", "", name).lower()
@@ -173,12 +186,12 @@ def _picked(places: list[int], values: list[str]) -> Sequence[str]:
     return [values[at] for at in places]
 
 
-def _cells(line: bytes, where: str) -> list[str]:
+def _cells(line: bytes, comma: str, where: str) -> list[str]:
     text = line.decode("utf-8").rstrip("\r\n")
     if '"' not in text:
-        return text.split(",")
+        return text.split(comma)
     try:
-        return next(csv.reader([text], strict=True))
+        return next(csv.reader([text], delimiter=comma, strict=True))
     except csv.Error as error:
         raise InputError(f"not valid CSV: {error}", where) from None
 

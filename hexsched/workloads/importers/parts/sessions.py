@@ -11,6 +11,7 @@ from hexsched.errors import InputError
 from hexsched.workloads.importers.parts.graph import Draft
 from hexsched.workloads.importers.parts.trace import Trace
 
+NO_CREDIT = "deltas leave cached tokens at 0: hash_ids of what is new do not say what was cached"
 AT_START = "no start is recorded, all {:,} workflows begin at 0; --arrivals gives them other times"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from hexsched.errors import InputError
 from hexsched.model.workload import MAX_TOKENS
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.importer import Arrival, single_call
-from hexsched.workloads.importers.parts.records import begins_with, number, plain, whole_number
+from hexsched.workloads.importers.parts.records import begins_with, column_key, number, plain, whole_number
 from hexsched.workloads.importers.parts.sessions import Prompts, Turn, chain, in_order, stopped
 from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, time_number
 from hexsched.workloads.importers.parts.trace import Trace
@@ -145,6 +145,16 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
         arrival = build_workflow(f"s{name}", at, drafts, trace)
         if arrival is not None:
             yield arrival
+
+
+def note_unused(names: Iterable[str], columns: Columns, trace: Trace) -> None:
+    """Say which of a table's columns, as they are written, say nothing about its workflows."""
+    used = {column_key(name.split(".")[0]) for name in columns.named.values()} | set(
+        map(column_key, columns.named.values())
+    )
+    unused = [name for name in names if column_key(name) not in used]
+    if unused:
+        trace.note(f"columns that are not used: {', '.join(unused)}")
 
 
 def is_json(trace: Trace) -> bool:
