@@ -12,6 +12,8 @@ from hypothesis import settings
 from hexsched.policies import PLACEMENTS, policies, unregister
 from hexsched.registry import Registry
 from solvers.bounds import BOUNDS, time_indexed_lp
+from solvers.bounds.windows import window_bound
+from solvers.bounds.windows.window_lp import Level
 from solvers.exact import FORMULATIONS
 
 REGISTRIES: tuple[Registry, ...] = (BOUNDS, FORMULATIONS)  # that tests put things into
@@ -39,11 +41,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def coarse_grid() -> None:
-    """One coarse program of ``time-indexed-lp`` in place of a series: as valid, and fast."""
-    bound = BOUNDS["time-indexed-lp"]
-    tuning = time_indexed_lp.Tuning(resolutions=(8,), precision=0.02)
-    BOUNDS.put(replace(bound, compute=partial(bound.compute, tuning=tuning)))
+def coarse_bounds() -> None:
+    """One coarse program of each bound by linear programs in place of a series: as valid, and fast."""
+    grid = time_indexed_lp.Tuning(resolutions=(8,), precision=0.02)
+    scales = window_bound.Tuning(precision=0.02, mean_precision=0.02, halvings=3)
+    for name, coarse in (
+        ("time-indexed-lp", {"tuning": grid}),
+        ("window-lp", {"tuning": scales, "levels": (Level(8, batches=(2, 8)),)}),
+    ):
+        BOUNDS.put(replace(BOUNDS[name], compute=partial(BOUNDS[name].compute, **coarse)))
 
 
 @pytest.fixture(autouse=True)

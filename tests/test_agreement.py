@@ -16,6 +16,7 @@ QUICK = ("cpsat", "milp_disjunctive")  # what proves these optima in tenths of a
 SLOW = (3, *range(12, 60))  # seed 3 alone takes half a minute
 
 
+@pytest.mark.usefixtures("coarse_bounds")
 @pytest.mark.parametrize(
     "seed",
     [*(seed for seed in range(12) if seed not in SLOW), *(pytest.param(s, marks=pytest.mark.campaign) for s in SLOW)],

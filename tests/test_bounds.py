@@ -46,7 +46,7 @@ RANDOM_INSTANCES = 108
 
 
 @pytest.fixture(autouse=True)
-def fast(coarse_grid: None) -> None:
+def fast(coarse_bounds: None) -> None:
     """Bounds as fast as they come."""
 
 

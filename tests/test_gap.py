@@ -26,7 +26,7 @@ POLICIES = ("hexagent", "fcfs@jsq", "sjf")
 
 
 @pytest.fixture(autouse=True)
-def fast(coarse_grid: None) -> None:
+def fast(coarse_bounds: None) -> None:
     """Bounds as fast as they come."""
 
 

@@ -101,7 +101,7 @@ def test_it_reaches_and_never_beats_the_exhaustive_optimum(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["max_ratio", "req(0.7)", "mean_ratio"])
-@pytest.mark.usefixtures("coarse_grid")
+@pytest.mark.usefixtures("coarse_bounds")
 def test_no_bound_is_above_it(text: str) -> None:
     for seed in range(2):
         instance = drawn(seed, "fixed", workflows=2)
