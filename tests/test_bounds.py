@@ -257,9 +257,10 @@ def test_bound_of_a_program_needs_no_accurate_solver(monkeypatch: pytest.MonkeyP
 
 
 def test_shortest_remaining_time_first() -> None:
-    completed, busy = preemptive(np.array([0.0, 1.0]), np.array([4.0, 1.0]), lambda _, left: left)
-    assert completed.tolist() == [5.0, 2.0]
-    assert busy.tolist() == [pytest.approx((0.5 * 1 + 3.5 * 3) / 4), 1.5]
+    for first in (0.0, 1e7):
+        flow, busy = preemptive(np.array([first, first + 1.0]), np.array([4.0, 1.0]), lambda _, left: left)
+        assert flow.tolist() == [5.0, 1.0]
+        assert busy.tolist() == [pytest.approx((0.5 * 1 + 3.5 * 3) / 4), 0.5]
 
 
 def test_bound_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

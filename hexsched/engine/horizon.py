@@ -9,6 +9,7 @@ from hexsched.engine.physics import best_seconds
 from hexsched.engine.state import Array
 from hexsched.engine.tables import Workload, build_seen, workload_columns
 from hexsched.model import Instance
+from hexsched.model.clock import check_clock
 
 
 def horizons(instance: Instance) -> dict[str, float]:
@@ -19,7 +20,13 @@ def horizons(instance: Instance) -> dict[str, float]:
 
 
 def standalone_horizons(instance: Instance, workload: Workload, compiled: bool = True) -> Array:
-    """H_w: the critical path with weight delay + best on each call, (W,) seconds in the order of ``workload``."""
+    """H_w: the critical path with weight delay + best on each call, (W,) seconds in the order of ``workload``.
+
+    Raises
+    ------
+    InputError
+        When the clock is too coarse for them.
+    """
     seen = build_seen(instance, 1, 1)
     calls = len(workload.n)
     path = np.zeros(calls)
@@ -34,6 +41,7 @@ def standalone_horizons(instance: Instance, workload: Workload, compiled: bool =
     walk(path, before, stack, workload.delay, missing, first_child, children, np.ascontiguousarray(child))
     longest = np.zeros(len(workload.arrival))
     np.maximum.at(longest, workload.workflow, path)
+    check_clock(sorted(w.workflow_id for w in instance.workflows), workload.arrival, longest)
     return longest
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.model import Workflow
+from hexsched.model.clock import check_clock
 from hexsched.verifier.calls import (
     CALL_LIMITS,
     ROUNDING,
@@ -166,7 +167,13 @@ def required_scale(ratios: Sequence[float], q: float) -> float:
 
 
 def measure(claims: Claims) -> Metrics:
-    """Metrics of a schedule in which every call has a finite completion, without the warm-up of a closed loop."""
+    """Metrics of a schedule in which every call has a finite completion, without the warm-up of a closed loop.
+
+    Raises
+    ------
+    InputError
+        When the clock is too coarse for them.
+    """
     instance = claims.instance
     best = standalone_seconds(claims)
     per_workflow = []
@@ -179,6 +186,11 @@ def measure(claims: Claims) -> Metrics:
             WorkflowMetrics(workflow_id=workflow.workflow_id, latency=latency, horizon=horizon, ratio=latency / horizon)
         )
         first = last
+    check_clock(
+        [workflow.workflow_id for workflow in per_workflow],
+        np.array([workflow.arrival for workflow in instance.workflows]),
+        np.array([workflow.horizon for workflow in per_workflow]),
+    )
     skipped = 0 if instance.closed_loop is None else instance.closed_loop.warm_up
     first_counted = sum(len(workflow.calls) for workflow in instance.workflows[:skipped])
     per_workflow = per_workflow[skipped:]

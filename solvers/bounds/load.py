@@ -8,7 +8,7 @@ from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.parts.destructive import destructive_bound
 from solvers.bounds.parts.pools import Array, Resource, pools, resources
 from solvers.problem.objective import Objective
-from solvers.problem.offline import OfflineProblem
+from solvers.problem.offline import ROUNDED_STEPS, OfflineProblem
 
 ANCHORS = 48  # most starts and most ends of windows that are looked at; any choice of windows is valid
 
@@ -43,7 +43,7 @@ def _least_dropped(problem: OfflineProblem, resource: Resource, scale: float) ->
         np.add.at(done, (first_end, w[inside]), resource.work[inside])
         work = -np.sort(-np.cumsum(done[:-1], axis=0), axis=1)  # heaviest first
         over = work.sum(axis=1) - resource.rate * np.maximum(ends - start, 0.0)
-        over -= 1e-9 * resource.work.sum()
+        over -= 1e-9 * resource.work.sum() + resource.rate * ROUNDED_STEPS * np.spacing(np.abs(ends))
         left_out = np.cumsum(work, axis=1)
         dropped = np.where(over > 0, 1 + np.sum(left_out < over[:, None], axis=1), 0)
         worst = max(worst, int(dropped.max()))

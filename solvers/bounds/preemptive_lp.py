@@ -17,7 +17,6 @@ from solvers.problem.offline import OfflineProblem
 
 INTERVALS = 72  # most intervals of the time grid; any grid is valid
 TIME_DIGITS = 6  # limits of the grid are told apart to microseconds
-EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes none
 
 
 def compute(problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
@@ -91,8 +90,8 @@ class _Model:
         self.problem = problem = cluster.problem
         self.program = Program()
         w = problem.workflow
-        self.deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + EPSILON
-        self.head = problem.head - EPSILON
+        self.deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + problem.rounding
+        self.head = problem.head - problem.rounding
         whole = cluster.prefill[:, :, None] + cluster.stay
         self.possible = self.head[:, None, None] + whole <= self.deadline[:, None, None]  # (N, K, L)
         self.grid = self._grid()

@@ -39,8 +39,8 @@ def _is_late(problem: OfflineProblem, resource: Resource, scale: float) -> bool:
     """
     w = problem.workflow
     latest = problem.arrival[w] + scale * problem.horizon[w] - problem.tail - resource.tail
-    completed, _ = preemptive(resource.head, resource.work / resource.rate, lambda c, _: latest[c])
-    return bool(np.any(completed > latest + 1e-9 * np.abs(completed)))
+    waited, _ = preemptive(resource.head, resource.work / resource.rate, lambda c, _: latest[c])
+    return bool(np.any(waited > latest - resource.head + problem.rounding + 1e-9 * np.abs(waited)))
 
 
 def _mean(problem: OfflineProblem, resource: Resource, weight: Array) -> float:
@@ -58,45 +58,52 @@ def _mean(problem: OfflineProblem, resource: Resource, weight: Array) -> float:
     np.minimum.at(tail, w, resource.tail + problem.tail)
     work = np.bincount(w, resource.work, size) / resource.rate
     _, busy = preemptive(head, work, lambda j, _: -weight[j] / max(work[j], 1e-300))
-    last = float(weight @ (busy + work / 2))
+    last = float(weight @ (busy + work / 2))  # since the heads
     if np.all(weight == weight[0]):
-        completed, _ = preemptive(head, work, lambda _, left: left)
-        last = max(last, float(weight @ completed))
-    return (last + float(weight @ (tail - problem.arrival))) / size
+        flow, _ = preemptive(head, work, lambda _, left: left)
+        last = max(last, float(weight @ flow))
+    return (last + float(weight @ (head - problem.arrival + tail))) / size
 
 
 def preemptive(head: Array, work: Array, key: Callable[[int, float], float]) -> tuple[Array, Array]:
     """Run jobs on one machine, always an available one with the least ``key(job, work left)``.
 
+    The clock starts anew whenever the machine has been idle, and what is returned counts from the heads: sums over
+    times of day would lose the durations that matter, and squares of such times even more.
+
     Returns
     -------
-    completed, busy : (n,) float arrays
-        Completion and mean busy time of each job, seconds.
+    flow, busy : (n,) float arrays
+        Seconds from the head of each job to its completion, and to its mean busy time.
     """
     order = np.argsort(head, kind="stable")
-    completed, moment = head.astype(float), np.zeros(len(head))
+    flow, moment = np.zeros(len(head)), np.zeros(len(head))
     left = work.astype(float)
     available: list[tuple[float, int]] = []
-    now, k = 0.0, 0
+    since = np.zeros(len(head))  # heads, since the machine was last idle
+    idle_until, now, k = 0.0, 0.0, 0
     while k < len(order) or available:
         if not available:
-            now = max(now, float(head[order[k]]))
-        while k < len(order) and head[order[k]] <= now:
+            idle_until, now = float(head[order[k]]), 0.0
+        while k < len(order) and head[order[k]] - idle_until <= now:
             job = int(order[k])
+            since[job] = head[job] - idle_until
             heapq.heappush(available, (key(job, left[job]), job))
             k += 1
         _, job = heapq.heappop(available)
-        until = now + left[job]
-        if k < len(order) and head[order[k]] < until:
-            until = float(head[order[k]])
-            left[job] -= until - now
+        seconds = left[job]
+        if k < len(order) and head[order[k]] - idle_until < now + seconds:
+            seconds = float(head[order[k]] - idle_until) - now
+            left[job] -= seconds
             heapq.heappush(available, (key(job, left[job]), job))
+            until = float(head[order[k]] - idle_until)
         else:
             left[job] = 0.0
-            completed[job] = until
-        moment[job] += (until - now) * (until + now) / 2
+            until = now + seconds
+            flow[job] = until - since[job]
+        moment[job] += seconds * (now - since[job] + seconds / 2)
         now = until
-    return completed, np.divide(moment, work, out=completed.copy(), where=work > 0)
+    return flow, np.divide(moment, work, out=np.zeros(len(head)), where=work > 0)
 
 
 BOUND = Bound(

@@ -17,8 +17,6 @@ from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
 from solvers.problem.ticks import Ticks
 
-EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes none
-
 
 @dataclass(frozen=True)
 class Tuning:
@@ -147,7 +145,7 @@ class _Model:
     ) -> None:
         self.cluster, self.problem, self.program = cluster, cluster.problem, Program()
         problem = self.problem
-        self.head = problem.head - EPSILON
+        self.head = problem.head - problem.rounding
         whole = cluster.prefill[:, :, None] + cluster.stay
         self.possible = self.head[:, None, None] + whole <= deadline[:, None, None]
         possible = self.possible
@@ -231,13 +229,37 @@ class _Model:
             calls = np.flatnonzero((steps.first[:, k] <= steps.last[:, k]) & (steps.length[:, k] > 0)).tolist()
             if not calls:
                 continue
-            first = int(steps.first[calls, k].min())
-            end = min(int((steps.last[calls, k] + steps.length[calls, k]).max()), self.grid_ticks)
-            rows = self.program.rows(float(room[k]), max(end - first, 0))
-            for c in calls:
-                at = np.arange(steps.first[c, k], min(steps.last[c, k] + steps.length[c, k], end))
-                steps.add(rows[at - first], c, k, at, demand[c, k])
-                steps.add(rows[at - first], c, k, at - steps.length[c, k], -demand[c, k])
+            end = np.minimum(steps.last[calls, k] + steps.length[calls, k], self.grid_ticks)
+            busy = _Stretches(steps.first[calls, k], end)
+            rows = self.program.rows(float(room[k]), busy.count)
+            for c, last in zip(calls, end.tolist(), strict=True):
+                at = np.arange(steps.first[c, k], last)
+                steps.add(rows[busy.place(at)], c, k, at, demand[c, k])
+                steps.add(rows[busy.place(at)], c, k, at - steps.length[c, k], -demand[c, k])
+
+
+class _Stretches:
+    """Ticks at which something may be under way, one after another: those between stretches are left out.
+
+    Parameters
+    ----------
+    begin, end : (n,) int arrays
+        Each covers the ticks from ``begin`` up to but not including ``end``.
+    """
+
+    def __init__(self, begin: Array, end: Array) -> None:
+        order = np.argsort(begin, kind="stable")
+        begin, reach = begin[order], np.maximum.accumulate(end[order])
+        first = np.flatnonzero(np.r_[True, begin[1:] > reach[:-1]])
+        self._begin = begin[first]
+        length = np.maximum(reach[np.r_[first[1:] - 1, len(begin) - 1]] - self._begin, 0)
+        self._before = np.cumsum(length) - length
+        self.count = int(length.sum())
+
+    def place(self, ticks: Array) -> Array:
+        """The number of each tick among those covered."""
+        stretch = np.searchsorted(self._begin, ticks, side="right") - 1
+        return np.asarray(self._before[stretch] + ticks - self._begin[stretch])
 
 
 class _Kept(_Model):
@@ -246,7 +268,7 @@ class _Kept(_Model):
     def __init__(self, cluster: Pools, resolution: int, scale: float, tuning: Tuning) -> None:
         problem = cluster.problem
         w = problem.workflow
-        deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + EPSILON
+        deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + problem.rounding
         super().__init__(cluster, resolution, deadline, float(deadline.max()) + 1.0, -1.0, tuning)
 
 

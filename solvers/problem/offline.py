@@ -20,6 +20,9 @@ from hexsched.model import DecodeInstance, Instance, Schedule
 
 Array = np.ndarray[Any, Any]
 
+LEAST_ROUNDING = 1e-9  # seconds; that of times below 36 hours
+ROUNDED_STEPS = 64  # steps between neighbouring doubles
+
 
 @dataclass(frozen=True, eq=False)
 class Types:
@@ -278,6 +281,15 @@ class OfflineProblem:
         for c in self.topological[::-1]:
             tail[c] = max((self.delay[x] + self.best[x] + tail[x] for x in self.children[c]), default=0.0)
         return tail
+
+    @cached_property
+    def rounding(self) -> float:
+        """Seconds that rounding can add to a time that is a sum of a few of these numbers, and some more.
+
+        Windows are wider by this, so that rounding closes none. Times that lie far from 0 are coarser.
+        """
+        last = float(self.arrival.max() + (self.delay + self.best).sum())
+        return max(LEAST_ROUNDING, ROUNDED_STEPS * float(np.spacing(last)))
 
     # --- schedules ---------------------------------------------------------------------------------------------------
 

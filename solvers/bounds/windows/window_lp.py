@@ -10,7 +10,6 @@ from solvers.bounds.parts.linear import Program
 from solvers.bounds.windows.batch_modes import BatchMode
 from solvers.problem.offline import Array, OfflineProblem
 
-EPSILON = 1e-9  # seconds; windows are wider by this, so that rounding closes none
 TIME_DIGITS = 6  # limits of the grid are told apart to microseconds
 
 
@@ -230,8 +229,8 @@ class _Windows:
     @staticmethod
     def of(problem: OfflineProblem, scale: float) -> _Windows:
         w = problem.workflow
-        head = problem.head - EPSILON
-        deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + EPSILON
+        head = problem.head - problem.rounding
+        deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + problem.rounding
         stay = problem.transfer_of_type + problem.decode_of_type[:, None, :]
         whole = head[:, None, None] + problem.prefill_of_type[:, :, None] + stay
         able = whole <= deadline[:, None, None]
