@@ -394,7 +394,7 @@ def test_broken_row_does_not_hide_what_is_wrong_with_another(seed, first, second
 
 
 @settings(max_examples=100, deadline=None)
-@given(instance=instances(), seed=SEEDS, start=st.sampled_from([0.0, 1e6, 1e10]))
+@given(instance=instances(), seed=SEEDS, start=st.sampled_from([0.0, 1e6, 1e7]))
 def test_rounding_and_row_order_do_not_matter_even_late(instance, seed, start):
     rng = np.random.default_rng(seed)
     late = replace(instance, workflows=tuple(replace(w, arrival=w.arrival + start) for w in instance.workflows))
