@@ -191,6 +191,38 @@ def test_mutated_bytes_raise_only_input_errors(name: str, seed: int, tmp_path: P
             assert import_trace(path, format=trace_format)[0].arrival == 0
 
 
+ODD_VALUES = (None, -1, 0.5, 1e308, "x", "", [], {}, [1], {"a": 1}, True, 2**70, "1", "2026-06-01T00:00:00Z")
+
+
+def with_odd_values(value: object, chance: random.Random) -> object:
+    """The value with a twelfth of what is in it replaced, and some fields left out."""
+    if chance.random() < 1 / 12:
+        return chance.choice(ODD_VALUES)
+    if isinstance(value, dict):
+        return {key: with_odd_values(item, chance) for key, item in value.items() if chance.random() > 1 / 30}
+    return [with_odd_values(item, chance) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_odd_values_raise_only_input_errors(name: str, seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    sample = SAMPLES[name]
+    if sample.startswith("{"):
+        text = lines(*(with_odd_values(json.loads(line), chance) for line in sample.splitlines()))
+    elif sample.startswith("["):
+        text = json.dumps(with_odd_values(json.loads(sample), chance))
+    else:
+        cells = [line.split(",") for line in sample.splitlines()]
+        odd = [[str(chance.choice(ODD_VALUES)) if chance.random() < 0.1 else cell for cell in row] for row in cells]
+        text = "".join(",".join(row) + "\n" for row in odd)
+    path = write(tmp_path, text)
+    for options in ({}, {"skip_invalid": True}, {"max_idle": 1, "max_context": 400}):
+        with contextlib.suppress(InputError):
+            assert import_trace(path, name, **options)[0].arrival == 0
+
+
 BAD_FIELDS = [
     ("hexsched", '"prompt_tokens": 10', '"prompt_tokens": -1', ":1: ", "prompt_tokens"),
     ("hexsched", '"arrival": 2.5', '"arrival": NaN', ":2: ", "NaN"),

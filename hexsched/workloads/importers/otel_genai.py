@@ -190,7 +190,7 @@ def _span(
     else:
         tokens = _first(attributes, PROMPT), _first(attributes, OUTPUT), _first(attributes, CACHED)
     prompt, output, cached = (None if each is None else _tokens(each, place) for each in tokens)
-    if attributes.get(OPERATION) in NO_CALLS:
+    if str(attributes.get(OPERATION)) in NO_CALLS:
         prompt = output = None
     if (prompt is not None or output is not None) and _is_failed(record):
         trace.dropped["failed calls"] += 1
@@ -286,8 +286,9 @@ def _time(record: Mapping[str, Any], names: tuple[str, ...], where: str) -> int 
         return None
     if isinstance(value, str) and not value.isdecimal():
         return nanoseconds(value, names[2], where)
-    number = float(value)
-    if not math.isfinite(number) or number < 0:
+    is_number = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    number = float(value) if is_number else math.nan
+    if not 0 <= number < 10**20:
         raise InputError(f"{names[2]}: expected a time, got {str(value)[:40]!r}", where)
     per_second = next((scale for scale in (1, 10**3, 10**6) if number < 10**11 * scale), 10**9)
     return int(value) * (10**9 // per_second) if float(value).is_integer() else round(number * (10**9 // per_second))

@@ -96,9 +96,9 @@ def csv_records(
                 comma = delimiter(line.decode("utf-8"))
             values = _cells(line, comma, where)
             if names is None:
+                width = len(values)
+                places = [width if at is None else at for at in find_columns(values, required, optional, where)]
                 names = values
-                width = len(names)
-                places = [width if at is None else at for at in find_columns(names, required, optional, where)]
                 pick = itemgetter(*places) if len(places) > 1 else partial(_picked, places)
                 continue
             if len(values) != width:
