@@ -30,14 +30,24 @@ def formats_command(as_json: Json = False) -> None:
     """
     import msgspec
 
-    from hexsched.workloads.importers import IMPORTERS
+    from hexsched.workloads.importers import IMPORTERS, ImportOptions
 
     records = [
         {"name": name, "summary": importer.summary, "options": msgspec.to_builtins(importer.options_type())}
         for name, importer in IMPORTERS.items()
     ]
+    common = ImportOptions.__struct_fields__
     rows = [
-        (record["name"], ", ".join(f"{key}={value}" for key, value in record["options"].items()), record["summary"])
+        (
+            record["name"],
+            ", ".join(
+                key if value is None else f"{key}={value}"
+                for key, value in record["options"].items()
+                if key not in common
+            ),
+            record["summary"],
+        )
         for record in records
     ]
-    emit({"formats": records}, [Table(("format", "options", "summary"), rows)], as_json)
+    title = f"every format has the options {', '.join(common)} besides its own"
+    emit({"formats": records}, [Table(("format", "options", "summary"), rows, title)], as_json)

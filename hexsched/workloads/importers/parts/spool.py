@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import IO
 
 import msgspec
@@ -15,7 +17,7 @@ from hexsched.model import Call
 from hexsched.workloads.importers.parts.importer import Arrival
 
 CHUNK_BYTES = 2**20  # written at a time
-CHUNK_LINES = 64  # encoded at a time
+CHUNK_LINES = 256  # encoded, or read again, at a time
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -24,6 +26,10 @@ class _Line(msgspec.Struct, frozen=True):
     workflow_id: str
     arrival: float
     calls: tuple[Call, ...]
+
+
+class _Arrival(msgspec.Struct):
+    arrival: float
 
 
 class _RawLine(msgspec.Struct):
@@ -63,23 +69,30 @@ class Spool:
             return
         gathered = bytearray()
         for place, line in enumerate(self._file if self._sorted else self._in_order()):
-            fields = msgspec.json.decode(line, type=_RawLine)
-            fields.arrival = fields.arrival - self._start if self._times is None else float(self._times[place])
-            gathered += msgspec.json.encode(fields) + b"\n"
+            if self._times is None and not self._start:
+                gathered += line
+            else:
+                fields = msgspec.json.decode(line, type=_RawLine)
+                fields.arrival = fields.arrival - self._start if self._times is None else float(self._times[place])
+                gathered += msgspec.json.encode(fields) + b"\n"
             if len(gathered) > CHUNK_BYTES:
                 yield bytes(gathered)
                 gathered.clear()
         yield bytes(gathered)
 
     def _in_order(self) -> Iterator[bytes]:
-        sizes = np.fromiter((len(line) for line in self._file), dtype=np.int64, count=self.workflows)
-        self._file.seek(0)
-        decoder = msgspec.json.Decoder(_RawLine)
-        arrivals = np.fromiter((decoder.decode(line).arrival for line in self._file), float, self.workflows)
-        starts = np.cumsum(sizes) - sizes
-        for place in np.argsort(arrivals, kind="stable"):
-            self._file.seek(starts[place])
-            yield self._file.read(sizes[place])
+        decoder = msgspec.json.Decoder(_Arrival)
+        found = ((len(line), decoder.decode(line).arrival) for line in self._file)
+        table = np.fromiter(found, dtype=[("size", np.int64), ("arrival", float)], count=self.workflows)
+        ends = np.cumsum(table["size"])
+        order = np.argsort(table["arrival"], kind="stable")
+        jumps = np.concatenate(([0], np.flatnonzero(np.diff(order) != 1) + 1, [len(order)]))
+        for at, end in pairwise(jumps):  # most lines are in order: runs of them are read together
+            run = order[at:end]
+            for first in range(0, len(run), CHUNK_LINES):
+                part = run[first : first + CHUNK_LINES]
+                start = int(ends[part[0]] - table["size"][part[0]])
+                yield from os.pread(self._file.fileno(), int(ends[part[-1]]) - start, start).splitlines(keepends=True)
 
 
 def spool(arrivals: Iterable[Arrival], times: Callable[[int], NDArray[np.float64]] | None = None) -> Spool:
@@ -113,6 +126,7 @@ def spool(arrivals: Iterable[Arrival], times: Callable[[int], NDArray[np.float64
             file.write(encoder.encode_lines(gathered))
             gathered.clear()
     file.write(encoder.encode_lines(gathered))
+    file.flush()
     new = None if times is None else times(workflows)
     last = latest - earliest if new is None else float(new[-1])
     return Spool(workflows, calls, latest - earliest, last, file, earliest - origin, new, in_order)
