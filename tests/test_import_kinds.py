@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from experiments.cli import BAD_INPUT, OK, main
 from hexsched.errors import InputError
 from hexsched.model import Workflow, read_workload
 from hexsched.workloads.importers import IMPORTERS, import_trace, open_trace, read_trace, sniff_format
+from hexsched.workloads.importers.parts.spool import CHUNK_BYTES, spool
 
 pytestmark = pytest.mark.quick
 
@@ -410,6 +412,22 @@ def test_unordered_rows_are_streamed_in_order(tmp_path: Path) -> None:
     assert main(["workload", "import", str(path), "--arrivals", "fixed:2", "-o", str(output)]) == OK
     assert [w.arrival for w in read_workload(output)] == [k / 2 for k in range(500)]
     assert read_workload(output)[0].calls == import_trace(path)[0].calls
+
+
+def peak_bytes(path: Path, rows: int) -> int:
+    """Most memory that Python objects take while a flat trace of so many rows is read and written."""
+    path.write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n" + "".join(f"{k},9,9\n" for k in range(rows)))
+    tracemalloc.start()
+    for _ in spool(open_trace(path).arrivals).chunks():
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_a_flat_trace(tmp_path: Path) -> None:
+    few, many = (peak_bytes(tmp_path / "t.csv", rows) for rows in (5_000, 40_000))
+    assert many < few + 2 * CHUNK_BYTES  # what is written at a time; 35,000 workflows would take some 20 MB
 
 
 def test_options_reach_a_trace_wherever_one_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
