@@ -116,9 +116,25 @@ def test_a_solver_that_never_ends_is_stopped() -> None:
 
     with_formulation(formulation)
     result = alone(time_limit=0.1, overtime=0.2)
-    assert result.status == "unknown"
-    assert "long after its time limit" in result.message
+    assert result.status == "feasible"
+    assert "did not end at its time limit" in result.message
     assert result.objective is not None
+
+
+def test_a_solver_that_takes_too_much_memory_is_stopped_and_what_it_has_proved_is_kept() -> None:
+    def formulation(problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+        offer(problem, bracket, GOOD, "test")
+        bracket.prove(BOUND, "test")
+        held = np.ones(int(options.memory) // 4)  # twice as many bytes as it may take
+        time.sleep(60)
+        raise AssertionError(f"it was left alone with {held.nbytes} bytes")
+
+    with_formulation(formulation)
+    result = alone(time_limit=60, memory=1e9)
+    assert result.status == "feasible"
+    assert "more than 1 GB of memory" in result.message
+    assert (result.lower_bound, result.bound_source) == (BOUND, "test (solver)")
+    assert result.schedule is not None
 
 
 @pytest.mark.parametrize("error", [InputError("wrong", "file"), ContradictionError("too high")])

@@ -9,6 +9,7 @@ Only on Linux; elsewhere a fork that has not called ``exec`` is unsafe or unknow
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import select
@@ -19,10 +20,12 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 AVAILABLE = sys.platform == "linux"
 AFTER_INTERRUPT = 15.0  # seconds in which work must end after Ctrl-C
+LOOK = 0.1  # seconds between looks at the time and the memory of a child
 
 Tell = Callable[[Any], None]
 
@@ -31,7 +34,11 @@ class CrashedError(Exception):
     """The child ended without a result; the message says how."""
 
 
-def in_child(work: Callable[[Tell], Any], hear: Tell, patience: float) -> Any:
+class StoppedError(Exception):
+    """The child was stopped because it took more time or memory than it may; the message says which."""
+
+
+def in_child(work: Callable[[Tell], Any], hear: Tell, patience: float, memory: float = math.inf) -> Any:
     """What ``work`` returns, from a child process.
 
     Parameters
@@ -41,18 +48,22 @@ def in_child(work: Callable[[Tell], Any], hear: Tell, patience: float) -> Any:
     hear : callable
     patience : float
         Seconds after which the child is killed.
+    memory : float
+        Bytes of main memory, of the child and of what it started, above which it is killed.
 
     Raises
     ------
     CrashedError
-        When the child died or was out of patience.
+        When the child died.
+    StoppedError
+        When it had no time left, or took too much memory.
     KeyboardInterrupt
         When Ctrl-C, which the child gets as one of its own, did not bring it to return something soon, or came again.
     Exception
         What ``work`` or ``hear`` raised.
     """
     with _Interrupts() as interrupts:
-        outcome, status = _converse(work, hear, patience, interrupts)
+        outcome, status = _converse(work, hear, _Limits(patience, memory), interrupts)
     if outcome is None:
         if interrupts.count:
             raise KeyboardInterrupt
@@ -87,7 +98,7 @@ class _Interrupts:
 
 
 def _converse(
-    work: Callable[[Tell], Any], hear: Tell, patience: float, interrupts: _Interrupts
+    work: Callable[[Tell], Any], hear: Tell, limits: _Limits, interrupts: _Interrupts
 ) -> tuple[tuple[str, Any] | None, int]:
     """What the child sent last ("result" or "raised", and what), and the status it left with."""
     ours, theirs = os.pipe()
@@ -108,7 +119,7 @@ def _converse(
         os.setpgid(pid, pid)
     listener = _Listener(pid, ours, hear)
     try:
-        _wait(listener, patience, interrupts)
+        _wait(listener, limits, interrupts)
     finally:
         with suppress(OSError):
             os.killpg(pid, signal.SIGKILL)  # it has ended, or must
@@ -175,10 +186,25 @@ def _ended(pid: int) -> bool:
         return True
 
 
-def _wait(listener: _Listener, patience: float, interrupts: _Interrupts) -> None:
-    """Until the child ends, and no longer than there is patience; a first Ctrl-C is passed on, a second is final."""
-    until, passed_on = time.monotonic() + patience, False
-    while not listener.ended.wait(0.1):
+class _Limits(NamedTuple):
+    """How far a child may go.
+
+    Attributes
+    ----------
+    patience : float
+        Seconds.
+    memory : float
+        Bytes.
+    """
+
+    patience: float
+    memory: float
+
+
+def _wait(listener: _Listener, limits: _Limits, interrupts: _Interrupts) -> None:
+    """Until the child ends, and no longer than its limits let it; a first Ctrl-C is passed on, a second is final."""
+    until, passed_on = time.monotonic() + limits.patience, False
+    while not listener.ended.wait(LOOK):
         if interrupts.count and not passed_on:
             passed_on, until = True, min(until, time.monotonic() + AFTER_INTERRUPT)
             with suppress(OSError):
@@ -188,7 +214,19 @@ def _wait(listener: _Listener, patience: float, interrupts: _Interrupts) -> None
         if time.monotonic() > until:
             if interrupts.count:
                 return
-            raise CrashedError("it did not end long after its time limit and was stopped")
+            raise StoppedError("it did not end at its time limit and was stopped")
+        if math.isfinite(limits.memory) and memory_of(listener.pid) > limits.memory:
+            raise StoppedError(f"it took more than {limits.memory / 1e9:g} GB of memory and was stopped")
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of main memory that a process and its descendants take; what they share with others is counted too."""
+    total = 0
+    with suppress(OSError, ValueError):  # they may end meanwhile
+        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            total += sum(memory_of(int(child)) for child in (thread / "children").read_text().split())
+    return total
 
 
 def _be_the_child(work: Callable[[Tell], Any], pipe: int, lifeline: int, interrupts: _Interrupts) -> None:

@@ -190,8 +190,11 @@ def _run_in_child(chosen: Formulation, problem: OfflineProblem, bracket: Bracket
         outcome: Outcome = isolation.in_child(
             lambda tell: _run(chosen, problem, _Relay(bracket, tell), options),
             hear,
-            bracket.left + max(bracket.left, options.overtime),
+            bracket.left + options.overtime,
+            options.memory,
         )
+    except isolation.StoppedError as error:
+        return Outcome(message=f"{chosen.name}: {error}; what it had found and proved until then counts")
     except isolation.CrashedError as error:
         return Outcome(message=f"{chosen.name} crashed: {error}", crashed=True)
     except KeyboardInterrupt:

@@ -36,8 +36,10 @@ class Options:
     isolate : bool
         Solve in a child process where that is possible (``solvers.brackets.isolation``).
     overtime : float
-        Seconds beyond the time limit, or as many as it has where that is more, that building a model or a solver's last
-        step may take; then the child process is stopped.
+        Seconds beyond the time limit that a solver's last step may take; then the child process is stopped, and what it
+        has reported until then is kept.
+    memory : float
+        Bytes of main memory that the child process may take; then it is stopped in the same way.
     write_model : Path or None
         Write the model to this file before it is solved; a formulation's ``model_formats`` are the endings it knows.
     """
@@ -50,7 +52,8 @@ class Options:
     extra: dict[str, bool] = field(default_factory=dict)
     on_progress: OnProgress | None = None
     isolate: bool = True
-    overtime: float = 60.0
+    overtime: float = 3.0
+    memory: float = 3e9
     write_model: Path | None = None
 
 
