@@ -21,11 +21,11 @@ from hexsched.model import Instance
 from solvers.brackets.solve import result as solution
 from solvers.exact import milp_disjunctive, milp_event, milp_placement, milp_time_indexed
 from solvers.exact.milp import backends, cbc, highs
-from solvers.exact.milp.answer import Answer, Limits
-from solvers.exact.milp.energy import decode_cuts, prefill_cuts
+from solvers.exact.milp.answer import Answer, Effort
+from solvers.exact.milp.energy import LOOKED_AT, decode_cuts, prefill_cuts
 from solvers.exact.milp.forbidden import ForbiddenSets
 from solvers.exact.milp.leaving_out import run_last
-from solvers.exact.milp.model import OutOfTimeError, TimedProblem, write_model
+from solvers.exact.milp.model import LimitedProblem, Limits, OutOfTimeError, write_model
 from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.time_windows import Windows, target_windows, windows
 from solvers.problem.bracket import Bracket
@@ -91,7 +91,7 @@ def compiled() -> None:
 def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """List schedules that put everything on one pair, so that finding better is left to the solver."""
 
-    def first_pair(problem: OfflineProblem, goal: Objective, placed: object = None) -> object:
+    def first_pair(problem: OfflineProblem, goal: Objective, placed: object = None, **_: float) -> object:
         first = np.zeros(problem.calls, dtype=int)
         fits = [int(np.flatnonzero(np.isfinite(row))[-1]) for row in problem.decode]
         return best_list_schedule(problem, goal, (first, np.array(fits)))
@@ -213,7 +213,8 @@ def test_a_target_is_met_where_it_can_be_and_only_there(build: Callable[..., Any
                 assert highs.solve(below.lp, _limits()).status == "infeasible"
 
 
-def test_energy_cuts_hold_for_every_schedule_in_the_windows() -> None:
+@pytest.mark.parametrize("looked_at", [LOOKED_AT, 1000])
+def test_energy_cuts_hold_for_every_schedule_in_the_windows(looked_at: int) -> None:
     """A schedule breaks no cut, and there are cuts that something could break."""
     found = 0
     for seed in range(8):
@@ -222,16 +223,16 @@ def test_energy_cuts_hold_for_every_schedule_in_the_windows() -> None:
         value = goal.value(problem.arrival, plan.workflow_completed(problem), problem.horizon)
         known = target_windows(problem, value, 0)
         modes = [decode_modes(row) for row in problem.hold]
-        for cut in prefill_cuts(known):
+        for cut in prefill_cuts(known, looked_at):
             assert sum(w for (c, i), w in cut.weight.items() if plan.prefill[c] == i) <= cut.most * (1 + 1e-5)
-        for cut in (cuts := decode_cuts(known, modes)):
+        for cut in (cuts := decode_cuts(known, modes, looked_at)):
             on = [
                 w
                 for (c, k), w in cut.weight.items()
                 if modes[c][k].decode == plan.decode[c] and plan.prefill[c] in modes[c][k].sources
             ]
             assert sum(on) <= cut.most * (1 + 1e-5)
-        found += len(cuts) + len(prefill_cuts(known))
+        found += len(cuts) + len(prefill_cuts(known, looked_at))
     assert found > 0
 
 
@@ -264,7 +265,7 @@ def test_a_model_that_takes_too_long_to_build_leaves_the_start(module: ModuleTyp
     result = certified(module, problem, read_objective("mean_ratio"), replace(SHORT, time_limit=1e-9))
     assert result.schedule is not None
     with pytest.raises(OutOfTimeError, match="after 0 rows"):
-        TimedProblem("late", 0.0).__iadd__(pulp.LpAffineExpression() <= 1)
+        LimitedProblem("late", Limits(until=0.0)).__iadd__(pulp.LpAffineExpression() <= 1)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -332,7 +333,7 @@ def test_progress_is_told() -> None:
 
 
 def test_a_crash_and_an_interrupt_leave_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(lp: pulp.LpProblem, limits: Limits) -> Answer:
+    def crash(lp: pulp.LpProblem, limits: Effort) -> Answer:
         raise RuntimeError("out of memory")
 
     problem, goal = fixed_problem(crowded(0)), read_objective("max_ratio")
@@ -386,8 +387,8 @@ def test_list_schedules_are_valid_and_no_earlier_than_their_retiming(seed: int) 
     assert np.isfinite(problem.hold[np.arange(9), plan.prefill, plan.decode]).all()
 
 
-def _limits() -> Limits:
-    return Limits(10.0, 1, 0, lambda incumbent, bound: None)
+def _limits() -> Effort:
+    return Effort(10.0, 1, 0, lambda incumbent, bound: None)
 
 
 def _broken(lp: pulp.LpProblem) -> list[str]:

@@ -155,6 +155,7 @@ def list_start(model: pyjobshop.Model, data: TickedProblem, aim: Objective) -> p
     from pyjobshop.Solution import ScheduledTask, Solution  # type: ignore[import-untyped,unused-ignore]
 
     problem, plan, tasks, mode = data.problem, best_list_schedule(data.problem, aim), [], 0
+    assert plan is not None  # it had all the time that it wanted
     known = model.data()
     for c, modes in enumerate(data.modes):
         i, begin, admitted = int(plan.prefill[c]), data.ticks.down(plan.start[c]), data.ticks.down(plan.admitted[c])

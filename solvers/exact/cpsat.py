@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from solvers.bounds import load, preemptive_lp
 from solvers.exact.cp.closing import Steps, close
 from solvers.exact.cp.energy import SEPARATION, Separation, energy_bound
-from solvers.exact.cp.model import Effort
+from solvers.exact.cp.model import Effort, entries
 from solvers.exact.cp.run import NAME, Attempt, attempt
 from solvers.exact.cp.ticked import TickedProblem, in_ticks
 from solvers.exact.parts.formulation import Formulation
+from solvers.exact.parts.size import TooLargeError
 from solvers.exact.parts.start import offer_list_schedule, search_from
 from solvers.problem.bracket import Bracket
 from solvers.problem.offline import OfflineProblem
@@ -40,6 +41,8 @@ class Tuning:
         How the bracket of the largest ratio is closed in.
     separation : Separation
         Which windows of work are looked at for that.
+    entries : int
+        Numbers that a model may have; a larger one is not built. CP-SAT takes up to 500 bytes for each.
     """
 
     precisions: tuple[float, ...] = (1e-5, 1e-6)
@@ -50,6 +53,7 @@ class Tuning:
     bound: float = 0.2
     steps: Steps = Steps()  # noqa: RUF009 - frozen
     separation: Separation = SEPARATION
+    entries: int = 3_000_000
 
 
 def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: Tuning = Tuning()) -> Outcome:
@@ -71,9 +75,14 @@ class _Solve:
     def run(self) -> Outcome:
         if self.on["start"]:
             offer_list_schedule(self.problem, self.bracket)
+        size = entries(in_ticks(self.problem, self.tuning.precisions[0]), self.on)
+        if size > self.tuning.entries:
+            return Outcome(message=f"{NAME}: {TooLargeError(f'about {size:,} entries', self.tuning.entries)}")
         bracketing = self.on["bracket"] and self.bracket.objective.is_tail
         plain = self.tuning.plain * self.bracket.left
         for precision in self.tuning.precisions:
+            if self.bracket.left <= 0:
+                return Outcome(message="the time limit ended before the model was built")
             data = in_ticks(self.problem, precision)
             left = self.bracket.left
             if not self._search(data, Effort(min(plain, left) if bracketing else left)).is_done:
@@ -82,8 +91,7 @@ class _Solve:
                 break
             if self.bracket.is_closed:
                 break
-        assert self.first is not None
-        return Outcome(self.first.size, self.first.root_bound)
+        return Outcome() if self.first is None else Outcome(self.first.size, self.first.root_bound)
 
     def _search(self, data: TickedProblem, effort: Effort) -> Attempt:
         made = attempt(

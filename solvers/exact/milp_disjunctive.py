@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from solvers.exact.milp.assignment import Assignment, in_turn
 from solvers.exact.milp.backends import BACKENDS
 from solvers.exact.milp.drive import solve_model
 from solvers.exact.milp.leaving_out import LeavingOut
-from solvers.exact.milp.model import MODEL_FORMATS, TimedProblem
+from solvers.exact.milp.model import MODEL_FORMATS, NO_LIMITS, LimitedProblem, Limits
 from solvers.exact.milp.time_windows import Windows
 from solvers.exact.milp.tuning import TUNING, Tuning
 from solvers.exact.milp.value import Value
@@ -40,10 +40,10 @@ class Disjunctive:
     exact = True
 
     def __init__(
-        self, problem: OfflineProblem, objective: Objective, windows: Windows, until: float = math.inf
+        self, problem: OfflineProblem, objective: Objective, windows: Windows, limits: Limits = NO_LIMITS
     ) -> None:
         self.problem, self.windows = problem, windows
-        self.lp = TimedProblem("disjunctive", until)
+        self.lp = LimitedProblem("disjunctive", limits)
         every = range(problem.calls)
         self.leaving_out = LeavingOut(self.lp, windows)
         kept = self.leaving_out.kept
@@ -54,6 +54,7 @@ class Disjunctive:
         self.start = [self._time("s", c, windows.head[c], windows.latest_start[c]) for c in every]
         self.admitted = [self._time("a", c, windows.earliest_admission[c], windows.latest_admission[c]) for c in every]
         self.completed = [self.admitted[c] + self.assignment.hold_seconds(c) for c in every]
+        self.ancestors = _ancestors(problem)
         self.first: Pairs = {}
         self.gone: Pairs = {}
         self.there: Pairs = {}
@@ -124,7 +125,7 @@ class Disjunctive:
         problem, windows = self.problem, self.windows
         latest = windows.latest_start_on
         usable: Array = np.any(windows.allowed, axis=2)
-        for c, d in _unordered(problem):
+        for c, d in self._unordered():
             for i in np.flatnonzero(usable[c] & usable[d]):
                 orders = [
                     self._pair("first", e, f)
@@ -149,7 +150,7 @@ class Disjunctive:
         whole = problem.prefill[:, :, None] + windows.hold
         soonest = windows.head[:, None] + whole.min(axis=1)
         last = windows.due[:, None] - windows.hold.min(axis=1)
-        for c, d in _unordered(problem):
+        for c, d in self._unordered():
             for j in self._crowded():
                 if not (usable[c, j] and usable[d, j]):
                     continue
@@ -197,22 +198,19 @@ class Disjunctive:
             self.lp += held + self.kept[d] * int(problem.kv[d]) <= room
             self.lp += pulp.lpSum(there.values()) + self.kept[d] <= slots
 
+    def _unordered(self) -> Iterator[tuple[int, int]]:
+        """Pairs of calls that no precedence orders."""
+        for c in range(self.problem.calls):
+            self.lp.check()
+            for d in range(c + 1, self.problem.calls):
+                if c not in self.ancestors[d] and d not in self.ancestors[c]:
+                    yield c, d
+
     def _crowded(self) -> list[int]:
         """Decode instances that could not hold everything at once."""
         problem = self.problem
         full = (problem.capacity < problem.kv.sum()) | (problem.max_batch < problem.calls)
         return [int(j) for j in np.flatnonzero(full)]
-
-
-def _unordered(problem: OfflineProblem) -> list[tuple[int, int]]:
-    """Pairs of calls that no precedence orders."""
-    ancestors = _ancestors(problem)
-    return [
-        (c, d)
-        for c in range(problem.calls)
-        for d in range(c + 1, problem.calls)
-        if c not in ancestors[d] and d not in ancestors[c]
-    ]
 
 
 def _ancestors(problem: OfflineProblem) -> list[set[int]]:

@@ -8,7 +8,6 @@ original. Modes are its other extension.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ from solvers.exact.milp.assignment import Assignment, in_turn
 from solvers.exact.milp.backends import BACKENDS
 from solvers.exact.milp.drive import solve_model
 from solvers.exact.milp.leaving_out import LeavingOut
-from solvers.exact.milp.model import MODEL_FORMATS, TimedProblem
+from solvers.exact.milp.model import MODEL_FORMATS, NO_LIMITS, LimitedProblem, Limits
+from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.time_windows import Windows
 from solvers.exact.milp.tuning import TUNING, Tuning
 from solvers.exact.milp.value import Value
@@ -49,7 +49,7 @@ class EventLine:
 
     def __init__(
         self,
-        lp: TimedProblem,
+        lp: LimitedProblem,
         name: str,
         chosen: list[list[pulp.LpVariable]],
         seconds: list[list[float]],
@@ -142,10 +142,11 @@ class OnOffEvents:
     exact = True
 
     def __init__(
-        self, problem: OfflineProblem, objective: Objective, windows: Windows, until: float = math.inf
+        self, problem: OfflineProblem, objective: Objective, windows: Windows, limits: Limits = NO_LIMITS
     ) -> None:
         self.problem = problem
-        self.lp = TimedProblem("on_off_events", until)
+        self.lp = LimitedProblem("on_off_events", limits)
+        self.lp.expect(_entries(problem))
         self.leaving_out = LeavingOut(self.lp, windows)
         kept = self.leaving_out.kept
         self.kept = [kept[w] for w in problem.workflow]
@@ -215,6 +216,12 @@ class OnOffEvents:
                     self.lp += pulp.lpSum(on[c][k][e] * int(problem.kv[c]) for c, k in here) <= int(room)
                 if problem.calls > slots:
                     self.lp += pulp.lpSum(on[c][k][e] for c, k in here) <= int(slots)
+
+
+def _entries(problem: OfflineProblem) -> float:
+    """About how many entries the model has: for each stay, pairs of events with six, and as many for no gaps."""
+    choices = problem.prefill.shape[1] * problem.calls + sum(len(decode_modes(hold)) for hold in problem.hold)
+    return 4.0 * choices * problem.calls**2
 
 
 def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: Tuning = TUNING) -> Outcome:

@@ -7,9 +7,11 @@ import pulp
 from solvers.exact.milp.answer import silent
 from solvers.exact.milp.assignment import Assignment
 from solvers.exact.milp.backends import BACKENDS, backend, run
-from solvers.exact.milp.model import MODEL_FORMATS, size, write_model
+from solvers.exact.milp.model import MODEL_FORMATS, NO_LIMITS, LimitedProblem, Limits, size, write_model
+from solvers.exact.milp.tuning import TUNING, Tuning
 from solvers.exact.parts.formulation import Formulation
-from solvers.exact.parts.start import offer_list_schedule
+from solvers.exact.parts.size import NotBuiltError
+from solvers.exact.parts.start import offer_list_schedule, time_to_list
 from solvers.problem.bracket import Bracket
 from solvers.problem.certificate import offer
 from solvers.problem.offline import OfflineProblem
@@ -27,9 +29,9 @@ class Balance:
     is not; both are 1 or so in between, which is why they can be added.
     """
 
-    def __init__(self, problem: OfflineProblem) -> None:
+    def __init__(self, problem: OfflineProblem, limits: Limits = NO_LIMITS) -> None:
         self.problem = problem
-        self.lp = pulp.LpProblem("placement", pulp.LpMinimize)
+        self.lp = LimitedProblem("placement", limits)
         self.assignment = Assignment(self.lp, problem)
         self.span = float((problem.arrival + problem.horizon).max() - problem.arrival.min())
         self.busiest_prefill = self.lp.add_variable("busiest_prefill", 0)
@@ -63,12 +65,16 @@ class Balance:
             self.lp += pulp.lpSum(y * (s / float(slots)) for y, _, s in here) <= self.busiest_decode
 
 
-def solve(problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: Tuning = TUNING) -> Outcome:
     """Place by MILP, sequence by the best of the list schedules; never worse than the start."""
     solver = backend(options.solver)
     offer_list_schedule(problem, bracket)
-    assert bracket.schedule is not None
-    model = Balance(problem)
+    if bracket.schedule is None:
+        return Outcome(message="the time limit ended before there was a schedule to start from")
+    try:
+        model = Balance(problem, Limits(bracket.deadline, tuning.entries))
+    except NotBuiltError as error:
+        return Outcome(message=f"milp_placement: {error}")
     model.assignment.load(from_schedule(problem, bracket.schedule))
     if options.write_model is not None:
         write_model(model.lp, options.write_model)
@@ -77,8 +83,9 @@ def solve(problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcom
         bracket.interrupt()
     if answer.solved:
         placed = (model.assignment.prefill(), model.assignment.decode())
-        timetable = best_list_schedule(problem, bracket.objective, placed)
-        offer(problem, bracket, to_schedule(problem, timetable, "milp_placement"), "milp_placement")
+        timetable = best_list_schedule(problem, bracket.objective, placed, time_to_list(bracket))
+        if timetable is not None:
+            offer(problem, bracket, to_schedule(problem, timetable, "milp_placement"), "milp_placement")
     return Outcome(size(model.lp), message=answer.message)
 
 

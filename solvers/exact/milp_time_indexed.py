@@ -24,7 +24,7 @@ from solvers.exact.milp.drive import solve_model
 from solvers.exact.milp.energy import decode_cuts, prefill_cuts
 from solvers.exact.milp.forbidden import ForbiddenSets
 from solvers.exact.milp.leaving_out import LeavingOut
-from solvers.exact.milp.model import MODEL_FORMATS, TimedProblem
+from solvers.exact.milp.model import MODEL_FORMATS, NO_LIMITS, LimitedProblem, Limits
 from solvers.exact.milp.modes import decode_modes
 from solvers.exact.milp.time_windows import Windows
 from solvers.exact.milp.tuning import TUNING, Tuning
@@ -102,11 +102,11 @@ class TimeIndexed:
         ticks: Ticks,
         disaggregated: bool = True,
         forbidden: ForbiddenSets | None = None,
-        until: float = math.inf,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.problem, self.windows, self.ticks = problem, windows, ticks
         self.forbidden = ForbiddenSets(problem) if forbidden is None else forbidden
-        self.lp = TimedProblem("time_indexed", until)
+        self.lp = LimitedProblem("time_indexed", limits)
         self.leaving_out = LeavingOut(self.lp, windows)
         kept = self.leaving_out.kept
         self.kept = [kept[w] for w in problem.workflow]
@@ -256,6 +256,7 @@ class TimeIndexed:
         Stays that overlap all do so in the tick in which the last of them starts, so only such ticks are looked at.
         """
         for tick in sorted({t for row, ticks, _ in stays if ticks for t in row.ticks}):
+            self.lp.check()
             active = [
                 (row, ticks, demand)
                 for row, ticks, demand in stays
@@ -353,14 +354,14 @@ def _on_a_grid(
     problem: OfflineProblem,
     objective: Objective,
     windows: Windows,
-    until: float = math.inf,
+    limits: Limits = NO_LIMITS,
     *,
     pulses: int,
     disaggregated: bool,
     forbidden: ForbiddenSets,
 ) -> TimeIndexed:
     ticks = grid(problem, windows, pulses)
-    return TimeIndexed(problem, objective, windows, ticks, disaggregated, forbidden, until)
+    return TimeIndexed(problem, objective, windows, ticks, disaggregated, forbidden, limits)
 
 
 def _sum(terms: Sequence[tuple[pulp.LpVariable | None, float]]) -> pulp.LpAffineExpression:

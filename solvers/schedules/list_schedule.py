@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 from bisect import insort
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -16,25 +19,34 @@ Array = np.ndarray[Any, Any]
 
 
 def best_list_schedule(
-    problem: OfflineProblem, objective: Objective, placed: tuple[Array, Array] | None = None
-) -> Timetable:
-    """The best of the list schedules by each priority rule.
+    problem: OfflineProblem,
+    objective: Objective,
+    placed: tuple[Array, Array] | None = None,
+    until: float = math.inf,
+) -> Timetable | None:
+    """The best of the list schedules by each priority rule, of those that are made in time; None where none is.
 
     Parameters
     ----------
     placed : two (N,) int arrays, optional
         Prefill and decode instance of each call; without them every call goes where it completes first.
+    until : float
+        Seconds of ``time.monotonic``.
     """
-    timetables = [list_schedule(problem, priority, placed) for priority in _priorities(problem)]
+    timetables = [list_schedule(problem, priority, placed, until) for priority in _priorities(problem)]
+    made = [timetable for timetable in timetables if timetable is not None]
     values = [
-        objective.value(problem.arrival, timetable.workflow_completed(problem), problem.horizon)
-        for timetable in timetables
+        objective.value(problem.arrival, timetable.workflow_completed(problem), problem.horizon) for timetable in made
     ]
-    return timetables[int(np.argmin(values))]
+    return made[int(np.argmin(values))] if made else None
 
 
-def list_schedule(problem: OfflineProblem, priority: Array, placed: tuple[Array, Array] | None = None) -> Timetable:
+def list_schedule(
+    problem: OfflineProblem, priority: Array, placed: tuple[Array, Array] | None = None, until: float = math.inf
+) -> Timetable | None:
     """Serial schedule generation: one call after the other, each as early as what was placed before it allows.
+
+    None where that takes longer than ``until``, in seconds of ``time.monotonic``.
 
     The next call is the one of least priority among those whose parents have been placed (Kolisch 1996, the serial
     scheme, with gaps being used).
@@ -46,11 +58,17 @@ def list_schedule(problem: OfflineProblem, priority: Array, placed: tuple[Array,
     chosen = np.zeros((problem.calls, 2), dtype=np.int64)
     times = np.zeros((problem.calls, 2))
     completed = np.full(problem.calls, np.nan)
-    waiting = set(range(problem.calls))
-    while waiting:
-        eligible = [c for c in waiting if not any(p in waiting for p in problem.parents[c])]
-        c = min(eligible, key=lambda x: (priority[x], x))
-        waiting.remove(c)
+    missing = [len(own) for own in problem.parents]
+    eligible = [(float(priority[c]), c) for c in range(problem.calls) if not missing[c]]
+    heapify(eligible)
+    while eligible:
+        if time.monotonic() > until:
+            return None
+        _, c = heappop(eligible)
+        for child in problem.children[c]:
+            missing[child] -= 1
+            if not missing[child]:
+                heappush(eligible, (float(priority[child]), child))
         before = max((completed[p] for p in problem.parents[c]), default=problem.arrival[problem.workflow[c]])
         release = float(before + problem.delay[c])
         options = []
@@ -91,13 +109,13 @@ def _earliest_admission(
     held: list[tuple[float, float, int]], ready: float, seconds: float, room: tuple[int, int]
 ) -> float:
     """The first time from ``ready`` on from which ``room`` (KV tokens, calls) is free for that long."""
-    for time in (ready, *sorted(end for _, end, _ in held if end > ready)):
-        across = [(start, end, kv) for start, end, kv in held if start < time + seconds and end > time]
-        peaks = (time, *(start for start, _, _ in across if start > time))
+    for now in (ready, *sorted(end for _, end, _ in held if end > ready)):
+        across = [(start, end, kv) for start, end, kv in held if start < now + seconds and end > now]
+        peaks = (now, *(start for start, _, _ in across if start > now))
         if all(
             sum(kv for start, end, kv in across if start <= peak < end) <= room[0]
             and sum(1 for start, end, _ in across if start <= peak < end) <= room[1]
             for peak in peaks
         ):
-            return time
+            return now
     raise AssertionError("after the last completion there is room")

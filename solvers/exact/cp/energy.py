@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ortools.sat.python import cp_model
@@ -22,6 +22,7 @@ from solvers.exact.cp.objective import RATIO_UNIT, Largest
 from solvers.exact.cp.ticked import Array, TickedProblem
 from solvers.exact.cp.variables import Variables
 from solvers.problem.objective import Objective
+from solvers.problem.offline import OfflineProblem
 
 CERTAIN = 1e-6  # relative; by how much a row must be overfull before floating-point numbers are believed
 UNITS = 1e5  # the coefficient of the ratio in a row before rounding: its relative error is at most the inverse
@@ -43,12 +44,18 @@ class Separation:
         Windows that go into the model besides, as they are nearly as full as the fullest.
     nearly : float
         How full those are, as a share of it.
+    looked_at : int
+        Windows times choices that are looked at for a resource; where there are more, windows between fewer instants.
+    entries : int
+        Windows times choices that are kept of all resources together: those that are fullest, 8 bytes each.
     """
 
     rounds: int = 15
     batch: int = 40
     spare: int = 200
     nearly: float = 0.9
+    looked_at: int = 4_000_000
+    entries: int = 10_000_000
 
 
 SEPARATION = Separation()
@@ -162,8 +169,10 @@ def _shares(kv: Array, room: int, slots: int) -> list[Array]:
     return shares
 
 
-def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float) -> Rows:
+def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float, separation: Separation = SEPARATION) -> Rows:
     """The windows, from a head to a deadline on the same resource, that could be overfull.
+
+    Any of them may be left out, so of very many those are looked at that are between fewer instants.
 
     Parameters
     ----------
@@ -176,7 +185,10 @@ def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float) -> Ro
         w = problem.workflow[resource.call]
         horizon, fixed = problem.horizon[w], problem.arrival[w] - resource.after
         ends = np.unique(np.stack([horizon, fixed]), axis=1)
-        for begin in np.unique(resource.head):
+        begins = np.unique(resource.head)
+        every = math.ceil(math.sqrt(ends.shape[1] * len(begins) * len(w) / separation.looked_at))
+        ends = ends[:, ::every]
+        for begin in begins[::every]:
             slope, offset = ends[:, ends[0] * lower + ends[1] > begin]
             work = np.full((len(slope), len(w)), np.inf)
             for s in (lower, upper):
@@ -185,16 +197,42 @@ def rows(data: TickedProblem, chosen: Choices, lower: float, upper: float) -> Ro
                 left = np.minimum(resource.seconds, resource.head + resource.seconds - begin)
                 work = np.minimum(work, np.minimum(left, right))
             work = np.maximum(work, 0.0) * resource.share
-            full = work.sum(axis=1) > slope * lower + offset - begin
-            wide = np.zeros((int(full.sum()), chosen.total))
-            wide[:, resource.choice] = work[full]
-            relief = np.zeros((len(wide), problem.workflows))
-            for v in np.unique(w):
-                relief[:, v] = work[full][:, w == v].sum(axis=1)
-            blocks.append((wide, relief, slope[full], offset[full] - begin))
-    if not blocks:
-        return Rows(np.zeros((0, chosen.total)), np.zeros((0, problem.workflows)), np.zeros(0), np.zeros(0))
-    return Rows(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
+            room = slope * lower + offset - begin
+            level = work.sum(axis=1) / room
+            full = level > 1
+            blocks.append(_Block(resource, work[full], slope[full], offset[full] - begin, level[full]))
+    return _wide(problem, chosen, blocks, separation.entries // (chosen.total + problem.workflows))
+
+
+class _Block(NamedTuple):
+    """Rows of one resource, over its choices alone; ``level`` is how full they are if all choose it."""
+
+    resource: Resource
+    work: Array
+    slope: Array
+    offset: Array
+    level: Array
+
+
+def _wide(problem: OfflineProblem, chosen: Choices, blocks: list[_Block], most: int) -> Rows:
+    """Rows over all choices; of more than ``most`` the fullest."""
+    level = np.concatenate([np.zeros(0), *(block.level for block in blocks)])
+    among = np.zeros(len(level), dtype=bool)
+    among[np.argsort(-level, kind="stable")[:most]] = True
+    kept = np.split(among, np.cumsum([len(block.level) for block in blocks])[:-1]) if blocks else []
+    count = sum(int(keep.sum()) for keep in kept)
+    work, relief = np.zeros((count, chosen.total)), np.zeros((count, problem.workflows))
+    row = 0
+    for block, keep in zip(blocks, kept, strict=True):
+        here = slice(row, row + int(keep.sum()))
+        work[here, block.resource.choice] = block.work[keep]
+        of_workflow = problem.workflow[block.resource.call]
+        for w in np.unique(of_workflow) if here.stop > here.start else ():
+            relief[here, w] = block.work[keep][:, of_workflow == w].sum(axis=1)
+        row = here.stop
+    slopes = np.concatenate([np.zeros(0), *(block.slope[keep] for block, keep in zip(blocks, kept, strict=True))])
+    offsets = np.concatenate([np.zeros(0), *(block.offset[keep] for block, keep in zip(blocks, kept, strict=True))])
+    return Rows(work, relief, slopes, offsets)
 
 
 def possible(data: TickedProblem, chosen: Choices, scale: float, dropped: int) -> Array:
@@ -304,7 +342,7 @@ def energy_bound(
 
     def most_kept(scale: float, _: float) -> float:
         allowed = possible(data, chosen, scale, dropped)
-        windows = rows(data, chosen, scale, scale)
+        windows = rows(data, chosen, scale, scale, separation)
         full = fullest(chosen, windows, scale, allowed, dropped, is_it_over=True, separation=separation)[1]
         return needed - 1 if full > 1 + CERTAIN else math.inf
 
@@ -329,7 +367,7 @@ def add_energy(
         A bracket of the largest ratio.
     """
     chosen, dropped = choices(data), largest.most_dropped
-    inequalities = rows(data, chosen, lower, upper)
+    inequalities = rows(data, chosen, lower, upper, separation)
     numbers, _ = fullest(
         chosen, inequalities, lower, possible(data, chosen, upper, dropped), dropped, separation=separation
     )

@@ -39,6 +39,17 @@ class Effort:
     to_refute: bool = False
 
 
+def entries(data: TickedProblem, on: Mapping[str, bool]) -> int:
+    """About how many numbers a model has: variables and literals of all its rules together."""
+    problem = data.problem
+    calls, instances = problem.prefill.shape
+    modes = sum(len(own) for own in data.modes)
+    intervals = 7 * calls * (instances + len(problem.capacity))  # with their places in no-overlap and cumulative
+    precedences = 3 * sum(len(own) for own in problem.parents)
+    twins = sum(len(group) - 1 for group in problem.prefill_types.groups + problem.decode_types.groups)
+    return 12 * calls + 4 * modes + intervals + precedences + (twins * calls**2 // 2 if on["symmetry"] else 0)
+
+
 @dataclass(frozen=True)
 class Model:
     """A model and what its variables mean."""

@@ -13,7 +13,7 @@ BOUND_SAFETY = 1e-6  # relative; solvers prove their bounds to within tolerances
 
 
 @dataclass(frozen=True)
-class Limits:
+class Effort:
     """How far a solver may go.
 
     Attributes
@@ -31,9 +31,9 @@ class Limits:
     on_progress: Callable[[float | None, float | None], None]
 
 
-def silent(seconds: float, options: Options) -> Limits:
+def silent(seconds: float, options: Options) -> Effort:
     """The limits of a model that does not minimise the objective: nobody hears of its progress."""
-    return Limits(seconds, options.workers, options.seed, lambda incumbent, bound: None)
+    return Effort(seconds, options.workers, options.seed, lambda incumbent, bound: None)
 
 
 MilpStatus = Literal["optimal", "feasible", "infeasible", "unknown"]

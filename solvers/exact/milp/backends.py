@@ -9,7 +9,7 @@ import pulp
 
 from hexsched.errors import InputError
 from solvers.exact.milp import bindings, cbc, highs
-from solvers.exact.milp.answer import Answer, Limits
+from solvers.exact.milp.answer import Answer, Effort
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Backend:
     """
 
     available: Callable[[], bool]
-    solve: Callable[[pulp.LpProblem, Limits], Answer]
+    solve: Callable[[pulp.LpProblem, Effort], Answer]
 
 
 BACKENDS = {
@@ -56,7 +56,7 @@ def backend(name: str | None) -> Backend:
     return chosen
 
 
-def run(lp: pulp.LpProblem, solver: Backend, limits: Limits) -> Answer:
+def run(lp: pulp.LpProblem, solver: Backend, limits: Effort) -> Answer:
     """Solve and tell the outcome as progress; a solver that breaks down says nothing instead of raising."""
     try:
         answer = solver.solve(lp, limits)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Limits, MilpStatus, finite
+from solvers.exact.milp.answer import Answer, Effort, MilpStatus, finite
 
 
 def scip_available() -> bool:
@@ -16,7 +16,7 @@ def scip_available() -> bool:
     return bool(pulp.SCIP_PY().available())
 
 
-def solve_scip(lp: pulp.LpProblem, limits: Limits) -> Answer:
+def solve_scip(lp: pulp.LpProblem, limits: Effort) -> Answer:
     """Solve with SCIP from the values that the variables have."""
     options = [f"randomization/randomseedshift={limits.seed % 2**31}"]
     solver = pulp.SCIP_PY(msg=False, timeLimit=limits.seconds, gapRel=0.0, warmStart=_has_start(lp), options=options)
@@ -36,7 +36,7 @@ def gurobi_available() -> bool:
         return bool(pulp.GUROBI(msg=False).available())
 
 
-def solve_gurobi(lp: pulp.LpProblem, limits: Limits) -> Answer:
+def solve_gurobi(lp: pulp.LpProblem, limits: Effort) -> Answer:
     """Solve with Gurobi from the values that the variables have."""
     solver = pulp.GUROBI(
         msg=False,
@@ -60,7 +60,7 @@ def cplex_available() -> bool:
     return bool(pulp.CPLEX_PY().available())
 
 
-def solve_cplex(lp: pulp.LpProblem, limits: Limits) -> Answer:
+def solve_cplex(lp: pulp.LpProblem, limits: Effort) -> Answer:
     """Solve with CPLEX from the values that the variables have."""
     solver = pulp.CPLEX_PY(
         msg=False,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Limits
+from solvers.exact.milp.answer import Answer, Effort
 
 
 def available() -> bool:
@@ -17,7 +17,7 @@ def available() -> bool:
     return _solver() is not None
 
 
-def solve(lp: pulp.LpProblem, limits: Limits) -> Answer:
+def solve(lp: pulp.LpProblem, limits: Effort) -> Answer:
     """Solve from the values that the variables have."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "cbc.log"

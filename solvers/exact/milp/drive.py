@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 from solvers.bounds import critical_path
-from solvers.exact.milp.answer import Answer, Limits, safe
+from solvers.exact.milp.answer import Answer, Effort, safe
 from solvers.exact.milp.backends import Backend, backend, run
-from solvers.exact.milp.model import Build, Model, OutOfTimeError, size, write_model
+from solvers.exact.milp.model import Build, Limits, Model, size, write_model
 from solvers.exact.milp.targets import Targets, has_targets
 from solvers.exact.milp.time_windows import windows
 from solvers.exact.milp.tuning import TUNING, Tuning
+from solvers.exact.parts.size import NotBuiltError
 from solvers.exact.parts.start import offer_list_schedule, search_from
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.certificate import offer
@@ -30,9 +31,15 @@ def solve_model(
     """
     solver, objective = backend(options.solver), bracket.objective
     offer_list_schedule(problem, bracket)
+    if bracket.schedule is None:
+        return Outcome(message="the time limit ended before there was a schedule to start from")
+    limits = Limits(bracket.deadline, tuning.entries)
     if options.write_model is not None:
         known = windows(problem, objective, bracket.value)
-        write_model(build(problem, objective, known).lp, options.write_model)
+        try:
+            write_model(build(problem, objective, known, limits).lp, options.write_model)
+        except NotBuiltError as error:
+            return Outcome(message=f"{name}: {error}; no model is written")
     # the bounds that use SciPy's HiGHS are left alone: in one process with highspy it has crashed
     bracket.prove(critical_path.compute(problem, objective), critical_path.BOUND.name)
     seconds = min(tuning.search * bracket.left, tuning.search_a_pair * problem.calls**2)
@@ -43,16 +50,22 @@ def solve_model(
     if bracket.is_closed:
         try:  # nothing is left to solve; the size is that of what would have been
             known = windows(problem, objective, bracket.value)
-            return Outcome(size(build(problem, objective, known, bracket.deadline).lp))
-        except OutOfTimeError:
+            return Outcome(size(build(problem, objective, known, limits).lp))
+        except NotBuiltError:
             return Outcome()
     if has_targets(objective):
-        return Targets(name, build, problem, bracket, options, solver, tuning).run()
-    return _minimise(name, build, problem, bracket, options, solver)
+        return Targets(name, build, limits, problem, bracket, options, solver, tuning).run()
+    return _minimise(name, build, limits, problem, bracket, options, solver)
 
 
 def _minimise(
-    name: str, build: Build, problem: OfflineProblem, bracket: Bracket, options: Options, solver: Backend
+    name: str,
+    build: Build,
+    limits: Limits,
+    problem: OfflineProblem,
+    bracket: Bracket,
+    options: Options,
+    solver: Backend,
 ) -> Outcome:
     """Solve in windows that the value of a known schedule gives, again wherever the model has something to learn."""
     answer, root, last_size = Answer("unknown"), None, Size(0, 0)
@@ -60,13 +73,13 @@ def _minimise(
     while learning and not bracket.is_over:
         try:
             known = windows(problem, bracket.objective, bracket.value)
-            model = build(problem, bracket.objective, known, bracket.deadline)
-        except OutOfTimeError as error:
-            return Outcome(last_size, root, str(error))
+            model = build(problem, bracket.objective, known, limits)
+        except NotBuiltError as error:
+            return Outcome(last_size, root, f"{name}: {error}")
         assert bracket.schedule is not None  # a list schedule at least
         model.load(from_schedule(problem, bracket.schedule))
         last_size = size(model.lp)
-        answer = run(model.lp, solver, _limits(name, model, bracket, options))
+        answer = run(model.lp, solver, _effort(name, model, bracket, options))
         root = safe(answer.root_bound) if root is None else root
         if answer.interrupted:
             bracket.interrupt()
@@ -81,7 +94,7 @@ def _minimise(
     return Outcome(last_size, root, "" if bracket.is_closed else _message(answer))
 
 
-def _limits(name: str, model: Model, bracket: Bracket, options: Options) -> Limits:
+def _effort(name: str, model: Model, bracket: Bracket, options: Options) -> Effort:
     """All the time that is left; the bracket hears of what the solver finds and proves on its way."""
 
     def on_progress(incumbent: float | None, bound: float | None) -> None:
@@ -92,7 +105,7 @@ def _limits(name: str, model: Model, bracket: Bracket, options: Options) -> Limi
             if proved is not None:
                 bracket.prove(proved, name)
 
-    return Limits(bracket.left, options.workers, options.seed, on_progress)
+    return Effort(bracket.left, options.workers, options.seed, on_progress)
 
 
 def _message(answer: Answer) -> str:

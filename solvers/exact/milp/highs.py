@@ -8,7 +8,7 @@ from typing import Any
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Limits, MilpStatus, finite
+from solvers.exact.milp.answer import Answer, Effort, MilpStatus, finite
 
 FEASIBILITY = 1e-7  # a tenth of HiGHS's own: big-M rows let an indicator leak this much times M
 
@@ -18,7 +18,7 @@ def available() -> bool:
     return bool(pulp.HiGHS(msg=False).available())
 
 
-def solve(lp: pulp.LpProblem, limits: Limits) -> Answer:
+def solve(lp: pulp.LpProblem, limits: Effort) -> Answer:
     """Solve from the values that the variables have."""
     import highspy
 
@@ -46,7 +46,7 @@ def solve(lp: pulp.LpProblem, limits: Limits) -> Answer:
 class _Run:
     """One run, in a thread of its own so that Ctrl-C reaches us."""
 
-    def __init__(self, highspy: Any, limits: Limits) -> None:
+    def __init__(self, highspy: Any, limits: Effort) -> None:
         self.highspy, self.limits = highspy, limits
         self.until = time.monotonic() + limits.seconds
         self.stop = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ import pulp
 
 from hexsched.errors import InputError
 from solvers.exact.milp.time_windows import Windows
+from solvers.exact.parts.size import NotBuiltError, TooLargeError
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
 from solvers.problem.result import Size
@@ -19,24 +21,63 @@ from solvers.schedules.timetable import Timetable
 MODEL_FORMATS = (".mps", ".lp")
 
 
-class OutOfTimeError(Exception):
+class OutOfTimeError(NotBuiltError):
     """The time is up before the model is complete; the message says how far it came."""
 
 
-class TimedProblem(pulp.LpProblem):
-    """A minimisation to which nothing can be added after ``until``, in seconds of ``time.monotonic``."""
+@dataclass(frozen=True)
+class Limits:
+    """How far the building of a model may go.
 
-    def __init__(self, name: str, until: float = math.inf) -> None:
+    Attributes
+    ----------
+    until : float
+        Seconds of ``time.monotonic``.
+    entries : float
+        Nonzeros of all rows together.
+    """
+
+    until: float = math.inf
+    entries: float = math.inf
+
+
+NO_LIMITS = Limits()
+
+
+class LimitedProblem(pulp.LpProblem):
+    """A minimisation that is built within limits.
+
+    Raises
+    ------
+    OutOfTimeError
+        When anything is added to it after its time.
+    TooLargeError
+        When it has more entries than it may, or is expected to.
+    """
+
+    def __init__(self, name: str, limits: Limits = NO_LIMITS) -> None:
         super().__init__(name, pulp.LpMinimize)
-        self.until = until
-        self.rows = 0
+        self.limits = limits
+        self.rows = self.entries = 0
 
-    def __iadd__(self, row: Any) -> TimedProblem:
-        if time.monotonic() > self.until:
-            raise OutOfTimeError(f"the time limit ended while the model was built, after {self.rows} rows")
-        self.rows += 1
+    def __iadd__(self, row: Any) -> LimitedProblem:
+        self.check()
         super().__iadd__(row)
+        self.rows += 1
+        self.entries += len(row)
         return self
+
+    def check(self) -> None:
+        """To be called now and then where much is looked at and little is added."""
+        if time.monotonic() > self.limits.until:
+            raise OutOfTimeError(f"the time limit ended while the model was built, after {self.rows} rows")
+        if self.entries > self.limits.entries:
+            raise TooLargeError(f"more than {self.entries:,} entries", self.limits.entries)
+
+    def expect(self, entries: float) -> None:
+        """Before anything is built, about how many entries there will be."""
+        if entries > self.limits.entries:
+            raise TooLargeError(f"about {entries:,.0f} entries", self.limits.entries)
 
 
 class Model(Protocol):
@@ -66,9 +107,9 @@ class Build(Protocol):
     """What writes a formulation out."""
 
     def __call__(
-        self, problem: OfflineProblem, objective: Objective, windows: Windows, until: float = math.inf
+        self, problem: OfflineProblem, objective: Objective, windows: Windows, limits: Limits = NO_LIMITS
     ) -> Model:
-        """The model; ``OutOfTimeError`` when it is not complete at ``until``, in seconds of ``time.monotonic``."""
+        """The model; ``NotBuiltError`` when it cannot be built within the limits."""
 
 
 def size(lp: pulp.LpProblem) -> Size:

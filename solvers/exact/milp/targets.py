@@ -6,9 +6,10 @@ import math
 
 from solvers.exact.milp.answer import BOUND_SAFETY, Answer, silent
 from solvers.exact.milp.backends import Backend, run
-from solvers.exact.milp.model import Build, OutOfTimeError, size
+from solvers.exact.milp.model import Build, Limits, size
 from solvers.exact.milp.time_windows import target_windows
 from solvers.exact.milp.tuning import Tuning
+from solvers.exact.parts.size import NotBuiltError
 from solvers.problem.bracket import Bracket
 from solvers.problem.certificate import offer
 from solvers.problem.objective import Objective
@@ -35,13 +36,15 @@ class Targets:
         self,
         name: str,
         build: Build,
+        limits: Limits,
         problem: OfflineProblem,
         bracket: Bracket,
         options: Options,
         solver: Backend,
         tuning: Tuning,
     ) -> None:
-        self.name, self.build, self.problem, self.bracket = name, build, problem, bracket
+        self.name, self.build, self.limits = name, build, limits
+        self.problem, self.bracket = problem, bracket
         self.options, self.solver, self.tuning = options, solver, tuning
         self.size = Size(0, 0)
         self.message = ""
@@ -81,10 +84,10 @@ class Targets:
         within = bracket
         while True:
             try:
-                model = self.build(problem, objective, target_windows(problem, scale, spare), bracket.deadline)
-            except OutOfTimeError as error:
-                self.message = str(error)
-                return Answer("unknown")
+                model = self.build(problem, objective, target_windows(problem, scale, spare), self.limits)
+            except NotBuiltError as error:
+                self.message = f"{self.name}: {error}"
+                return None
             self.size = size(model.lp)
             within = within.within(seconds) if within is bracket else within  # the first building does not count
             # nobody hears of its progress: what it minimises is not the objective

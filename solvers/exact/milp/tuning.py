@@ -31,6 +31,8 @@ class Tuning:
         Share of the time for one target, and how much more after one that is not decided.
     pulses_a_call : int
         Of a time-indexed model, about: more make a finer grid, and a larger model.
+    entries : int
+        Nonzeros that a model may have; a larger one is not built. Python takes some 300 bytes for each.
     """
 
     search: float = 0.1
@@ -45,6 +47,7 @@ class Tuning:
     first_attempt: float = 0.06
     longer: float = 1.4
     pulses_a_call: int = 15
+    entries: int = 3_000_000
 
 
 TUNING = Tuning()

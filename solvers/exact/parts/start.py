@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from solvers.problem.bracket import Bracket
 from solvers.problem.certificate import offer
 from solvers.problem.offline import OfflineProblem
@@ -9,12 +11,21 @@ from solvers.problem.result import Options
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import to_schedule
 
+LIST_SECONDS = 1.0  # enough for some hundred calls
+
 
 def offer_list_schedule(problem: OfflineProblem, bracket: Bracket) -> None:
-    """Report the best list schedule; it is quick, and there always is one."""
-    timetable = best_list_schedule(problem, bracket.objective)
+    """Report the best list schedule; there is none where even one takes longer than there is time."""
+    timetable = best_list_schedule(problem, bracket.objective, until=time_to_list(bracket))
+    if timetable is None:
+        return
     value = offer(problem, bracket, to_schedule(problem, timetable, "list-schedule"), "list-schedule")
     assert value is not None, "a list schedule keeps every rule"
+
+
+def time_to_list(bracket: Bracket) -> float:
+    """Until when list schedules are made, seconds of ``time.monotonic``: at least for a second from now."""
+    return max(bracket.deadline, time.monotonic() + LIST_SECONDS)
 
 
 def search_from(problem: OfflineProblem, bracket: Bracket, options: Options, with_neighbourhoods: bool = True) -> None:
