@@ -379,8 +379,11 @@ def test_context_filter_and_idle_cap_count(tmp_path: Path) -> None:
     result = read_trace(write(tmp_path, *rows), max_context=2000, max_idle=10)
     assert [(w.workflow_id, w.calls[-1].delay) for w in result.workflows] == [("a", 10.0), ("b", 0.0)]
     assert result.dropped == {"workflows with a call of more than 2,000 tokens": 1}
-    assert "1 delays cut to 10 s, 80 s in all" in result.notes
-    assert "1 workflows left out for a call of more than 2,000 tokens; the largest has 9,010" in result.notes
+    assert "1 delays cut to 10 s" in result.notes
+    assert "1 workflows left out for a call of more than 2,000 tokens, prompt and output together" in result.notes
+    first = read_trace(write(tmp_path, rows[3], *rows[:3]), limit=1, max_context=2000)
+    assert [w.workflow_id for w in first.workflows] == ["a"]
+    assert "1 workflows left out for a call of more than 2,000 tokens, prompt and output together" in first.notes
 
 
 def test_idle_cap_of_conversations_moves_their_turns(tmp_path: Path) -> None:

@@ -114,9 +114,10 @@ class Importer(ABC, Generic[OptionsT]):
             raise InputError(f"limit must be at least 1, got {limit}")
         settings = self._options(options)
         trace = open_trace_files(path)
-        trace.limit = limit
+        # Which workflows a context is too long for is known only when they are read: more may have to begin.
+        trace.limit = limit if settings.max_context is None else None
         trace.skip_invalid = settings.skip_invalid
-        return Reading(self.name, trace, self._checked(trace, settings))
+        return Reading(self.name, trace, self._checked(trace, settings, limit))
 
     def read(self, path: str | Path, limit: int | None = None, **options: object) -> ImportResult:
         """Read a trace.
@@ -126,7 +127,8 @@ class Importer(ABC, Generic[OptionsT]):
         path : str or Path
             A file, packed or not, or a folder of them.
         limit : int, optional
-            At most this many workflows, the first in file order; reading stops there.
+            At most this many workflows, the first in file order of those that options do not leave out; reading stops
+        there.
         **options
             Of the format; numbers and booleans may be given as text.
 
@@ -137,17 +139,17 @@ class Importer(ABC, Generic[OptionsT]):
         """
         return self.open(path, limit, **options).collect()
 
-    def _checked(self, trace: Trace, options: OptionsT) -> Iterator[Arrival]:
+    def _checked(self, trace: Trace, options: OptionsT, limit: int | None) -> Iterator[Arrival]:
         """The arrivals, at least one, without those that the options leave out, and all of different names."""
         seen: set[str] = set()
         usable = False
-        taken: Iterable[Arrival] = islice(self.arrivals(trace, options), trace.limit)
+        taken: Iterable[Arrival] = self.arrivals(trace, options)
         if options.max_idle is not None:
             taken = _cut_delays(taken, options.max_idle, trace)
         if options.max_context is not None:
             taken = _within_context(taken, options.max_context, trace)
         numbered = self.numbered
-        for item in taken:
+        for item in islice(taken, limit):
             if not numbered:
                 name = item.workflow.workflow_id
                 if name in seen:
@@ -217,32 +219,22 @@ def single_call(workflow_id: str, prompt: int, output: int, cached: int, kind: s
 
 
 def _cut_delays(arrivals: Iterable[Arrival], most: float, trace: Trace) -> Iterator[Arrival]:
-    count, seconds = 0, 0.0
     for item in arrivals:
-        long = [call for call in item.workflow.calls if call.delay > most]
+        long = sum(call.delay > most for call in item.workflow.calls)
         if not long:
             yield item
             continue
-        count += len(long)
-        seconds += sum(call.delay - most for call in long)
+        trace.counted[f"delays cut to {most:g} s"] += long
         calls = tuple(
-            msgspec.structs.replace(call, delay=min(call.delay, most)) if call.delay > most else call
-            for call in item.workflow.calls
+            msgspec.structs.replace(call, delay=most) if call.delay > most else call for call in item.workflow.calls
         )
         yield Arrival(item.at, msgspec.structs.replace(item.workflow, calls=calls))
-    if count:
-        trace.note(f"{count:,} delays cut to {most:g} s, {seconds:,.6g} s in all")
 
 
 def _within_context(arrivals: Iterable[Arrival], most: int, trace: Trace) -> Iterator[Arrival]:
-    count, largest = 0, 0
     for item in arrivals:
-        longest = max(call.prompt_tokens + call.output_tokens for call in item.workflow.calls)
-        if longest <= most:
+        if all(call.prompt_tokens + call.output_tokens <= most for call in item.workflow.calls):
             yield item
             continue
-        count += 1
-        largest = max(largest, longest)
+        trace.counted[f"workflows left out for a call of more than {most:,} tokens, prompt and output together"] += 1
         trace.dropped[f"workflows with a call of more than {most:,} tokens"] += len(item.workflow.calls)
-    if count:
-        trace.note(f"{count:,} workflows left out for a call of more than {most:,} tokens; the largest has {largest:,}")
