@@ -14,7 +14,8 @@ from solvers.brackets.portfolio import best_bound
 from solvers.exact import FORMULATIONS
 from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import Bracket, ContradictionError
-from solvers.problem.certificate import offer
+from solvers.problem.certificate import certified_value, offer
+from solvers.problem.idle import WithoutIdle, without_idle
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import INTERRUPTED, Options, Outcome, SolveResult, Status
@@ -71,9 +72,11 @@ def solve(
 def run(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
     """Let a formulation close in on the optimum until the bracket is over, in a child process where that is possible.
 
-    Whatever becomes of the solver, the bracket keeps what it was told.
+    Whatever becomes of the solver, the bracket keeps what it was told. What is solved has no long idle stretches.
     """
-    outcome = (_run_in_child if options.isolate and isolation.AVAILABLE else _run)(chosen, problem, bracket, options)
+    short = without_idle(problem)
+    isolated = options.isolate and isolation.AVAILABLE
+    outcome = (_run_in_child if isolated else _run_here)(chosen, problem, short, bracket, options)
     bracket.check()
     return outcome
 
@@ -145,12 +148,20 @@ def _run(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options
 
 
 class _Relay(Bracket):
-    """The bracket of a child process: it knows what its parent's does, and tells that one whatever it is told."""
+    """The bracket of a formulation: it knows what the bracket of a solve does, and tells whatever it is told.
 
-    def __init__(self, known: Bracket, tell: isolation.Tell) -> None:
+    Parameters
+    ----------
+    problem : OfflineProblem
+        What the formulation solves: schedules are of its instance, here and in what is told.
+    """
+
+    def __init__(self, problem: OfflineProblem, known: Bracket, tell: isolation.Tell) -> None:
         super().__init__(known.objective, known.left)
         if known.schedule is not None:
-            super().improve(known.value, known.schedule, known.source)
+            certified = certified_value(problem, known.objective, known.schedule)
+            assert certified is not None, "a verified schedule can be carried out"
+            super().improve(*certified, known.source)
         if known.bound_source:
             super().prove(known.bound, known.bound_source)
         self._tell = tell
@@ -174,9 +185,14 @@ class _Relay(Bracket):
         self._tell(("interrupt", ()))
 
 
-def _run_in_child(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:
+def _hear(problem: OfflineProblem, short: WithoutIdle | None, bracket: Bracket) -> isolation.Tell:
+    """What passes on to the bracket of a solve what a ``_Relay`` tells."""
+
+    def hear_schedule(schedule: Schedule, source: str) -> None:
+        offer(problem, bracket, schedule if short is None else short.back(schedule), source)  # verified here as well
+
     reports: dict[str, Callable[..., object]] = {
-        "schedule": lambda schedule, source: offer(problem, bracket, schedule, source),  # verified on this side as well
+        "schedule": hear_schedule,
         "value": bracket.announce,
         "bound": bracket.prove,
         "interrupt": bracket.interrupt,
@@ -186,10 +202,25 @@ def _run_in_child(chosen: Formulation, problem: OfflineProblem, bracket: Bracket
         kind, content = message
         reports[kind](*content)
 
+    return hear
+
+
+def _run_here(
+    chosen: Formulation, problem: OfflineProblem, short: WithoutIdle | None, bracket: Bracket, options: Options
+) -> Outcome:
+    if short is None:
+        return _run(chosen, problem, bracket, options)
+    return _run(chosen, short.problem, _Relay(short.problem, bracket, _hear(problem, short, bracket)), options)
+
+
+def _run_in_child(
+    chosen: Formulation, problem: OfflineProblem, short: WithoutIdle | None, bracket: Bracket, options: Options
+) -> Outcome:
+    solved = problem if short is None else short.problem
     try:
         outcome: Outcome = isolation.in_child(
-            lambda tell: _run(chosen, problem, _Relay(bracket, tell), options),
-            hear,
+            lambda tell: _run(chosen, solved, _Relay(solved, bracket, tell), options),
+            _hear(problem, short, bracket),
             bracket.left + options.overtime,
             options.memory,
         )

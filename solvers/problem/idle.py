@@ -1,0 +1,99 @@
+"""Long stretches in which nothing needs to run, cut out of an instance without changing its optimum.
+
+Take a group of workflows that arrive before all others, a its last arrival and S the sum over its calls of delay,
+longest prefill and longest stay. Move everything in any schedule of the group alone as early as its orders allow:
+no completion gets later, and a chain without gaps of prefills, stays and delays, each of them once, leads from an
+arrival to the last completion, which is therefore at a + S or before. Let the next arrival be no earlier. Then, of any
+schedule of all workflows, the calls of the group moved so and the others moved without the group never meet, and no
+completion gets later. So for objectives that grow with completions, as all do here (model M26), the best schedule is
+one of the groups next to each other, each by itself, whatever lies between: the optimum depends on times from the first
+arrival of a group alone, and the next group may as well arrive at a + S.
+
+Tick lengths, horizons and the sizes of numbers in a solver then follow the work, not the calendar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+
+from hexsched.model import Schedule
+from solvers.problem.offline import OfflineProblem, offline_problem
+
+Array = np.ndarray[Any, Any]
+
+ROUNDING = 1e-6  # relative to the work of a group; by so much later the next one arrives, for sums that are rounded
+
+
+@dataclass(frozen=True)
+class WithoutIdle:
+    """An offline problem with its idle stretches cut out, and the way back.
+
+    Attributes
+    ----------
+    problem : OfflineProblem
+        The same calls and workflows, with arrivals from 0 on.
+    group : (W,) int array
+        The group of each workflow, in the order of arrivals.
+    """
+
+    problem: OfflineProblem
+    group: Array
+
+    def back(self, schedule: Schedule) -> Schedule:
+        """Decisions for the whole instance whose value is that of a schedule of the shorter one, or less.
+
+        Places and orders in a group are those of the schedule; groups come one after another. Times say the order
+        alone: they are to be made anew (``hexsched.simulator.retime``).
+        """
+        own = self.problem
+        number = {flow.workflow_id: w for flow, w in zip(own.instance.workflows, own.places.workflow, strict=True)}
+        length = max(row.decode_end for row in schedule.calls) + 1.0
+        rows = []
+        for row in schedule.calls:
+            later = float(self.group[number[row.workflow_id]]) * length
+            rows.append(
+                replace(
+                    row,
+                    prefill_start=row.prefill_start + later,
+                    prefill_end=row.prefill_end + later,
+                    admitted=row.admitted + later,
+                    decode_start=row.decode_start + later,
+                    decode_end=row.decode_end + later,
+                )
+            )
+        return replace(schedule, calls=tuple(rows))
+
+
+def without_idle(problem: OfflineProblem) -> WithoutIdle | None:
+    """The problem with its idle stretches cut out; None where there are none.
+
+    Parameters
+    ----------
+    problem : OfflineProblem
+        In the ``fixed`` decode model: elsewhere stays have no longest length that does not depend on the batch.
+    """
+    assert not problem.fluid
+    hold = problem.hold
+    longest = np.where(np.isfinite(hold), hold, 0.0).max(axis=(1, 2))
+    work = np.zeros(problem.workflows)
+    np.add.at(work, problem.workflow, problem.delay + problem.prefill.max(axis=1) + longest)
+    arrival, group = np.zeros(problem.workflows), np.zeros(problem.workflows, dtype=np.int64)
+    first, begins, total, current = problem.arrival.min(), 0.0, 0.0, 0  # of the group under way
+    last = 0.0
+    for w in np.argsort(problem.arrival, kind="stable"):
+        now = begins + problem.arrival[w] - first
+        done = last + total * (1 + ROUNDING)
+        if now > done and total:
+            first, begins, total, current = problem.arrival[w], done, 0.0, current + 1
+            now = done
+        arrival[w], group[w], last = now, current, now
+        total += work[w]
+    if np.array_equal(arrival, problem.arrival):
+        return None
+    flows = zip(problem.instance.workflows, problem.places.workflow, strict=True)
+    workflows = tuple(replace(flow, arrival=float(arrival[w])) for flow, w in flows)
+    return WithoutIdle(offline_problem(replace(problem.instance, workflows=workflows)), group)
