@@ -243,7 +243,7 @@ def test_bound_of_a_program_needs_no_accurate_solver(monkeypatch: pytest.MonkeyP
     """min x + 2 y, x + y >= 1, boxes [0, 1]: weak duality holds for any dual, however wrong."""
     from types import SimpleNamespace
 
-    program = Program()
+    program = Program("any")
     x, y = program.variables(2, 1.0, [1.0, 2.0])
     row = program.rows(-1.0)
     program.entries(row, [x, y], -1.0)

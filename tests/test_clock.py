@@ -11,13 +11,15 @@ from msgspec.structs import replace
 
 from experiments.cli import BAD_INPUT, OK, main
 from hexsched.engine.horizon import horizons
-from hexsched.errors import InputError
+from hexsched.errors import InputError, InputWarning
 from hexsched.model import Instance, write_instance
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS
+from solvers.bounds.parts.linear import GaveUpError, Program
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
+from solvers.problem.parts import Parts
 
 TEXTS = ("max_ratio", "req(0.6)", "mean_ratio", "mean_latency", "misses(1.3)")
 SECONDS = 20.0  # never reached on these sizes
@@ -67,7 +69,8 @@ def test_no_bound_exceeds_a_policy_at_any_time(seed: int, span: float, offset: f
     value = objective.value(problem.arrival, completed, problem.horizon)
     for name, bound in BOUNDS.items():
         if bound.holds_for(problem, objective):
-            assert bound.compute(problem, objective, SECONDS) <= value * (1 + ROUNDING), name
+            for compute in (bound.compute, bound.value):
+                assert compute(problem, objective, SECONDS) <= value * (1 + ROUNDING), name
 
 
 @given(seed=st.integers(0, 2**32 - 1), span=exponents(1e-3, 6 * MONTH), offset=exponents(1e9, 1e19))
@@ -94,6 +97,49 @@ def test_two_far_apart_are_alone(name: str) -> None:
             if BOUNDS[name].holds_for(problem, objective):
                 best = objective.value(problem.arrival, problem.arrival + problem.horizon, problem.horizon)
                 assert BOUNDS[name].compute(problem, objective, SECONDS) <= best * (1 + ROUNDING), (hours, text)
+
+
+def stretches(seed: int, count: int, gap: float) -> tuple[Instance, Instance]:
+    """An instance, and ``count`` copies of it one after another, ``gap`` seconds from one to the next."""
+    one = corner_instance(np.random.default_rng(seed), workflows=(3, 3), calls=(1, 2), arrivals="together")
+    flows = [
+        replace(w, workflow_id=f"{w.workflow_id}-{k}", arrival=w.arrival + k * gap)
+        for k in range(count)
+        for w in one.workflows
+    ]
+    return one, replace(one, workflows=tuple(flows))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_idle_stretches_split_a_problem(seed: int) -> None:
+    """What lies between two idle stretches has the same bounds as by itself, whatever the time of day."""
+    one, many = stretches(seed, 3, MONTH)
+    alone, whole = offline_problem(one), offline_problem(many)
+    parts = Parts(whole)
+    assert [sorted(m.tolist()) for m in parts.members] == [[k, k + 3, k + 6] for k in range(3)]
+    for text in ("max_ratio", "mean_ratio", "mean_latency"):
+        for name in ("single-machine", "window-lp"):
+            expected = BOUNDS[name].compute(alone, read_objective(text), SECONDS)
+            assert BOUNDS[name].value(whole, read_objective(text), SECONDS) == pytest.approx(expected, rel=1e-6)
+    expected = BOUNDS["window-lp"].compute(alone, read_objective("misses(1.01)"), SECONDS)
+    assert BOUNDS["window-lp"].value(whole, read_objective("misses(1.01)"), SECONDS) == 3 * expected
+
+
+def test_without_an_idle_stretch_there_is_one_part() -> None:
+    _, many = stretches(0, 3, 1e-3)
+    whole = offline_problem(many)
+    assert len(Parts(whole)) == 1
+    assert Parts(whole)[0] is whole
+
+
+def test_a_program_that_is_too_large_is_left_out_and_told() -> None:
+    program = Program("any", most=10)
+    columns = program.variables(4, 1.0)
+    with pytest.warns(InputWarning, match="more than 10 numbers"), pytest.raises(GaveUpError):
+        program.entries(program.rows(0.0, 4), columns, 1.0)
+    late = Program("any", stop=0.0)
+    with pytest.raises(GaveUpError, match="time was up"):
+        late.variables(1, 1.0)
 
 
 def test_a_clock_that_is_too_coarse_is_refused(tmp_path, capsys) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 from solvers.bounds import load
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.parts.destructive import destructive_bound
-from solvers.bounds.parts.linear import Program
+from solvers.bounds.parts.linear import GaveUpError, Program
 from solvers.bounds.parts.pools import Array, Pools, pools
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
 
+NAME = "preemptive-lp"
 INTERVALS = 72  # most intervals of the time grid; any grid is valid
 TIME_DIGITS = 6  # limits of the grid are told apart to microseconds
 
@@ -35,7 +36,10 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
 
     def most_kept(scale: float, seconds: float) -> float:
         stop = time.monotonic() + seconds
-        model = _Model(cluster, paths, scale)
+        try:
+            model = _Model(cluster, paths, scale, stop)
+        except GaveUpError:
+            return math.inf
         found = model.program.lower_bound(stop - time.monotonic())
         return math.inf if found is None else -found
 
@@ -83,12 +87,14 @@ class _Model:
     paths : list of list of int
         Paths of calls, of which no two are ever served at once.
     scale : float
+    stop : float
+        Time of ``time.monotonic`` at which building ends.
     """
 
-    def __init__(self, cluster: Pools, paths: list[list[int]], scale: float) -> None:
+    def __init__(self, cluster: Pools, paths: list[list[int]], scale: float, stop: float) -> None:
         self.cluster = cluster
         self.problem = problem = cluster.problem
-        self.program = Program()
+        self.program = Program(NAME, stop)
         w = problem.workflow
         self.deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + problem.rounding
         self.head = problem.head - problem.rounding
@@ -184,7 +190,7 @@ class _Model:
 
 
 BOUND = Bound(
-    name="preemptive-lp",
+    name=NAME,
     summary="preemptive LP of both stages on unrelated machine types, in time windows",
     citation="Lawler and Labetoulle, On preemptive scheduling of unrelated parallel processors by LP, 1978",
     compute=compute,

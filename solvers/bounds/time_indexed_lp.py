@@ -11,7 +11,7 @@ import numpy as np
 from solvers.bounds import load, single_machine
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.parts.destructive import PRECISION, ROUND_DOWN, destructive_bound
-from solvers.bounds.parts.linear import Program
+from solvers.bounds.parts.linear import GaveUpError, Program
 from solvers.bounds.parts.pools import Array, Pools, pools, resources
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
@@ -41,6 +41,7 @@ class Tuning:
 
 
 TUNING = Tuning()
+NAME = "time-indexed-lp"
 
 
 def compute(problem: OfflineProblem, objective: Objective, time_limit: float, tuning: Tuning = TUNING) -> float:
@@ -71,7 +72,10 @@ def _mean_bound(cluster: Pools, objective: Objective, resolution: int, time_limi
     problem = cluster.problem
     stop = time.monotonic() + time_limit
     unit = np.ones(problem.workflows) if objective.kind == "mean_latency" else problem.horizon
-    program = _Mean(cluster, resolution, unit, tuning).program
+    try:
+        program = _Mean(cluster, resolution, unit, tuning, stop).program
+    except GaveUpError:
+        return 0.0
     excess = program.lower_bound(stop - time.monotonic(), "highs-ipm")
     return 0.0 if excess is None else (excess + float((problem.horizon / unit).mean())) * (1 - ROUND_DOWN)
 
@@ -81,7 +85,10 @@ def _tail_bound(
 ) -> float:
     def most_kept(scale: float, seconds: float) -> float:
         stop = time.monotonic() + seconds
-        program = _Kept(cluster, resolution, scale, tuning).program
+        try:
+            program = _Kept(cluster, resolution, scale, tuning, stop).program
+        except GaveUpError:
+            return math.inf
         found = program.lower_bound(stop - time.monotonic(), "highs-ipm")
         return math.inf if found is None else -found
 
@@ -138,12 +145,21 @@ class _Model:
     kept_cost : float
         What the program minimises, for each workflow that is kept.
     tuning : Tuning
+    stop : float
+        Time of ``time.monotonic`` at which building ends.
     """
 
     def __init__(
-        self, cluster: Pools, resolution: int, deadline: Array, grid_end: float, kept_cost: float, tuning: Tuning
+        self,
+        cluster: Pools,
+        resolution: int,
+        deadline: Array,
+        grid_end: float,
+        kept_cost: float,
+        tuning: Tuning,
+        stop: float,
     ) -> None:
-        self.cluster, self.problem, self.program = cluster, cluster.problem, Program()
+        self.cluster, self.problem, self.program = cluster, cluster.problem, Program(NAME, stop)
         problem = self.problem
         self.head = problem.head - problem.rounding
         whole = cluster.prefill[:, :, None] + cluster.stay
@@ -265,23 +281,25 @@ class _Stretches:
 class _Kept(_Model):
     """Maximise the number of workflows that meet a scale."""
 
-    def __init__(self, cluster: Pools, resolution: int, scale: float, tuning: Tuning) -> None:
+    def __init__(self, cluster: Pools, resolution: int, scale: float, tuning: Tuning, stop: float) -> None:
         problem = cluster.problem
         w = problem.workflow
         deadline = problem.arrival[w] + scale * problem.horizon[w] - problem.tail + problem.rounding
-        super().__init__(cluster, resolution, deadline, float(deadline.max()) + 1.0, -1.0, tuning)
+        super().__init__(cluster, resolution, deadline, float(deadline.max()) + 1.0, -1.0, tuning, stop)
 
 
 class _Mean(_Model):
     """Minimise the mean of L_w / unit_w, ``unit`` (W,) in seconds: 1 or H_w."""
 
-    def __init__(self, cluster: Pools, resolution: int, unit: Array, tuning: Tuning) -> None:
+    def __init__(self, cluster: Pools, resolution: int, unit: Array, tuning: Tuning, stop: float) -> None:
         problem = cluster.problem
         whole = cluster.prefill[:, :, None] + cluster.stay
         longest = float(whole[np.isfinite(whole)].max())
         drained = max((float(x.head.min() + x.work.sum() / x.rate) for x in resources(cluster)), default=0.0)
         grid_end = max(float((problem.head + problem.best).max()), tuning.spare * drained) + longest
-        super().__init__(cluster, resolution, np.full(problem.calls, grid_end + 2 * longest), grid_end, 0.0, tuning)
+        super().__init__(
+            cluster, resolution, np.full(problem.calls, grid_end + 2 * longest), grid_end, 0.0, tuning, stop
+        )
         rows = self.program.rows(-1.0, problem.workflows)
         self.program.entries(rows, self.kept, -1.0)
         self._latencies(unit)
@@ -315,7 +333,7 @@ class _Mean(_Model):
 
 
 BOUND = Bound(
-    name="time-indexed-lp",
+    name=NAME,
     summary="LP relaxation of the time-indexed model, durations rounded down to ticks",
     citation="Dyer and Wolsey, Formulating the single machine sequencing problem with release dates, 1990",
     compute=compute,

@@ -79,7 +79,7 @@ def best_bound(
     value, source = -float("inf"), ""
     for position, bound in enumerate(usable):
         began = time.monotonic()
-        answer = bound.compute(problem, objective, max(stop - began, 0.0) / (len(usable) - position))
+        answer = bound.value(problem, objective, max(stop - began, 0.0) / (len(usable) - position))
         rows[bound.name] = Row(bound.name, answer, time.monotonic() - began)
         if answer > value:
             value, source = answer, bound.name

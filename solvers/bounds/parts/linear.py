@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import Any, Literal
 
 import numpy as np
 
+from hexsched.errors import InputWarning
+
 Array = np.ndarray[Any, Any]
 
 
-class Program:
-    """Minimise cost x subject to A x <= b and 0 <= x <= upper, with every upper bound finite."""
+MOST_NUMBERS = 4_000_000  # columns, rows and coefficients: below 1 GB with all that a solver makes of them
 
-    def __init__(self) -> None:
+
+class GaveUpError(Exception):
+    """A program was not finished: the time was up, or it became too large."""
+
+
+class Program:
+    """Minimise cost x subject to A x <= b and 0 <= x <= upper, with every upper bound finite.
+
+    Building takes time and memory as solving does. So each call that adds to the program looks at the clock and at the
+    size first, and raises ``GaveUpError`` where it is not worth going on.
+
+    Parameters
+    ----------
+    name : str
+        Of the bound, for the warning that a program became too large.
+    stop : float
+        Time of ``time.monotonic`` at which building ends.
+    most : int
+        Columns, rows and coefficients together.
+    """
+
+    def __init__(self, name: str, stop: float = float("inf"), most: int = MOST_NUMBERS) -> None:
+        self.name, self.stop, self.most = name, stop, most
+        self._size = 0
         self._cost: list[Array] = []
         self._upper: list[Array] = []
         self._rhs: list[Array] = []
@@ -28,6 +53,7 @@ class Program:
 
     def variables(self, count: int, upper: Array | float, cost: Array | float = 0.0) -> Array:
         """Add variables; their column numbers."""
+        self._grow(count)
         first = self._columns
         self._cost.append(np.broadcast_to(cost, count).astype(float))
         self._upper.append(np.broadcast_to(upper, count).astype(float))
@@ -36,6 +62,7 @@ class Program:
 
     def rows(self, rhs: Array | float, count: int = 1) -> Array:
         """Add rows ``... <= rhs`` without entries yet; their row numbers."""
+        self._grow(count)
         first = self._rows
         self._rhs.append(np.broadcast_to(rhs, count).astype(float))
         self._rows += count
@@ -44,7 +71,17 @@ class Program:
     def entries(self, rows: Array | int, columns: Array | int, values: Array | float) -> None:
         """Add ``values`` to the coefficients at (rows, columns), broadcast against each other."""
         rows, columns, values = np.broadcast_arrays(rows, columns, np.asarray(values, dtype=float))
+        self._grow(rows.size)
         self._entries.append((rows.ravel(), columns.ravel(), values.ravel()))
+
+    def _grow(self, numbers: int) -> None:
+        self._size += numbers
+        if self._size > self.most:
+            text = f"{self.name}: linear programs of more than {self.most:,} numbers are left out; bounds are weaker"
+            warnings.warn(InputWarning(text), stacklevel=2)
+            raise GaveUpError(text)
+        if time.monotonic() > self.stop:
+            raise GaveUpError(f"{self.name}: the time was up while a linear program was built")
 
     def lower_bound(self, time_limit: float, method: Literal["highs-ds", "highs-ipm"] = "highs-ds") -> float | None:
         """A value that no feasible x goes below; None when the solver found no dual solution in time."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from solvers.bounds import critical_path
 from solvers.bounds.parts.destructive import KEPT_SLACK, ROUND_DOWN
-from solvers.bounds.parts.linear import Program
+from solvers.bounds.parts.linear import GaveUpError, Program
 from solvers.bounds.preemptive_lp import path_cover
 from solvers.bounds.windows.batch_modes import batch_modes
 from solvers.bounds.windows.window_lp import Level, WindowLP, time_grid
@@ -157,18 +157,26 @@ class _Family:
     def solve(self, scale: float) -> tuple[float, Duals]:
         """The most weight that can meet a scale, and what the duals say of others; inf when the time ran out."""
         grid = time_grid(self.problem, scale, self.tuning.reach * scale, self.level)
-        program = self._program(scale, grid)
+        try:
+            program = self._program(scale, grid)
+        except GaveUpError:
+            return math.inf, lambda _: math.inf
         y = program.duals(self.stop - time.monotonic(), "highs-ipm")
         if y is None:
             return math.inf, lambda _: math.inf
 
         def elsewhere(other: float) -> float:
-            return -self._program(other, grid).proved_by(y) if other <= self.tuning.reach * scale else math.inf
+            if other > self.tuning.reach * scale:
+                return math.inf
+            try:
+                return -self._program(other, grid).proved_by(y)
+            except GaveUpError:
+                return math.inf
 
         return -program.proved_by(y), elsewhere
 
     def _program(self, scale: float, grid: Array) -> Program:
-        return WindowLP(self.problem, self.paths, self.modes, scale, grid, self.level, self.weight).program
+        return WindowLP(self.problem, self.paths, self.modes, scale, grid, self.level, self.weight, self.stop).program
 
 
 def _largest_refuted(family: _Family, needed: int, low: float, step: float, stop: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,8 @@ class WindowLP:
         Interval limits, around all windows.
     level : Level
     weight : (W,) float array
+    stop : float
+        Time of ``time.monotonic`` at which building ends.
     """
 
     def __init__(
@@ -96,8 +99,9 @@ class WindowLP:
         grid: Array,
         level: Level,
         weight: Array,
+        stop: float = math.inf,
     ) -> None:
-        self.problem, self.grid, self.program = problem, grid, Program()
+        self.problem, self.grid, self.program = problem, grid, Program("window-lp", stop)
         self.windows = _Windows.of(problem, scale)
         self.length = np.diff(grid)
         able = np.ones(problem.workflows)
