@@ -161,6 +161,8 @@ def test_prompts_that_hold_only_what_is_new(tmp_path: Path) -> None:
     assert "prompts shrink within 1 of 1 sessions" in result.notes[0]
     whole = read_trace(path, deltas="true")
     assert (prompts(whole.workflows[0]), whole.notes) == ([2000, 2340, 2645], ())
+    agents = [request(request_id="a"), request(request_id="b", wait_for=["a"], input_length=40)]
+    assert read_trace(write(tmp_path, *agents)).notes == ()  # a sub-agent's prompt may be short
     tree = [bailian(1, 0, input_length=50), bailian(2, 5, 1, input_length=9), bailian(3, 6, 1, input_length=7)]
     assert prompts(import_trace(write(tmp_path, *tree), deltas=True)[0]) == [50, 69, 67]
     sheet = tmp_path / "t.csv"

@@ -168,8 +168,10 @@ class AgenticMooncakeImporter(Importer[AgenticOptions]):
         prompts = Prompts(options.deltas)
         groups = _groups(requests)
         for group in groups:
-            members = causal_order([requests[call_id].draft for call_id in group])
-            prompts.follow(members, lambda draft: [requests[parent].draft for parent in draft.parents])
+            # Requests with ids of their own may be of sub-agents, whose prompts are shorter than those before them.
+            if options.deltas or not any(requests[call_id].free for call_id in group):
+                members = causal_order([requests[call_id].draft for call_id in group])
+                prompts.follow(members, lambda draft: [requests[parent].draft for parent in draft.parents])
         prompts.note(trace)
         used: set[str] = set()
         for group in groups:
