@@ -119,7 +119,7 @@ class BailianImporter(Importer[BailianOptions]):
             hashes = row.hash_ids if with_cache else ()
             turns[row.chat_id] = _Turn(draft, clock.seconds(row.timestamp or 0), row.parent_chat_id, hashes)
         if untimed:
-            trace.note(AT_START.format(begun))
+            trace.note(AT_START)
         _credit(turns, PrefixStore(block_tokens))
         if options.conversations:
             _link_turns(turns, options, trace)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from hexsched.workloads.importers.parts.graph import Draft, build_workflow
+from hexsched.workloads.importers.parts.graph import Draft
 from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
 from hexsched.workloads.importers.parts.records import number, whole_number
-from hexsched.workloads.importers.parts.sessions import Prompts, Turn, chain, in_order, stopped
+from hexsched.workloads.importers.parts.sessions import Turn, chains, stopped
 from hexsched.workloads.importers.parts.times import Clock, Unit, time_number
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -90,20 +90,7 @@ class BurstGptImporter(Importer[BurstGptOptions]):
             turns = held.setdefault(row.session, [])
             draft = Draft(f"c{len(turns)}", where, row.prompt, row.output, kind=row.kind.strip())
             turns.append(Turn(draft, at, service=clock.span(row.elapsed)))
-        prompts = Prompts(options.deltas)
-        found = []
-        for name, turns in held.items():
-            drafts = chain(in_order(turns, trace))
-            prompts.follow_chain(drafts)
-            found.append((f"s{name}", min(turn.at or 0.0 for turn in turns), drafts))
-        prompts.note(trace)
-        for name, at, drafts in found:
-            for place, draft in enumerate(drafts):
-                draft.call_id = f"c{place}"
-                draft.parents = [f"c{place - 1}"] if place else []
-            arrival = build_workflow(name, at, drafts, trace)
-            if arrival is not None:
-                yield arrival
+        yield from chains(((f"s{name}", turns) for name, turns in held.items()), options.deltas, trace)
 
 
 def _parse(where: str, values: Sequence[str]) -> _Row:

@@ -15,6 +15,7 @@ from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import Tokens
+from hexsched.workloads.importers.parts.sessions import AT_START
 from hexsched.workloads.importers.parts.trace import Trace
 
 GENERIC_KEY = "Text2SQLRequest"
@@ -82,7 +83,7 @@ class HexGenFlowImporter(Importer[HexGenFlowOptions]):
                 drafts = _drafts(steps, options.parallel, where)
                 arrival = build_workflow(workflow_id, 0.0, drafts, trace) if drafts else None
                 if arrival is not None:
-                    trace.note("no start is recorded, all workflows begin at 0; --arrivals gives them other times")
+                    trace.note(AT_START)
                     yield arrival
 
 

@@ -154,7 +154,7 @@ def _survey(trace: Trace, options: MooncakeOptions) -> tuple[NDArray[np.float64]
         if options.prefix_cache:
             blocks.see(row.input_length, len(row.hash_ids), where)
     if untimed:
-        trace.note(AT_START.format(len(times)))
+        trace.note(AT_START)
     return np.array(times), blocks.settle(trace, given=options.block_tokens is not None)
 
 

@@ -211,7 +211,7 @@ class TraceLabTableImporter(Importer[TraceLabTableOptions]):
 
         found = group(rounds(), trace)
         if not timed:
-            trace.note(AT_START.format(len(found)))
+            trace.note(AT_START)
         for name, turns in found:
             turns.sort(key=lambda turn: index_of[turn.draft.call_id])
             for before, turn in itertools.pairwise(turns):

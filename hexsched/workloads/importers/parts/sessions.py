@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hexsched.errors import InputError
-from hexsched.workloads.importers.parts.graph import Draft
+from hexsched.workloads.importers.parts.graph import Draft, build_workflow
+from hexsched.workloads.importers.parts.importer import Arrival
 from hexsched.workloads.importers.parts.trace import Trace
 
 NO_CREDIT = "deltas leave cached tokens at 0: hash_ids of what is new do not say what was cached"
-AT_START = "no start is recorded, all {:,} workflows begin at 0; --arrivals gives them other times"
+AT_START = "no start is recorded, all workflows begin at 0; --arrivals gives them other times"
 
 
 @dataclass(slots=True)
@@ -150,3 +151,31 @@ class Prompts:
                 f"prompts shrink within {self._shrinking:,} of {self._sessions:,} sessions: if turns hold only what is "
                 "new, import with --option deltas=true"
             )
+
+
+def chains(sessions: Iterable[tuple[str, Sequence[Turn]]], deltas: bool, trace: Trace) -> Iterator[Arrival]:
+    """A workflow a session: its turns by time, called c0, c1, …, each waiting for the one before it.
+
+    Parameters
+    ----------
+    sessions : iterable of (workflow id, turns)
+    deltas : bool
+        Whether the recorded prompts are what is new.
+    trace : Trace
+        Is told of turns that are put in order, and of prompts that shrink.
+    """
+    prompts = Prompts(deltas)
+    found: list[tuple[str, float, list[Draft]]] = []
+    for name, given in sessions:
+        turns = in_order(given, trace)
+        drafts = chain(turns)
+        prompts.follow_chain(drafts)
+        found.append((name, next((turn.at for turn in turns if turn.at is not None), 0.0), drafts))
+    prompts.note(trace)
+    for name, at, drafts in found:
+        for place, draft in enumerate(drafts):
+            draft.call_id = f"c{place}"
+            draft.parents = [f"c{place - 1}"] if place else []
+        arrival = build_workflow(name, at, drafts, trace)
+        if arrival is not None:
+            yield arrival

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from hexsched.errors import InputError
 from hexsched.model.workload import MAX_TOKENS
-from hexsched.workloads.importers.parts.graph import Draft, build_workflow
+from hexsched.workloads.importers.parts.graph import Draft
 from hexsched.workloads.importers.parts.importer import Arrival, single_call
 from hexsched.workloads.importers.parts.records import begins_with, column_key, number, plain, whole_number
-from hexsched.workloads.importers.parts.sessions import Prompts, Turn, chain, in_order, stopped
+from hexsched.workloads.importers.parts.sessions import AT_START, Turn, chains, stopped
 from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, time_number
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -127,24 +127,12 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
         turn = Turn(draft, None if row.time is None else at, pause, row.service / scale)
         held.setdefault(row.session, []).append((row.turn, turn))
     if untimed:
-        trace.note("no start is recorded, all workflows begin at 0; --arrivals gives them other times")
-    prompts = Prompts(meaning.deltas)
-    found = []
-    for name, numbered in held.items():
+        trace.note(AT_START)
+    for numbered in held.values():
         if all(place is not None for place, _ in numbered):
             numbered.sort(key=lambda pair: pair[0] or 0.0)
-        turns = in_order([turn for _, turn in numbered], trace)
-        drafts = chain(turns)
-        prompts.follow_chain(drafts)
-        found.append((name, next((turn.at for turn in turns if turn.at is not None), 0.0), drafts))
-    prompts.note(trace)
-    for name, at, drafts in found:
-        for place, draft in enumerate(drafts):
-            draft.call_id = f"c{place}"
-            draft.parents = [f"c{place - 1}"] if place else []
-        arrival = build_workflow(f"s{name}", at, drafts, trace)
-        if arrival is not None:
-            yield arrival
+    sessions = ((f"s{name}", [turn for _, turn in numbered]) for name, numbered in held.items())
+    yield from chains(sessions, meaning.deltas, trace)
 
 
 def note_unused(names: Iterable[str], columns: Columns, trace: Trace) -> None:
