@@ -311,7 +311,7 @@ def _check_roots(requests: dict[str, _Request], trace: Trace) -> None:
     roots = [request for request in requests.values() if not request.draft.parents]
     untimed = [request for request in roots if request.at is None]
     if len(untimed) == len(roots):
-        trace.note(AT_START.format(len(_groups(requests))))
+        trace.note(AT_START)
     elif untimed:
         raise InputError("missing field 'timestamp': the request waits for nothing", untimed[0].draft.where)
 
