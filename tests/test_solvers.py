@@ -107,7 +107,11 @@ def close(value: float | None, expected: float) -> bool:
 @pytest.mark.parametrize(
     ("formulation", "text", "case"),
     [
-        pytest.param(name, text, case, id=f"{name}-{text}-{case}")
+        pytest.param(
+            *(name, text, case),
+            id=f"{name}-{text}-{case}",
+            marks=() if case in SMALL or name == "cpsat" else pytest.mark.campaign,  # MILPs take seconds for each
+        )
         for name, text in pairs(exact_only=True)
         for case in (SMALL if name in SLOW else TINY)
     ],
