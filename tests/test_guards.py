@@ -10,6 +10,7 @@ from instances import corner_instance
 from reference import exhaustive
 
 from hexsched.model import Instance
+from solvers.brackets.solve import solve
 from solvers.exact import FORMULATIONS, cpsat, milp_disjunctive, milp_event, milp_placement, milp_time_indexed
 from solvers.exact.cp.energy import Separation, choices, energy_bound, rows
 from solvers.exact.cp.ticked import in_ticks
@@ -57,6 +58,18 @@ def test_some_of_these_are_not_closed_by_the_start() -> None:
     offer_list_schedule(problem, bracket)
     outcome = milp_disjunctive.solve(problem, bracket, Options(workers=1), Tuning(entries=5, search=0.0))
     assert "too large" in outcome.message
+
+
+@pytest.mark.parametrize("formulation", list(FORMULATIONS))
+def test_without_time_for_a_model_there_is_a_bracket(formulation: str) -> None:
+    instance = crowded(1)
+    result = solve(instance, formulation, options=Options(time_limit=1e-9))
+    optimum = exhaustive.optima(instance, {"max_ratio": exhaustive.largest})["max_ratio"]
+    assert result.objective is not None
+    assert result.lower_bound <= optimum * (1 + 1e-9) <= result.objective * (1 + 2e-9)
+    assert result.lower_bound >= 1
+    assert result.status in ("optimal", "feasible")
+    assert result.message == f"{formulation}: the time limit ended before a model was built"
 
 
 def test_there_is_no_list_schedule_where_there_is_no_time_for_it() -> None:

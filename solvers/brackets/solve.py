@@ -20,7 +20,8 @@ from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import INTERRUPTED, Options, Outcome, SolveResult, Status
 
-FLOOR_SECONDS = 5.0  # at most, for the bounds that need no solver
+FLOOR_SECONDS = 3.0  # at most, for the bounds that need no solver
+FLOOR_CALLS = 5000  # beyond, one step of such a bound takes longer than that, and only the first is asked
 START_POLICIES = ("hexagent", "workflow-llf", "workflow-fcfs", "sjf")  # each takes milliseconds on what can be solved
 
 
@@ -64,7 +65,9 @@ def solve(
     _check(chosen, bracket.objective, options)
     _start(problem, bracket, options.warm_start, start_policies)
     outcome = run(chosen, problem, bracket, options)
-    floor = best_bound(problem, bracket.objective, FLOOR_SECONDS, cheap())
+    floor = best_bound(
+        problem, bracket.objective, FLOOR_SECONDS, cheap() if problem.calls <= FLOOR_CALLS else cheap()[:1]
+    )
     bracket.prove(floor.value, floor.source)
     return result(chosen, bracket, outcome)
 
@@ -74,6 +77,8 @@ def run(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options:
 
     Whatever becomes of the solver, the bracket keeps what it was told. What is solved has no long idle stretches.
     """
+    if bracket.left <= 0 and bracket.schedule is not None and not bracket.is_interrupted:
+        return Outcome(message=f"{chosen.name}: the time limit ended before a model was built")
     short = without_idle(problem)
     isolated = options.isolate and isolation.AVAILABLE
     outcome = (_run_in_child if isolated else _run_here)(chosen, problem, short, bracket, options)
@@ -132,6 +137,8 @@ def _start(problem: OfflineProblem, bracket: Bracket, warm_start: Schedule | Non
             raise InputError(f"the warm start cannot be used: {error}") from None
         offer(problem, bracket, warm_start, "warm start")
     for name in policies:
+        if bracket.left <= 0 and bracket.schedule is not None:
+            return
         offer(problem, bracket, simulate(problem.instance, name).schedule, name)
 
 

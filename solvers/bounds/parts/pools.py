@@ -13,6 +13,8 @@ from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
+PRICE_SECONDS = 1.0  # for the prices of a stage: milliseconds at a hundred calls, and any prices are valid
+
 LARGEST_STEP_FUNCTION = 3
 
 
@@ -145,5 +147,8 @@ def _longest_prices(amount: Array, count: Array) -> Array:
     matrix: Any = coo_array((np.concatenate([np.ones(len(c)), -amount[c, k]]), at), shape=(len(c), calls + kinds))
     cost = np.concatenate([-np.ones(calls), np.zeros(kinds)])
     equal = np.concatenate([np.zeros(calls), count])[None, :]
-    found = linprog(cost, matrix.tocsr(), np.zeros(len(c)), equal, [1.0], bounds=(0, None), method="highs")
+    limit: Any = {"time_limit": PRICE_SECONDS}
+    found = linprog(
+        cost, matrix.tocsr(), np.zeros(len(c)), equal, [1.0], bounds=(0, None), method="highs", options=limit
+    )
     return np.maximum(found.x[calls:], 0.0) if found.x is not None else np.ones(kinds)

@@ -11,7 +11,8 @@ from solvers.problem.result import Options
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import to_schedule
 
-LIST_SECONDS = 1.0  # enough for some hundred calls
+LIST_SECONDS = 1.0  # at least, which is enough for some hundred calls
+LIST_SHARE = 0.1  # of the time that is left
 
 
 def offer_list_schedule(problem: OfflineProblem, bracket: Bracket) -> None:
@@ -24,8 +25,8 @@ def offer_list_schedule(problem: OfflineProblem, bracket: Bracket) -> None:
 
 
 def time_to_list(bracket: Bracket) -> float:
-    """Until when list schedules are made, seconds of ``time.monotonic``: at least for a second from now."""
-    return max(bracket.deadline, time.monotonic() + LIST_SECONDS)
+    """Until when list schedules are made, in seconds of ``time.monotonic``."""
+    return time.monotonic() + max(LIST_SECONDS, LIST_SHARE * bracket.left)
 
 
 def search_from(problem: OfflineProblem, bracket: Bracket, options: Options, with_neighbourhoods: bool = True) -> None:
