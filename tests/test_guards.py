@@ -62,7 +62,7 @@ def test_some_of_these_are_not_closed_by_the_start() -> None:
 
 @pytest.mark.parametrize("formulation", list(FORMULATIONS))
 def test_without_time_for_a_model_there_is_a_bracket(formulation: str) -> None:
-    instance = crowded(1)
+    instance = crowded(0, (1, 2))
     result = solve(instance, formulation, options=Options(time_limit=1e-9))
     optimum = exhaustive.optima(instance, {"max_ratio": exhaustive.largest})["max_ratio"]
     assert result.objective is not None
