@@ -17,9 +17,9 @@ from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS
 from solvers.bounds.parts.linear import GaveUpError, Program
+from solvers.problem.idle import Parts
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
-from solvers.problem.parts import Parts
 
 TEXTS = ("max_ratio", "req(0.6)", "mean_ratio", "mean_latency", "misses(1.3)")
 SECONDS = 20.0  # never reached on these sizes

@@ -1,4 +1,4 @@
-"""Long stretches in which nothing needs to run, cut out of an instance without changing its optimum.
+"""Long stretches in which nothing needs to run, which part an instance into groups and can be cut out.
 
 Take a group of workflows that arrive before all others, a its last arrival and S the sum over its calls of delay,
 longest prefill and longest stay. Move everything in any schedule of the group alone as early as its orders allow:
@@ -14,6 +14,7 @@ Tick lengths, horizons and the sizes of numbers in a solver then follow the work
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,64 @@ from solvers.problem.offline import OfflineProblem, offline_problem
 Array = np.ndarray[Any, Any]
 
 ROUNDING = 1e-6  # relative to the work of a group; by so much later the next one arrives, for sums that are rounded
+
+
+class Parts:
+    """The workflows of a problem, a part for each group.
+
+    In the ``fixed`` decode model nothing is lost between them. In ``fluid``, where S counts each call as alone in its
+    batch, they are parts all the same: leaving workflows out relaxes a problem, so bounds of parts make bounds of the
+    whole, wherever it is cut.
+
+    Parameters
+    ----------
+    problem : OfflineProblem
+
+    Attributes
+    ----------
+    members : list of (n,) int arrays
+        The workflows of each part, in order of arrival.
+    work : (W,) float array
+        What each workflow adds to S, seconds.
+    """
+
+    def __init__(self, problem: OfflineProblem) -> None:
+        self._problem = problem
+        longest = np.where(np.isfinite(problem.hold), problem.hold, 0.0).max(axis=(1, 2))
+        alone = problem.delay + problem.prefill.max(axis=1) + longest
+        self.work = np.bincount(problem.workflow, alone, problem.workflows)
+        order = np.argsort(problem.arrival, kind="stable")
+        cuts, total = [], 0.0
+        for k, (last, now) in enumerate(itertools.pairwise(order.tolist()), start=1):
+            total += self.work[last]
+            if problem.arrival[now] > problem.arrival[last] + total * (1 + ROUNDING):
+                cuts.append(k)
+                total = 0.0
+        self.members: list[Array] = np.split(order, cuts)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __getitem__(self, part: int) -> OfflineProblem:
+        """The problem of one part; its clock starts at its first arrival."""
+        problem, members = self._problem, self.members[part]
+        if len(self) == 1:
+            return problem
+        in_file = np.argsort(problem.places.workflow)
+        flows = [problem.instance.workflows[k] for k in np.sort(in_file[members])]
+        first = min(flow.arrival for flow in flows)
+        moved = tuple(replace(flow, arrival=flow.arrival - first) for flow in flows)
+        return offline_problem(replace(problem.instance, workflows=moved))
+
+    @property
+    def open(self) -> list[int]:
+        """Parts of which more can be said than that no workflow is faster than alone.
+
+        A workflow that has the cluster to itself, and no two calls at once, takes just its horizon.
+        """
+        x = self._problem
+        chain = x.horizon >= np.bincount(x.workflow, x.delay + x.best, x.workflows)
+        return [k for k, members in enumerate(self.members) if len(members) > 1 or not chain[members[0]]]
 
 
 @dataclass(frozen=True)
@@ -77,21 +136,12 @@ def without_idle(problem: OfflineProblem) -> WithoutIdle | None:
         In the ``fixed`` decode model: elsewhere stays have no longest length that does not depend on the batch.
     """
     assert not problem.fluid
-    hold = problem.hold
-    longest = np.where(np.isfinite(hold), hold, 0.0).max(axis=(1, 2))
-    work = np.zeros(problem.workflows)
-    np.add.at(work, problem.workflow, problem.delay + problem.prefill.max(axis=1) + longest)
+    parts = Parts(problem)
     arrival, group = np.zeros(problem.workflows), np.zeros(problem.workflows, dtype=np.int64)
-    first, begins, total, current = problem.arrival.min(), 0.0, 0.0, 0  # of the group under way
-    last = 0.0
-    for w in np.argsort(problem.arrival, kind="stable"):
-        now = begins + problem.arrival[w] - first
-        done = last + total * (1 + ROUNDING)
-        if now > done and total:
-            first, begins, total, current = problem.arrival[w], done, 0.0, current + 1
-            now = done
-        arrival[w], group[w], last = now, current, now
-        total += work[w]
+    begin = 0.0
+    for k, members in enumerate(parts.members):
+        arrival[members], group[members] = begin + problem.arrival[members] - problem.arrival[members[0]], k
+        begin = arrival[members[-1]] + parts.work[members].sum() * (1 + ROUNDING)
     if np.array_equal(arrival, problem.arrival):
         return None
     flows = zip(problem.instance.workflows, problem.places.workflow, strict=True)

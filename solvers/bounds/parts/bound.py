@@ -11,9 +11,9 @@ import numpy as np
 
 from hexsched.model.instance import DECODE_MODELS
 from solvers.problem.bracket import Bracket
+from solvers.problem.idle import Parts
 from solvers.problem.objective import KINDS, Objective
 from solvers.problem.offline import OfflineProblem
-from solvers.problem.parts import Parts
 
 SPLIT = ("max_ratio", "mean_ratio", "mean_latency", "misses")  # objectives of which the parts' values give the whole's
 SHARE_AT_ONCE = 0.1  # of the time that is left, at most, for arithmetic: there may be many parts
@@ -75,7 +75,7 @@ class Bound:
         calls = np.bincount(problem.workflow, minlength=problem.workflows)
         size = {k: int(calls[parts.members[k]].sum()) for k in parts.open}
         waiting = sum(size.values())
-        for k in sorted(parts.open, key=lambda k: -size[k]):
+        for k in sorted(size, key=lambda k: -size[k]):
             left = stop - time.monotonic()
             if left <= 0:
                 break
