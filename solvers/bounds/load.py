@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from solvers.bounds.parts.bound import Bound, Cost
@@ -24,19 +26,22 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
     """
     relaxations = resources(pools(problem))
 
-    def most_kept(scale: float, _: float) -> float:
-        return problem.workflows - max((_least_dropped(problem, x, scale) for x in relaxations), default=0)
+    def most_kept(scale: float, seconds: float) -> float:
+        stop = time.monotonic() + seconds
+        return problem.workflows - max((_least_dropped(problem, x, scale, stop) for x in relaxations), default=0)
 
     return destructive_bound(problem, objective, most_kept, time_limit)
 
 
-def _least_dropped(problem: OfflineProblem, resource: Resource, scale: float) -> int:
-    """Fewest workflows to leave out so that the others fit into every window."""
+def _least_dropped(problem: OfflineProblem, resource: Resource, scale: float, stop: float) -> int:
+    """Fewest workflows to leave out so that the others fit into every window, of those looked at in time."""
     w = problem.workflow
     latest = problem.arrival[w] + scale * problem.horizon[w] - problem.tail - resource.tail
     ends = _anchors(latest)
     worst = 0
     for start in _anchors(resource.head):
+        if time.monotonic() > stop:
+            break
         inside = resource.head >= start
         first_end = np.searchsorted(ends, latest[inside])
         done = np.zeros((len(ends) + 1, problem.workflows))

@@ -30,7 +30,7 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
     ``max_ratio``, ``req`` and ``misses``; ``linear.Program.lower_bound`` keeps solver tolerances out.
     """
     end = time.monotonic() + time_limit
-    known = load.compute(problem, objective, time_limit)
+    known = load.compute(problem, objective, time_limit / 2)
     cluster = pools(problem)
     paths = path_cover(problem)
 
@@ -51,6 +51,7 @@ def path_cover(problem: OfflineProblem) -> list[list[int]]:
     """Paths of the precedence graph that cover all calls; each takes the longest way through calls not yet covered."""
     covered = np.zeros(problem.calls, dtype=bool)
     paths = []
+    first = np.searchsorted(problem.workflow, np.arange(problem.workflows + 1))  # calls lie workflow by workflow
     while not covered.all():
         reach = np.zeros(problem.calls, dtype=np.int64)
         following = np.full(problem.calls, -1)
@@ -61,8 +62,7 @@ def path_cover(problem: OfflineProblem) -> list[list[int]]:
             reach[c] += not covered[c]
         newly = covered.copy()
         for w in range(problem.workflows):  # workflows share no path
-            own = np.flatnonzero(problem.workflow == w)
-            c = int(own[np.argmax(reach[own])])
+            c = int(first[w] + np.argmax(reach[first[w] : first[w + 1]]))
             if reach[c] == 0:
                 continue
             path = []

@@ -13,6 +13,8 @@ from hexsched.errors import InputWarning
 Array = np.ndarray[Any, Any]
 
 
+# Seconds for each number, less than any solve takes: HiGHS goes on without a limit when presolve has used it up.
+PRESOLVE_SECONDS = 2e-6
 MOST_NUMBERS = 4_000_000  # columns, rows and coefficients: below 1 GB with all that a solver makes of them
 
 
@@ -92,7 +94,7 @@ class Program:
         """The solver's dual solution, one y >= 0 for each row; None when it found none in time."""
         from scipy.optimize import OptimizeWarning, linprog
 
-        if time_limit <= 0:
+        if time_limit <= PRESOLVE_SECONDS * self._size:
             return None
         cost, upper, rhs = (np.concatenate(part) for part in (self._cost, self._upper, self._rhs))
         box: Any = np.column_stack([np.zeros_like(upper), upper])

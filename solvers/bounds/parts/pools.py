@@ -13,8 +13,7 @@ from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
 
-PRICE_SECONDS = 1.0  # for the prices of a stage: milliseconds at a hundred calls, and any prices are valid
-
+PRICED_CALLS = 1_000  # most calls that prices of a stage are made for: any prices are valid, and few calls tell enough
 LARGEST_STEP_FUNCTION = 3
 
 
@@ -136,10 +135,12 @@ def _priced(amount: Array, price: Array) -> Array:
 
 
 def _longest_prices(amount: Array, count: Array) -> Array:
-    """Prices w, sum n_k w_k = 1, that maximise sum_c min_k w_k amount[c, k]."""
+    """Prices w, sum n_k w_k = 1, that maximise sum_c min_k w_k amount[c, k], over no more than ``PRICED_CALLS``."""
     from scipy.optimize import linprog
     from scipy.sparse import coo_array
 
+    if len(amount) > PRICED_CALLS:
+        amount = amount[np.linspace(0, len(amount) - 1, PRICED_CALLS).round().astype(int)]
     calls, kinds = amount.shape
     c, k = np.nonzero(np.isfinite(amount))
     row = np.arange(len(c))
@@ -147,8 +148,5 @@ def _longest_prices(amount: Array, count: Array) -> Array:
     matrix: Any = coo_array((np.concatenate([np.ones(len(c)), -amount[c, k]]), at), shape=(len(c), calls + kinds))
     cost = np.concatenate([-np.ones(calls), np.zeros(kinds)])
     equal = np.concatenate([np.zeros(calls), count])[None, :]
-    limit: Any = {"time_limit": PRICE_SECONDS}
-    found = linprog(
-        cost, matrix.tocsr(), np.zeros(len(c)), equal, [1.0], bounds=(0, None), method="highs", options=limit
-    )
+    found = linprog(cost, matrix.tocsr(), np.zeros(len(c)), equal, [1.0], bounds=(0, None), method="highs")
     return np.maximum(found.x[calls:], 0.0) if found.x is not None else np.ones(kinds)
