@@ -15,7 +15,7 @@ from hexsched.errors import InputError, InputWarning
 from hexsched.model import Instance, write_instance
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
-from solvers.bounds import BOUNDS
+from solvers.bounds import BOUNDS, time_indexed_lp
 from solvers.bounds.parts.linear import GaveUpError, Program
 from solvers.problem.idle import Parts
 from solvers.problem.objective import read_objective
@@ -132,6 +132,18 @@ def test_without_an_idle_stretch_there_is_one_part() -> None:
     assert Parts(whole)[0] is whole
 
 
+def test_only_idle_ticks_are_left_out() -> None:
+    """Every tick that a call covers has a row of its own, in order, and no other has."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        begin = rng.integers(0, 60, 6)
+        end = begin + rng.integers(0, 9, 6)
+        covered = sorted({t for a, b in zip(begin, end, strict=True) for t in range(a, b)})
+        busy = time_indexed_lp._Stretches(begin, end)
+        assert busy.count == len(covered)
+        assert busy.place(np.array(covered, dtype=int)).tolist() == list(range(len(covered)))
+
+
 def test_a_program_that_is_too_large_is_left_out_and_told() -> None:
     program = Program("any", most=10)
     columns = program.variables(4, 1.0)
@@ -150,6 +162,10 @@ def test_a_clock_that_is_too_coarse_is_refused(tmp_path, capsys) -> None:
     assert main(["simulate", str(file), "--policy", "fcfs", "-o", str(schedule)]) == OK
     write_instance(file, at(drawn, 10.0, 1e16 * min(horizons(drawn).values())))
     capsys.readouterr()
-    for command in (["simulate", "--policy", "fcfs"], ["bound", "--objective", "max_ratio"]):
-        assert main([command[0], str(file), *command[1:]]) == BAD_INPUT
+    for command in (
+        ["simulate", str(file), "--policy", "fcfs"],
+        ["bound", str(file), "--objective", "max_ratio"],
+        ["verify", str(file), str(schedule)],
+    ):
+        assert main(command) == BAD_INPUT
         assert "too coarse" in capsys.readouterr().err

@@ -166,31 +166,44 @@ def required_scale(ratios: Sequence[float], q: float) -> float:
     return sorted(ratios)[rank - 1]
 
 
-def measure(claims: Claims) -> Metrics:
-    """Metrics of a schedule in which every call has a finite completion, without the warm-up of a closed loop.
+def standalone_horizons(claims: Claims) -> list[float]:
+    """H_w of each workflow, seconds, in the instance's order.
 
     Raises
     ------
     InputError
         When the clock is too coarse for them.
     """
+    workflows, best = claims.instance.workflows, standalone_seconds(claims)
+    first = np.cumsum([0] + [len(workflow.calls) for workflow in workflows])
+    horizons = [critical_path(w, best[a:b]) for w, a, b in zip(workflows, first, first[1:], strict=False)]
+    check_clock(
+        [workflow.workflow_id for workflow in workflows],
+        np.array([workflow.arrival for workflow in workflows]),
+        np.array(horizons),
+    )
+    return horizons
+
+
+def measure(claims: Claims, horizons: Sequence[float]) -> Metrics:
+    """Metrics of a schedule in which every call has a finite completion, without the warm-up of a closed loop.
+
+    Parameters
+    ----------
+    claims : Claims
+    horizons : sequence of float
+        H_w of each workflow, as ``standalone_horizons`` has them.
+    """
     instance = claims.instance
-    best = standalone_seconds(claims)
     per_workflow = []
     first = 0
-    for workflow in instance.workflows:
+    for workflow, horizon in zip(instance.workflows, horizons, strict=True):
         last = first + len(workflow.calls)
         latency = float(claims.decode_end[first:last].max() - claims.arrival[first])
-        horizon = critical_path(workflow, best[first:last])
         per_workflow.append(
             WorkflowMetrics(workflow_id=workflow.workflow_id, latency=latency, horizon=horizon, ratio=latency / horizon)
         )
         first = last
-    check_clock(
-        [workflow.workflow_id for workflow in per_workflow],
-        np.array([workflow.arrival for workflow in instance.workflows]),
-        np.array([workflow.horizon for workflow in per_workflow]),
-    )
     skipped = 0 if instance.closed_loop is None else instance.closed_loop.warm_up
     first_counted = sum(len(workflow.calls) for workflow in instance.workflows[:skipped])
     per_workflow = per_workflow[skipped:]
