@@ -15,7 +15,7 @@ LAYERS = ("hexsched", "solvers", "experiments", "paper_figs")
 ROOMS = {
     "hexsched": ("model", "verifier", "profiles", "clusters", "workloads", "engine", "policies", "simulator"),
     "solvers": ("problem", "bounds", "schedules", "exact", "brackets"),
-    "paper_figs": ("reading", "drawing", "figures", "report"),
+    "paper_figs": ("reading", "drawing", "figures", "plots", "report"),
 }
 
 

@@ -203,7 +203,7 @@ def test_attainment_names_policies_as_people_write_them(compared):
     table = read_attainment(compared)
     fig, axes = plt.subplots()
     draw_attainment(table[table["instance"] == "lats"], axes)
-    assert [line.get_label() for line in axes.get_lines()[:2]] == ["FCFS", "HexAGenT"]
+    assert [line.get_label() for line in axes.get_lines()[:2]] == ["HexAGenT", "FCFS"]  # from below
     plt.close(fig)
 
 

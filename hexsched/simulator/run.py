@@ -23,6 +23,7 @@ from hexsched.metrics.parts.completions import Completions
 from hexsched.metrics.parts.goodput import goodput
 from hexsched.metrics.parts.thresholds import Thresholds, read_thresholds
 from hexsched.model import Instance, Schedule, ScheduledCall
+from hexsched.plotting import Accessor
 from hexsched.policies import Policy, read_policy
 from hexsched.policies.decide import run_epochs
 from hexsched.simulator.estimators import read_estimator
@@ -169,6 +170,11 @@ class Run:
                 "warm_up": calls.workflow < self.warm_up,
             }
         )
+
+    @property
+    def plot(self) -> Accessor:
+        """Its plots: ``run.plot.NAME(ax=None)``; ``run.plot`` itself lists them."""
+        return Accessor(self)
 
     def _repr_html_(self) -> str:
         m = self.metrics

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH
+from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 LEGEND_ENTRY = 1.35  # inches that an entry takes
 LEGEND_LINE = 0.16
+FEW = 5  # entries; with more a legend is set smaller
+SMALL_ENTRY = 1.05
+SMALL_LINE = 0.13
+CHARACTER = 0.052  # inches of a character in a small legend
+HANDLE = 0.42  # inches of its line and the space around it
+BESIDE = 4.5  # inches: axes of a figure as wide as this have room for a legend at their right
 CHARACTERS_AN_INCH = 15  # of a title
 MOST_TICKS = 6
 # from fine to coarse; the first with few enough is taken
@@ -26,6 +32,13 @@ TICKS = (
     (1.0, 2.0, 5.0),
     (1.0,),
 )
+SMALL_LEGEND = {
+    "fontsize": SMALL,
+    "handlelength": 2.2,
+    "columnspacing": 1.0,
+    "handletextpad": 0.5,
+    "labelspacing": 0.25,
+}
 FARTHEST = 2.0  # of the largest mean: where axes end, however wide an interval is
 
 
@@ -56,8 +69,9 @@ def panels(
     from matplotlib import pyplot as plt
 
     width = float(options.pop("width", width_for(columns)))
-    across = max(1, min(legend_entries, int(width / LEGEND_ENTRY)))
-    legend = 0.15 + LEGEND_LINE * -(-legend_entries // across) if legend_entries else 0.0
+    entry, line = (LEGEND_ENTRY, LEGEND_LINE) if legend_entries <= FEW else (SMALL_ENTRY, SMALL_LINE)
+    across = max(1, min(legend_entries, int(width / entry)))
+    legend = 0.15 + line * -(-legend_entries // across) if legend_entries else 0.0
     size = (width, legend + height * rows)
     fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
     return fig, axes, across
@@ -71,7 +85,31 @@ def legend_on_top(fig: MatplotlibFigure, axes: Iterable[Axes], across: int, titl
             found.setdefault(label, handle)
     lines = textwrap.fill(title, int(CHARACTERS_AN_INCH * fig.get_figwidth()))
     options = {"handlelength": 2.6, "title_fontsize": 7.5, "title": lines or None, **options}
+    if len(found) > FEW:
+        fits = int(fig.get_figwidth() / (HANDLE + CHARACTER * max(map(len, found))))
+        across = max(1, min(across, fits))
+        options = {**options, **SMALL_LEGEND}
     fig.legend(list(found.values()), list(found), loc="outside upper center", ncols=across, **options)
+
+
+def legend_beside(
+    axes: Axes, handles: Sequence[Any], labels: Sequence[str], title: str = "", clear: float = 0.02
+) -> None:
+    """The legend of axes that stand alone: at their right in a wide figure, above them in a narrow one.
+
+    ``clear`` is the share of their width that is left free at their right.
+    """
+    inches = axes.bbox.width / axes.figure.dpi
+    if inches >= BESIDE * 0.775:  # of a figure, axes take about so much
+        options: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0 + clear, 1.03)}
+    else:
+        fits = int(inches / 0.775 / (HANDLE + CHARACTER * max(map(len, labels), default=1)))
+        # a title of axes stands above them too
+        options = {"loc": "lower left", "bbox_to_anchor": (-0.12, 1.1 if axes.get_title() else 1.02)}
+        options["ncols"] = max(1, min(fits, len(labels)))
+    options.update(title=title or None, title_fontsize=SMALL, **SMALL_LEGEND)
+    legend = axes.legend(handles, labels, **options)
+    legend.set_alignment("left")
 
 
 def error_bars(rows: pd.DataFrame, scale: float = 1.0) -> np.ndarray[Any, Any]:

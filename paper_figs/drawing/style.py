@@ -11,8 +11,22 @@ from typing import Any
 
 import matplotlib as mpl
 
-# Okabe and Ito's palette, which the colour-blind tell apart; the policy under study is black
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C")
+# Okabe and Ito's palette without its yellow, which is too light for lines, then darker tones of Tol's "muted": the
+# colour-blind tell them apart by hue and lightness; the policy under study is black
+COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#332288",
+    "#999933",
+    "#882255",
+    "#8A5A2B",
+    "#44807A",
+)
+VARIANTS = ("black", "#5A5A5A", "#8C8C8C", "#B0B0B0")  # HexAGenT, and what it is compared with of itself
 DASHES = ("--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1)))
 COLUMN_WIDTH = 3.4  # inches
 PAGE_WIDTH = 7.0
@@ -104,16 +118,22 @@ def pairs() -> Iterator[tuple[Any, str]]:
 
 
 def lines(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour and dashes of each policy: HexAGenT and its variants black, the paper's pinned, the others in turn."""
+    """Colour and dashes of each policy; no two have the same, and up to 15 policies no two the same colour.
+
+    HexAGenT is black and its variants are grey, the paper's baselines always look the same, the others take what is
+    left in turn.
+    """
     looks = [(colour, dash) for dash, colour in pairs()]
     pinned = dict(zip(PINNED, looks, strict=False))
     styles = cycle(looks[len(PINNED) :])
     found: dict[str, dict[str, Any]] = {}
     solid = ["-", *DASHES]
+    variants = 0
     for policy in policies:
         if policy.startswith("hexagent"):
-            dash = solid[sum(name.startswith("hexagent") for name in found) % len(solid)]
-            found[policy] = {"color": "black", "linestyle": dash, "linewidth": 1.8, "zorder": 3}
+            shade = VARIANTS[variants % len(VARIANTS)]
+            found[policy] = {"color": shade, "linestyle": solid[variants % len(solid)], "linewidth": 1.8, "zorder": 3}
+            variants += 1
         else:
             colour, dash = pinned[policy] if policy in pinned else next(styles)
             found[policy] = {"color": colour, "linestyle": dash}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from experiments.load import FASTEST
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.layout import legend_on_top, panels, plain_log_ticks
-from paper_figs.drawing.style import cluster_label, label, lines
+from paper_figs.drawing.layout import FEW, legend_beside, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, cluster_label, label, lines
 from paper_figs.reading.intervals import mean_interval
 from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, WORKLOADS
-from paper_figs.reading.reductions import main_load
+from paper_figs.reading.reductions import main_load, rule_of
 from paper_figs.reading.store import NoDataError, has_rows, ordered, read_cell_workflows, read_runs, read_workflows
 
 if TYPE_CHECKING:
@@ -22,31 +24,89 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 PANEL_HEIGHT = 1.9  # inches
+ONE_PANEL = 2.4  # inches: height of a figure that has only one
 ROWS_OF_A_PAGE = 5
 ROW_HEIGHT = 1.6
 POINTS = 200  # of a mean curve
+LEVELS = (95, 99)  # per cent, marked
+WIDEST, THINNEST = 2.3, 1.0  # points: curves get thinner from the lowest to the uppermost, so that none hides another
+SAME = 1e-9  # of attainment: closer curves are one
+
+Array = np.ndarray[Any, Any]
 
 
 def read_attainment(store: Path) -> pd.DataFrame:
     """A row a step of a curve.
 
-    From ``workflows.csv``: instance, policy, scale, attainment. From a store of a grid the curves are means over seeds,
-    at the exact estimator, under the load that most settings have and the largest number of workflows at it; then
-    there are also row, row_label, column (cluster, its name in full, workload), load, low, high (95 % interval over
-    seeds) and seeds.
+    From ``workflows.csv``: instance, policy, scale, attainment, at_once. From a store of a grid the curves are means
+    over seeds, at the exact estimator, under the load that most settings have and the largest number of workflows at
+    it; then there are also row, row_label, column (cluster, its name in full, workload), load, low, high (95 % interval
+    over seeds) and seeds. ``at_once`` is the share of the seeds at which all workflows arrive together.
     """
     if has_rows(store, "runs"):
         return _mean_curves(read_cell_workflows(store), store)
-    return _single_runs(read_workflows(store))
+    frame = read_workflows(store)
+    return attainment_table(frame.assign(repetition=0))
 
 
-def _single_runs(frame: pd.DataFrame) -> pd.DataFrame:
+def attainment_table(workflows: pd.DataFrame) -> pd.DataFrame:
+    """Curves of results in hand: steps where each policy ran once, means where one ran repeatedly.
+
+    Parameters
+    ----------
+    workflows : DataFrame
+        A row a workflow: instance, policy, repetition, ratio, and arrival where it is known.
+
+    Returns
+    -------
+    DataFrame
+        As ``read_attainment``; scale from 1 on, attainment between 0 and 1.
+    """
     parts = []
-    for (instance, policy), rows in frame.groupby(["instance", "policy"], sort=False):
-        scale = np.sort(rows["ratio"].to_numpy())
-        share = np.arange(1, len(scale) + 1) / len(scale)
-        parts.append(pd.DataFrame({"instance": instance, "policy": policy, "scale": scale, "attainment": share}))
-    return pd.concat(parts, ignore_index=True)
+    for instance, rows in workflows.groupby("instance", sort=False):
+        at_once = _at_once(rows, "repetition")
+        repeated = rows.groupby("policy")["repetition"].nunique().max() > 1
+        scale = _scales(rows.groupby(["policy", "repetition"])["ratio"]) if repeated else None
+        for policy, mine in rows.groupby("policy", sort=False):
+            ratios = [np.sort(run["ratio"].to_numpy()) for _, run in mine.groupby("repetition", sort=True)]
+            curve = _steps(ratios[0]) if scale is None else _mean_curve(ratios, scale)
+            parts.append(curve.assign(instance=instance, policy=policy, at_once=at_once))
+    leading = ["instance", "policy", "scale", "attainment"]
+    table = pd.concat(parts, ignore_index=True)
+    return table[[*leading, *(name for name in table if name not in leading)]]
+
+
+def _steps(ratios: Array) -> pd.DataFrame:
+    return pd.DataFrame({"scale": ratios, "attainment": np.arange(1, len(ratios) + 1) / len(ratios)})
+
+
+def _scales(ratios: Any) -> Array:
+    # the last per cent of the worst policy would squeeze all the rest
+    return np.geomspace(1.0, max(1.1 * float(ratios.quantile(0.99).max()), 1.05), POINTS)
+
+
+def _mean_curve(ratios: Sequence[Array], scale: Array) -> pd.DataFrame:
+    """Mean over runs of the share of workflows with ratio at most ``scale``; ``ratios`` are sorted."""
+    curves = [np.searchsorted(run, scale, side="right") / len(run) for run in ratios]
+    found = [mean_interval(column) for column in np.array(curves).T]
+    return pd.DataFrame(
+        {
+            "scale": scale,
+            "attainment": [each.mean for each in found],
+            "low": [each.low for each in found],
+            "high": [each.high for each in found],
+            "seeds": len(curves),
+        }
+    )
+
+
+def _at_once(rows: pd.DataFrame, repetition: str) -> float:
+    """The share of repetitions at which all arrive together, or as good as that: at the fastest rate of ``load``."""
+    if "arrival" not in rows or rows["arrival"].isna().any():
+        return 0.0
+    arrivals = rows.groupby(["policy", repetition])["arrival"]
+    span = arrivals.max() - arrivals.min()
+    return float((span * FASTEST <= arrivals.size()).mean())
 
 
 def _mean_curves(frame: pd.DataFrame, store: Path) -> pd.DataFrame:
@@ -62,37 +122,29 @@ def _mean_curves(frame: pd.DataFrame, store: Path) -> pd.DataFrame:
     }
     for (cluster, workload), cell in frame.groupby(["cluster", "workload"], sort=True):
         rows = cell[cell["workflows"] == cell["workflows"].max()]
-        # the last per cent of the worst policy would squeeze all the rest
-        last = 1.1 * float(rows.groupby(["policy", "seed"])["ratio"].quantile(0.99).max())
-        scale = np.geomspace(1.0, max(last, 1.05), POINTS)
+        scale = _scales(rows.groupby(["policy", "seed"])["ratio"])
+        at_once = _at_once(rows, "seed")
         for policy in ordered(list(rows["policy"]), BASELINES):
-            curves = [
-                np.searchsorted(np.sort(run["ratio"].to_numpy()), scale, side="right") / len(run)
-                for _, run in rows[rows["policy"] == policy].groupby("seed", sort=True)
-            ]
-            found = [mean_interval(column) for column in np.array(curves).T]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "instance": f"{cluster}, {workload}, {rows['workflows'].iloc[0]} workflows",
-                        "row": cluster,
-                        "row_label": named[cluster],
-                        "column": workload,
-                        "load": rows["load"].iloc[0],
-                        "policy": policy,
-                        "scale": scale,
-                        "attainment": [each.mean for each in found],
-                        "low": [each.low for each in found],
-                        "high": [each.high for each in found],
-                        "seeds": len(curves),
-                    }
-                )
-            )
+            mine = rows[rows["policy"] == policy]
+            curve = _mean_curve([np.sort(run["ratio"].to_numpy()) for _, run in mine.groupby("seed", sort=True)], scale)
+            named_by = {
+                "instance": f"{cluster}, {workload}, {rows['workflows'].iloc[0]} workflows",
+                "row": cluster,
+                "row_label": named[cluster],
+                "column": workload,
+                "load": rows["load"].iloc[0],
+                "at_once": at_once,
+                "policy": policy,
+            }
+            parts.append(pd.DataFrame({**named_by, **curve}))
     return pd.concat(parts, ignore_index=True)
 
 
 def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """One instance's curves on ``ax``.
+
+    Those that are as good as equal are drawn on each other, thinner and thinner, so that each is seen; a policy whose
+    curve is that of another says so in its label. 95 and 99 % are marked at the right end.
 
     Parameters
     ----------
@@ -116,7 +168,13 @@ def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         if means
         else 1.1 * float(table.loc[table["attainment"] >= 0.99].groupby("policy")["scale"].min().max())
     )
-    for policy, style in lines(policies).items():
+    last = max(last, 1.05)
+    styles = lines(policies)
+    # dashes over the solid line: it shows between them
+    from_below = sorted(policies, key=lambda policy: styles[policy]["linestyle"] != "-")
+    widths = np.linspace(WIDEST if len(policies) > 1 else 1.8, THINNEST, max(len(policies), 2))
+    for k, policy in enumerate(from_below):
+        style = {**styles[policy], "linewidth": widths[k], "zorder": 2 + k / len(policies)}
         rows = table[table["policy"] == policy]
         scale, share = rows["scale"].to_numpy(), rows["attainment"].to_numpy()
         if not means:
@@ -127,16 +185,81 @@ def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         if means and policy == HEXAGENT and rows["low"].notna().all():
             low, high = rows["low"].clip(lower=0), rows["high"].clip(upper=1)
             axes.fill_between(scale, 100 * low, 100 * high, step="post", color=style["color"], alpha=0.2, linewidth=0)
-    axes.axhline(95, color="#999999", linewidth=0.6, zorder=1)
-    axes.axhline(99, color="#999999", linewidth=0.6, zorder=1)
+    for level, place in zip(LEVELS, ("top", "bottom"), strict=True):
+        axes.axhline(level, color="#777777", linewidth=0.6, zorder=1)
+        axes.annotate(
+            f"{level} %",
+            (1.0, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, -1.5 if place == "top" else 1.5),
+            textcoords="offset points",
+            fontsize=SMALL,
+            color="#555555",
+            va=place,
+        )
     axes.set_xscale("log")
     plain_log_ticks(axes.xaxis, 1.0, last)
     axes.set_xlim(1.0, last)
     axes.set_ylim(0, 101)
-    axes.set_yticks([0, 20, 40, 60, 80, 95])
+    axes.set_yticks([0, 20, 40, 60, 80, 100])
     axes.set_xlabel("SLO scale s")
     axes.set_ylabel("attainment, %")
+    note = at_once_text(table)
+    if note:
+        axes.annotate(
+            note,
+            (1.0, 0.0),
+            xycoords="axes fraction",
+            xytext=(-3, 3),
+            textcoords="offset points",
+            fontsize=SMALL,
+            ha="right",
+            va="bottom",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
+            zorder=4,
+        )
     return axes
+
+
+def at_once_text(table: pd.DataFrame) -> str:
+    """``"all at once"`` where all workflows arrive together, with the load that this did not reach."""
+    share = float(table["at_once"].iloc[0]) if "at_once" in table else 0.0
+    if share == 0:
+        return ""
+    rule, number = rule_of(str(table["load"].iloc[0])) if "load" in table else ("", np.nan)
+    missed = f"\n({number:g} not reached)" if rule == "stress" else ""
+    return "all at once" + (f" at {share:.0%} of seeds" if share < 1 else "") + missed
+
+
+def req_text(table: pd.DataFrame, policy: str) -> str:
+    """The policy with its Req95, as a single panel's legend has it; and whose curve is the same, where one is."""
+    rows = table[table["policy"] == policy]
+    met = rows.loc[rows["attainment"] >= 0.95 - SAME, "scale"]
+    value = f"{met.min():.2f}" if len(met) else f"> {rows['scale'].max():.3g}"
+    same = [other for other in table["policy"].unique() if other != policy and _same(rows, table, other)]
+    return f"{value}  {label(policy)}" + (f" (= {', '.join(map(label, same))})" if same else "")
+
+
+def _same(rows: pd.DataFrame, table: pd.DataFrame, other: str) -> bool:
+    theirs = table[table["policy"] == other]
+    return len(rows) == len(theirs) and all(
+        np.allclose(rows[column], theirs[column], rtol=0, atol=SAME) for column in ("scale", "attainment")
+    )
+
+
+def legend_of_one(table: pd.DataFrame, axes: Axes) -> None:
+    """The legend of a panel that stands alone: best policy first, each with its Req95."""
+    by_label = {label(policy): policy for policy in table["policy"].unique()}
+    handles = [line for line in axes.get_lines() if line.get_label() in by_label]
+    named = [(req_text(table, by_label[str(line.get_label())]), line) for line in handles]
+
+    def needed(policy: str) -> float:
+        rows = table[table["policy"] == policy]
+        met = rows.loc[rows["attainment"] >= 0.95 - SAME, "scale"]
+        return float(met.min()) if len(met) else float("inf")
+
+    named.sort(key=lambda pair: needed(by_label[str(pair[1].get_label())]))
+    legend_beside(axes, [line for _, line in named], [text for text, _ in named], "Req95", clear=0.06)
 
 
 def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
@@ -150,6 +273,13 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
 
 def _draw_instances(table: pd.DataFrame) -> MatplotlibFigure:
     instances = list(table["instance"].unique())
+    if len(instances) == 1:
+        width = PAGE_WIDTH if table["policy"].nunique() > FEW else COLUMN_WIDTH
+        fig, axes, _ = panels(1, 1, ONE_PANEL, width=width)
+        draw_attainment(table, axes[0, 0])
+        axes[0, 0].set_title(label(Path(str(instances[0])).stem))
+        legend_of_one(table, axes[0, 0])
+        return fig
     columns = min(COLUMNS, len(instances))
     rows = -(-len(instances) // columns)
     entries = table["policy"].nunique()

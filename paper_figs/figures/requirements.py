@@ -41,6 +41,17 @@ def read_requirements(store: Path) -> pd.DataFrame:
     runs = runs[(runs["estimator"] == "exact") & runs["policy"].isin([*BASELINES, HEXAGENT])]
     if HEXAGENT not in set(runs["policy"]):
         raise NoDataError("no runs of HexAGenT with exact estimates", store)
+    return requirement_table(runs)
+
+
+def requirement_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """``read_requirements`` of runs in hand; without HexAGenT among them there are no reductions.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``CELL``, model, pool, policy, seed and the headline metrics, a row a run.
+    """
     found = reductions(runs)
     against = {tuple(key): rows for key, rows in found.groupby([*CELL, "metric", "baseline"], sort=True)}
     rows = []
