@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from experiments.baselines import BASELINES
 from experiments.load import Load, at_rate, stress_load
 from experiments.results import Result
+from hexsched.baselines import BASELINES
 from hexsched.clusters import read_cluster
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify

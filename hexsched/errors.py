@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+import warnings
 from pathlib import Path
 
 
@@ -23,9 +26,23 @@ class InputError(Exception):
         text = message if self.where is None else f"{self.where}: {message}"
         super().__init__(" ".join(text.split()))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: one line, and where another error is the cause, where that came from."""
+        cause = [] if self.__cause__ is None else traceback.format_exception(self.__cause__)
+        return ["".join(cause) + f"{type(self).__name__}: {self}"]
+
 
 class InputWarning(UserWarning):
     """Input that is taken, but perhaps not as its author thinks; told in one line.
 
     The command line prints it as a note on standard error; a library user gets a Python warning.
     """
+
+
+def warn(text: str) -> None:
+    """Warn of input, at the line outside this package that gave it."""
+    package = __name__.partition(".")[0]
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(InputWarning(text), stacklevel=level)

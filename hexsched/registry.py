@@ -128,6 +128,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """``"; did you mean ...?"`` for a near miss, else what there is."""
     import difflib  # 2 ms that ``hexsched --help`` need not wait for
 
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
+    names = {plain.casefold(): plain for plain in known}
+    name = name.casefold()
+    close = difflib.get_close_matches(name, names, n=1) or [each for each in names if len(name) > 2 and name in each]
+    return f"; did you mean {names[close[0]]!r}?" if close else f"; known are {', '.join(names.values())}"

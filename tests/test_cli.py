@@ -19,10 +19,10 @@ import typer
 
 from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK, main
 from experiments.cli.app import build_app
-from experiments.cli.policy_list import read_policies, split_top_level
 from hexsched import __version__
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow, read_instance, read_workload, write_workload
+from hexsched.policies.lists import read_policies, split_top_level
 
 pytestmark = pytest.mark.quick
 
@@ -733,7 +733,7 @@ def test_workflows_that_do_not_fit_are_counted_and_can_be_left_out(
     fits = "a call may have 885,228 tokens of prompt and output"
     assert error_line(cli(*words)) == (
         f"hexsched: error: {oversize}: 2 of 5 workflows do not fit any KV cache: {fits}, {TOO_LARGE}; "
-        "--leave-out-oversize leaves such workflows out"
+        "--leave-out-oversize (in Python: leave_out_oversize=True) leaves such workflows out"
     )
     outcome = cli(*words, "--leave-out-oversize", "--json")
     left_out = outcome.err.splitlines()[0]

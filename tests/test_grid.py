@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from tiny_grid import RUNS, SEARCHES, TINY, Inline, contents, plan_of, write_grid
 
-from experiments.baselines import BASELINES
 from experiments.cli import BAD_INPUT, CHECK_FAILED, OK, main
 from experiments.grid import code
 from experiments.grid.axes import canonical_estimator, canonical_policy
@@ -28,6 +27,7 @@ from experiments.grid.sources import read_workload_content
 from experiments.grid.spec import list_grids, read_grid
 from experiments.load import at_rate, stress_load
 from experiments.store import Store, read_schedule_of, read_table
+from hexsched.baselines import BASELINES
 from hexsched.clusters import read_cluster
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow

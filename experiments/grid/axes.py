@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.baselines import BASELINES
 from experiments.grid.loads import RULES, read_load
 from experiments.grid.sources import Cluster, Workload, read_cluster_content, read_workload_content
+from hexsched.baselines import BASELINES
 from hexsched.errors import InputError
 
 Value = str | int | Cluster | Workload

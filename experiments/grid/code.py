@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SUFFIXES = (".py", ".yaml", ".json", ".csv")
 LENGTH = 8  # hexadecimal digits: it is told apart from a handful of others, not from an adversary's
 
-SHARED = ("hexsched", "experiments/baselines.py", "experiments/load.py", "experiments/store/schema.py")
+SHARED = ("hexsched", "experiments/load.py", "experiments/store/schema.py")
 GRID = ("loads.py", "saturation.py", "scene.py", "sources.py", "kinds/load.py")
 
 

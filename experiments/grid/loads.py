@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.baselines import BASELINES
 from experiments.grid.sources import Json, Workload
+from hexsched.baselines import BASELINES
 from hexsched.errors import InputError
 from hexsched.registry import suggest
 

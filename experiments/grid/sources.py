@@ -167,22 +167,25 @@ def read_cluster_content(name_or_path: str) -> Cluster:
 def read_workload_content(spec: str, folder: Path) -> Workload:
     """A family by name, or a workload or trace file with options of its format: ``t.jsonl,time_unit=s``.
 
-    What a trace's importer leaves out or changes is noted on standard error.
-
     Raises
     ------
     InputError
         When it is neither, or the file is not right.
+
+    Warns
+    -----
+    InputWarning
+        For what a trace's importer leaves out or changes.
     """
-    from experiments.cli.workload_source import read_workflows
     from hexsched.model.workload import workload_bytes
     from hexsched.workloads.families import FAMILIES
     from hexsched.workloads.importers import split_spec
+    from hexsched.workloads.source import names_a_family, read_workflows
 
+    if names_a_family(spec, folder):
+        return Workload(FAMILIES.find(spec).name)
     name, options = split_spec(spec)
     path = folder / name
-    if spec in FAMILIES or not (path.suffix or len(Path(name).parts) > 1 or path.exists()):
-        return Workload(FAMILIES.find(spec).name)
     imported = read_workflows(path, options.pop("format", None), options=options)
     called = ",".join([path.name.partition(".")[0], *(f"{key}={value}" for key, value in options.items())])
     return Workload(called, workload_bytes(imported.workflows))

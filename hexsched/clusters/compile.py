@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hexsched.clusters.spec import ClusterSpec, DecodePool, PrefillPool
-from hexsched.errors import InputError, InputWarning
+from hexsched.errors import InputError, warn
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
 from hexsched.model.instance import DECODE_MODELS, ClosedLoop, Instance
 from hexsched.model.workload import Workflow
@@ -130,7 +129,7 @@ def compile_cluster(cluster: ClusterSpec) -> Machines:
     """
     machines, notes = compile_with_notes(cluster)
     for text in notes:
-        warnings.warn(InputWarning(text), stacklevel=2)
+        warn(text)
     return machines
 
 

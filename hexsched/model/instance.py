@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from hexsched.errors import InputError
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
 from hexsched.model.context import find_oversize
 from hexsched.model.files import decode_json, read_bytes, write_bytes
@@ -145,6 +146,18 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             f"<b>Instance</b>: {len(self.workflows)} workflows, {self.call_count} calls, "
             f"{len(self.prefill)} prefill + {len(self.decode)} decode, {self.decode_model}<br><small>{gpus}</small>"
         )
+
+
+def as_instance(given: Instance | str | Path) -> Instance:
+    """The instance that is meant: as it is, or the path of its file; raises ``InputError`` for anything else."""
+    if isinstance(given, Instance):
+        return given
+    if isinstance(given, str | Path):
+        return read_instance(given)
+    raise InputError(
+        f"expected an instance, made by hexsched.instance(cluster, workload), or the path of its file; "
+        f"this is {type(given).__name__} {given!r:.40}"
+    )
 
 
 def read_instance(path: str | Path) -> Instance:

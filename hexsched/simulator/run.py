@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,9 +24,11 @@ from hexsched.metrics.parts.completions import Completions
 from hexsched.metrics.parts.goodput import goodput
 from hexsched.metrics.parts.thresholds import Thresholds, read_thresholds
 from hexsched.model import Instance, Schedule, ScheduledCall
+from hexsched.model.instance import as_instance
 from hexsched.plotting import Accessor
-from hexsched.policies import Policy, read_policy
+from hexsched.policies import Policy
 from hexsched.policies.decide import run_epochs
+from hexsched.policies.lists import as_policy
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.python_policy import python_turn
 
@@ -185,7 +188,7 @@ class Run:
 
 
 def simulate(
-    instance: Instance,
+    instance: Instance | str | Path,
     policy: str | Policy = "hexagent",
     *,
     estimator: str = "exact",
@@ -197,7 +200,8 @@ def simulate(
 
     Parameters
     ----------
-    instance : Instance
+    instance : Instance, str or Path
+        An instance, or the path of its file.
     policy : str or Policy
         A name as in ``hexsched policies``, with options and placement if wished.
     estimator : str
@@ -217,8 +221,15 @@ def simulate(
     ------
     InputError
         For an unknown policy or estimator, and for a policy that leaves calls unserved.
+
+    Examples
+    --------
+    >>> import hexsched as hx
+    >>> run = hx.simulate(hx.instance("demo", "bfcl", workflows=5), "hexagent(kv=off)")
+    >>> run.metrics.calls == len(run.calls_to_frame())
+    True
     """
-    chosen = read_policy(policy) if isinstance(policy, str) else policy
+    instance, chosen = as_instance(instance), as_policy(policy)
     estimates = read_estimator(estimator)
     workload, places = workload_columns(instance)
     guesses = estimates.estimates(instance, seed)

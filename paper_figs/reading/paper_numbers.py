@@ -7,13 +7,14 @@ shares of the baseline's SLO scale; "Req95" is the scale that 95 % of the workfl
 
 from __future__ import annotations
 
+from hexsched.baselines import BASELINES as BASELINES
+from hexsched.baselines import HEXAGENT as HEXAGENT
+
 CITATION = "Peng et al., HexAGenT, arXiv 2605.16637v1 (15 May 2026)"
 
 # the set-up, as far as it is published
 MODELS = ("llama-3.1-70b", "qwen3-235b-a22b")
 WORKLOADS = ("sharegpt", "bfcl", "lats", "mixed")
-BASELINES = ("fcfs", "workflow-fcfs", "workflow-llf", "atlas")
-HEXAGENT = "hexagent"
 WORKFLOWS = (100, 400)  # least and most in a run
 INSTANCES = (16, 20)  # least and most in a cluster
 

@@ -8,7 +8,7 @@ import typer
 
 from experiments.cli.options import InstanceFile, Json
 from experiments.cli.output import Table, emit
-from experiments.cli.policy_list import ALL
+from hexsched.baselines import ALL
 from hexsched.errors import InputError
 from hexsched.registry import modules_of
 

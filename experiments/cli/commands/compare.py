@@ -24,9 +24,9 @@ from experiments.cli.metric_columns import (
 from experiments.cli.options import Estimator, Json, Plugins, Seed, Slo
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
-from experiments.cli.policy_list import ALL, read_policies
 from experiments.cli.running import run_policy
 from experiments.results import SUMMARY_CSV, WORKFLOWS_CSV
+from hexsched.baselines import ALL
 from hexsched.errors import InputError
 from hexsched.metrics import METRICS
 
@@ -99,6 +99,7 @@ def compare_command(
     Every schedule goes through the independent verifier; the exit code is 1 when one breaks a rule of the model.
     """
     from hexsched.model import read_instance
+    from hexsched.policies.lists import read_policies
 
     if sort is not None and sort not in sort_keys():
         raise InputError(f"cannot sort by {sort!r}; expected one of {', '.join(sort_keys())}", "--sort")

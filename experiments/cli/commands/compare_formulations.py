@@ -11,8 +11,8 @@ from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_writable
 from experiments.cli.options import Json, Seed
 from experiments.cli.output import Table, emit, note, percent, records
-from experiments.cli.policy_list import ALL, split_top_level
 from experiments.cli.progress import Progress
+from hexsched.baselines import ALL
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
@@ -212,6 +212,8 @@ def _problems(texts: list[str] | None) -> dict[str, Instance]:
 
 
 def _listed(text: str, where: str) -> list[str]:
+    from hexsched.policies.lists import split_top_level
+
     parts = [part.strip() for part in split_top_level(text)]
     if not all(parts):
         raise InputError(f"a name is missing in {text!r}; expected names with a comma between them", where)

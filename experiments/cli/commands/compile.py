@@ -20,7 +20,7 @@ from experiments.cli.options import (
     WarmUp,
 )
 from experiments.cli.output import facts
-from experiments.cli.workload_source import key_values, read_workflows, select_fitting, set_arrivals
+from experiments.cli.trace import as_options, key_values
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,30 +64,28 @@ def compile_command(
     Arrival times are those of the workload (0 where it has none) unless --arrivals gives new ones, or --closed-loop
     makes them follow from completions.
     """
-    from hexsched.clusters import compile_cluster, compile_instance, read_cluster
-    from hexsched.model import ClosedLoop
-    from hexsched.workloads.arrivals import at_once
+    from hexsched.clusters import read_cluster
+    from hexsched.workloads.instances import compose
+    from hexsched.workloads.source import read_workflows
+    from hexsched.workloads.workload import Workload
 
     check_destination(output, [cluster, workload], as_json)
-    if closed_loop is not None and arrivals is not None:
-        raise InputError(
-            "in a closed loop arrivals follow from completions; give --arrivals or --closed-loop, not both"
-        )
-    if closed_loop is None and warm_up:
-        raise InputError("a warm-up is of a closed loop; give --closed-loop as well", "--warm-up")
     spec = read_cluster(cluster)
     imported = read_workflows(workload, format, limit=workflows, options=key_values(option))
     if workflows is not None and len(imported.workflows) < workflows:
         raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
-    machines = compile_cluster(spec)
-    kept, left_out = select_fitting(imported.workflows, machines, max_context, leave_out_oversize, workload)
-    if closed_loop is None:
-        instance = compile_instance(spec, set_arrivals(kept, arrivals, seed), decode_model)
-    else:
-        if warm_up >= len(kept):
-            raise InputError(f"the warm-up must leave some of the {len(kept)} workflows, got {warm_up}", "--warm-up")
-        sessions = ClosedLoop(sessions=closed_loop, warm_up=warm_up)
-        instance = compile_instance(spec, at_once(kept), decode_model, sessions)
+    instance, machines, left_out = compose(
+        spec,
+        Workload(imported.workflows),
+        arrivals=arrivals,
+        closed_loop=closed_loop,
+        warm_up=warm_up,
+        decode_model=decode_model,
+        max_context=max_context,
+        leave_out_oversize=leave_out_oversize,
+        seed=seed,
+        where=str(workload),
+    )
     sources = _sources(machines)
     record = {
         "output": output,
@@ -95,7 +93,7 @@ def compile_command(
         "workload": str(workload),
         "format": imported.format,
         "dropped": imported.dropped,
-        "left_out": left_out,
+        "left_out": as_options(left_out),
         "decode_model": instance.decode_model,
         "workflows": len(instance.workflows),
         "calls": instance.call_count,

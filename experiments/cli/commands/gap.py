@@ -11,7 +11,6 @@ from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import InstanceFile, Json, Plugins, Seed
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins
-from experiments.cli.policy_list import read_policies
 from experiments.cli.progress import Progress
 
 SCARCE, NOTABLE = 4, 0.01  # resources that are named, and the least share that is worth a name
@@ -50,6 +49,7 @@ def gap_command(
     import msgspec
 
     from hexsched.model import read_instance
+    from hexsched.policies.lists import read_policies
     from solvers.brackets.gap import bracket
 
     load_plugins(plugin)

@@ -235,9 +235,9 @@ def gaps_command(
     The distance from the optimum is at least that to the upper bound and at most that to the lower one.
     """
     from experiments.cli.plugins import load_plugins
-    from experiments.cli.policy_list import read_policies
     from experiments.library.gaps import archived_gaps, summary
     from experiments.library.names import expand
+    from hexsched.policies.lists import read_policies
 
     load_plugins(plugin)
     policy_list = read_policies(policies)

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from experiments.baselines import BASELINES
 from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext, Options
 from experiments.cli.output import emit, facts, note
-from experiments.cli.policy_list import read_policies
 from experiments.cli.progress import Progress
-from experiments.cli.workload_source import key_values, read_workflows, select_fitting
+from experiments.cli.trace import as_options, key_values
+from hexsched.baselines import BASELINES
 
 
 def add(app: typer.Typer) -> None:
@@ -46,18 +45,22 @@ def load_command(
     """
     from experiments.load import stress_load
     from hexsched.clusters import compile_cluster, read_cluster
+    from hexsched.policies.lists import read_policies
+    from hexsched.workloads.source import read_workflows, select_fitting
+    from hexsched.workloads.workload import Workload
 
     spec = read_cluster(cluster)
     names = [policy.name for policy in read_policies(baselines)]
-    imported = read_workflows(workload, format, limit=workflows, options=key_values(option)).workflows
-    kept, left_out = select_fitting(imported, compile_cluster(spec), max_context, leave_out_oversize, workload)
+    imported = Workload(read_workflows(workload, format, limit=workflows, options=key_values(option)).workflows)
+    room = compile_cluster(spec).largest_kv_cache
+    kept, left_out = select_fitting(imported, room, max_context, leave_out_oversize, str(workload))
     with Progress("searching the load", "steps") as progress:
         load = stress_load(spec, kept, names, target, progress)
     record = {
         "cluster": spec.name,
         "workload": str(workload),
         "workflows": len(kept),
-        "left_out": left_out,
+        "left_out": as_options(left_out),
         "target": target,
         "reached": load.reached,
         "rate": load.rate,

@@ -11,14 +11,7 @@ import typer
 from experiments.cli.destination import STDOUT, check_destination, deliver
 from experiments.cli.options import Arrivals, Format, Json, Options, Seed
 from experiments.cli.output import Table, emit, facts, note, records
-from experiments.cli.workload_source import (
-    key_values,
-    note_findings,
-    note_span,
-    open_workflows,
-    read_workflows,
-    set_arrivals,
-)
+from experiments.cli.trace import key_values, note_span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,10 +57,11 @@ def generate_command(
     with the workflows of a shorter one.
     """
     from hexsched.model import workload_bytes
-    from hexsched.workloads.families import generate
+    from hexsched.workloads.families import FAMILIES
+    from hexsched.workloads.source import workload as find_workload
 
     check_destination(output, [], as_json)
-    workload = set_arrivals(generate(family, workflows, seed), arrivals, seed)
+    workload = find_workload(FAMILIES.find(family), workflows=workflows, arrivals=arrivals, seed=seed)
     record = {
         "family": family,
         "seed": seed,
@@ -101,11 +95,12 @@ def import_command(
     xz). What was seen, left out and changed is told on standard error.
     """
     from hexsched.workloads.importers.parts.spool import spool
+    from hexsched.workloads.source import open_workflows, warn_of_findings
 
     check_destination(output, [file], as_json)
     reading = open_workflows(file, format, limit=limit, options=key_values(option))
     found = spool(reading.arrivals, None if arrivals is None else lambda count: _times(arrivals, count, seed))
-    note_findings(file, reading)
+    warn_of_findings(file, reading)
     note_span(file, reading, found)
     record = {
         "source": str(file),
@@ -130,6 +125,7 @@ def describe_command(
 ) -> None:
     """Summarise a workload: its size, shape, lengths and arrivals."""
     from hexsched.workloads.describe import describe
+    from hexsched.workloads.source import read_workflows
 
     result = read_workflows(file, format, options=key_values(option))
     rows = records(describe(result.workflows))
@@ -158,6 +154,7 @@ def fit_report_command(
     real quantile; ks is the Kolmogorov-Smirnov distance as far as the quantiles show it.
     """
     from hexsched.workloads.fit_report import DEFAULT_WORKFLOWS, fit_report
+    from hexsched.workloads.source import read_workflows
 
     originals = None if real is None else read_workflows(real, format, options=key_values(option)).workflows
     rows = records(fit_report(family, originals, workflows=workflows or DEFAULT_WORKFLOWS, seed=seed))

@@ -1,0 +1,50 @@
+"""Traces on the command line: options of their formats, and what is said of one that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.cli.output import note
+from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from hexsched.workloads.importers import Reading
+    from hexsched.workloads.importers.parts.spool import Spool
+
+FAST = 1000.0  # workflows a second from which on a wrong unit of time is likelier than such a trace
+
+
+def key_values(texts: Sequence[str] | None) -> dict[str, str]:
+    """Options of a format, each written KEY=VALUE.
+
+    Raises
+    ------
+    InputError
+        For one that is not, or is given twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key or key in pairs:
+            problem = "is given twice" if key in pairs else "is not KEY=VALUE"
+            raise InputError(f"{text!r} {problem}", "--option")
+        pairs[key] = value
+    return pairs
+
+
+def note_span(path: Path, reading: Reading, found: Spool) -> None:
+    """Say how much a trace is, over what time, and how much a second that is."""
+    count = f"{path}: {reading.format}, {found.workflows:,} workflows, {found.calls:,} calls"
+    if not found.span:
+        note(f"{count}, all at one time")
+        return
+    rate = (found.workflows - 1) / found.span
+    doubt = "; if that is too many, time_unit is another" if rate > FAST else ""
+    note(f"{count} over {found.span:,.6g} s: {rate:,.4g} workflows a second{doubt}")
+
+
+def as_options(left_out: Mapping[str, int]) -> dict[str, int]:
+    """What ``select_fitting`` left out, by the option that did it."""
+    return {f"--{name.replace('_', '-')}": count for name, count in left_out.items()}

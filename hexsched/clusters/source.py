@@ -1,0 +1,53 @@
+"""A cluster from whatever stands for one: a name, a file, what would stand in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hexsched.clusters.compile import compile_with_notes
+from hexsched.clusters.files import read_cluster
+from hexsched.clusters.spec import ClusterSpec
+from hexsched.errors import InputError
+from hexsched.model.files import convert
+
+
+def cluster(source: str | Path | Mapping[str, Any] | ClusterSpec) -> ClusterSpec:
+    """A cluster: one that comes with hexsched, one of your own.
+
+    Parameters
+    ----------
+    source : str, Path, mapping or ClusterSpec
+        A name (``hexsched.names("clusters")``; a file called the same needs ``./``), a YAML file, or a mapping with the
+        keys of such a file. A ``ClusterSpec`` is returned as it is.
+
+    Returns
+    -------
+    ClusterSpec
+
+    Raises
+    ------
+    InputError
+        For an unknown name, with the one that may be meant; for a file, naming line and key.
+
+    Examples
+    --------
+    >>> import hexsched as hx
+    >>> pool = {"gpu": "H100", "count": 2, "tensor_parallel": 4}
+    >>> mine = hx.cluster({"name": "mine", "model": "llama-3.1-70b", "prefill": [pool], "decode": [pool]})
+    >>> mine.prefill[0].gpu
+    'H100'
+    """
+    if isinstance(source, ClusterSpec):
+        return source
+    if isinstance(source, str | Path):
+        return read_cluster(source)
+    if isinstance(source, Mapping):
+        spec = convert(dict(source), ClusterSpec, "cluster")
+        compile_with_notes(spec)  # told to whoever compiles it
+        return spec
+    raise InputError(
+        f"a cluster is a name, a YAML file, a mapping with the keys of such a file, or a ClusterSpec; "
+        f"this is {type(source).__name__} {source!r:.40}"
+    )

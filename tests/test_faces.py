@@ -1,0 +1,184 @@
+"""The faces of the packages: what ``import hexsched as hx`` gives, and what its results show."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pickle
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import hexsched as hx
+from hexsched.baselines import BASELINES
+from hexsched.clusters import compile_instance, read_cluster
+from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
+from hexsched.workloads.families import generate
+
+pytestmark = pytest.mark.quick
+
+ROOT = Path(__file__).resolve().parents[1]
+FACES = {
+    "hexsched": {
+        "Call", "ClusterSpec", "Comparison", "InputError", "InputWarning", "Instance", "Policy", "Run", "Schedule",
+        "Workflow", "Workload", "cluster", "compare", "instance", "names", "retime", "simulate", "verify", "workload",
+    },
+}  # fmt: skip
+PACKAGES = ("hexsched", "solvers", "experiments", "paper_figs")
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_a_face_has_these_names_and_no_more(package):
+    face = importlib.import_module(package)
+    assert set(face.__all__) == FACES[package]
+    assert set(dir(face)) >= FACES[package]
+    for name in face.__all__:
+        assert getattr(face, name).__name__ == name
+        assert getattr(face, name).__doc__
+    with pytest.raises(AttributeError, match="'nothing_of_the_sort'"):
+        _ = face.nothing_of_the_sort
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_type_checkers_see_the_same_names(package):
+    """They read the imports under ``if TYPE_CHECKING``, Python the table of lazy names."""
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {(alias.asname, each.module) for each in block.body for alias in each.names}
+    table = next(node for node in ast.walk(tree) if isinstance(node, ast.Dict))
+    assert seen == set(ast.literal_eval(table).items())
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_no_name_of_a_face_is_that_of_a_module(package):
+    modules = {path.stem for path in (ROOT / package).glob("*.py")} | {path.name for path in (ROOT / package).iterdir()}
+    assert not FACES[package] & modules
+
+
+def test_packages_say_that_they_are_typed():
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for package in PACKAGES:
+        assert (ROOT / package / "py.typed").exists()
+        assert "py.typed" in shipped[package]
+
+
+def test_importing_a_face_imports_nothing_heavy():
+    code = f"import sys, {', '.join(FACES)}; print(sorted({{'numpy', 'numba', 'pandas', 'rich'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_an_instance_by_strings_is_the_one_by_parts():
+    workflows = apply_arrivals(generate("bfcl", 4, seed=1), read_arrivals("poisson:2"), seed=1)
+    expected = compile_instance(read_cluster("demo"), workflows, "fixed")
+    found = hx.instance("demo", "bfcl", workflows=4, arrivals="poisson:2", seed=1, decode_model="fixed")
+    assert found.to_bytes() == expected.to_bytes()
+    parts = hx.instance(hx.cluster("demo"), hx.workload("bfcl", workflows=4, seed=1), arrivals="poisson:2", seed=1)
+    assert parts.workflows == expected.workflows
+
+
+def test_files_take_the_place_of_names(tmp_path):
+    drawn = hx.workload("bfcl", workflows=3)
+    drawn.save(tmp_path / "w.jsonl")
+    read = hx.workload(tmp_path / "w.jsonl", arrivals="fixed:2")
+    assert [w.calls for w in read] == [w.calls for w in drawn]
+    assert [w.arrival for w in read] == [0.0, 0.5, 1.0]
+    assert read.name == "w"
+    made = hx.instance("demo", str(tmp_path / "w.jsonl"), workflows=2)
+    (tmp_path / "i.json").write_bytes(made.to_bytes())
+    assert hx.instance(tmp_path / "i.json") == made
+    assert hx.simulate(tmp_path / "i.json", "fcfs").schedule == hx.simulate(made, "fcfs").schedule
+
+
+def test_options_of_compile_are_options_of_instance():
+    closed = hx.instance("demo", "bfcl", workflows=4, closed_loop=2, warm_up=1)
+    assert (closed.closed_loop.sessions, closed.closed_loop.warm_up) == (2, 1)
+    sizes = [max(c.prompt_tokens + c.output_tokens for c in w.calls) for w in hx.workload("lats", workflows=5)]
+    with pytest.warns(hx.InputWarning, match="left out") as caught:
+        shorter = hx.instance("demo", "lats", workflows=5, max_context=sorted(sizes)[2])
+    assert len(shorter.workflows) == 3
+    assert {warning.filename for warning in caught} == {__file__}  # the line that asked for it
+
+
+def test_a_workload_is_a_tuple_with_a_name():
+    drawn = hx.workload("react", workflows=3)
+    assert drawn == generate("react", 3, 0)
+    assert (drawn[:2], drawn[:2].name, drawn[0].workflow_id) == (tuple(drawn)[:2], "react", "react-0000")
+    again = pickle.loads(pickle.dumps(drawn))
+    assert (again, again.name) == (drawn, "react")
+    assert len(drawn.to_frame()) == 3
+    assert len(drawn.calls_to_frame()) == drawn.call_count
+
+
+@pytest.fixture(scope="module")
+def small():
+    return hx.instance("demo", "bfcl", workflows=4, arrivals="fixed:2")
+
+
+@pytest.fixture(scope="module")
+def compared(small):
+    return hx.compare(small)
+
+
+def test_a_comparison_is_a_mapping_of_runs(small, compared):
+    assert list(compared) == ["hexagent", *BASELINES]
+    assert compared["fcfs"].schedule == hx.simulate(small, "fcfs").schedule
+    frame = compared.to_frame(slo="ratio=2")
+    assert list(frame["policy"]) == list(compared)
+    assert frame["verified"].all()
+    assert list(frame["req95"]) == [run.metrics.req95 for run in compared.values()]
+    assert frame["workflows_within"].between(0, 1).all()
+    assert len(compared.workflows_to_frame()) == 5 * 4
+    assert hx.verify(small, compared["atlas"]).ok
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: hx.cluster("nonsens"), "unknown cluster 'nonsens'"),
+        (lambda: hx.cluster("qwen235b-hetero"), "did you mean qwen235b-hetero-2?"),
+        (lambda: hx.cluster({"name": "x", "modle": "y"}), "modle"),
+        (lambda: hx.workload("bflc"), "did you mean 'bfcl'?"),
+        (lambda: hx.workload("BFCL"), "did you mean 'bfcl'?"),
+        (lambda: hx.workload("bfcl", workflows=0), "at least 1"),
+        (lambda: hx.workload("bfcl", time_unit="s"), "only traces"),
+        (lambda: hx.workload([1, 2]), "a workload is a family, a file, or workflows"),
+        (lambda: hx.instance(1, 2), "a cluster is a name"),
+        (lambda: hx.instance("demo", 2), "families are sharegpt, bfcl"),
+        (lambda: hx.instance("demo"), "needs a cluster and a workload"),
+        (lambda: hx.simulate("hexagent", "demo"), "hexagent: cannot read"),
+        (lambda: hx.simulate(3), "expected an instance"),
+        (lambda: hx.names("polices"), "did you mean 'policies'?"),
+    ],
+)
+def test_errors_say_what_would_be_right(call, words):
+    with pytest.raises(hx.InputError) as error:
+        call()
+    assert words in str(error.value)
+    assert error.value._render_traceback_() == [f"InputError: {error.value}"]
+
+
+@pytest.mark.parametrize(
+    ("policies", "words"),
+    [
+        ("HexAGenT", "did you mean 'hexagent'?"),
+        ("llf", "did you mean 'workflow-llf'?"),
+        (["fcfs", 3], "a policy is a name"),
+        ([], "at least one"),
+    ],
+)
+def test_errors_in_policies_say_what_would_be_right(small, policies, words):
+    with pytest.raises(hx.InputError) as error:
+        hx.compare(small, policies)
+    assert words in str(error.value)
+
+
+def test_what_is_shown_is_short_and_escaped(small, compared):
+    assert len(repr(compared).splitlines()) == 2 + len(compared)
+    assert "hexagent" in compared._repr_html_()
+    odd = hx.Comparison(small, [hx.simulate(small, "fcfs")])
+    object.__setattr__(odd["fcfs"], "policy", "<script>")
+    odd._runs = {"<script>": odd["fcfs"]}
+    assert "<script>" not in odd._repr_html_()
