@@ -130,5 +130,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
     names = {plain.casefold(): plain for plain in known}
     name = name.casefold()
-    close = difflib.get_close_matches(name, names, n=1) or [each for each in names if len(name) > 2 and name in each]
+    close = difflib.get_close_matches(name, names, n=1)
+    part_of = [plain for each, plain in names.items() if len(name) > 2 and name in each]
+    if part_of and not close:
+        return f"; did you mean {part_of[0]!r}? Known are {', '.join(names.values())}"
     return f"; did you mean {names[close[0]]!r}?" if close else f"; known are {', '.join(names.values())}"

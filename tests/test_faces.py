@@ -142,7 +142,7 @@ def test_a_comparison_is_a_mapping_of_runs(small, compared):
         (lambda: hx.cluster({"name": "x", "modle": "y"}), "modle"),
         (lambda: hx.workload("bflc"), "did you mean 'bfcl'?"),
         (lambda: hx.workload("BFCL"), "did you mean 'bfcl'?"),
-        (lambda: hx.workload("bfcl", workflows=0), "at least 1"),
+        (lambda: hx.workload("bfcl", workflows=0), "from 1 to"),
         (lambda: hx.workload("bfcl", time_unit="s"), "only traces"),
         (lambda: hx.workload([1, 2]), "a workload is a family, a file, or workflows"),
         (lambda: hx.instance(1, 2), "a cluster is a name"),

@@ -67,8 +67,6 @@ def workload(
     >>> [workflow.arrival for workflow in drawn]
     [0.0, 0.5, 1.0]
     """
-    if workflows is not None and workflows < 1:
-        raise InputError(f"workflows must be at least 1, got {workflows}")
     found = _found(source, workflows, seed, format, options)
     if workflows is not None and len(found) < workflows:
         where = source if isinstance(source, str | Path) else "workload"
@@ -96,6 +94,8 @@ def _found(
     if isinstance(source, Iterable) and not isinstance(source, Mapping):
         given = list(source)
         if all(isinstance(each, Workflow) for each in given):
+            if workflows is not None and workflows < 1:
+                raise InputError(f"workflows must be at least 1, got {workflows}")
             return Workload(given[:workflows], getattr(source, "name", ""))
     raise InputError(
         f"a workload is a family, a file, or workflows; this is {type(source).__name__} {source!r:.40}; "
