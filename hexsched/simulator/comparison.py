@@ -10,6 +10,7 @@ from hexsched.baselines import BASELINES, HEXAGENT
 from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.metrics import METRICS
 from hexsched.model.instance import Instance, as_instance
+from hexsched.plotting import Accessor
 from hexsched.policies import Policy
 from hexsched.policies.lists import read_policies
 from hexsched.simulator.run import Run, simulate
@@ -46,6 +47,11 @@ class Comparison(Mapping[str, Run]):
 
     def __len__(self) -> int:
         return len(self._runs)
+
+    @property
+    def plot(self) -> Accessor:
+        """The plots of a comparison: ``comparison.plot()``, ``comparison.plot.attainment(ax=None)``."""
+        return Accessor(self)
 
     def to_frame(self, slo: str | None = None) -> pd.DataFrame:
         """A row a policy: every metric, how long a decision took (seconds of wall clock), whether it is verified.
