@@ -277,7 +277,7 @@ def test_unknown_format_lists_the_formats(tmp_path: Path) -> None:
     path = write(tmp_path, "some,other,table\n1,2,3\n")
     with pytest.raises(InputError, match="fits no known trace format; name one of the formats: hexsched, azure-2023, "):
         import_trace(path)
-    with pytest.raises(InputError, match="unknown trace format 'csv'; .*nown are hexsched, azure-2023, "):
+    with pytest.raises(InputError, match=r"unknown trace format 'csv'; .*nown are hexsched, azure-2023, "):
         import_trace(path, "csv")
 
 
