@@ -35,6 +35,7 @@ COMMANDS = (
     "library",
     "hardware",
     "sources",
+    "schema",
     "demo",
     "bench",
 )

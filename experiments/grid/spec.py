@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import GenericAlias
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -157,35 +157,68 @@ class Forms:
     @classmethod
     def of_vocabulary(cls) -> Forms:
         """The forms as axes and kinds are now."""
-        axes = [(axis.name, axis.type) for axis in AXES.values()]
-        settings = [(setting.name, setting.type) for setting in all_settings().values()]
-        changes = _struct("Changes", [(name, kind | UnsetType, UNSET) for name, kind in (*axes, *settings)])
-        match = _struct("Match", [(axis.singular, axis.type | UnsetType, UNSET) for axis in AXES.values()])
-        override = _struct("Override", [("match", match), ("change", changes, msgspec.field(name="set"))])
+        axes = [(axis.name, axis.type, axis.meaning) for axis in AXES.values()]
+        settings = [(setting.name, setting.type, setting.meaning) for setting in all_settings().values()]
+        singular = [(axis.singular, axis.type, axis.meaning) for axis in AXES.values()]
+        changes = _struct("Changes", "Axes and settings.", [_may(*field) for field in (*axes, *settings)])
+        match = _struct(
+            "Match", "Cells with these values; * stands for anything.", [_may(*field) for field in singular]
+        )
+        override = _struct(
+            "Override",
+            "Cells that match get other axes or settings.",
+            [
+                ("match", _said(match, "which cells")),
+                ("change", _said(changes, "what they get"), msgspec.field(name="set")),
+            ],
+        )
+        matches = GenericAlias(tuple, (match, ...))
         named = _struct(
             "NamedGrid",
+            "One grid: axes, settings, kind and filters.",
             [
-                ("kind", str | UnsetType, UNSET),
-                ("only", GenericAlias(tuple, (match, ...)), ()),
-                ("exclude", GenericAlias(tuple, (match, ...)), ()),
-                ("overrides", GenericAlias(tuple, (override, ...)), ()),
+                _may("kind", str, f"a name of 'hexsched grid kinds'; {DEFAULT_KIND} by default"),
+                ("only", _said(matches, "keep the cells that match any of these"), ()),
+                ("exclude", _said(matches, "drop the cells that match any of these"), ()),
+                ("overrides", _said(GenericAlias(tuple, (override, ...)), "applied in order, before the filters"), ()),
             ],
             changes,
         )
-        file = _struct(
-            "GridFile",
-            [
-                ("description", str, ""),
-                ("plugins", Texts | UnsetType, UNSET),
-                ("grids", dict[str, dict[str, object]], msgspec.field(default_factory=dict)),
-            ],
-            named,
-        )
-        return cls(changes, match, named, file)
+        return cls(changes, match, named, _grid_file(named, dict[str, object]))
+
+    @property
+    def schema(self) -> Any:
+        """As ``file``, and named grids have their form too (reading takes them one by one, for the line in errors)."""
+        return _grid_file(self.named, self.named)
 
 
-def _struct(name: str, fields: list[Any], *bases: Any) -> Any:
-    return msgspec.defstruct(name, fields, bases=bases or None, forbid_unknown_fields=True, kw_only=True)
+def _grid_file(named: Any, inner: Any) -> Any:
+    grids = _said(GenericAlias(dict, (str, inner)), "named grids; what stands beside them is their default")
+    return _struct(
+        "GridFile",
+        "A grid file. Without grids the file is one grid.",
+        [
+            ("description", _said(str, "for people"), ""),
+            _may("plugins", Texts, "Python files that register policies (relative to the grid file)"),
+            ("grids", grids, msgspec.field(default_factory=dict)),
+        ],
+        named,
+    )
+
+
+def _may(name: str, kind: Any, meaning: str) -> tuple[str, Any, UnsetType]:
+    """A field that may be left out."""
+    return name, _said(kind | UnsetType, meaning), UNSET
+
+
+def _said(kind: Any, meaning: str) -> Any:
+    return Annotated[kind, msgspec.Meta(description=meaning)]
+
+
+def _struct(name: str, summary: str, fields: list[Any], *bases: Any) -> Any:
+    return msgspec.defstruct(
+        name, fields, bases=bases or None, namespace={"__doc__": summary}, forbid_unknown_fields=True, kw_only=True
+    )
 
 
 def all_settings() -> dict[str, Setting]:

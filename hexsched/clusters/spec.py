@@ -38,10 +38,16 @@ class PrefillPool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class DecodePool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """Identical decode instances; ``gpu``, ``count`` and ``tensor_parallel`` as in ``PrefillPool``.
+    """Identical decode instances.
 
     Attributes
     ----------
+    gpu : str
+        A GPU of the catalogue or of the cluster's own ``gpus``.
+    count : int
+        Instances, each one model replica.
+    tensor_parallel : int
+        GPUs of one instance.
     max_batch : int
         Bmax.
     kv_memory_fraction : float
@@ -73,7 +79,17 @@ class DecodePool(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class LinkOverride(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"source": "from"}, omit_defaults=True
 ):
-    """What is different from one GPU type (``"from"`` in files) to another; bytes/s and seconds of a whole link."""
+    """What is different from one GPU type to another.
+
+    Attributes
+    ----------
+    source, to : str
+        GPU types of the prefill and of the decode instance (``"from"`` and ``"to"`` in files).
+    bandwidth : number, optional
+        omega of a whole link, bytes a second.
+    latency : number, optional
+        lambda, seconds.
+    """
 
     source: str
     to: str
@@ -116,11 +132,15 @@ class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     Attributes
     ----------
     name : str
+        What tables and figures call it.
     model : str or Model
         A model of the catalogue, or all its sizes.
     prefill, decode : tuple of pools
+        Instances of each phase, alike ones together; at least one pool.
     decode_model : {"fluid", "fixed"}
+        How a batch advances: ``fluid`` (model M15) or ``fixed`` (model M16).
     links : Links
+        What moves the KV cache.
     profile : str, optional
         A fitted profile that comes before the shipped fits; in a file, relative to it. It is an error when it has times
         for no pool, and told in a warning where it lacks those of one.

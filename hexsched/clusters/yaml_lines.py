@@ -141,6 +141,8 @@ def _known_keys(kind: type, path: KeyPath, unknown: str) -> str:
     """What could have been written in place of the ``unknown`` key of the mapping at ``path`` of a ``kind``."""
     form: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
     for key in (*path, None):
+        if isinstance(form, msgspec.inspect.Metadata):
+            form = form.type
         if isinstance(form, msgspec.inspect.UnionType):
             form = next(option for option in form.types if isinstance(option, msgspec.inspect.StructType))
         if isinstance(form, msgspec.inspect.VarTupleType):

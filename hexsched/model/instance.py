@@ -49,10 +49,13 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     kv_bytes_per_token : number
         kappa.
     prefill : tuple of PrefillInstance
+        At least one.
     decode : tuple of DecodeInstance
+        At least one.
     links : tuple of Link
         Exactly one for each (prefill, decode) pair.
     workflows : tuple of Workflow
+        At least one.
     closed_loop : ClosedLoop or None
         Where it is given, arrivals follow from completions, and those of the workflows are 0.
     """

@@ -20,7 +20,22 @@ FORMAT = "hexsched-schedule/1"
 class ScheduledCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Placement and times (seconds) of one call.
 
-    A schedule is a claim; it is not checked here. ``hexsched.verify`` does that.
+    A schedule is a claim; it is not checked here. ``hexsched.verifier`` does that.
+
+    Attributes
+    ----------
+    workflow_id, call_id : str
+        The call.
+    prefill_instance, decode_instance : str
+        Ids of the instances that it runs on.
+    prefill_start, prefill_end : float
+        Seconds, on the clock of the arrivals.
+    admitted : float
+        When the decode instance reserves room for it and its KV begins to move.
+    decode_start : float
+        When its KV is there and it joins the batch.
+    decode_end : float
+        C_c, when its last token is out.
     """
 
     workflow_id: str
@@ -44,6 +59,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     policy : str
         What made it.
     calls : tuple of ScheduledCall
+        One for each call of the instance.
     """
 
     format: str

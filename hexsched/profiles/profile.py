@@ -28,6 +28,7 @@ class FitError(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     worst_batch, worst_context : int
         That point.
     points : int
+        How many it was fitted to.
     """
 
     mape: float
@@ -45,9 +46,15 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     model, gpu : str
         The catalogue's names where it has the entry, the table's otherwise.
     tp : int
-    prefill_coeffs, decode_coeffs, batch_curve
-        As in ``Laws``.
+        GPUs of one instance.
+    prefill_coeffs : tuple of float
+        [p0, p1, p2], seconds (model M5).
+    decode_coeffs : tuple of float
+        [d0, d1, d2], seconds (model M6); d0 and d1 are 0 where ``batch_curve`` takes their place.
+    batch_curve : tuple of (batch, seconds) or None
+        Points of g(B).
     prefill_error, decode_error : FitError
+        How far the law is from the table.
     backend : str
         Version of the serving engine measured.
     """
@@ -82,6 +89,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     source : str
         The table they were fitted to.
     fits : tuple of Fit
+        One for each model, GPU type and degree.
     """
 
     format: Literal["hexsched-profile/1"]

@@ -21,6 +21,13 @@ class TypicalBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """The batch at which the ``fixed`` decode model's iteration time is read off: theta = tau(batch, batch * context).
 
     The default, 16 calls of 2,048 tokens, is a choice and not a measurement: a moderately loaded instance.
+
+    Attributes
+    ----------
+    batch : int
+        Calls.
+    context : int
+        KV tokens that each holds.
     """
 
     batch: int = 16

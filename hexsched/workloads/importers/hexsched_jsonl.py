@@ -14,7 +14,19 @@ from hexsched.workloads.importers.parts.records import Duration
 from hexsched.workloads.importers.parts.trace import Trace
 
 
-class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WorkloadLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A workflow, one line of a workload file (model M32).
+
+    Attributes
+    ----------
+    workflow_id : str
+        Unique within the file.
+    calls : tuple of Call
+        In any order; parents are named by ``call_id``.
+    arrival : float
+        a_w, seconds, at least 0; 0 where it is absent.
+    """
+
     workflow_id: str
     calls: tuple[Call, ...]
     arrival: Duration = 0.0
@@ -37,7 +49,7 @@ class HexschedImporter(Importer[ImportOptions]):
     signature = Signature((("workflow_id",), ("calls",)))
 
     def arrivals(self, trace: Trace, options: ImportOptions) -> Iterator[Arrival]:
-        for where, line in trace.json_lines(_Line):
+        for where, line in trace.json_lines(WorkloadLine):
             try:
                 workflow = Workflow(workflow_id=line.workflow_id, arrival=0.0, calls=line.calls)
             except ValueError as error:
