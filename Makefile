@@ -1,11 +1,12 @@
 # make run: set everything up and do the main job.  make test: set everything up and pass the tests.
+# make docs: set everything up and build the documentation as a site.
 # make quick: the tests that guard, at every change.  make campaign: those that explore for long.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: run test quick campaign lint clean
+.PHONY: run test quick campaign lint docs clean
 
 run: $(VENV)/.run
 	$(BIN)/hexsched demo -o $(OUT)
@@ -26,8 +27,12 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "The documentation is site/index.html"
+
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(OUT) site
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("hexsched needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -39,4 +44,8 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $(VENV)/.run $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $(VENV)/.run $@

@@ -1,0 +1,40 @@
+"""Hooks of MkDocs: pages that are made of the code and of files outside docs/, and formulas."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cli import command_line
+from maths import with_mathml
+from schemas import schema_tables
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the reference of the command line, and the pages that stand in the root of the repository."""
+    files.append(File.generated(config, "cli.md", content=command_line()))
+    for name, page in OUTSIDE.items():
+        text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        files.append(File.generated(config, page, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Links to pages outside, and the tables of file formats where a page says ``<!-- schema: NAME -->``."""
+    for name, inside in OUTSIDE.items():
+        markdown = markdown.replace(f"](../{name}", f"]({inside}")
+    return re.sub(r"^<!-- schema: (\w+) -->$", lambda found: schema_tables(found[1]), markdown, flags=re.MULTILINE)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Formulas."""
+    return with_mathml(html)
