@@ -117,12 +117,12 @@ def _leave_with_parent() -> None:
 def _measured(task: Task, data: bytes) -> dict[str, Any]:
     """The columns of ``Row`` after those of the task."""
     from hexsched.model import Instance
-    from hexsched.simulator import simulate
-    from solvers.brackets.solve import START_POLICIES, solve
+    from solvers.brackets.solve import solve
     from solvers.problem.result import Options
+    from solvers.schedules.search import warm_up
 
     problem = Instance.from_bytes(data)
-    simulate(problem, START_POLICIES[0])  # loads compiled code, which is no part of a formulation
+    warm_up()  # loads compiled code, which is no part of a formulation
     options = Options(time_limit=task.time_limit, workers=task.workers, seed=task.seed)
     began, used = time.perf_counter(), _cpu_seconds()
     result = solve(problem, task.formulation, task.objective, options=options)

@@ -93,8 +93,12 @@ def run(
     list of Row
         Known and new.
     """
+    from solvers.schedules.search import warm_up
+
     results = list(rows)
     todo = missing(tasks, results)
+    if todo:
+        warm_up()  # here, since a child has only so much time
     for position, task in enumerate(todo):
         on_start(task, position, len(todo))
         results.append(solve_apart(task, problems[task.instance]))

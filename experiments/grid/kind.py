@@ -50,6 +50,8 @@ class Kind:
         The one of these columns that the time of cells that are not alike is in proportion to.
     seconds : float
         Wall-clock seconds a unit of ``amount``, where the store has no cell of this kind to go by.
+    warm_up : callable
+        Compiles what its cells run besides the simulator; called before the clock of a cell starts.
     rank : int
         Kinds are listed by rank, then by name.
     """
@@ -66,6 +68,7 @@ class Kind:
     settings: tuple[Setting, ...] = ()
     example: str = ""
     timing: Columns = field(default_factory=dict)
+    warm_up: Callable[[], None] = lambda: None
     rank: int = 100
 
     @property

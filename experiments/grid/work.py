@@ -62,14 +62,10 @@ class OtherCodeError(Exception):
 
 
 def warm_up() -> None:
-    """Have the engine compiled, or its machine code read from the cache, so that no cell pays for it."""
-    from experiments.grid.scene import Scene, prepared
-    from experiments.grid.sources import Workload, read_cluster_content
-    from hexsched.simulator import simulate
-    from hexsched.verifier import verify
+    """Have the simulator compiled, or its machine code read from the cache, so that no cell pays for it."""
+    from hexsched.simulator import warm_up_simulator
 
-    instance, _ = prepared(Scene(read_cluster_content("demo"), Workload("react"), 1, 0, "at-once"), None)
-    verify(instance, simulate(instance, "hexagent").schedule)
+    warm_up_simulator()
 
 
 def run_task(task: Task) -> Iterator[Result]:
@@ -91,6 +87,7 @@ def _compute(cell: Cell, rate: float | None) -> Result:
     try:
         for plugin in cell.plugins:
             plugin.load()
+        cell.kind.warm_up()
         wall, cpu = time.perf_counter(), _cpu_seconds()
         answer = cell.compute(rate)
         wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core import event
 from numba.core.registry import CPUDispatcher
 from platformdirs import user_cache_path
 
@@ -41,6 +43,42 @@ def entry(function: F) -> F:
         return numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
     finally:
         config.CACHE_DIR = saved
+
+
+def compile_for(function: Any, *arguments: Any) -> None:
+    """Have an entry compiled, or read from the cache, for arguments of these types; it is not run."""
+    function.compile(tuple(numba.typeof(argument) for argument in arguments))
+
+
+def announce(function: Any, what: str, seconds: int) -> None:
+    """Say on standard error when an entry is compiled; reading it from the cache is quick, and nothing is said.
+
+    Parameters
+    ----------
+    function : entry
+        One that takes long enough for people to wonder.
+    what : str
+        ``"the simulator"``: what cannot run before.
+    seconds : int
+        About how long that takes on one core; it is said, and has no other effect.
+    """
+    event.register("numba:compile", _Announcement(function, what, seconds))
+
+
+class _Announcement(event.Listener):
+    """Hears of all that numba compiles in this process, and speaks of one entry."""
+
+    def __init__(self, function: Any, what: str, seconds: int) -> None:
+        self._function = function
+        self._text = f"hexsched: compiling {what}, once, about {seconds} s"
+
+    def on_start(self, event: event.Event) -> None:
+        if event.data["dispatcher"] is self._function and sys.stderr is not None:
+            erase = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of progress may stand there
+            print(f"{erase}{self._text}", file=sys.stderr, flush=True)
+
+    def on_end(self, event: event.Event) -> None:
+        pass
 
 
 def choose(name: str, parameters: str, number: str, kernels: Sequence[Any]) -> Any:

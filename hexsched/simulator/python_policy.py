@@ -8,7 +8,7 @@ from numbers import Real
 
 import numpy as np
 
-from hexsched.engine.kernel import interpreted
+from hexsched.engine.kernel import compile_for, interpreted
 from hexsched.engine.state import Seen, State
 from hexsched.engine.tables import Places
 from hexsched.errors import InputError
@@ -78,6 +78,9 @@ def _priorities(seen: Seen, memory: Memory, policy: Policy, views: CallViews) ->
 def _decider(state: State, policy: Policy, instance: Instance, views: CallViews, compiled: bool) -> Callable[[], None]:
     """A whole policy: let it start prefills and admit calls."""
     seen = state.seen
+    if compiled:  # now, so that it is not taken for the time of the first decision
+        compile_for(start_step, state, 0, 0)
+        compile_for(admit_step, state, 0, 0)
     start = start_step if compiled else interpreted(start_step)
     admit = admit_step if compiled else interpreted(admit_step)
     view = View(

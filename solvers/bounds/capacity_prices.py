@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from solvers.bounds.parts.bound import Bound, Cost
-from solvers.bounds.prices import priced_bound
+from solvers.bounds.prices import priced_bound, warm_up
 from solvers.problem.bracket import Bracket
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
@@ -36,5 +36,6 @@ BOUND = Bound(
     citation="Moehring, Schulz, Stork and Uetz, Solving project scheduling problems by minimum cut computations, 2003",
     compute=compute,
     close_in=close_in,
+    warm_up=warm_up,
     cost=Cost.ANY_TIME,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,10 @@ import numpy as np
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.policies import Policy, read_policy
-from hexsched.simulator import Run, simulate
+from hexsched.simulator import Run, simulate, warm_up_simulator
 from hexsched.verifier import verify
-from solvers.bounds import cheap, costing
-from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds import BOUNDS, cheap, costing
+from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost
 from solvers.problem.bracket import Bracket
 from solvers.problem.objective import read_objective
 from solvers.problem.result import INTERRUPTED, Options
@@ -87,7 +88,9 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
         Which bound, and whose schedule.
     policies : dict of str to PolicyGap
     bounds : dict of str to (float or None)
-        What each bound came to; None where it does not apply or was not needed.
+        What each bound came to; None where it does not apply, was not needed, or had no time.
+    short_of_time : dict of str to str
+        Bounds that say nothing for want of time, and whether they had none left or proved nothing in theirs.
     binding : dict of str to float
         Share of the proof that each resource carries, where the bound is made of prices: what is scarce.
     series : tuple of (seconds, lower bound, upper bound)
@@ -106,6 +109,7 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     upper_source: str
     policies: dict[str, PolicyGap]
     bounds: dict[str, float | None]
+    short_of_time: dict[str, str]
     binding: dict[str, float]
     series: tuple[tuple[float, float, float], ...]
     solver_status: str
@@ -184,6 +188,7 @@ def bracket(
     chosen = [read_policy(name) if isinstance(name, str) else name for name in policies]
     if not chosen:
         raise InputError("a gap needs at least one policy")
+    warm_up(chosen)
     inside = Bracket(
         aim,
         time_limit,
@@ -209,7 +214,8 @@ def bracket(
         upper_bound=upper,
         upper_source=inside.source,
         policies={name: PolicyGap(v, _relative(v, lower), _relative(v, upper)) for name, v in values.items()},
-        bounds=work.unable | inside.bounds,
+        bounds=work.unable | inside.bounds | dict.fromkeys(work.short_of_time),
+        short_of_time=work.short_of_time,
         binding=inside.binding,
         series=tuple((row.seconds, row.bound or 0.0, row.value or 0.0) for row in inside.series),
         solver_status=work.solver_status,
@@ -219,6 +225,16 @@ def bracket(
     return report, inside.schedule
 
 
+def warm_up(policies: Sequence[Policy] = ()) -> None:
+    """Compile what a bracket may run, of these policies too, before its clock starts."""
+    from solvers.schedules import search
+
+    warm_up_simulator(policies)
+    search.warm_up()
+    for bound in BOUNDS.values():
+        bound.warm_up()
+
+
 class _Work:
     """Works on both ends of a bracket until they meet or the time is out.
 
@@ -226,6 +242,8 @@ class _Work:
     ----------
     unable : dict of str to None
         Bounds that do not hold for the objective.
+    short_of_time : dict of str to str
+        As in ``GapReport``.
     solver_status : str
         Of the exact solver; empty where it was not asked, and after Ctrl-C.
     """
@@ -236,6 +254,7 @@ class _Work:
         self.instance, self.problem, self.inside = instance, offline_problem(instance), inside
         self.seed, self.workers, self.tuning = seed, workers, tuning
         self.unable: dict[str, None] = {}
+        self.short_of_time: dict[str, str] = {}
         self.solver_status = ""
 
     def close_in(self) -> None:
@@ -250,13 +269,25 @@ class _Work:
             )
         if not self.inside.is_over:
             self._any_time_and_search()
+        if not (self.inside.is_closed or self.inside.is_interrupted):
+            later = costing(Cost.ANY_TIME) + (costing(Cost.LINEAR_PROGRAM) if is_small else [])
+            unasked = [bound for bound in later if bound.name not in self.unable | self.inside.bounds]
+            left = {bound.name: NO_TIME for bound in unasked if bound.holds_for(self.problem, self.inside.objective)}
+            self.short_of_time = left | self.short_of_time
 
     def _prove(self, bounds: Sequence[Bound], within: Bracket) -> None:
         """What the bounds say that hold, each within an equal share of the time that the others have left."""
         able = [bound for bound in bounds if bound.holds_for(self.problem, within.objective)]
         self.unable |= dict.fromkeys(bound.name for bound in bounds if bound not in able)
         for k, bound in enumerate(able):
-            bound.prove(self.problem, within.within(within.left / (len(able) - k)), self.seed)
+            limit = within.left / (len(able) - k)
+            if bound.is_too_late(limit):
+                self.short_of_time[bound.name] = NO_TIME
+                continue
+            floor, began = self.inside.bound, time.monotonic()
+            bound.prove(self.problem, within.within(limit), self.seed)
+            if bound.said_nothing(self.inside.bounds.get(bound.name, floor), floor, time.monotonic() - began, limit):
+                self.short_of_time[bound.name] = FRUITLESS
 
     def _solve(self) -> None:
         """The first formulation that is exact."""

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hexsched.errors import InputError
-from solvers.bounds import BOUNDS
-from solvers.bounds.parts.bound import Bound
+from solvers.bounds import BOUNDS, critical_path
+from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
+
+DOES_NOT_APPLY = "does not apply"
 
 
 class Row(NamedTuple):
@@ -21,13 +23,16 @@ class Row(NamedTuple):
     bound : str
         Its name.
     value : float or None
-        None where it does not apply to objective and decode model.
+        None where there is none; the note says why.
     seconds : float
+    note : str
+        ``does not apply`` to objective and decode model, ``no time left``, or that it proved nothing in its time.
     """
 
     bound: str
     value: float | None
     seconds: float
+    note: str = ""
 
 
 class BestBound(NamedTuple):
@@ -37,7 +42,7 @@ class BestBound(NamedTuple):
     ----------
     value : float
     source : str
-        The first bound that reached it.
+        The first bound that reached it; the critical path where none of those asked for had time to prove more.
     table : list of Row
         All that were asked for, in their order.
     """
@@ -74,13 +79,26 @@ def best_bound(
         able = [name for name, bound in BOUNDS.items() if bound.holds_for(problem, objective)]
         what = f"{objective} in decode model {problem.instance.decode_model}"
         raise InputError(f"none of the chosen bounds applies to {what}; those that do are {', '.join(able)}")
+    for bound in usable:
+        bound.warm_up()
     stop = time.monotonic() + time_limit
-    rows: dict[str, Row] = {bound.name: Row(bound.name, None, 0.0) for bound in candidates}
+    rows: dict[str, Row] = {bound.name: Row(bound.name, None, 0.0, DOES_NOT_APPLY) for bound in candidates}
     value, source = -float("inf"), ""
+    floor = critical_path.compute(problem, objective)
     for position, bound in enumerate(usable):
         began = time.monotonic()
-        answer = bound.value(problem, objective, max(stop - began, 0.0) / (len(usable) - position))
-        rows[bound.name] = Row(bound.name, answer, time.monotonic() - began)
+        limit = max(stop - began, 0.0) / (len(usable) - position)
+        if bound.is_too_late(limit):
+            rows[bound.name] = Row(bound.name, None, 0.0, NO_TIME)
+            continue
+        answer = bound.value(problem, objective, limit)
+        seconds = time.monotonic() - began
+        if bound.said_nothing(answer, max(floor, value), seconds, limit):
+            rows[bound.name] = Row(bound.name, None, seconds, FRUITLESS)
+            continue
+        rows[bound.name] = Row(bound.name, answer, seconds)
         if answer > value:
             value, source = answer, bound.name
+    if not source:
+        value, source = floor, critical_path.BOUND.name
     return BestBound(value, source, list(rows.values()))

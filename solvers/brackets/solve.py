@@ -60,7 +60,10 @@ def solve(
         For a ``fluid`` instance, an unknown formulation, objective, policy or switch, and a warm start that is no
         schedule of the instance.
     """
+    from solvers.schedules.search import warm_up  # it takes long to load
+
     chosen, problem = FORMULATIONS.find(formulation), fixed_problem(instance)
+    warm_up()
     bracket = Bracket(read_objective(objective), options.time_limit, options.on_progress)
     _check(chosen, bracket.objective, options)
     _start(problem, bracket, options.warm_start, start_policies)

@@ -55,9 +55,13 @@ def bound_command(
         "objective": str(aim),
         "lower_bound": best.value,
         "bound_source": best.source,
-        "bounds": {row.bound: {"value": row.value, "seconds": row.seconds} for row in best.table},
+        "bounds": {row.bound: {"value": row.value, "seconds": row.seconds, "note": row.note} for row in best.table},
     }
-    rows = [(row.bound, row.value, row.seconds, "best" if row.bound == best.source else "") for row in best.table]
+    rows: list[tuple[object, ...]] = [
+        (row.bound, row.value, row.seconds, "best" if row.bound == best.source else row.note) for row in best.table
+    ]
+    if best.source not in {row.bound for row in best.table}:
+        rows.append((best.source, best.value, None, "best: it takes no time"))
     emit(record, [Table(("bound", str(aim), "seconds", ""), rows)], as_json)
 
 

@@ -85,6 +85,8 @@ def gap_command(
     table = Table(("policy", report.objective, "gap to LB", "gap to UB"), rows)
     if report.message:
         note(report.message)
+    for name, why in report.short_of_time.items():
+        note(f"{name}: {why}; a longer --time-limit lets it raise the lower bound")
     deliver(output, schedule.to_bytes, record, [outcome, table], as_json)
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)

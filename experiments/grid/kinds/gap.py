@@ -128,6 +128,13 @@ def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
     ]
 
 
+def warm_up() -> None:
+    """Compile what brackets run."""
+    from solvers.brackets.gap import warm_up
+
+    warm_up()
+
+
 KIND = Kind(
     name="gap",
     summary="the optimum of an objective bracketed, and how far policies are from it",
@@ -153,6 +160,7 @@ KIND = Kind(
         "gap_binding": {"objective": TEXT, "resource": TEXT, "share": REAL},
     },
     cells=cells,
+    warm_up=warm_up,
     axes={
         "clusters": None,
         "workloads": None,

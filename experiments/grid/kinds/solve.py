@@ -92,6 +92,13 @@ def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
     ]
 
 
+def warm_up() -> None:
+    """Compile what formulations run."""
+    from solvers.schedules.search import warm_up
+
+    warm_up()
+
+
 KIND = Kind(
     name="solve",
     summary="a formulation on an instance of the library",
@@ -114,6 +121,7 @@ KIND = Kind(
         }
     },
     cells=cells,
+    warm_up=warm_up,
     axes={"instances": None, "formulations": None, "objectives": None, "seeds": (0,)},
     settings=(TIME_LIMIT, THREADS),
     example="instances: contended-chain-4-0\nformulations: cpsat\nobjectives: max_ratio\ntime_limit: 5\n",

@@ -18,6 +18,8 @@ from solvers.problem.offline import OfflineProblem
 SPLIT = ("max_ratio", "mean_ratio", "mean_latency", "misses")  # objectives of which the parts' values give the whole's
 SHARE_AT_ONCE = 0.1  # of the time that is left, at most, for arithmetic: there may be many parts
 LEAST_SECONDS = 1e-3  # of any bound: at the end of the time, what is quick is computed all the same
+NO_TIME = "no time left"  # what people read of a bound whose turn came too late
+FRUITLESS = "proved nothing in its time"  # and of one that had to stop before it said more than what takes no time
 
 
 class Cost(IntEnum):
@@ -45,6 +47,8 @@ class Bound:
     close_in : callable, optional
         ``(problem, bracket, seed) -> None``, for a bound that gets better the longer it takes: proves to the bracket
         what it can while there is time, and may look at the best schedule.
+    warm_up : callable, optional
+        Compiles what it runs; called before the clock of whoever asks for the bound starts.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Bound:
     objectives: tuple[str, ...] = KINDS
     decode_models: tuple[str, ...] = DECODE_MODELS
     close_in: Callable[[OfflineProblem, Bracket, int], None] | None = None
+    warm_up: Callable[[], None] = lambda: None
 
     def holds_for(self, problem: OfflineProblem, objective: Objective) -> bool:
         """Whether it says anything of that objective on that instance."""
@@ -86,6 +91,14 @@ class Bound:
         if objective.kind == "misses":
             return sum(values)
         return float(np.average(values, weights=[len(m) for m in parts.members]))
+
+    def said_nothing(self, value: float, floor: float, seconds: float, limit: float) -> bool:
+        """Whether the time limit is why it is no better than ``floor``, which takes no time."""
+        return self.cost is not Cost.AT_ONCE and seconds >= limit and value <= floor
+
+    def is_too_late(self, limit: float) -> bool:
+        """Whether it cannot even begin in so many seconds."""
+        return self.cost is not Cost.AT_ONCE and limit < LEAST_SECONDS
 
     def prove(self, problem: OfflineProblem, bracket: Bracket, seed: int = 0) -> None:
         """Prove to the bracket what it can in the time that is left; at least what takes next to none."""

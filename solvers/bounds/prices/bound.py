@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from hexsched.simulator import simulate
+from hexsched.engine.kernel import announce
+from hexsched.simulator import simulate, warm_up_simulator
+from hexsched.simulator.warm_up import tiny_instance
 from solvers.bounds.parts.destructive import ROUND_DOWN
 from solvers.bounds.prices.ascent import Market, OnBound, mean_bound, misses_bound, tail_bound
+from solvers.bounds.prices.mixture import improve
+from solvers.bounds.prices.program import plan_workflows
 from solvers.bounds.prices.relaxation import Relaxation, relax
 from solvers.bounds.prices.tuning import TUNING, Tuning
 from solvers.problem.objective import Objective
-from solvers.problem.offline import OfflineProblem
+from solvers.problem.offline import OfflineProblem, offline_problem
 
 Array = np.ndarray[Any, Any]
 
 ANY_POLICY = "hexagent"
+
+announce(improve, "the bound by prices", 30)
+announce(plan_workflows, "proofs by prices", 6)
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,17 @@ def priced_bound(
         needed = x.workflows - objective.dropped(x.workflows)
         value = max(base, tail_bound(market, needed, base, ceiling, stop, tell) * (1 - ROUND_DOWN))
     return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
+
+
+@cache
+def warm_up() -> None:
+    """Compile what ``priced_bound`` runs, before its clock starts."""
+    warm_up_simulator()
+    x = relax(offline_problem(tiny_instance()))
+    latest = x.arrival + 2 * x.horizon
+    market = _market(x, float(latest.max()), 1, 0, TUNING)
+    market.improve(latest, 1.0)
+    market.costs(latest)
 
 
 def _market(x: Relaxation, end: float, workers: int, seed: int, tuning: Tuning, ranges: int = 1) -> Market:

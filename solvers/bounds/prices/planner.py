@@ -50,7 +50,8 @@ class Planner:
         self.relaxation, self.cells, self.intervals = relaxation, cells, intervals
         self.token_prices, self.ranges = token_prices, ranges
         x = relaxation
-        self.tables = Tables._make(getattr(x, name) for name in Tables._fields)
+        # of one layout on every cluster: machine code is made for layouts
+        self.tables = Tables._make(np.ascontiguousarray(getattr(x, name)) for name in Tables._fields)
         self.resources = len(x.prefill_count) + 2 * len(x.decode_count)
         self._workers = workers
         self._cost = np.zeros(x.workflows)

@@ -8,5 +8,6 @@ that is), ``starts``, ``rules`` (priorities changed as a whole), ``moves``, ``ch
 
 from solvers.schedules.search.result import MoveCount, SearchResult
 from solvers.schedules.search.run import default_starts, search
+from solvers.schedules.search.warm_up import warm_up
 
-__all__ = ["MoveCount", "SearchResult", "default_starts", "search"]
+__all__ = ["MoveCount", "SearchResult", "default_starts", "search", "warm_up"]

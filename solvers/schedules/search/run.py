@@ -32,6 +32,7 @@ from solvers.schedules.search.result import MoveCount, SearchResult
 from solvers.schedules.search.rules import Tuner
 from solvers.schedules.search.starts import crowded, decisions_of, from_schedule, rules, with_drops
 from solvers.schedules.search.tuning import TUNING, Tuning
+from solvers.schedules.search.warm_up import warm_up
 
 NEIGHBOURHOOD = "neighbourhood"  # among the moves
 RULES_STREAM, NEIGHBOURHOODS_STREAM = 3, 2  # labels of the random streams of each, apart from those of the chains
@@ -104,6 +105,7 @@ def search(
     _check(time_limit, evaluations, workers, seed)
     names = default_starts() if start is None else start
     chosen = [read_policy(item).name if isinstance(item, str) else item for item in names]
+    warm_up()
     return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_neighbourhoods, tuning).run(
         chosen, workers
     )
