@@ -9,6 +9,7 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
 from hexsched.model.context import find_oversize
+from hexsched.model.durations import check_durations
 from hexsched.model.files import decode_json, read_bytes, write_bytes
 from hexsched.model.workload import Workflow, check_unique_ids
 
@@ -93,6 +94,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         oversize = find_oversize(self.workflows, max(machine.kv_capacity_tokens for machine in self.decode))
         if oversize.workflows:
             raise ValueError(f"{oversize.share} do not fit any KV cache: {oversize.reason}")
+        check_durations(self.prefill, self.decode, self.links, self.kv_bytes_per_token, self.workflows)
 
     def _check_closed_loop(self, closed: ClosedLoop) -> None:
         if closed.warm_up >= len(self.workflows):
