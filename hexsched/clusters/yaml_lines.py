@@ -110,7 +110,8 @@ def _check_depth(text: str, file: str) -> None:
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise InputError(f"nested more than {MAX_DEPTH} deep", f"{file}:{event.start_mark.line + 1}")
+            line = f":{event.start_mark.line + 1}" if event.start_mark else ""
+            raise InputError(f"nested more than {MAX_DEPTH} deep", f"{file}{line}")
 
 
 class _Walk:
