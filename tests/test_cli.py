@@ -523,7 +523,9 @@ def test_times_that_a_profile_does_not_have(cli: Cli, made: Path, tmp_path: Path
     line = error_line(cli("compile", cluster, made / "w.jsonl", "-o", instance))
     assert f"{cluster}:3: profile: profile.json has no times of llama-3.1-8b on H100 at tp 2; profile.json has " in line
     assert "llama-3.1-8b on H100 at tp 1, L40S at tp 1; the shipped fits have" in line
-    assert line.endswith("without this key the roofline calibrated to llama-3.1-8b on H100 at tp 1 (kernel_sums_vllm_bf16.csv) serves")
+    assert line.endswith(
+        "without this key the roofline calibrated to llama-3.1-8b on H100 at tp 1 (measured.csv) serves"
+    )
 
     cluster.write_text(UNCOVERED.replace("tensor_parallel: 2", "tensor_parallel: 1", 1))
     told = "decode[0]: no measured times of llama-3.1-8b on H100 at tp 2 in profile.json; the roofline calibrated to"
@@ -543,8 +545,21 @@ def test_times_that_a_profile_does_not_have(cli: Cli, made: Path, tmp_path: Path
     assert record["sources"] == json.loads(instance.read_bytes())["sources"]
     assert {"field": "decode_coeffs", "of": ["d0-H100"], "source": near} in record["sources"]
     outcome = cli("cluster", "describe", cluster)
-    assert outcome.code == OK and outcome.err.count("no measured times") == 1
-    assert near in outcome.out and near in cli("compile", cluster, made / "w.jsonl", "-o", instance).out
+    assert outcome.code == OK
+    assert outcome.err.count("no measured times") == 1
+    assert near in outcome.out
+    assert near in cli("compile", cluster, made / "w.jsonl", "-o", instance).out
+
+
+def test_the_schema_of_clusters_has_every_field(cli: Cli) -> None:
+    schema = json.loads(cli("cluster", "schema").out)
+    assert schema == json.loads(cli("cluster", "schema", "--json").out)
+    kinds = schema["$defs"]
+    assert {"model", "prefill", "links", "typical_batch", "gpus"} <= set(kinds["ClusterSpec"]["properties"])
+    documented = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
+    for kind in kinds.values():
+        for field in kind["properties"]:
+            assert f"`{field}`" in documented, field
 
 
 def test_workload_generate_import_describe(cli: Cli, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hexsched.clusters import (
     PrefillPool,
     compile_cluster,
     compile_instance,
+    describe_cluster,
     list_clusters,
     read_cluster,
     write_cluster,
@@ -25,8 +26,9 @@ from hexsched.clusters import (
 from hexsched.clusters.yaml_lines import MAX_BYTES, read_yaml
 from hexsched.errors import InputError, InputWarning
 from hexsched.model import Call, Instance, Workflow
-from hexsched.profiles import find_model, service, shipped_profile, write_profile
+from hexsched.profiles import find_gpu, find_model, service, shipped_profile, write_profile
 from hexsched.profiles.profile import Profile
+from hexsched.simulator import simulate
 
 pytestmark = pytest.mark.quick
 
@@ -241,7 +243,8 @@ class TestFallback:
         (line,) = notes_of(example(prefill=pools))
         assert line == (
             "cluster example: prefill[0], prefill[1]: no measured times of llama-3.1-8b on H100 at tp 2; the roofline "
-            "calibrated to llama-3.1-8b on H100 at tp 1 (kernel_sums_vllm_bf16.csv) is taken instead; the shipped fits have llama-3.1-8b on A100 at tp 1, H100 at tp 1, "
+            "calibrated to llama-3.1-8b on H100 at tp 1 (kernel_sums_vllm_bf16.csv) is taken instead; the shipped fits "
+            "have llama-3.1-8b on A100 at tp 1, H100 at tp 1, "
             "H200 at tp 1"
         )
 
@@ -282,7 +285,7 @@ class TestFallback:
         prefill = PrefillPool(gpu="L40S", count=1, tensor_parallel=2)
         decode = DecodePool(gpu="H100", count=1, tensor_parallel=1)
         (line,) = notes_of(example(prefill=(prefill,), decode=(decode,), profile=profile, gpus=(own,)))
-        assert "the roofline calibrated to llama-3.1-8b on L40S at tp 1 (p.csv) is taken instead" in line
+        assert "the roofline calibrated to llama-3.1-8b on L40S at tp 1 (mine.csv) is taken instead" in line
 
     def test_coefficients_of_the_pools_own_are_missing_nowhere(self, tmp_path: Path) -> None:
         prefill = PrefillPool(gpu="H100", count=1, tensor_parallel=2, prefill_coeffs=(0, 1, 0))
@@ -321,13 +324,15 @@ links: {overrides: [{from: H100, to: h200, bandwidth: 1e9}]}
 
     def test_every_number_has_one(self, cluster: ClusterSpec) -> None:
         with pytest.warns(InputWarning, match="roofline calibrated"):
-            instance = compile_instance(cluster, workflows())
+            instance = compile_instance(cluster, WORK)
         found = {(source.field, name): source.source for source in instance.sources for name in source.of}
         near = "roofline calibrated to llama-3.1-70b on A100 at tp 4 (kernel_sums_vllm_bf16.csv)"
         assert found["prefill_coeffs", "p0-A100"] == near
         assert found["prefill_coeffs", "p2-H100"] == "given"
         assert found["decode_coeffs", "d1-H200"] == "measured: kernel_sums_vllm_bf16.csv"
-        assert found["kv_capacity_tokens", "d0-A100"].startswith("90 % of the memory of 4 A100, less 141.2 GB of weights")
+        assert found["kv_capacity_tokens", "d0-A100"].startswith(
+            "90 % of the memory of 4 A100, less 141.2 GB of weights"
+        )
         assert found["kv_capacity_tokens", "d1-H200"] == found["fixed_iteration_time", "d1-H200"] == "given"
         links = {source.of: source.source for source in instance.sources if source.field == "bandwidth"}
         assert links["p0-A100", "d0-A100"] == "nic of A100, 25 GB/s a GPU, times 2"
@@ -339,7 +344,7 @@ links: {overrides: [{from: H100, to: h200, bandwidth: 1e9}]}
 
     def test_they_change_no_schedule_and_can_be_left_out(self, cluster: ClusterSpec) -> None:
         with pytest.warns(InputWarning):
-            instance = compile_instance(cluster, workflows())
+            instance = compile_instance(cluster, WORK)
         assert Instance.from_bytes(instance.to_bytes()) == instance
         silent = msgspec.structs.replace(instance, sources=())
         assert b"sources" not in silent.to_bytes()
@@ -347,7 +352,7 @@ links: {overrides: [{from: H100, to: h200, bandwidth: 1e9}]}
 
     def test_a_source_of_nothing_is_refused(self, cluster: ClusterSpec) -> None:
         with pytest.warns(InputWarning):
-            data = compile_instance(cluster, workflows()).to_bytes()
+            data = compile_instance(cluster, WORK).to_bytes()
         with pytest.raises(InputError, match=r"sources: prefill_coeffs is of 'p9', which is no instance"):
             Instance.from_bytes(data.replace(b'"p0-A100"\n   ],\n   "source"', b'"p9"\n   ],\n   "source"', 1))
         with pytest.raises(InputError, match="field must be one of kv_bytes_per_token, prefill_coeffs"):

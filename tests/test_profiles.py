@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,11 +25,11 @@ from hexsched.profiles import (
     fit_table,
     gpu_catalogue,
     kv_capacity_tokens,
+    leave_one_out,
     model_catalogue,
+    nearest,
     read_profile,
     read_table,
-    leave_one_out,
-    nearest,
     roofline,
     roofline_error,
     service,
@@ -378,7 +380,10 @@ class TestNearest:
         near = nearest(find_model("llama-3.1-70b"), gpu, 4, [shipped_profile()])
         assert near is not None
         assert (near.fit.gpu, near.fit.tp) == ("H200", 4)
-        assert nearest(msgspec.structs.replace(find_model("llama-3.1-70b"), name="own"), gpu, 4, [shipped_profile()]) is None
+        assert (
+            nearest(msgspec.structs.replace(find_model("llama-3.1-70b"), name="own"), gpu, 4, [shipped_profile()])
+            is None
+        )
 
     def test_half_the_gpus_take_about_twice_as_long(self) -> None:
         """Not 3.8 times, as an uncalibrated roofline had it: 2,533 ms against 665 ms for 4,096 tokens."""
@@ -391,7 +396,8 @@ class TestNearest:
 
     def test_a_mixture_of_experts_keeps_the_shape_of_its_curve(self) -> None:
         fit = shipped_profile().find("qwen3-235b-a22b", "H200", 8)
-        assert fit is not None and fit.batch_curve is not None
+        assert fit is not None
+        assert fit.batch_curve is not None
         four = service("qwen3-235b-a22b", "H200", 4, max_batch=200)
         assert four.batch_curve is not None
         assert [batch for batch, _ in four.batch_curve] == [*(batch for batch, _ in fit.batch_curve), 200]
@@ -417,7 +423,9 @@ class TestNearest:
         wide = frame.pivot(index=["model", "gpu", "tp", "nearest"], columns="phase", values=["roofline", "calibrated"])
         expected = {
             (f"{model} on {gpu} at tp {tp}", near): [
-                f"{100 * row[kind, phase]:.0f}" for phase in ("prefill", "decode") for kind in ("roofline", "calibrated")
+                f"{100 * row[kind, phase]:.0f}"
+                for phase in ("prefill", "decode")
+                for kind in ("roofline", "calibrated")
             ]
             for (model, gpu, tp, near), row in wide.iterrows()
         }

@@ -63,13 +63,14 @@ def describe_command(
     emit(record, tables[-1:] + tables[:-1], as_json)
 
 
-def schema_command() -> None:
+def schema_command(as_json: Json = False) -> None:
     """Print the JSON Schema of cluster files, for editors that check YAML as it is written."""
     import msgspec
 
     from hexsched.clusters import ClusterSpec
 
-    write_stdout(msgspec.json.format(msgspec.json.encode(msgspec.json.schema(ClusterSpec)), indent=2) + b"\n")
+    schema = msgspec.json.encode(msgspec.json.schema(ClusterSpec))
+    write_stdout((schema if as_json else msgspec.json.format(schema, indent=2)) + b"\n")
 
 
 def gpus_command(as_json: Json = False) -> None:
