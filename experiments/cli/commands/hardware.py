@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli.options import Json
-from experiments.cli.output import Table, emit, records, write_stdout
+from experiments.cli.output import Table, emit, records
 
 if TYPE_CHECKING:
     from hexsched.clusters import DecodePool, PrefillPool
@@ -22,12 +22,11 @@ def add(app: typer.Typer) -> None:
     group = typer.Typer(rich_markup_mode=None)
     group.callback(invoke_without_command=True)(cluster)
     group.command("describe", epilog="Example: hexsched cluster describe qwen235b-hetero-1")(describe_command)
-    group.command("schema", epilog="Example: hexsched cluster schema > cluster.schema.json")(schema_command)
     app.add_typer(group, name="cluster")
 
 
 def cluster(context: typer.Context) -> None:
-    """Look at a cluster: the numbers it stands for, and what may stand in its file."""
+    """Look at a cluster and the numbers that it stands for."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -61,16 +60,6 @@ def describe_command(
         tables.append(Table(("number", "value", "unit", "source"), body, title))
     record = {"cluster": spec.name, "model": model, "decode_model": spec.decode_model, "numbers": rows}
     emit(record, tables[-1:] + tables[:-1], as_json)
-
-
-def schema_command(as_json: Json = False) -> None:
-    """Print the JSON Schema of cluster files, for editors that check YAML as it is written."""
-    import msgspec
-
-    from hexsched.clusters import ClusterSpec
-
-    schema = msgspec.json.encode(msgspec.json.schema(ClusterSpec))
-    write_stdout((schema if as_json else msgspec.json.format(schema, indent=2)) + b"\n")
 
 
 def gpus_command(as_json: Json = False) -> None:
