@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
-from pathlib import Path
 
 
 class InputError(Exception):
@@ -17,11 +17,11 @@ class InputError(Exception):
     ----------
     message : str
         What is wrong and what would be right, in one sentence.
-    where : str or Path, optional
+    where : str or path, optional
         The file (and line or field) it was found in; put in front of the message.
     """
 
-    def __init__(self, message: str, where: str | Path | None = None) -> None:
+    def __init__(self, message: str, where: str | os.PathLike[str] | None = None) -> None:
         self.where = None if where is None else str(where)
         text = message if self.where is None else f"{self.where}: {message}"
         super().__init__(" ".join(text.split()))

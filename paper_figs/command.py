@@ -14,6 +14,15 @@ from experiments.cli.options import Json
 from experiments.cli.output import Table, emit, note
 from hexsched.errors import InputError
 
+Policies = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="Show these policies alone, with commas between them; the first is under study (reductions are its), the "
+        "others are what it is held against. 'baselines' stands for the paper's, 'all' for all in the store.",
+    ),
+]
+
 
 def add(app: typer.Typer) -> None:
     """Register the command."""
@@ -29,29 +38,43 @@ def draw_figures(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the figures go.")] = Path(
         "figures"
     ),
+    policies: Policies = None,
+    format: Annotated[
+        str, typer.Option(metavar="LIST", help="pdf, png, svg, and tex for those that are tables; with commas.")
+    ] = "pdf,png",
     as_json: Json = False,
 ) -> None:
-    """Draw figures from stored results: PDF, PNG, and the table behind each as CSV."""
-    from paper_figs.drawing.figure import write_figure
+    """Draw figures from stored results, and write the table behind each as CSV."""
+    from paper_figs.drawing.figure import read_formats, write_figure
     from paper_figs.figures import FIGURES
-    from paper_figs.reading.store import NoDataError
+    from paper_figs.reading.store import NoDataError, select_policies
 
     chosen = [FIGURES.find(name) for name in names] if names else list(FIGURES.values())
+    formats = read_formats(format)
+    source = select_policies(store, policies)
     written: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
     for each in chosen:
         try:
-            written[each.name] = [str(path) for path in write_figure(each, store, output)]
+            made = write_figure(each, source, output, formats)
         except NoDataError as error:
             if names:
                 raise
             left_out[each.name] = str(error)
+        else:
+            written[each.name] = [str(path) for path in made.files]
+            notes[each.name] = list(made.notes)
     if not written:
         raise InputError(
             f"no results here; 'hexsched grid run smoke --store {store}' or 'hexsched demo -o {store}' makes some",
             store,
         )
     rows = [(name, file) for name, files in written.items() for file in files]
-    emit({"figures": written, "left_out": left_out}, [Table(("figure", "file"), rows)], as_json)
+    record = {"figures": written, "notes": notes, "left_out": left_out}
+    emit(record, [Table(("figure", "file"), rows)], as_json)
+    for name, texts in notes.items():
+        for text in texts:
+            note(f"{name}: {text}")
     for name, reason in left_out.items():
         note(f"left out {name}: {reason}")

@@ -16,8 +16,11 @@ from extension import extended, recipe
 from matplotlib import pyplot as plt
 from scipy import stats
 from stored import POLICIES, VERSION, write_cell, write_runs
+from tiny_grid import Inline, plan_of
 
 from experiments.cli import BAD_INPUT, OK, main
+from experiments.grid.run import run_plan
+from experiments.store import Store
 from hexsched.errors import InputError
 from paper_figs.drawing.figure import write_figure
 from paper_figs.drawing.layout import plain_log_ticks
@@ -30,7 +33,7 @@ from paper_figs.figures.gantt import draw_gantt, read_gantt
 from paper_figs.figures.gaps import UPPER, draw_gap, read_gaps
 from paper_figs.figures.goodput import draw_share, read_goodput, thresholds_text
 from paper_figs.figures.overhead import draw_overhead, read_overhead
-from paper_figs.figures.requirements import draw_requirement, read_requirements
+from paper_figs.figures.requirements import draw_requirement, read_reductions, read_requirements
 from paper_figs.figures.sweeps import draw_reduction, draw_requirements, read_instance_sweep, read_load_sweep
 from paper_figs.figures.utilisation import draw_measure, occupancy, read_utilisation
 from paper_figs.reading.claims import (
@@ -46,7 +49,8 @@ from paper_figs.reading.claims import (
 )
 from paper_figs.reading.intervals import Interval, mean_interval, text
 from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
-from paper_figs.reading.store import NoDataError, read_runs, read_stored
+from paper_figs.reading.selection import Selection, in_order
+from paper_figs.reading.store import CELL, NoDataError, read_exact_runs, read_runs, read_stored
 from paper_figs.report.build import write_report
 
 mpl.use("Agg")
@@ -116,8 +120,8 @@ def gaps_of(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", HERE)
 def test_every_figure_is_written_with_its_data_and_repeats(name, store, tmp_path):
-    first = write_figure(FIGURES.find(name), store, tmp_path / "a")
-    again = write_figure(FIGURES.find(name), store, tmp_path / "b")
+    first = write_figure(FIGURES.find(name), store, tmp_path / "a").files
+    again = write_figure(FIGURES.find(name), store, tmp_path / "b").files
     assert [path.name for path in first[:3]] == [f"{name}.csv", f"{name}.pdf", f"{name}.png"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert first[1].read_bytes().startswith(b"%PDF")
@@ -510,3 +514,140 @@ def test_goodput_needs_thresholds(tmp_path):
     write_runs(tmp_path / "s", policies=("fcfs",), seeds=(0,))
     with pytest.raises(NoDataError, match="no runs with thresholds"):
         read_goodput(tmp_path / "s")
+
+
+# ---- policies of one's own
+
+OWN = """\
+from hexsched.policies import register_order
+
+
+@register_order("longest-prompt", "the call with the longest prompt goes first")
+def longest_prompt(call, now):
+    return -call.prompt_tokens
+
+
+@register_order("shortest-prompt", "the call with the shortest prompt goes first")
+def shortest_prompt(call, now):
+    return call.prompt_tokens
+"""
+OWN_GRID = """\
+plugins: [own.py]
+clusters: demo
+workloads: [bfcl, react]
+workflows: [3, 6]
+loads: ["rate:2", "rate:4"]
+policies: [hexagent, fcfs, workflow-llf, longest-prompt, shortest-prompt]
+seeds: 2
+slo: ratio=2
+"""
+OWN_NAMES = {"longest-prompt", "shortest-prompt"}
+ANY_POLICY = ("attainment", "requirements", "reductions", "load", "scaling-workflows", "overhead", "goodput")
+
+
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a grid with two policies of a plug-in file."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own.py").write_text(OWN)
+    plan = plan_of(folder, OWN_GRID)
+    with Store.writing(folder / "store") as store:
+        assert not run_plan(plan, store, Inline()).failed
+    return folder / "store"
+
+
+def drawn_text(pages: list[mpl.figure.Figure]) -> str:
+    """All that can be read on some pages."""
+    found = [text.get_text() for page in pages for text in page.findobj(mpl.text.Text)]
+    for page in pages:
+        plt.close(page)
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ANY_POLICY)
+def test_own_policies_are_in_every_figure_after_those_of_the_paper(name, own_store):
+    table = FIGURES.find(name).data(own_store)
+    column = next(column for column in ("baseline", "series", "policy") if column in table)
+    shown = [each for each in dict.fromkeys(table[column]) if each not in ("strongest", "reduction")]
+    assert set(shown) >= OWN_NAMES
+    text = drawn_text(write_pages(name, own_store))
+    assert all(own in text for own in OWN_NAMES)
+    assert in_order(shown)[-2:] == sorted(OWN_NAMES)
+
+
+def test_the_report_names_every_policy(own_store, tmp_path):
+    text = write_report(own_store, tmp_path / "report").files[0].read_text()
+    heading = next(line for line in text.splitlines() if line.startswith("| setting | FCFS |"))
+    assert heading == "| setting | FCFS | Workflow-LLF | HexAGenT | longest-prompt | shortest-prompt |"
+
+
+def test_own_policies_change_no_number_of_the_paper_s(own_store):
+    runs = read_exact_runs(own_store)
+    without = runs[~runs["policy"].isin(OWN_NAMES)]
+    both = reductions(runs)
+    assert set(both["baseline"]) == {"fcfs", "workflow-llf", *OWN_NAMES}
+    assert set(both.loc[both["strongest"], "baseline"]) <= {"fcfs", "workflow-llf"}
+    paper_s = both[~both["baseline"].isin(OWN_NAMES)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(paper_s, reductions(without), check_dtype=False)
+
+
+def test_another_policy_can_be_under_study(own_store, tmp_path, capsys):
+    chosen = "longest-prompt,hexagent,fcfs"
+    asked = ["figures", "reductions", "requirements", "--store", str(own_store), "--policies", chosen]
+    assert main([*asked, "--format", "svg", "-o", str(tmp_path)]) == OK
+    assert "stored, not shown here" in capsys.readouterr().err
+    assert {path.suffix for path in tmp_path.iterdir()} == {".csv", ".svg"}
+    table = pd.read_csv(tmp_path / "reductions.csv")
+    assert set(table["policy"]) == {"longest-prompt"}
+    assert set(table["baseline"]) == {"hexagent", "fcfs", "strongest"}
+    runs = read_exact_runs(own_store).set_index([*CELL, "seed", "policy"])["req95"].unstack()
+    mine, against = runs["longest-prompt"], runs["hexagent"]
+    row = table[(table["metric"] == "req95") & (table["baseline"] == "hexagent")].iloc[0]
+    assert row["reduction"] == pytest.approx((1 - mine / against).loc[tuple(row[CELL])].mean())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--policies", "longest-promt", "no policy 'longest-promt' in this store; did you mean 'longest-prompt'?"),
+        ("--policies", "atlas", "known are fcfs, workflow-llf, hexagent, longest-prompt, shortest-prompt"),
+        ("--format", "pngg", "unknown format 'pngg'; did you mean 'png'?"),
+    ],
+)
+def test_what_the_store_lacks_is_told_in_a_line(option, value, message, own_store, tmp_path, capsys):
+    asked = ["figures", "attainment", "--store", str(own_store), "-o", str(tmp_path / "out")]
+    assert main([*asked, option, value]) == BAD_INPUT
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_what_a_figure_leaves_out_is_said(store, tmp_path):
+    made = write_figure(FIGURES.find("requirements"), store, tmp_path, ("svg",))
+    assert "2 variants of HexAGenT (figure ablation)" in made.notes[0]
+    assert "estimator class_mean, noise(0.1), noise(0.3)" in made.notes[0]
+    assert "load rate:4" in made.notes[0]
+    named = Selection(store, ("hexagent", *VARIANTS, "fcfs"))
+    assert set(read_requirements(named)["policy"]) == {"hexagent", *VARIANTS, "fcfs"}
+
+
+def test_a_store_without_hexagent_has_figures_too(tmp_path):
+    write_runs(tmp_path / "s", policies=("fcfs", "sjf"), seeds=(0, 1))
+    assert set(read_requirements(tmp_path / "s")["policy"]) == {"fcfs", "sjf"}
+    plt.close(write_pages("requirements", tmp_path / "s")[0])
+    with pytest.raises(NoDataError, match="--policies"):
+        read_reductions(tmp_path / "s")
+    assert set(read_reductions(Selection(tmp_path / "s", ("sjf", "fcfs")))["policy"]) == {"sjf"}
+
+
+def test_seeds_of_one_trace_count_once(tmp_path):
+    for seed in (0, 1):
+        write_runs(tmp_path / "s", seeds=(0,), named={"seed": seed, "instance_sha256": "one"})
+    runs = read_exact_runs(tmp_path / "s")
+    assert set(runs["seed"]) == {0}
+    assert set(runs["repeats"]) == {2}
+    made = write_figure(FIGURES.find("requirements"), tmp_path / "s", tmp_path / "figures", ("svg",))
+    assert made.notes == ("bfcl: one trace, the same at all 2 seeds, so no interval",)
+    table = read_reductions(tmp_path / "s")
+    assert set(table["n"]) == {1}
+    assert table["low"].isna().all()

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hexsched.errors import InputError
 from hexsched.model.files import write_bytes
+from hexsched.registry import suggest
+from paper_figs.reading.notes import notes_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as MatplotlibFigure
+
+PDF, PNG, SVG, TEX = "pdf", "png", "svg", "tex"
+FORMATS = (PDF, PNG, SVG, TEX)
+USUAL = (PDF, PNG)
 
 
 @dataclass(frozen=True)
@@ -23,45 +31,94 @@ class Figure:
     ----------
     name, summary : str
     data : callable
-        From a store's folder to the table behind the figure; ``NoDataError`` when the store has nothing for it.
+        From a store's folder, or a ``Selection`` of its policies, to the table behind the figure; ``NoDataError`` when
+        the store has nothing for it.
     draw : callable
         From that table to the figure, or to its pages.
     rank : int
         Its place in lists and in the report.
+    latex : callable, optional
+        From that table to a LaTeX ``tabular``, for a figure that is a table.
     """
 
     name: str
     summary: str
-    data: Callable[[Path], pd.DataFrame]
+    data: Callable[[Any], pd.DataFrame]
     draw: Callable[[pd.DataFrame], MatplotlibFigure | Sequence[MatplotlibFigure]]
     rank: int = 100
+    latex: Callable[[pd.DataFrame], str] | None = None
 
 
-def write_figure(chosen: Figure, store: Path, folder: Path) -> list[Path]:
-    """Write the table behind a figure as CSV, all its pages as one PDF, and each page as PNG; the files written.
+class Written(NamedTuple):
+    """A figure's files, and what a reader must know beside them.
 
-    The PNG of the first page has the name of the figure, the others ``NAME-2.png`` and so on.
+    Attributes
+    ----------
+    files : list of Path
+        The CSV first, then what was drawn, in the order of the formats.
+    notes : tuple of str
+    """
+
+    files: list[Path]
+    notes: tuple[str, ...]
+
+
+def read_formats(text: str) -> tuple[str, ...]:
+    """Formats with commas between them, each once.
+
+    Raises
+    ------
+    InputError
+        For one that is not among ``FORMATS``.
+    """
+    names = [name.strip().lower().removeprefix(".") for name in text.split(",")]
+    for name in names:
+        if name not in FORMATS:
+            raise InputError(f"unknown format {name!r}{suggest(name, FORMATS)}", "--format")
+    return tuple(dict.fromkeys(names))
+
+
+def write_figure(
+    chosen: Figure, store: str | os.PathLike[str], folder: Path, formats: Sequence[str] = USUAL
+) -> Written:
+    """Write the table behind a figure as CSV, and the figure itself; the same data make the same bytes.
+
+    A PDF has all pages, PNG and SVG one each: the first has the name of the figure, others are ``NAME-2.png`` and so
+    on. LaTeX is there for figures that are tables; others say so in a note.
     """
     from matplotlib import pyplot as plt
 
     from paper_figs.drawing.style import look
 
     table = chosen.data(store)
+    notes = notes_of(table)
     written = [folder / f"{chosen.name}.csv"]
     write_bytes(written[0], table.to_csv(index=False).encode())
+    if TEX in formats and chosen.latex is None:
+        notes = (*notes, f"it is no table, so there is no {chosen.name}.tex; its numbers are in {chosen.name}.csv")
     with look():
-        drawn = chosen.draw(table)
+        drawn = chosen.draw(table) if set(formats) - {TEX} else []
         pages = list(drawn) if isinstance(drawn, Sequence) else [drawn]
         try:
-            written.append(folder / f"{chosen.name}.pdf")
-            write_bytes(written[-1], _pdf(pages))
-            for number, page in enumerate(pages, start=1):
-                written.append(folder / f"{chosen.name}{f'-{number}' if number > 1 else ''}.png")
-                write_bytes(written[-1], _png(page))
+            for name in formats:
+                for page, data in _files(name, chosen, table, pages):
+                    written.append(folder / f"{chosen.name}{f'-{page}' if page > 1 else ''}.{name}")
+                    write_bytes(written[-1], data)
         finally:
-            for page in pages:
-                plt.close(page)
-    return written
+            for drawing in pages:
+                plt.close(drawing)
+    return Written(written, notes)
+
+
+def _files(
+    name: str, chosen: Figure, table: pd.DataFrame, pages: Sequence[MatplotlibFigure]
+) -> list[tuple[int, bytes]]:
+    """Number and contents of each file of a format."""
+    if name == TEX:
+        return [(1, chosen.latex(table).encode())] if chosen.latex is not None else []
+    if name == PDF:
+        return [(1, _pdf(pages))]
+    return [(number, _page(page, name)) for number, page in enumerate(pages, start=1)]
 
 
 def _pdf(pages: Sequence[MatplotlibFigure]) -> bytes:
@@ -75,7 +132,7 @@ def _pdf(pages: Sequence[MatplotlibFigure]) -> bytes:
     return data.getvalue()
 
 
-def _png(page: MatplotlibFigure) -> bytes:
+def _page(page: MatplotlibFigure, name: str) -> bytes:
     data = io.BytesIO()
-    page.savefig(data, format="png")
+    page.savefig(data, format=name, metadata={"Date": None} if name == SVG else None)
     return data.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label
 from paper_figs.reading.paper_numbers import HEXAGENT, WORKLOADS
 from paper_figs.reading.reductions import HEADLINES, pooled
-from paper_figs.reading.store import CELL, NoDataError, fill, ordered, read_runs
+from paper_figs.reading.store import CELL, NoDataError, StorePath, fill, ordered, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +48,7 @@ def ablation_rows(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def read_ablation(store: Path) -> pd.DataFrame:
+def read_ablation(store: StorePath) -> pd.DataFrame:
     """A row a variant, metric and workload (and all workloads): mean growth over settings, interval over seeds."""
     found = ablation_rows(read_runs(store, "ablation"))
     if found.empty:

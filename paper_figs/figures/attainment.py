@@ -14,9 +14,19 @@ from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import FEW, legend_beside, legend_on_top, panels, plain_log_ticks
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, cluster_label, label, lines
 from paper_figs.reading.intervals import mean_interval
-from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, WORKLOADS
+from paper_figs.reading.notes import noted
+from paper_figs.reading.paper_numbers import HEXAGENT, WORKLOADS
 from paper_figs.reading.reductions import main_load, rule_of
-from paper_figs.reading.store import NoDataError, has_rows, ordered, read_cell_workflows, read_runs, read_workflows
+from paper_figs.reading.selection import in_order, left_out, one_trace
+from paper_figs.reading.store import (
+    StorePath,
+    has_rows,
+    ordered,
+    read_cell_workflows,
+    read_exact_runs,
+    read_runs,
+    read_workflows,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +45,7 @@ SAME = 1e-9  # of attainment: closer curves are one
 Array = np.ndarray[Any, Any]
 
 
-def read_attainment(store: Path) -> pd.DataFrame:
+def read_attainment(store: StorePath) -> pd.DataFrame:
     """A row a step of a curve.
 
     From ``workflows.csv``: instance, policy, scale, attainment, at_once. From a store of a grid the curves are means
@@ -109,22 +119,21 @@ def _at_once(rows: pd.DataFrame, repetition: str) -> float:
     return float((span * FASTEST <= arrivals.size()).mean())
 
 
-def _mean_curves(frame: pd.DataFrame, store: Path) -> pd.DataFrame:
-    frame = frame[(frame["estimator"] == "exact") & frame["policy"].isin([*BASELINES, HEXAGENT])]
-    if frame.empty:
-        raise NoDataError("no runs of HexAGenT or its baselines with exact estimates", store)
+def _mean_curves(frame: pd.DataFrame, store: StorePath) -> pd.DataFrame:
     frame = frame[frame["load"] == main_load(frame)]
+    most = frame.groupby(["cluster", "workload"])["workflows"].transform("max")
+    frame = frame[frame["workflows"] == most]
     parts = []
-    runs = read_runs(store).drop_duplicates("cluster").set_index("cluster")
+    every = read_runs(store)
+    runs = every.drop_duplicates("cluster").set_index("cluster")
     named = {
         name: cluster_label(model, pool)
         for name, model, pool in zip(runs.index, runs["model"], runs["pool"], strict=True)
     }
-    for (cluster, workload), cell in frame.groupby(["cluster", "workload"], sort=True):
-        rows = cell[cell["workflows"] == cell["workflows"].max()]
+    for (cluster, workload), rows in frame.groupby(["cluster", "workload"], sort=True):
         scale = _scales(rows.groupby(["policy", "seed"])["ratio"])
         at_once = _at_once(rows, "seed")
-        for policy in ordered(list(rows["policy"]), BASELINES):
+        for policy in in_order(rows["policy"]):
             mine = rows[rows["policy"] == policy]
             curve = _mean_curve([np.sort(run["ratio"].to_numpy()) for _, run in mine.groupby("seed", sort=True)], scale)
             named_by = {
@@ -137,7 +146,10 @@ def _mean_curves(frame: pd.DataFrame, store: Path) -> pd.DataFrame:
                 "policy": policy,
             }
             parts.append(pd.DataFrame({**named_by, **curve}))
-    return pd.concat(parts, ignore_index=True)
+    shown = read_exact_runs(store)
+    return noted(
+        pd.concat(parts, ignore_index=True), left_out(every, frame), one_trace(shown[shown["key"].isin(frame["key"])])
+    )
 
 
 def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +10,10 @@ import pandas as pd
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels
 from paper_figs.drawing.style import label, lines
-from paper_figs.reading.claims import EXACT, estimate_growth, noise_of
-from paper_figs.reading.paper_numbers import BASELINES
+from paper_figs.reading.claims import estimate_growth, noise_of
 from paper_figs.reading.reductions import HEADLINES, pooled
-from paper_figs.reading.store import CELL, NoDataError, fill, ordered, read_runs
+from paper_figs.reading.selection import in_order
+from paper_figs.reading.store import CELL, EXACT, NoDataError, StorePath, fill, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 HEIGHT = 1.9
 
 
-def read_estimates(store: Path) -> pd.DataFrame:
+def read_estimates(store: StorePath) -> pd.DataFrame:
     """A row a policy, estimator and metric: mean growth over settings against exact lengths, low, high, n (seeds)."""
     runs = read_runs(store, "estimates")
     rows = []
@@ -49,7 +48,7 @@ def draw_estimates(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     noisy = [name for name in estimators if not np.isnan(noise_of(name))]
     others = [name for name in estimators if np.isnan(noise_of(name))]
     points = [EXACT, *noisy]
-    policies = ordered(list(table["policy"]), BASELINES)
+    policies = in_order(table["policy"])
     for k, (policy, style) in enumerate(lines(policies).items()):
         rows = table[table["policy"] == policy].set_index("estimator")
         shift = 0.06 * (k - (len(policies) - 1) / 2)

@@ -14,7 +14,7 @@ from experiments.store import read_table
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import legend_on_top, panels, plain_log_ticks
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, pairs
-from paper_figs.reading.store import NoDataError, has_rows
+from paper_figs.reading.store import NoDataError, StorePath, has_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ NAMES = {
 }
 
 
-def read_solves(store: Path) -> pd.DataFrame:
+def read_solves(store: StorePath) -> pd.DataFrame:
     """A row a solve, from ``hexsched compare-formulations`` or else from a grid of solves.
 
     Raises
@@ -42,21 +42,22 @@ def read_solves(store: Path) -> pd.DataFrame:
     NoDataError
         When the store has neither.
     """
-    if (store / FORMULATIONS_CSV).is_file():
-        return as_frame(read_rows(store))
+    folder = Path(store)
+    if (folder / FORMULATIONS_CSV).is_file():
+        return as_frame(read_rows(folder))
     if not has_rows(store, "solves"):
         raise NoDataError(
             f"no solves here; make them with 'hexsched compare-formulations -o {store}' or "
             f"'hexsched grid run formulations --store {store}'",
             store,
         )
-    seconds = read_table(store, "timings").set_index("key")["solve_seconds"]
-    frame = read_table(store, "solves")
+    seconds = read_table(folder, "timings").set_index("key")["solve_seconds"]
+    frame = read_table(folder, "solves")
     # a grid names instances of the library alone, so their names tell them apart
     return frame.assign(sha256=frame["instance"], seconds=frame["key"].map(seconds))
 
 
-def read_profiles(store: Path) -> pd.DataFrame:
+def read_profiles(store: StorePath) -> pd.DataFrame:
     """A row a step of a curve: objective, time_limit, problems, formulation, tau, rho.
 
     Raises
@@ -70,7 +71,7 @@ def read_profiles(store: Path) -> pd.DataFrame:
     return _by_facet(solves, performance_profile)
 
 
-def read_sizes(store: Path) -> pd.DataFrame:
+def read_sizes(store: StorePath) -> pd.DataFrame:
     """A row a formulation and size: objective, time_limit, problems, formulation, calls, rows, solved, share."""
     return _by_facet(read_solves(store), proven_by_size)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,8 @@ from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import panels
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines
 from paper_figs.reading.intervals import mean_interval
-from paper_figs.reading.paper_numbers import BASELINES
-from paper_figs.reading.store import GAP_CASE, NoDataError, ordered, read_stored
+from paper_figs.reading.selection import in_order
+from paper_figs.reading.store import GAP_CASE, NoDataError, StorePath, read_stored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +24,7 @@ COLUMNS = 3
 LEAST = 1.0  # per cent: the shortest axis
 
 
-def read_gap_rows(store: Path) -> pd.DataFrame:
+def read_gap_rows(store: StorePath) -> pd.DataFrame:
     """A row an instance, objective and policy as stored, with ``over_lower`` = value / LB - 1 and ``over_upper`` =
     value / UB - 1: the policy's distance from the optimum is between the two. NaN where the bound is 0.
     """
@@ -39,7 +38,7 @@ def _over(value: pd.Series, base: pd.Series) -> pd.Series:
     return (value / base.where(base > 0) - 1.0).where(value > base, other=np.where(value <= base, 0.0, np.nan))
 
 
-def read_gaps(store: Path) -> pd.DataFrame:
+def read_gaps(store: StorePath) -> pd.DataFrame:
     """Rows ``instance`` (one each, as ``read_gap_rows``) and rows ``mean`` over instances, by objective and policy.
 
     The mean rows' low and high are the 95 % interval of ``over_lower`` over instances, n their number.
@@ -79,7 +78,7 @@ def draw_gap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     axes = plt.gca() if ax is None else ax
     means = table[table["row"] == "mean"].set_index("policy").to_dict("index")
-    policies = [*ordered([str(name) for name in means if name != UPPER], BASELINES), UPPER]
+    policies = [*in_order(str(name) for name in means if name != UPPER), UPPER]
     styles = lines(policies[:-1])
     for k, policy in enumerate(policies):
         row = means[policy]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,9 +12,11 @@ from paper_figs.drawing.layout import error_bars, legend_on_top, panels
 from paper_figs.drawing.style import label, lines
 from paper_figs.figures.sweeps import MOST_TICKS, RULES
 from paper_figs.reading.intervals import mean_interval
-from paper_figs.reading.paper_numbers import BASELINES, WORKLOADS
+from paper_figs.reading.notes import noted
+from paper_figs.reading.paper_numbers import WORKLOADS
 from paper_figs.reading.reductions import rule_of
-from paper_figs.reading.store import RUN, NoDataError, fill, ordered, read_stored
+from paper_figs.reading.selection import in_order, left_out, one_trace
+from paper_figs.reading.store import NoDataError, StorePath, fill, ordered, read_stored, shown_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ ROW_HEIGHT = 1.45
 GRID = "smoke"
 
 
-def read_goodput(store: Path) -> pd.DataFrame:
+def read_goodput(store: StorePath) -> pd.DataFrame:
     """One row a page, workload, load, share and policy.
 
     Returns
@@ -41,14 +42,13 @@ def read_goodput(store: Path) -> pd.DataFrame:
     NoDataError
         When no run has thresholds and a load with a number.
     """
-    runs = read_stored(store, "runs", GRID)
-    if "slo" in runs:
-        rules = [rule_of(load) for load in runs["load"]]
-        runs = runs.assign(rule=[rule for rule, _ in rules], x=[number for _, number in rules])
-        counted = runs["slo"].notna() & runs["verified"].astype(bool) & (runs["estimator"] == "exact")
-        runs = runs[counted & runs["x"].notna()].drop_duplicates([*RUN, "slo"])
-    if "slo" not in runs or runs.empty:
+    every = read_stored(store, "runs", GRID)
+    rules = [rule_of(load) for load in every["load"]]
+    every = every.assign(rule=[rule for rule, _ in rules], x=[number for _, number in rules])
+    every = every[every["slo"].notna() & every["verified"].astype(bool) & every["x"].notna()]
+    if every.empty:
         raise NoDataError(f"no runs with thresholds ('slo:' in the grid); make some with {fill(GRID, store)}", store)
+    runs = shown_runs(every, store)
     rows = []
     for share in SHARES:
         for key, group in runs.dropna(subset=[share]).groupby([*PAGE, "workload", "x", "policy"], sort=True):
@@ -57,7 +57,7 @@ def read_goodput(store: Path) -> pd.DataFrame:
             rows.append(
                 {**named, "share": share, "mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
             )
-    return pd.DataFrame(rows)
+    return noted(pd.DataFrame(rows), left_out(every, runs), one_trace(runs))
 
 
 def draw_share(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -65,7 +65,7 @@ def draw_share(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
-    for policy, style in lines(ordered(list(table["policy"]), BASELINES)).items():
+    for policy, style in lines(in_order(table["policy"])).items():
         rows = table[table["policy"] == policy].sort_values("x")
         bars = error_bars(rows, 100)
         axes.errorbar(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +10,10 @@ import pandas as pd
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels
 from paper_figs.drawing.style import COLUMN_WIDTH, SMALL, label
-from paper_figs.reading.paper_numbers import BASELINES, DECISION_MS
+from paper_figs.reading.paper_numbers import DECISION_MS
 from paper_figs.reading.reductions import pooled
-from paper_figs.reading.store import CELL, ordered, read_runs, read_stored
+from paper_figs.reading.selection import in_order
+from paper_figs.reading.store import CELL, StorePath, read_runs, read_stored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ KINDS = {"mean": ("decision_mean_us", "o", "#0072B2"), "p99": ("decision_p99_us"
 MICROSECONDS = 1e3  # in a millisecond
 
 
-def read_overhead(store: Path) -> pd.DataFrame:
+def read_overhead(store: StorePath) -> pd.DataFrame:
     """A row a policy and kind (mean, p99): microseconds a decision, mean over settings, low, high (over seeds), n, and
     least and largest over runs. Wall clock, so no two stores agree to the digit.
     """
@@ -32,7 +32,7 @@ def read_overhead(store: Path) -> pd.DataFrame:
         read_stored(store, "timings", "paper")[["key", *(column for column, _, _ in KINDS.values())]], on="key"
     )
     rows = []
-    for policy in ordered(list(timed["policy"]), BASELINES):
+    for policy in in_order(timed["policy"]):
         for kind, (column, _, _) in KINDS.items():
             found = timed[timed["policy"] == policy]
             cost = pooled(found, column, CELL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +12,11 @@ from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels
 from paper_figs.drawing.style import PAGE_WIDTH, SMALL, cluster_label, label, lines, percent
 from paper_figs.reading.intervals import Interval, mean_interval
+from paper_figs.reading.notes import noted
 from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, WORKLOADS
 from paper_figs.reading.reductions import HEADLINES, main_load, reductions
-from paper_figs.reading.store import CELL, NoDataError, ordered, read_runs
+from paper_figs.reading.selection import Selection, in_order, left_out, one_trace
+from paper_figs.reading.store import CELL, NoDataError, StorePath, ordered, read_exact_runs, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,34 +33,36 @@ BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
 FULL_COLOUR = 0.5  # reductions beyond it are no darker
 
 
-def read_requirements(store: Path) -> pd.DataFrame:
+def read_requirements(store: StorePath) -> pd.DataFrame:
     """A row a setting, policy and metric, at exact estimates.
 
-    ``CELL``, model, pool, policy, metric, mean, low, high, n; HexAGenT's reduction against that policy with its
-    interval over seeds; and whether that policy is the strongest baseline.
+    ``CELL``, model, pool, policy, metric, mean, low, high, n; the reduction of the policy under study against that
+    policy with its interval over seeds; whether that policy is the strongest; and study, the policy under study.
     """
-    runs = read_runs(store)
-    runs = runs[(runs["estimator"] == "exact") & runs["policy"].isin([*BASELINES, HEXAGENT])]
-    if HEXAGENT not in set(runs["policy"]):
-        raise NoDataError("no runs of HexAGenT with exact estimates", store)
-    return requirement_table(runs)
+    every, runs = read_runs(store), read_exact_runs(store)
+    selected = Selection.of(store)
+    table = requirement_table(runs, selected.study, selected.rivals)
+    return noted(table, left_out(every, _drawn(runs)), one_trace(runs))
 
 
-def requirement_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """``read_requirements`` of runs in hand; without HexAGenT among them there are no reductions.
+def requirement_table(runs: pd.DataFrame, study: str = HEXAGENT, rivals: Sequence[str] = BASELINES) -> pd.DataFrame:
+    """``read_requirements`` of runs in hand; without the policy under study among them there are no reductions.
 
     Parameters
     ----------
     runs : DataFrame
         ``CELL``, model, pool, policy, seed and the headline metrics, a row a run.
+    study : str
+    rivals : sequence of str
+        As for ``reductions``.
     """
-    found = reductions(runs)
+    found = reductions(runs, study=study, rivals=rivals)
     against = {tuple(key): rows for key, rows in found.groupby([*CELL, "metric", "baseline"], sort=True)}
     rows = []
     for key, cell in runs.groupby([*CELL, "model", "pool"], sort=True):
         named = dict(zip([*CELL, "model", "pool"], key, strict=True))
         for metric in HEADLINES:
-            for policy in ordered(list(cell["policy"]), BASELINES):
+            for policy in in_order(cell["policy"]):
                 values = mean_interval(cell.loc[cell["policy"] == policy, metric].tolist())
                 pairs = against.get((*key[: len(CELL)], metric, policy))
                 less = mean_interval([]) if pairs is None else mean_interval(pairs["reduction"].tolist())
@@ -66,7 +70,13 @@ def requirement_table(runs: pd.DataFrame) -> pd.DataFrame:
                 rows.append(
                     {**named, "metric": metric, "policy": policy, **_columns(values, less), STRONGEST: strongest}
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(study=study)
+
+
+def _drawn(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows under the load that most settings have, with the largest number of workflows at it."""
+    frame = frame[frame["load"] == main_load(frame)]
+    return frame[frame["workflows"] == frame.groupby(["cluster", "workload"])["workflows"].transform("max")]
 
 
 def _columns(values: Interval, less: Interval) -> dict[str, object]:
@@ -132,8 +142,7 @@ def draw_requirement(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
     """Rows are clusters, columns workloads, under the load most settings have and the largest number of workflows."""
-    table = table[table["load"] == main_load(table)]
-    table = table[table["workflows"] == table.groupby(["cluster", "workload"])["workflows"].transform("max")]
+    table = _drawn(table)
     clusters = list(dict.fromkeys(table["cluster"]))
     workloads = ordered(list(table["workload"]), WORKLOADS)
     pages = []
@@ -161,31 +170,38 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
     return pages
 
 
-def read_reductions(store: Path) -> pd.DataFrame:
+def read_reductions(store: StorePath) -> pd.DataFrame:
     """A row a setting, metric and baseline, with one for the ``strongest``.
 
-    ``CELL``, model, pool, metric, baseline, reduction, low, high, n, the mean requirements of both, and which baseline
-    is the strongest.
+    ``CELL``, model, pool, metric, policy (under study), baseline, reduction, low, high, n, the mean requirements of
+    both, and which baseline is the strongest.
     """
-    runs = read_runs(store)
-    found = reductions(runs[runs["estimator"] == "exact"])
+    selected = Selection.of(store)
+    every, runs = read_runs(store), read_exact_runs(store)
+    found = reductions(runs, study=selected.study, rivals=selected.rivals)
     if found.empty:
-        raise NoDataError("no seeds at which both HexAGenT and a baseline ran with exact estimates", store)
+        raise NoDataError(
+            f"no seeds at which both {selected.study} and another policy ran with exact estimates; "
+            "--policies POLICY,baselines puts another under study",
+            store,
+        )
     rows = []
     for key, cell in found.groupby([*CELL, "model", "pool", "metric"], sort=True):
         named = dict(zip([*CELL, "model", "pool", "metric"], key, strict=True))
-        best = str(cell.loc[cell["strongest"], "baseline"].iloc[0])
-        for baseline in [*ordered(list(cell["baseline"]), BASELINES), STRONGEST]:
+        leading = cell.loc[cell["strongest"], "baseline"]
+        best = str(leading.iloc[0]) if len(leading) else ""
+        for baseline in [*in_order(cell["baseline"]), *([STRONGEST] if best else [])]:
             pairs = cell[cell["baseline"] == (best if baseline == STRONGEST else baseline)]
             less = mean_interval(pairs["reduction"].tolist())
             values = {"reduction": less.mean, "low": less.low, "high": less.high, "n": less.n}
-            needs = {"baseline_mean": pairs["value"].mean(), "hexagent_mean": pairs["hexagent"].mean()}
-            rows.append({**named, "baseline": baseline, **values, **needs, "strongest_baseline": best})
-    return pd.DataFrame(rows)
+            needs = {"baseline_mean": pairs["value"].mean(), "policy_mean": pairs["needed"].mean()}
+            named |= {"policy": selected.study, "baseline": baseline}
+            rows.append({**named, **values, **needs, "strongest_baseline": best})
+    return noted(pd.DataFrame(rows), left_out(every[["policy", "estimator"]], runs), one_trace(runs))
 
 
 def draw_reductions(table: pd.DataFrame) -> list[MatplotlibFigure]:
-    """A line a setting, a column a baseline and metric, coloured by the reduction: blue where HexAGenT needs less."""
+    """A line a setting, a column a baseline and metric, coloured by the reduction: blue where less is needed."""
     place = {name: k for k, name in enumerate(ordered(table["workload"], WORKLOADS))}
     table = table.assign(place=table["workload"].map(place)).sort_values(
         ["model", "pool", "place", "workflows", "load"], kind="stable"
@@ -201,8 +217,7 @@ def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]]) -> Mat
     from matplotlib import pyplot as plt
     from matplotlib.colors import Normalize
 
-    baselines = ordered(list(table["baseline"]), [*BASELINES])
-    baselines = [name for name in baselines if name != STRONGEST] + [STRONGEST]
+    baselines = [*in_order(set(table["baseline"]) - {STRONGEST}), STRONGEST]
     columns = [(metric, baseline) for metric in HEADLINES for baseline in baselines]
     by_cell = {tuple(row[c] for c in [*CELL, "metric", "baseline"]): row for row in table.to_dict("records")}
     loads = len({cell[CELL.index("load")] for cell in cells}) > 1
@@ -243,14 +258,14 @@ def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]]) -> Mat
 
 REQUIREMENTS = Figure(
     "requirements",
-    "Req95 and Req99 by policy, with HexAGenT's reduction against the strongest",
+    "Req95 and Req99 by policy, with the reduction against the strongest",
     read_requirements,
     draw,
     rank=2,
 )
 REDUCTIONS = Figure(
     "reductions",
-    "HexAGenT's reductions against each baseline and the strongest, cell by cell",
+    "How much less HexAGenT needs than each other policy and the strongest, cell by cell",
     read_reductions,
     draw_reductions,
     rank=3,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,9 +12,11 @@ from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines
 from paper_figs.reading.intervals import mean_interval
-from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, WORKLOADS
+from paper_figs.reading.notes import noted
+from paper_figs.reading.paper_numbers import WORKLOADS
 from paper_figs.reading.reductions import HEADLINES, reductions, rule_of
-from paper_figs.reading.store import CELL, NoDataError, fill, ordered, read_runs
+from paper_figs.reading.selection import Selection, in_order, left_out, one_trace
+from paper_figs.reading.store import CELL, NoDataError, StorePath, fill, ordered, read_exact_runs, read_runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,28 +31,30 @@ MOST_TICKS = 5
 MARKERS = {"req95": ("o", "#0072B2", "-"), "req99": ("s", "#E69F00", "--")}
 
 
-def sweep_table(runs: pd.DataFrame, page: Sequence[str], x: str) -> pd.DataFrame:
+def sweep_table(runs: pd.DataFrame, page: Sequence[str], x: str, selected: Selection) -> pd.DataFrame:
     """A row a page, workload, x, metric and policy, and one for the reduction against the strongest baseline.
 
     Parameters
     ----------
     runs : DataFrame
-        As ``read_runs`` gives it, with columns ``page`` and ``x``.
+        As ``read_exact_runs`` gives it, with columns ``page`` and ``x``.
     page : sequence of str
         Columns that are the same all over a page.
     x : str
         The column that varies.
+    selected : Selection
+        Says which policy is under study, and of which others the strongest is the measure.
 
     Returns
     -------
     DataFrame
-        ``page``, workload, ``x``, metric, series (a policy, or ``reduction``), mean, low, high, n. What shares page,
-        workload and x is averaged at each seed; a workload with one value of x is left out.
+        ``page``, workload, ``x``, metric, series (a policy, or ``reduction``), study, mean, low, high, n. What shares
+        page, workload and x is averaged at each seed; a workload with one value of x is left out.
     """
-    runs = runs[runs["policy"].isin([*BASELINES, HEXAGENT]) & (runs["estimator"] == "exact")]
     if runs.empty:
         return pd.DataFrame()
-    less = reductions(runs)
+    study = selected.study
+    less = reductions(runs, study=study, rivals=selected.rivals)
     extra = [column for column in dict.fromkeys([*page, x]) if column not in less]
     less = less[less["strongest"].astype(bool)].join(runs.drop_duplicates(CELL).set_index(CELL)[extra], on=CELL)
     rows = []
@@ -65,7 +68,7 @@ def sweep_table(runs: pd.DataFrame, page: Sequence[str], x: str) -> pd.DataFrame
                 rows.append({**named, "x": at, "metric": metric, "series": policy, **_means(values, metric)})
             for at, values in inside[inside["metric"] == metric].groupby(x, sort=True):
                 rows.append({**named, "x": at, "metric": metric, "series": REDUCTION, **_means(values, REDUCTION)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(study=study)
 
 
 def _means(rows: pd.DataFrame, column: str) -> dict[str, float]:
@@ -78,7 +81,7 @@ def draw_requirements(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
-    policies = ordered([name for name in table["series"] if name != REDUCTION], BASELINES)
+    policies = in_order(name for name in table["series"] if name != REDUCTION)
     for policy, style in lines(policies).items():
         rows = table[table["series"] == policy].sort_values("x")
         axes.errorbar(rows["x"], rows["mean"], yerr=error_bars(rows), label=label(policy), elinewidth=0.8, **style)
@@ -88,7 +91,7 @@ def draw_requirements(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def draw_reduction(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """HexAGenT's reduction against the strongest baseline; the rows of one page and workload."""
+    """The reduction of the policy under study against the strongest; the rows of one page and workload."""
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
@@ -145,37 +148,41 @@ def draw_pages(
     return figures
 
 
-def read_load_sweep(store: Path) -> pd.DataFrame:
+def read_load_sweep(store: StorePath) -> pd.DataFrame:
     """``sweep_table`` along the number of a load rule; a page a rule, cluster and number of workflows."""
-    runs = read_runs(store, "load")
+    runs = read_exact_runs(store, "load")
     rules = [rule_of(load) for load in runs["load"]]
     runs = runs.assign(rule=[rule for rule, _ in rules], x=[number for _, number in rules])
-    table = sweep_table(runs[[not math.isnan(number) for _, number in rules]], LOAD_PAGE, "x")
-    return _found(table, "no setting under two values of the same load rule", "load", store)
+    runs = runs[[not math.isnan(number) for _, number in rules]]
+    return _swept(runs, LOAD_PAGE, "x", "no setting under two values of the same load rule", "load", store)
 
 
-def read_workflow_sweep(store: Path) -> pd.DataFrame:
+def read_workflow_sweep(store: StorePath) -> pd.DataFrame:
     """``sweep_table`` along the number of workflows; a page a cluster and load."""
-    table = sweep_table(read_runs(store, "scale"), WORKFLOW_PAGE, "workflows")
-    return _found(table, "no setting with two numbers of workflows", "scale", store)
+    runs = read_exact_runs(store, "scale")
+    return _swept(runs, WORKFLOW_PAGE, "workflows", "no setting with two numbers of workflows", "scale", store)
 
 
-def read_instance_sweep(store: Path) -> pd.DataFrame:
+def read_instance_sweep(store: StorePath) -> pd.DataFrame:
     """``sweep_table`` along the number of instances; a page a model, kind of pool, number of workflows and load."""
-    runs = read_runs(store, "scale")
+    runs = read_exact_runs(store, "scale")
     if not {"prefill_instances", "decode_instances"} <= set(runs):
         raise NoDataError("the runs in this store do not say how many instances a cluster has", store)
     runs = runs.assign(instances=runs["prefill_instances"] + runs["decode_instances"])
     sizes = runs.groupby([*INSTANCE_PAGE, "workload"])["instances"]
     least, largest = sizes.transform("min"), sizes.transform("max")
-    table = sweep_table(runs[largest >= TIMES * least], INSTANCE_PAGE, "instances")
-    return _found(table, "no setting on clusters of different sizes", "scale", store)
+    runs = runs[largest >= TIMES * least]
+    return _swept(runs, INSTANCE_PAGE, "instances", "no setting on clusters of different sizes", "scale", store)
 
 
-def _found(table: pd.DataFrame, what: str, grid: str, store: Path) -> pd.DataFrame:
+def _swept(
+    runs: pd.DataFrame, page: Sequence[str], x: str, otherwise: str, grid: str, store: StorePath
+) -> pd.DataFrame:
+    table = sweep_table(runs, page, x, Selection.of(store))
     if table.empty:
-        raise NoDataError(f"{what}; make some with {fill(grid, store)}", store)
-    return table
+        raise NoDataError(f"{otherwise}; make some with {fill(grid, store)}", store)
+    every = read_runs(store)
+    return noted(table, left_out(every[["policy", "estimator"]], runs), one_trace(runs))
 
 
 LOAD_PAGE = ("rule", "cluster", "workflows")

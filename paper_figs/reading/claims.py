@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -27,7 +26,8 @@ from hexsched.errors import InputError
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval, mean_interval
 from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
-from paper_figs.reading.store import CELL, NoDataError, read_runs, read_stored
+from paper_figs.reading.selection import Selection
+from paper_figs.reading.store import CELL, EXACT, NoDataError, StorePath, read_runs, read_stored
 
 AGREES = "agrees"
 LARGER = "larger"
@@ -36,7 +36,6 @@ UNDECIDED = "undecided"
 DISAGREES = "disagrees"
 NOT_TESTED = "not tested"
 
-EXACT = "exact"
 MODERATE = 0.25  # our reading of "degrades moderately": Req99 grows by at most a quarter
 NONE = Interval(math.nan, math.nan, math.nan, 0)
 
@@ -189,25 +188,28 @@ def _reductions_claimed() -> list[Claim]:
 CLAIMS = tuple(_reductions_claimed())
 
 
-def read_claims(store: Path) -> pd.DataFrame:
-    """Every claim at every load: claim, text, load, main, unit, paper, ours, low, high, n, cells, verdict, note.
+def read_claims(store: StorePath) -> pd.DataFrame:
+    """Every claim at every load: claim, text, policy, load, main, unit, paper, ours, low, high, n, verdict, note.
 
-    Reductions and growths are shares, decision times milliseconds. ``main`` marks the load most settings have.
+    Reductions and growths are shares, decision times milliseconds. ``main`` marks the load most settings have. A policy
+    under study takes HexAGenT's place; it is held against the paper's baselines alone.
     """
+    study = Selection.of(store).study
     runs = read_runs(store)
     exact = paper_cells(runs[runs["estimator"] == EXACT])
     rows = []
     main = main_load(exact) if len(exact) else "-"
     loads = sorted(exact["load"].unique(), key=lambda load: (load != main, load)) or [main]
     for load in loads:
-        found = reductions(exact[exact["load"] == load])
+        found = reductions(exact[exact["load"] == load], study=study)
+        found = found[found["baseline"].isin(paper.BASELINES)]
         for claim in CLAIMS:
             ours = claim.measure(found[found["metric"] == claim.metric]) if len(found) else NONE
             values = (claim.paper, f"{100 * claim.paper:.1f} %", ours, judge(claim.paper, ours))
             rows.append(_row(claim.name, claim.text, load, main, "share", *values, claim.note))
-    rows.append(_decision_row(store, exact, main))
-    rows.append(_estimate_row(runs, main))
-    return pd.DataFrame(rows)
+    rows.append(_decision_row(store, exact[exact["policy"] == study], main))
+    rows.append(_estimate_row(runs[runs["policy"] == study], main))
+    return pd.DataFrame(rows).assign(policy=study)
 
 
 def _row(
@@ -239,10 +241,10 @@ def _row(
     }
 
 
-def _decision_row(store: Path, exact: pd.DataFrame, main: str) -> dict[str, object]:
+def _decision_row(store: StorePath, exact: pd.DataFrame, main: str) -> dict[str, object]:
     least, most = paper.DECISION_MS
     ours = NONE
-    runs = exact[(exact["policy"] == paper.HEXAGENT) & exact["pool"].str.startswith("hetero")]
+    runs = exact[exact["pool"].str.startswith("hetero")]
     try:
         timed = runs.merge(read_stored(store, "timings", "paper")[["key", "decision_mean_us"]], on="key")
     except NoDataError:
@@ -281,7 +283,7 @@ def noise_of(estimator: str) -> float:
 
 
 def _estimate_row(runs: pd.DataFrame, main: str) -> dict[str, object]:
-    growth = estimate_growth(paper_cells(runs[runs["policy"] == paper.HEXAGENT]), "req99")
+    growth = estimate_growth(paper_cells(runs), "req99")
     largest = growth[[math.isclose(noise_of(name), paper.ESTIMATE_ERRORS[1]) for name in growth["estimator"]]]
     ours = pooled(largest, "growth", CELL) if len(largest) else NONE
     text = f"Req99 degrades moderately at an error of {100 * paper.ESTIMATE_ERRORS[1]:.0f} % in the estimates"

@@ -1,10 +1,11 @@
-"""By how much HexAGenT needs less than the baselines: cell by cell, paired by seed.
+"""By how much the policy under study needs less than others: cell by cell, paired by seed.
 
-A cell is a cluster, workload, number of workflows, load and estimator. Its reduction at a seed is
-1 - HexAGenT / baseline, both on the same instance. The *strongest baseline* of a cell is the one with the least mean
-over the seeds, one for Req95 and one for Req99. Choosing it anew at each seed would hold HexAGenT against the luckiest
-of four runs, which no single scheduler could reach; choosing it once still favours the baselines a little, since the
-same seeds serve to choose and to compare.
+Under study is HexAGenT unless another policy is. A cell is a cluster, workload, number of workflows, load and
+estimator. Its reduction at a seed is 1 - policy / baseline, both on the same instance. The *strongest baseline* of a
+cell is the one with the least mean over the seeds, one for Req95 and one for Req99. Choosing it anew at each seed would
+hold the policy against the luckiest of several runs, which no single scheduler could reach; choosing it once still
+favours the baselines a little, since the same seeds serve to choose and to compare. Candidates are the paper's
+baselines, or the policies that were selected by name; other policies are compared with and are never the strongest.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ import pandas as pd
 
 from paper_figs.reading.intervals import Interval, mean_interval
 from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, INSTANCES, MODELS, WORKFLOWS, WORKLOADS
+from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL
 
 HEADLINES = ("req95", "req99")
-COLUMNS = ["seed", "metric", "baseline", "value", "hexagent", "reduction", "strongest"]
+COLUMNS = ["seed", "metric", "policy", "baseline", "value", "needed", "reduction", "strongest"]
 
 
-def reductions(runs: pd.DataFrame, metrics: Sequence[str] = HEADLINES) -> pd.DataFrame:
+def reductions(
+    runs: pd.DataFrame,
+    metrics: Sequence[str] = HEADLINES,
+    study: str = HEXAGENT,
+    rivals: Sequence[str] = BASELINES,
+) -> pd.DataFrame:
     """One row a cell, seed, metric and baseline.
 
     Parameters
@@ -31,33 +38,36 @@ def reductions(runs: pd.DataFrame, metrics: Sequence[str] = HEADLINES) -> pd.Dat
         As ``read_runs`` gives it.
     metrics : sequence of str
         Columns to compare.
+    study : str
+        The policy under study.
+    rivals : sequence of str
+        The policies of which one is the strongest.
 
     Returns
     -------
     DataFrame
-        ``CELL``, model, pool, seed, metric, baseline, value (the baseline's), hexagent, reduction, strongest. Seeds at
-        which HexAGenT or one of the cell's baselines is missing are left out: means over other seeds do not compare.
+        ``CELL``, model, pool, seed, metric, policy (under study), baseline, value (the baseline's), needed (by the
+        policy under study), reduction, strongest. Seeds at which the policy under study or one of the cell's rivals is
+        missing are left out: means over other seeds do not compare. Other policies have rows where they ran.
     """
     cell = [*CELL, "model", "pool"]
-    wanted = runs[runs["policy"].isin([*BASELINES, HEXAGENT])]
-    present = set(wanted["policy"])
-    if HEXAGENT not in present or len(present) < 2:
-        return pd.DataFrame(columns=[*cell, *COLUMNS])
-    baselines = [name for name in BASELINES if name in present]
+    others = [name for name in in_order(runs["policy"]) if name != study]
+    rivals = [name for name in others if name in rivals]
     parts = []
-    for metric in metrics:
-        values = wanted.pivot(index=[*cell, "seed"], columns="policy", values=metric)
-        ran = values.notna().groupby(level=cell).transform("any")
-        values = values[
-            ran[HEXAGENT] & ran[baselines].any(axis="columns") & (values.notna() | ~ran).all(axis="columns")
-        ]
-        if values.empty:
-            continue
-        strongest = values[baselines].groupby(level=cell).transform("mean").idxmin(axis="columns")
-        for name in baselines:
-            rows = values[[name, HEXAGENT]].set_axis(["value", "hexagent"], axis="columns")
-            rows = rows.assign(metric=metric, baseline=name, strongest=strongest == name).dropna(subset=["value"])
-            parts.append(rows.assign(reduction=1.0 - rows["hexagent"] / rows["value"]).reset_index())
+    for metric in metrics if study in set(runs["policy"]) and others else ():
+        values = runs.pivot(index=[*cell, "seed"], columns="policy", values=metric)
+        ran = values[[*rivals, study]].notna().groupby(level=cell).transform("any")
+        complete = (values[[*rivals, study]].notna() | ~ran).all(axis="columns")
+        values = values[ran[study] & complete]
+        if rivals:
+            means = values[rivals].groupby(level=cell).transform("mean")
+            best = means.fillna(math.inf).idxmin(axis="columns").where(means.notna().any(axis="columns"))
+        for name in others:
+            rows = values[[name, study]].set_axis(["value", "needed"], axis="columns")
+            rows = rows.assign(metric=metric, policy=study, baseline=name, strongest=bool(rivals) and best == name)
+            rows = rows.dropna(subset=["value"])
+            parts.append(rows.assign(reduction=1.0 - rows["needed"] / rows["value"]).reset_index())
+    parts = [part for part in parts if len(part)]
     if not parts:
         return pd.DataFrame(columns=[*cell, *COLUMNS])
     found = pd.concat(parts, ignore_index=True)[[*cell, *COLUMNS]]

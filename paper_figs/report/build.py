@@ -11,7 +11,7 @@ from hexsched.model.files import write_bytes
 from paper_figs.drawing.figure import write_figure
 from paper_figs.figures import FIGURES
 from paper_figs.reading.claims import read_claims
-from paper_figs.reading.store import NoDataError
+from paper_figs.reading.store import NoDataError, StorePath
 from paper_figs.report.html import page
 from paper_figs.report.sections import Drawn, sections
 
@@ -38,13 +38,13 @@ class Report:
     left_out: dict[str, str]
 
 
-def write_report(store: Path, folder: Path) -> Report:
+def write_report(store: StorePath, folder: Path) -> Report:
     """Draw every figure that the store has data for and write the report around them.
 
     Parameters
     ----------
-    store : Path
-        Made by ``hexsched grid run``.
+    store : path
+        Made by ``hexsched grid run``; a ``Selection`` of its policies puts the first of them in HexAGenT's place.
     folder : Path
         ``report.md`` and ``report.html`` go here, figures into ``figures/``. The HTML holds its pictures itself.
 
@@ -63,9 +63,9 @@ def write_report(store: Path, folder: Path) -> Report:
         except NoDataError as error:
             left_out[name] = str(error)
             continue
-        files += made
-        pictures = [f"{FIGURES_FOLDER}/{path.name}" for path in made if path.suffix == ".png"]
-        drawn.append(Drawn(name, figure.summary, pictures))
+        files += made.files
+        pictures = [f"{FIGURES_FOLDER}/{path.name}" for path in made.files if path.suffix == ".png"]
+        drawn.append(Drawn(name, figure.summary, pictures, made.notes))
     text = "\n\n".join([f"# {TITLE}", *sections(store, claims, drawn, left_out)]) + "\n"
     written = [folder / "report.md", folder / "report.html"]
     write_bytes(written[0], text.encode())

@@ -9,6 +9,7 @@ import typer
 
 from experiments.cli.options import Json
 from experiments.cli.output import Table, emit
+from paper_figs.command import Policies
 
 
 def add(app: typer.Typer) -> None:
@@ -23,15 +24,17 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the report goes.")] = Path(
         "report"
     ),
+    policies: Policies = None,
     as_json: Json = False,
 ) -> None:
     """Write report.md and report.html: what agrees with the paper, what does not, and what was assumed.
 
     Reductions come with 95 % intervals over seeds; a claim that rests on a single seed counts as not tested.
     """
+    from paper_figs.reading.store import select_policies
     from paper_figs.report.build import write_report
 
-    made = write_report(store, output)
+    made = write_report(select_policies(store, policies), output)
     verdicts = [row for row in made.claims.to_dict("records") if row["main"]]
     record = {
         "files": [str(path) for path in made.files],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,10 +11,22 @@ from hexsched import __version__
 from paper_figs.drawing.style import label
 from paper_figs.figures.summary import ours_text
 from paper_figs.reading import paper_numbers as paper
-from paper_figs.reading.claims import EXACT, NOT_TESTED
+from paper_figs.reading.claims import NOT_TESTED
 from paper_figs.reading.reductions import main_load, paper_cells, reductions, rule_of
-from paper_figs.reading.store import CELL, NoDataError, fill, has_rows, ordered, read_runs, read_stored
-from paper_figs.report.settings import SETTING, by_group, by_load, not_better, setting_by_setting
+from paper_figs.reading.selection import Selection
+from paper_figs.reading.store import (
+    CELL,
+    EXACT,
+    NoDataError,
+    StorePath,
+    fill,
+    has_rows,
+    ordered,
+    read_runs,
+    read_stored,
+    shown_runs,
+)
+from paper_figs.report.settings import SETTING, by_group, by_load, every_policy, not_better, setting_by_setting
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
 from paper_figs.report.tables import table
 
@@ -39,24 +50,29 @@ class Drawn:
     name, caption : str
     pictures : list of str
         Its pages as PNG, relative to the report.
+    notes : tuple of str
     """
 
     name: str
     caption: str
     pictures: list[str]
+    notes: tuple[str, ...] = ()
 
 
-def sections(store: Path, claims: pd.DataFrame, drawn: Sequence[Drawn], left_out: dict[str, str]) -> list[str]:
+def sections(store: StorePath, claims: pd.DataFrame, drawn: Sequence[Drawn], left_out: dict[str, str]) -> list[str]:
     """All sections in order, as Markdown."""
     runs = read_runs(store)
-    exact = runs[runs["estimator"] == EXACT]
-    found = reductions(exact)
+    selected = Selection.of(store)
+    known = runs[runs["estimator"] == EXACT]
+    exact = shown_runs(known, store) if len(known) else known
+    found = reductions(exact, study=selected.study, rivals=selected.rivals)
     less = found[found["load"] == main_load(exact)] if len(exact) else found
     parts = [
         _about(store, runs),
         _verdicts(store, runs, claims),
         _assumptions(store, runs),
         setting_by_setting(less),
+        every_policy(exact),
         by_group(less),
         not_better(exact, less),
         by_load(claims, exact),
@@ -70,14 +86,14 @@ def sections(store: Path, claims: pd.DataFrame, drawn: Sequence[Drawn], left_out
     return [part for part in parts if part]
 
 
-def _optional(section: Callable[[Path], str], store: Path) -> str:
+def _optional(section: Callable[[StorePath], str], store: StorePath) -> str:
     try:
         return section(store)
     except NoDataError:
         return ""  # said under "What is missing"
 
 
-def _about(store: Path, runs: pd.DataFrame) -> str:
+def _about(store: StorePath, runs: pd.DataFrame) -> str:
     every = read_stored(store, "runs", "paper")
     rejected = int((~every["verified"].astype(bool)).sum())
     seeds = runs.groupby([*CELL, "policy"])["seed"].nunique()
@@ -102,7 +118,7 @@ def _about(store: Path, runs: pd.DataFrame) -> str:
     )
 
 
-def _verdicts(store: Path, runs: pd.DataFrame, claims: pd.DataFrame) -> str:
+def _verdicts(store: StorePath, runs: pd.DataFrame, claims: pd.DataFrame) -> str:
     main = claims[claims["main"]]
     counts = main["verdict"].value_counts()
     parts = "; ".join(f"{count} {verdict}" for verdict, count in counts.items())
@@ -113,7 +129,7 @@ def _verdicts(store: Path, runs: pd.DataFrame, claims: pd.DataFrame) -> str:
     text = [
         "## The paper's claims, one by one",
         f"Of {len(main)} claims: {parts}. Load: {main['load'].iloc[0]}.",
-        table(("claim", "paper", "ours [95 % interval]", "seeds", "verdict", "mind"), rows),
+        table(("claim", "paper", "ours [95 % interval]", "seeds", "verdict", "caveat"), rows),
         "*Verdicts* go by the interval alone: **agrees** when it holds the paper's number and lies above 0; "
         "**larger** and "
         "**same direction, smaller** when it lies above 0 on one side of the paper's number; **disagrees** when it "
@@ -138,7 +154,7 @@ def _verdicts(store: Path, runs: pd.DataFrame, claims: pd.DataFrame) -> str:
     return "\n\n".join(text)
 
 
-def _assumptions(store: Path, runs: pd.DataFrame) -> str:
+def _assumptions(store: StorePath, runs: pd.DataFrame) -> str:
     rules = ordered({rule_of(load)[0] for load in runs["load"]}, RULES)
     lines = [
         "## What was assumed",
@@ -168,7 +184,7 @@ def _assumptions(store: Path, runs: pd.DataFrame) -> str:
     return "\n\n".join([lines[0], lines[1], "\n".join(lines[2:]), *([loads] if loads else [])])
 
 
-def _rates(store: Path) -> str:
+def _rates(store: StorePath) -> str:
     if not has_rows(store, "loads"):
         return ""
     found = read_stored(store, "loads", "paper")
@@ -186,7 +202,7 @@ def _rates(store: Path) -> str:
     return text
 
 
-def _missing(store: Path, claims: pd.DataFrame, runs: pd.DataFrame, left_out: dict[str, str]) -> str:
+def _missing(store: StorePath, claims: pd.DataFrame, runs: pd.DataFrame, left_out: dict[str, str]) -> str:
     lines = []
     main = claims[claims["main"]]
     for row in main[main["verdict"] == NOT_TESTED].to_dict("records"):
@@ -214,4 +230,5 @@ def _figures(drawn: Sequence[Drawn]) -> str:
     parts = ["## Figures", "Each is in `figures/` as PDF and PNG, with the data behind it as CSV."]
     for figure in drawn:
         parts += [f"### {figure.caption}", *(f"![{figure.caption}]({picture})" for picture in figure.pictures)]
+        parts += [f"*{figure.name}: {note}.*" for note in figure.notes]
     return "\n\n".join(parts)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from paper_figs.drawing.style import cluster_label, label, pool_label
 from paper_figs.figures.summary import ours_text
-from paper_figs.reading import paper_numbers as paper
-from paper_figs.reading.intervals import mean_interval
-from paper_figs.reading.reductions import HEADLINES, paper_cells, pooled
+from paper_figs.reading.intervals import mean_interval, text
+from paper_figs.reading.reductions import HEADLINES, main_load, paper_cells, pooled
+from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL
 from paper_figs.report.tables import number, share, table
 
@@ -24,9 +24,8 @@ def setting_by_setting(less: pd.DataFrame) -> str:
         return ""
     parts = [
         "## Setting by setting",
-        f"HexAGenT against the strongest baseline, load {less['load'].iloc[0]}; the number of workflows ends "
-        "the name of a "
-        "setting. Every baseline, and every other load: `figures/reductions.csv`.",
+        f"{label(_study(less))} against the strongest baseline, load {less['load'].iloc[0]}; the number of workflows "
+        "ends the name of a setting. Every baseline, and every other load: `figures/reductions.csv`.",
     ]
     for metric in HEADLINES:
         rows = []
@@ -34,10 +33,31 @@ def setting_by_setting(less: pd.DataFrame) -> str:
         for _, cell in best.groupby(["model", "pool", *CELL], sort=True):
             row = cell.iloc[0].to_dict()
             reduction = mean_interval(cell["reduction"].tolist())
-            values = (number(cell["hexagent"].mean()), label(row["baseline"]), number(cell["value"].mean()))
+            values = (number(cell["needed"].mean()), label(row["baseline"]), number(cell["value"].mean()))
             rows.append((_named(row), *values, share(reduction), reduction.n))
-        columns = ("setting", "HexAGenT", "strongest", "its", "reduction [95 % interval]", "seeds")
+        columns = ("setting", label(_study(less)), "strongest", "its", "reduction [95 % interval]", "seeds")
         parts += [f"### {label(metric)}", table(columns, rows)]
+    return "\n\n".join(parts)
+
+
+def every_policy(exact: pd.DataFrame) -> str:
+    """What each policy needs, setting by setting, at the load that most settings have."""
+    if exact.empty:
+        return ""
+    rows_at = exact[exact["load"] == main_load(exact)]
+    policies = in_order(rows_at["policy"])
+    parts = [
+        "### Every policy",
+        f"SLO scale needed, mean [95 % interval over seeds], load {rows_at['load'].iloc[0]}; a dash where a policy was "
+        "not run.",
+    ]
+    for metric in HEADLINES:
+        rows = []
+        for _, cell in rows_at.groupby(["model", "pool", *CELL], sort=True):
+            by = {policy: mean_interval(values[metric].tolist()) for policy, values in cell.groupby("policy")}
+            each = [text(by[policy], digits=2) if policy in by else "–" for policy in policies]
+            rows.append((_named(cell.iloc[0].to_dict()), *each))
+        parts += [f"{label(metric)}:", table(("setting", *map(label, policies)), rows)]
     return "\n\n".join(parts)
 
 
@@ -59,9 +79,10 @@ def not_better(exact: pd.DataFrame, less: pd.DataFrame) -> str:
     best = less[less["strongest"]]
     if best.empty:
         return ""
-    parts = ["### Where HexAGenT is not better, and what goes with it"]
-    measured = [name for name in ("prefill_utilisation", "decode_utilisation", "kv_peak") if name in exact]
-    mine = exact[exact["policy"] == paper.HEXAGENT]
+    name = label(_study(less))
+    parts = [f"### Where {name} is not better, and what goes with it"]
+    measured = [column for column in ("prefill_utilisation", "decode_utilisation", "kv_peak") if column in exact]
+    mine = exact[exact["policy"] == _study(less)]
     busy = mine.groupby(CELL)[measured].mean().to_dict("index")
     for metric in HEADLINES:
         rows, means, needs = [], [], []
@@ -77,12 +98,12 @@ def not_better(exact: pd.DataFrame, less: pd.DataFrame) -> str:
                 load = [number(value) for value in busy[key].values()]
                 rows.append((_named(row), label(row["baseline"]), share(reduction), *load))
         parts.append(
-            f"{label(metric)}: HexAGenT needs less than the strongest baseline in {shown} of {total} settings "
+            f"{label(metric)}: {name} needs less than the strongest baseline in {shown} of {total} settings "
             "beyond the "
             f"noise of the seeds, and more in {len(rows)}.{_goes_with(means, needs)}"
         )
         if rows:
-            titles = [name.replace("_", " ") for name in measured]
+            titles = [column.replace("_", " ") for column in measured]
             parts.append(table(("setting", "strongest", "reduction [95 % interval]", *titles), rows))
     return "\n\n".join(parts)
 
@@ -124,6 +145,10 @@ def by_load(claims: pd.DataFrame, exact: pd.DataFrame) -> str:
             table(("claim", "paper", *titles), rows),
         ]
     )
+
+
+def _study(less: pd.DataFrame) -> str:
+    return str(less["policy"].iloc[0])
 
 
 def _named(row: Mapping[Any, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,13 +12,14 @@ from paper_figs.figures import ablation, estimates, gaps, overhead
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval
 from paper_figs.reading.reductions import HEADLINES
-from paper_figs.reading.store import has_rows, ordered, read_stored
+from paper_figs.reading.selection import in_order
+from paper_figs.reading.store import StorePath, has_rows, ordered, read_stored
 from paper_figs.report.tables import number, share, table
 
 NOTABLE = 0.005  # least share of a proof that a resource is named for
 
 
-def ingredients(store: Path) -> str:
+def ingredients(store: StorePath) -> str:
     found = ablation.read_ablation(store)
     found = found[found["workload"] == ablation.EACH]
     rows = []
@@ -47,10 +47,10 @@ def ingredients(store: Path) -> str:
     )
 
 
-def errors_of_estimates(store: Path) -> str:
+def errors_of_estimates(store: StorePath) -> str:
     found = estimates.read_estimates(store)
     rows = []
-    for policy in ordered(found["policy"], paper.BASELINES):
+    for policy in in_order(found["policy"]):
         for estimator, group in found[found["policy"] == policy].groupby("estimator", sort=True):
             by = group.set_index("metric").to_dict("index")
             rows.append(
@@ -65,7 +65,7 @@ def errors_of_estimates(store: Path) -> str:
     return "\n\n".join(["## When output lengths are not known", table(columns, rows)])
 
 
-def decisions(store: Path) -> str:
+def decisions(store: StorePath) -> str:
     found = overhead.read_overhead(store)
     rows = []
     for policy, group in found.groupby("policy", sort=False):
@@ -84,7 +84,7 @@ def decisions(store: Path) -> str:
     return "\n\n".join(["## What a decision costs", text, table(columns, rows)])
 
 
-def optimum(store: Path) -> str:
+def optimum(store: StorePath) -> str:
     found = gaps.read_gaps(store)
     means = found[found["row"] == "mean"]
     each = gaps.read_gap_rows(store)
@@ -97,7 +97,7 @@ def optimum(store: Path) -> str:
     rows = []
     for objective, group in means.groupby("objective", sort=True):
         by = group.set_index("policy").to_dict("index")
-        for policy in [*ordered((str(name) for name in by if name != gaps.UPPER), paper.BASELINES), gaps.UPPER]:
+        for policy in [*in_order(str(name) for name in by if name != gaps.UPPER), gaps.UPPER]:
             row = by[policy]
             at_least = "–" if policy == gaps.UPPER else f"{100 * row['over_upper']:.1f} %"
             rows.append((objective, label(policy), int(row["n"]), at_least, share(_interval(row, "over_lower"))))
@@ -125,7 +125,7 @@ def _each_bracket(width: pd.DataFrame) -> str:
     return table(columns, rows)
 
 
-def _what_binds(store: Path, width: pd.DataFrame) -> list[str]:
+def _what_binds(store: StorePath, width: pd.DataFrame) -> list[str]:
     """Which resources carry the proofs, by workload and objective."""
     if not has_rows(store, "gap_binding"):
         return []
