@@ -20,7 +20,7 @@ from hexsched.model import ClosedLoop, Instance, read_instance, write_instance
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.brackets.gap import gap
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.problem.offline import offline_problem
 
 pytestmark = pytest.mark.quick
@@ -150,8 +150,8 @@ def test_bounds_and_solvers_refuse(tmp_path, capsys):
     told = "arrivals that are given, in this closed loop they follow from the schedule"
     for attempt in (
         lambda: offline_problem(loop),
-        lambda: gap(loop, "mean_ratio", ["fcfs"], 1.0),
-        lambda: solve(loop, "cpsat", "mean_ratio"),
+        lambda: gap(loop, ["fcfs"], "mean_ratio", time_limit=1.0),
+        lambda: solve_with(loop, "cpsat", "mean_ratio"),
     ):
         with pytest.raises(InputError, match=told):
             attempt()

@@ -13,7 +13,7 @@ from reference.exhaustive import largest, optima, required
 
 from hexsched.model import Instance, Schedule
 from hexsched.simulator import simulate
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.exact import FORMULATIONS, cpsat
 from solvers.exact.cp import energy
 from solvers.exact.cp.closing import Steps, close
@@ -82,7 +82,9 @@ def test_exact_without_a_plain_search_first(seed: int, text: str) -> None:
     data = in_ticks(fixed_problem(instance), 1e-5)
     assert energy.energy_bound(data, aim, 1.0, 10.0) <= optimum * (1 + 1e-9)
     without_a_plain_search()
-    result = solve(instance, "cpsat", text, options=Options(time_limit=20, workers=1 + seed % 2), start_policies=())
+    result = solve_with(
+        instance, "cpsat", text, options=Options(time_limit=20, workers=1 + seed % 2), start_policies=()
+    )
     assert result.status == "optimal"
     assert result.objective == pytest.approx(optimum, rel=1e-3)
     assert result.lower_bound <= optimum * (1 + 1e-9)
@@ -94,7 +96,7 @@ def test_switches_of_the_bracket(switch: str) -> None:
     instance = draw(SMALL[-1])[1]
     for text in OBJECTIVES:
         options = Options(time_limit=20, workers=1, extra={switch: False})
-        result = solve(instance, "cpsat", text, options=options, start_policies=())
+        result = solve_with(instance, "cpsat", text, options=options, start_policies=())
         assert result.status == "optimal"
         assert result.objective == pytest.approx(optima(instance, OBJECTIVES)[text], rel=1e-3)
 
@@ -106,7 +108,7 @@ def test_an_interrupt_outside_the_solver_keeps_the_schedule(monkeypatch: pytest.
     without_a_plain_search()
     monkeypatch.setattr(cpsat, "energy_bound", stop)
     options = Options(time_limit=20, workers=1, isolate=False, extra={"search": False})
-    result = solve(draw(SMALL[-1])[1], "cpsat", "max_ratio", options=options)
+    result = solve_with(draw(SMALL[-1])[1], "cpsat", "max_ratio", options=options)
     assert result.message == "interrupted"
     assert result.schedule is not None
 

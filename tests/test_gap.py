@@ -18,7 +18,7 @@ from hexsched.model import Instance, write_instance
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS
 from solvers.bounds.parts.bound import Bound, Cost
-from solvers.brackets.gap import GapReport, Tuning, bracket, gap
+from solvers.brackets.gap import GapReport, Tuning, gap
 from solvers.problem.bracket import ContradictionError
 
 ANY_SIZE = Tuning(exact_calls=0)  # as for an instance of any size
@@ -52,16 +52,16 @@ def check(report: GapReport) -> None:
 @pytest.mark.parametrize("objective", ["max_ratio", "req(0.5)", "mean_ratio", "mean_latency", "misses(1.1)"])
 def test_the_bracket_holds(objective: str) -> None:
     for seed in range(2):
-        check(gap(small(seed), objective, POLICIES, 4.0))
+        check(gap(small(seed), POLICIES, objective, time_limit=4.0))
 
 
 @pytest.mark.parametrize("decode_model", ["fixed", "fluid"])
 @pytest.mark.parametrize("objective", ["max_ratio", "req(0.5)", "mean_latency"])
 def test_the_schedule_has_the_upper_bound(decode_model: str, objective: str) -> None:
     instance = replace(small(), decode_model=decode_model)
-    report, schedule = bracket(instance, objective, POLICIES, 1.5, tuning=ANY_SIZE)
+    report = gap(instance, POLICIES, objective, time_limit=1.5, tuning=ANY_SIZE)
     check(report)
-    found = verify(instance, schedule)
+    found = verify(instance, report)
     assert found.ok
     name = {"max_ratio": "max_ratio", "req(0.5)": "req50", "mean_latency": "mean_latency"}[objective]
     assert getattr(found.metrics, name) == pytest.approx(report.upper_bound, rel=1e-9)
@@ -80,17 +80,17 @@ def test_a_bound_that_is_registered_takes_part(workers: int, cost: Cost) -> None
     BOUNDS.put(right)
     tuning = Tuning(exact_calls=100 if cost == Cost.LINEAR_PROGRAM else 0, solver=0.0)
     contended = one_pair(*(workflow(f"w{k}", 0.0, call("x", 50, 5)) for k in range(5)), decode_model="fluid")
-    assert gap(contended, "max_ratio", POLICIES, 1.0, workers=workers, tuning=tuning).bounds["aaa"] == 1.0001
+    assert gap(contended, POLICIES, "max_ratio", time_limit=1.0, workers=workers, tuning=tuning).bounds["aaa"] == 1.0001
     BOUNDS.put(dataclasses.replace(right, compute=lambda *_: 1e3))
     with pytest.raises(ContradictionError, match=r"aaa claims max_ratio >= 1000.0"):
-        gap(contended, "max_ratio", POLICIES, 1.0, workers=workers, tuning=tuning)
+        gap(contended, POLICIES, "max_ratio", time_limit=1.0, workers=workers, tuning=tuning)
 
 
 def test_bad_input() -> None:
     with pytest.raises(InputError, match="at least one policy"):
-        gap(small(), "max_ratio", (), 1.0)
+        gap(small(), (), time_limit=1.0)
     with pytest.raises(InputError, match="time limit"):
-        gap(small(), "max_ratio", POLICIES, 0.0)
+        gap(small(), POLICIES, time_limit=0.0)
 
 
 def test_gap_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

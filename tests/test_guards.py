@@ -10,7 +10,7 @@ from instances import corner_instance
 from reference import exhaustive
 
 from hexsched.model import Instance
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.exact import FORMULATIONS, cpsat, milp_disjunctive, milp_event, milp_placement, milp_time_indexed
 from solvers.exact.cp.energy import Separation, choices, energy_bound, rows
 from solvers.exact.cp.ticked import in_ticks
@@ -63,7 +63,7 @@ def test_some_of_these_are_not_closed_by_the_start() -> None:
 @pytest.mark.parametrize("formulation", list(FORMULATIONS))
 def test_without_time_for_a_model_there_is_a_bracket(formulation: str) -> None:
     instance = crowded(0, (1, 2))
-    result = solve(instance, formulation, options=Options(time_limit=1e-9))
+    result = solve_with(instance, formulation, options=Options(time_limit=1e-9))
     optimum = exhaustive.optima(instance, {"max_ratio": exhaustive.largest})["max_ratio"]
     assert result.objective is not None
     assert result.lower_bound <= optimum * (1 + 1e-9) <= result.objective * (1 + 2e-9)

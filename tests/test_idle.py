@@ -12,7 +12,7 @@ from reference import exhaustive, serial_schedule
 
 from hexsched.model import Instance
 from hexsched.simulator import simulate
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.exact import FORMULATIONS
 from solvers.problem.certificate import certified_value
 from solvers.problem.idle import without_idle
@@ -93,7 +93,7 @@ def test_bound_optimum_and_schedules_are_in_order_whatever_the_span(
 ) -> None:
     instance = apart(2, seconds)
     optimum = exhaustive.optima(instance, {objective: VALUES[objective]})[objective]
-    result = solve(instance, formulation, objective, options=QUICK, start_policies=())
+    result = solve_with(instance, formulation, objective, options=QUICK, start_policies=())
     assert result.objective is not None
     assert result.lower_bound <= optimum * (1 + 1e-6)
     assert result.objective >= optimum * (1 - 1e-6)

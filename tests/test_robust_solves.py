@@ -26,7 +26,7 @@ from hexsched.verifier import verify
 from solvers import exact
 from solvers.bounds import cheap
 from solvers.brackets import isolation
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.certificate import offer
@@ -69,7 +69,7 @@ def with_formulation(formulation: Solve) -> None:
 
 def alone(instance: Instance = INSTANCE, **options: Any) -> Any:
     """Solve with ``test`` from nothing."""
-    return solve(instance, "test", options=Options(**options), start_policies=())
+    return solve_with(instance, "test", options=Options(**options), start_policies=())
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
@@ -90,7 +90,7 @@ def test_a_crash_before_anything_is_found_leaves_the_warm_start() -> None:
         die(signal.SIGABRT)
 
     with_formulation(formulation)
-    result = solve(INSTANCE, "test")
+    result = solve_with(INSTANCE, "test")
     assert result.status == "unknown"
     assert result.bound_source in {bound.name for bound in cheap()}
     assert result.schedule is not None
@@ -199,7 +199,7 @@ from dataclasses import replace
 from hexsched.model import read_instance
 from solvers import exact
 from solvers.problem.result import Options
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 
 def formulation(problem, bracket, options):
     if sys.argv[2] == "deaf":
@@ -209,7 +209,7 @@ def formulation(problem, bracket, options):
     time.sleep(60)
 
 exact.FORMULATIONS.put(replace(exact.FORMULATIONS.find("cpsat"), name="test", solve=formulation))
-result = solve(read_instance(sys.argv[1]), "test", options=Options(time_limit=30))
+result = solve_with(read_instance(sys.argv[1]), "test", options=Options(time_limit=30))
 print(result.status, result.message, result.objective is not None, flush=True)
 """
 

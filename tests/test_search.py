@@ -19,7 +19,7 @@ from hexsched.policies import register_order
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
 from solvers import bounds
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem, offline_problem
 from solvers.problem.result import INTERRUPTED, Options
@@ -116,7 +116,7 @@ def test_it_comes_close_to_cpsat_on_small_instances() -> None:
     ratios = []
     for seed in range(3):
         instance = drawn(seed, "fixed", workflows=4)
-        exact = solve(instance, "cpsat", "max_ratio", options=Options(time_limit=2, workers=1))
+        exact = solve_with(instance, "cpsat", "max_ratio", options=Options(time_limit=2, workers=1))
         found = search(instance, "max_ratio", evaluations=1500, workers=1)
         assert exact.objective is not None
         assert found.value >= exact.lower_bound * (1 - 1e-6)
@@ -179,7 +179,7 @@ def test_a_start_with_wrong_times_is_retimed() -> None:
 
 def test_progress_is_told() -> None:
     told: list[tuple[float, float]] = []
-    found = search(drawn(8), "mean_ratio", evaluations=500, on_progress=lambda s, v: told.append((s, v)))
+    found = search(drawn(8), "mean_ratio", evaluations=500, progress=lambda s, v: told.append((s, v)))
     assert tuple(told) == found.series[: len(told)]
     assert len(told) >= 1
 
@@ -193,7 +193,7 @@ def test_ctrl_c_gives_the_best_so_far() -> None:
             seen.set()
             threading.Timer(0.3, _thread.interrupt_main).start()
 
-    found = search(instance, "mean_ratio", time_limit=120, on_progress=interrupt)
+    found = search(instance, "mean_ratio", time_limit=120, progress=interrupt)
     assert found.message == INTERRUPTED
     assert found.seconds < 60
     check(instance, "mean_ratio", found)
@@ -204,7 +204,7 @@ def test_a_callback_that_fails_stops_the_search() -> None:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        search(drawn(1), "mean_ratio", time_limit=120, on_progress=fail)
+        search(drawn(1), "mean_ratio", time_limit=120, progress=fail)
 
 
 def test_the_time_limit_holds_and_one_start_is_always_run() -> None:

@@ -29,7 +29,7 @@ from hexsched.simulator import simulate
 from hexsched.verifier import verify
 from solvers import exact
 from solvers.bounds import BOUNDS, critical_path
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.exact import cpsat
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.objective import KINDS, read_objective
@@ -120,7 +120,7 @@ def test_exact_formulation_reaches_the_exhaustive_optimum(
     formulation: str, text: str, case: tuple[int, int, int]
 ) -> None:
     # from nothing, so that no policy's schedule hides what the formulation cannot find
-    result = solve(tiny(*case), formulation, text, options=QUICK, start_policies=())
+    result = solve_with(tiny(*case), formulation, text, options=QUICK, start_policies=())
     optimum = best(*case)[text]
     assert close(result.objective, optimum)
     assert result.lower_bound <= optimum * (1 + 1e-9)
@@ -132,7 +132,7 @@ def test_exact_formulation_reaches_the_known_optima(formulation: str, text: str)
     for case, values in list(cases.OPTIMA.items())[: 1 if formulation in SLOW else None]:
         for name, optimum in values.items():
             if cases.NAMES.get(name, name) == text:
-                result = solve(cases.instance(case), formulation, text, options=QUICK)
+                result = solve_with(cases.instance(case), formulation, text, options=QUICK)
                 assert close(result.objective, optimum), case
                 assert result.lower_bound <= optimum * (1 + 1e-9), case
 
@@ -141,7 +141,7 @@ def test_exact_formulation_reaches_the_known_optima(formulation: str, text: str)
 def test_bound_below_optimum_below_every_policy(formulation: str, text: str) -> None:
     case = SMALL[0]
     instance, optimum = tiny(*case), best(*case)[text]
-    result = solve(instance, formulation, text, options=QUICK)
+    result = solve_with(instance, formulation, text, options=QUICK)
     assert result.lower_bound <= optimum * (1 + 1e-9) <= result.objective * (1 + 2e-9)
     aim, problem = read_objective(text), fixed_problem(instance)
     for policy in policies():
@@ -152,7 +152,7 @@ def test_bound_below_optimum_below_every_policy(formulation: str, text: str) -> 
 @pytest.mark.parametrize(("formulation", "text"), pairs())
 def test_result_is_what_the_verifier_finds(formulation: str, text: str) -> None:
     instance = tiny(*SMALL[1])
-    result = solve(instance, formulation, text, options=QUICK)
+    result = solve_with(instance, formulation, text, options=QUICK)
     assert result.schedule is not None
     report = verify(instance, result.schedule)
     assert report.ok
@@ -168,11 +168,11 @@ def test_result_is_what_the_verifier_finds(formulation: str, text: str) -> None:
 @pytest.mark.parametrize("formulation", FORMULATIONS)
 def test_no_time_is_no_proof(formulation: str) -> None:
     options = Options(time_limit=1e-3, workers=1)
-    result = solve(crowded(), formulation, "mean_ratio", options=options)
+    result = solve_with(crowded(), formulation, "mean_ratio", options=options)
     assert result.status == "feasible"
     assert result.lower_bound < result.objective
     assert verify(crowded(), result.schedule).ok
-    empty = solve(crowded(), formulation, "max_ratio", options=options, start_policies=())
+    empty = solve_with(crowded(), formulation, "max_ratio", options=options, start_policies=())
     assert empty.status in ("unknown", "feasible")
     assert (empty.objective is None) == (empty.schedule is None) == (empty.status == "unknown")
     assert empty.lower_bound >= 1
@@ -182,7 +182,9 @@ def test_no_time_is_no_proof(formulation: str) -> None:
 def test_warm_start_is_never_lost(formulation: str) -> None:
     instance = tiny(*SMALL[0])
     serial = serial_schedule(instance, np.random.default_rng(0))
-    result = solve(instance, formulation, options=replace(QUICK, warm_start=serial, time_limit=1e-3), start_policies=())
+    result = solve_with(
+        instance, formulation, options=replace(QUICK, warm_start=serial, time_limit=1e-3), start_policies=()
+    )
     assert result.schedule is not None
     assert result.objective <= verify(instance, serial).metrics.max_ratio
 
@@ -195,7 +197,7 @@ def test_warm_start_is_never_lost(formulation: str) -> None:
 def test_switch_does_not_change_the_optimum(formulation: str, switch: str, on: bool) -> None:
     kind = exact.FORMULATIONS.find(formulation)
     case = SMALL[1]
-    result = solve(tiny(*case), formulation, "max_ratio", options=replace(QUICK, extra={switch: on}))
+    result = solve_with(tiny(*case), formulation, "max_ratio", options=replace(QUICK, extra={switch: on}))
     optimum = best(*case)["max_ratio"]
     assert result.lower_bound <= optimum * (1 + 1e-9) <= result.objective * (1 + 2e-9)
     assert close(result.objective, optimum) or not kind.exact
@@ -205,7 +207,7 @@ def test_switch_does_not_change_the_optimum(formulation: str, switch: str, on: b
 def test_cpsat_stays_exact_with_everything_on(text: str) -> None:
     for case in TINY:
         extra = dict.fromkeys(exact.FORMULATIONS.find("cpsat").switches, True)
-        result = solve(tiny(*case), "cpsat", text, options=replace(QUICK, extra=extra))
+        result = solve_with(tiny(*case), "cpsat", text, options=replace(QUICK, extra=extra))
         assert result.status == "optimal"
         assert close(result.objective, best(*case)[text])
 
@@ -214,7 +216,7 @@ def test_cpsat_stays_exact_with_everything_on(text: str) -> None:
 def test_model_file(formulation: str, tmp_path: Path) -> None:
     for ending in exact.FORMULATIONS.find(formulation).model_formats:
         path = tmp_path / f"model{ending}"
-        solve(tiny(*SMALL[0]), formulation, options=Options(time_limit=0.2, workers=1, write_model=path))
+        solve_with(tiny(*SMALL[0]), formulation, options=Options(time_limit=0.2, workers=1, write_model=path))
         assert path.stat().st_size > 100
 
 
@@ -225,7 +227,7 @@ def test_crash_keeps_the_warm_start(formulation: str) -> None:
 
     kind = replace(exact.FORMULATIONS.find(formulation), solve=crash)
     exact.FORMULATIONS.put(kind)
-    result = solve(tiny(*SMALL[0]), formulation)
+    result = solve_with(tiny(*SMALL[0]), formulation)
     assert result.status == "unknown"
     assert "the licence has expired" in result.message
     assert result.lower_bound <= best(*SMALL[0])["max_ratio"] <= result.objective * (1 + 1e-9)
@@ -239,7 +241,7 @@ def test_wrong_bound_is_not_hushed_up() -> None:
 
     exact.FORMULATIONS.put(replace(exact.FORMULATIONS.find("cpsat"), solve=boast))
     with pytest.raises(ContradictionError, match="claims max_ratio"):
-        solve(tiny(*SMALL[0]), options=QUICK)
+        solve_with(tiny(*SMALL[0]), options=QUICK)
 
 
 @pytest.mark.parametrize(
@@ -258,23 +260,23 @@ def test_wrong_bound_is_not_hushed_up() -> None:
 )
 def test_bad_input(given: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        solve(tiny(*SMALL[0]), **given)
+        solve_with(tiny(*SMALL[0]), **given)
 
 
 def test_fluid_instances_are_refused() -> None:
     with pytest.raises(InputError, match="need decode_model 'fixed'"):
-        solve(one_pair(workflow("w", 0.0, call("c", 1, 1))))
+        solve_with(one_pair(workflow("w", 0.0, call("c", 1, 1))))
 
 
 def test_warm_start_of_another_instance_is_refused() -> None:
     other = simulate(crowded(), "fcfs").schedule
     with pytest.raises(InputError, match="the warm start cannot be used: the schedule has call"):
-        solve(tiny(*SMALL[0]), options=Options(warm_start=other))
+        solve_with(tiny(*SMALL[0]), options=Options(warm_start=other))
 
 
 def test_critical_path_is_the_floor() -> None:
     alone = one_pair(workflow("w", 3.0, call("a", 5, 5), call("b", 5, 5, "a", delay=1.0)), decode_model="fixed")
-    result = solve(alone, options=QUICK)
+    result = solve_with(alone, options=QUICK)
     assert (result.status, result.bound_source) == ("optimal", critical_path.BOUND.name)
     assert result.objective == pytest.approx(1.0)
 
@@ -368,7 +370,7 @@ def test_bound_holds_whatever_the_arrival_is_rounded_to() -> None:
     instance = struct_replace(instance, prefill=(prefill,), decode=(decode,))
     for energy in (False, True):
         for text in OBJECTIVES:
-            result = solve(instance, "cpsat", text, options=replace(QUICK, extra={"energy": energy}))
+            result = solve_with(instance, "cpsat", text, options=replace(QUICK, extra={"energy": energy}))
             assert result.status == "optimal"
             assert result.objective == pytest.approx(optima(instance, OBJECTIVES)[text], rel=1e-9)
 
@@ -381,7 +383,7 @@ def test_a_formulation_is_one_new_file(tmp_path: Path, capsys: pytest.CaptureFix
         assert main(["formulations", "--json"]) == OK
         listed = {row["name"]: row["exact"] for row in json.loads(capsys.readouterr().out)["formulations"]}
         assert listed["list_schedule"] is False
-        result = solve(crowded(), "list_schedule", "mean_ratio", options=QUICK, start_policies=())
+        result = solve_with(crowded(), "list_schedule", "mean_ratio", options=QUICK, start_policies=())
         assert result.status == "feasible"
         assert result.bound_source in BOUNDS
         assert verify(crowded(), result.schedule).ok

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli.plugins import plugin_errors
-from experiments.cli.progress import Progress
+from hexsched.progress import Progress
 
 if TYPE_CHECKING:
     from hexsched.model import Instance

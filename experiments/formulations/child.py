@@ -117,7 +117,7 @@ def _leave_with_parent() -> None:
 def _measured(task: Task, data: bytes) -> dict[str, Any]:
     """The columns of ``Row`` after those of the task."""
     from hexsched.model import Instance
-    from solvers.brackets.solve import solve
+    from solvers.brackets.solve import solve_with
     from solvers.problem.result import Options
     from solvers.schedules.search import warm_up
 
@@ -125,7 +125,7 @@ def _measured(task: Task, data: bytes) -> dict[str, Any]:
     warm_up()  # loads compiled code, which is no part of a formulation
     options = Options(time_limit=task.time_limit, workers=task.workers, seed=task.seed)
     began, used = time.perf_counter(), _cpu_seconds()
-    result = solve(problem, task.formulation, task.objective, options=options)
+    result = solve_with(problem, task.formulation, task.objective, options=options)
     seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - used
     return {
         "status": result.status,

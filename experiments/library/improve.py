@@ -94,7 +94,7 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
         When a lower bound is above a verified schedule: a mistake in a formulation or bound.
     """
     from solvers.brackets.portfolio import best_bound
-    from solvers.brackets.solve import solve
+    from solvers.brackets.solve import solve_with
     from solvers.problem.objective import read_objective
     from solvers.problem.result import Options
 
@@ -102,7 +102,7 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
     problem, sha256 = prepared(name)
     start = _known_schedule(problem, known)
     options = Options(effort.time_limit, effort.workers, effort.seed, warm_start=start, on_progress=effort.on_progress)
-    result = solve(problem.instance, effort.formulation, key[1], options=options)
+    result = solve_with(problem.instance, effort.formulation, key[1], options=options)
     best = _better_upper(key, sha256, known, result, problem)
     best = _better_lower(best, result.lower_bound, result.bound_source)
     if best != known:

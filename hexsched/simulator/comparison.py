@@ -13,6 +13,7 @@ from hexsched.model.instance import Instance, as_instance
 from hexsched.plotting import Accessor
 from hexsched.policies import Policy
 from hexsched.policies.lists import read_policies
+from hexsched.progress import Progress, Wanted
 from hexsched.simulator.run import Run, simulate
 from hexsched.verifier import Report
 from hexsched.verifier import verify as check
@@ -100,6 +101,7 @@ def compare(
     estimator: str = "exact",
     seed: int = 0,
     verify: bool = True,
+    progress: Wanted = None,
 ) -> Comparison:
     """Run policies on one instance, and set them side by side.
 
@@ -116,6 +118,8 @@ def compare(
         Of random placements and of the estimator.
     verify : bool
         Whether every schedule goes through the independent verifier.
+    progress : bool or callable, optional
+        False for no line that says how far it is; a function is called in its place with (policies done, policies).
 
     Returns
     -------
@@ -136,6 +140,17 @@ def compare(
     5
     """
     problem = as_instance(instance)
-    runs = [simulate(problem, policy, estimator=estimator, seed=seed) for policy in read_policies(policies)]
-    reports = {run.policy: check(problem, run) for run in runs} if verify else {}
+    chosen = read_policies(policies)
+    runs: list[Run] = []
+    reports: dict[str, Report] = {}
+    with Progress("comparing", "policies", progress) as report:
+        for done, policy in enumerate(chosen):
+
+            def tell(served: int, calls: int, done: int = done, name: str = policy.name) -> None:
+                report(done + served / calls, len(chosen), f"{name} ({done + 1} of {len(chosen)})")
+
+            run = simulate(problem, policy, estimator=estimator, seed=seed, progress=tell)
+            runs.append(run)
+            if verify:
+                reports[run.policy] = check(problem, run)
     return Comparison(problem, runs, reports)

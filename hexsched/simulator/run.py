@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +28,7 @@ from hexsched.plotting import Accessor
 from hexsched.policies import Policy
 from hexsched.policies.decide import run_epochs
 from hexsched.policies.lists import as_policy
+from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.python_policy import python_turn
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EPOCHS_AT_A_TIME = 200_000  # about a tenth of a second: how long compiled code keeps an interrupt waiting
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ def simulate(
     estimator: str = "exact",
     seed: int = 0,
     compiled: bool = True,
-    progress: Progress | None = None,
+    progress: Wanted = None,
 ) -> Run:
     """Run ``policy`` online on ``instance``.
 
@@ -210,8 +208,8 @@ def simulate(
         Of random placements and of the estimator.
     compiled : bool
         Run the engine as machine code, or as the Python it is written in; the schedule is the same to the byte.
-    progress : callable, optional
-        Called with (calls completed, calls) now and then.
+    progress : bool or callable, optional
+        False for no line that says how far it is; a function is called in its place with (calls completed, calls).
 
     Returns
     -------
@@ -245,13 +243,14 @@ def simulate(
     state.truth.progress.class_mean = int(estimates.class_mean)
     latency = new_histogram()
     run = run_epochs if compiled else interpreted(run_epochs)
+    calls = instance.call_count
     ask_python = python_turn(state, memory, chosen, instance, places, compiled)
     settings, buffer = chosen.settings(), np.zeros(2, np.int64)
-    while run(state, memory, settings, EPOCHS_AT_A_TIME, latency, buffer):
-        if memory.counters[0].plain_turn:
-            ask_python()
-        if progress is not None:
-            progress(instance.call_count - int(state.truth.progress[0].incomplete), instance.call_count)
+    with Progress(f"simulating {chosen.name}", wanted=progress) as report:
+        while run(state, memory, settings, EPOCHS_AT_A_TIME, latency, buffer):
+            if memory.counters[0].plain_turn:
+                ask_python()
+            report(calls - int(state.truth.progress[0].incomplete), calls)
     _check_all_served(state, chosen.name)
     return collect(instance, chosen.name, state, places, horizon, latency)
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from hexsched.baselines import BASELINES, HEXAGENT
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies import Policy, read_policy
+from hexsched.model.instance import as_instance
+from hexsched.policies import Policy
+from hexsched.policies.lists import read_policies
+from hexsched.progress import Progress, Wanted
 from hexsched.simulator import Run, simulate, warm_up_simulator
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS, cheap, costing
 from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost
+from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket
-from solvers.problem.objective import read_objective
+from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED, Options
 
 if TYPE_CHECKING:
@@ -28,9 +34,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 SOON = 1e-3  # seconds: a search needs a little time
-
-# called with (seconds, lower bound, upper bound) whenever one of them got better
-OnBracket = Callable[[float, float, float], None]
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     message : str
         ``interrupted`` after Ctrl-C.
     seconds : float
+    schedule : Schedule
+        The one that has the upper bound; verified.
     """
 
     objective: str
@@ -115,6 +120,7 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     solver_status: str
     message: str
     seconds: float
+    schedule: Schedule
 
     @property
     def interrupted(self) -> bool:
@@ -123,34 +129,17 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def gap(
-    instance: Instance,
-    objective: str,
-    policies: Sequence[str | Policy],
+    instance: Instance | str | Path,
+    policies: str | Policy | Iterable[str | Policy] = (HEXAGENT, *BASELINES),
+    objective: str | Objective = OBJECTIVE,
+    *,
     time_limit: float = 60.0,
     seed: int = 0,
-    *,
     workers: int = 2,
-    on_progress: OnBracket | None = None,
+    progress: Wanted = None,
     tuning: Tuning = TUNING,
 ) -> GapReport:
-    """Bracket the optimum from both sides, and say how far each policy is; see ``bracket``."""
-    return bracket(
-        instance, objective, policies, time_limit, seed, workers=workers, on_progress=on_progress, tuning=tuning
-    )[0]
-
-
-def bracket(
-    instance: Instance,
-    objective: str,
-    policies: Sequence[str | Policy],
-    time_limit: float = 60.0,
-    seed: int = 0,
-    *,
-    workers: int = 2,
-    on_progress: OnBracket | None = None,
-    tuning: Tuning = TUNING,
-) -> tuple[GapReport, Schedule]:
-    """As ``gap``, with the schedule that has the upper bound.
+    """How far policies are from the best possible, with the bracket [LB, UB] that certainly holds the optimum.
 
     What is done depends on the instance. Bounds that take no time come first. Up to ``Tuning.exact_calls`` calls follow
     the exact formulation, in the ``fixed`` model, and linear programs over time windows. Whatever is still open then is
@@ -158,19 +147,29 @@ def bracket(
 
     Parameters
     ----------
-    instance : Instance
-    objective : str
+    instance : Instance, str or Path
+        An instance, or the path of its file.
+    policies : str, Policy, or iterable of these
+        At least one, as in ``hexsched.compare``. Their schedules are verified, and the best is where solver and search
+        start.
+    objective : str or Objective
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
-    policies : sequence of str or Policy
-        At least one. Their schedules are verified, and the best is where solver and search start.
     time_limit : float
         Seconds for everything together; policies and the cheap bounds are always run.
     seed : int
         Of random placements, solver and search.
     workers : int
         Threads. With two or more, prices and search run side by side.
-    on_progress : callable, optional
+    progress : bool or callable, optional
+        False for no line that says how far it is; a function is called in its place with (seconds, lower bound, upper
+        bound) whenever one of the two got better.
     tuning : Tuning
+        How the time is spent.
+
+    Returns
+    -------
+    GapReport
+        Also after Ctrl-C (or when the kernel of a notebook is interrupted): with the bracket so far.
 
     Raises
     ------
@@ -178,22 +177,45 @@ def bracket(
         For an unknown name, no policies, a closed loop, and a policy whose schedule breaks a rule of the model.
     ContradictionError
         When a bound lies above a verified schedule: a bug, never the input's fault.
+
+    Examples
+    --------
+    >>> import hexsched as hx
+    >>> import solvers
+    >>> report = solvers.gap(hx.instance("demo", "bfcl", workflows=4), "hexagent,fcfs", time_limit=2)
+    >>> report.lower_bound <= report.upper_bound <= report.policies["hexagent"].value
+    True
     """
     from solvers.problem.offline import check_open
 
     if not time_limit > 0:
         raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
+    instance = as_instance(instance)
     check_open(instance)
     aim = read_objective(objective)
-    chosen = [read_policy(name) if isinstance(name, str) else name for name in policies]
-    if not chosen:
-        raise InputError("a gap needs at least one policy")
+    chosen = read_policies(policies)
     warm_up(chosen)
-    inside = Bracket(
-        aim,
-        time_limit,
-        None if on_progress is None else lambda seconds, value, bound: on_progress(seconds, bound or 0.0, value or 0.0),
-    )
+    with Progress(f"bracketing {aim}", wanted=progress) as shown:
+
+        def tell(seconds: float, value: float | None, bound: float | None) -> None:
+            lower, upper = bound or 0.0, value or 0.0
+            if callable(progress):
+                progress(seconds, lower, upper)
+            else:
+                shown.show(f"{lower:.6g} <= optimum <= {upper:.6g}, {seconds:.0f} of {time_limit:g} s", time_limit)
+
+        return _bracket(instance, aim, chosen, Bracket(aim, time_limit, tell), seed, workers, tuning)
+
+
+def _bracket(
+    instance: Instance,
+    aim: Objective,
+    chosen: Sequence[Policy],
+    inside: Bracket,
+    seed: int,
+    workers: int,
+    tuning: Tuning,
+) -> GapReport:
     values = {}
     for policy in chosen:
         made = _run(instance, policy, seed)
@@ -207,7 +229,7 @@ def bracket(
     inside.check()
     assert inside.schedule is not None  # that of a policy at least
     lower, upper = inside.bound, inside.value
-    report = GapReport(
+    return GapReport(
         objective=str(aim),
         lower_bound=lower,
         bound_source=inside.bound_source,
@@ -221,8 +243,8 @@ def bracket(
         solver_status=work.solver_status,
         message=INTERRUPTED if inside.is_interrupted else "",
         seconds=inside.seconds,
+        schedule=inside.schedule,
     )
-    return report, inside.schedule
 
 
 def warm_up(policies: Sequence[Policy] = ()) -> None:
@@ -344,7 +366,7 @@ class _Work:
             time_limit=max(within.left, SOON),
             workers=workers,
             seed=seed,
-            on_progress=lambda _, value: within.announce(value),
+            progress=lambda _, value: within.announce(value),
         )
         within.improve(answer.value, answer.schedule, "search")
         if answer.interrupted:

@@ -1,16 +1,22 @@
-"""Solving the offline problem: ``solve`` is the one public function."""
+"""Solving the offline problem: ``solve`` is for people, ``solve_with`` for programs that hand options on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hexsched.errors import InputError
-from hexsched.model import Instance, Schedule
+from hexsched.model import Instance, Schedule, read_schedule
+from hexsched.model.instance import as_instance
+from hexsched.policies import Policy
+from hexsched.policies.lists import as_policy, read_policies
+from hexsched.progress import Progress, Wanted
 from hexsched.simulator import retime, simulate
 from solvers.bounds import cheap
 from solvers.brackets import isolation
 from solvers.brackets.portfolio import best_bound
+from solvers.defaults import OBJECTIVE
 from solvers.exact import FORMULATIONS
 from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import Bracket, ContradictionError
@@ -26,14 +32,104 @@ START_POLICIES = ("hexagent", "workflow-llf", "workflow-fcfs", "sjf")  # each ta
 
 
 def solve(
+    instance: Instance | str | Path,
+    objective: str | Objective = OBJECTIVE,
+    formulation: str = "cpsat",
+    *,
+    time_limit: float = 60.0,
+    workers: int = 2,
+    seed: int = 0,
+    solver: str | None = None,
+    warm_start: Schedule | str | Path | None = None,
+    policies: str | Policy | Iterable[str | Policy] = START_POLICIES,
+    switches: Mapping[str, bool] | None = None,
+    write_model: str | Path | None = None,
+    progress: Wanted = None,
+) -> SolveResult:
+    """A good schedule with everything known beforehand, and a lower bound that no schedule can beat, both certified.
+
+    Parameters
+    ----------
+    instance : Instance, str or Path
+        In the ``fixed`` decode model: ``hexsched.instance(..., decode_model="fixed")``. Fluid instances of any size
+        are for ``solvers.gap``.
+    objective : str or Objective
+        ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``; minimised.
+    formulation : str
+        A name of ``hexsched formulations``.
+    time_limit : float
+        Wall-clock seconds.
+    workers : int
+        Threads.
+    seed : int
+        Of the solver.
+    solver : str, optional
+        Of a MILP; the formulation's first by default.
+    warm_start : Schedule, str or Path, optional
+        A schedule of the instance to start from, or its file.
+    policies : str, Policy, or iterable of these
+        The formulation starts from the best of their schedules, and is never worse. Empty for none.
+    switches : mapping of str to bool, optional
+        Of the formulation.
+    write_model : str or Path, optional
+        Write the model to this file; the ending (.mps, .lp, .pb) says how.
+    progress : bool or callable, optional
+        False for no line that says how far it is; a function is called in its place with (seconds, value or None, bound
+        or None) whenever one of the two got better.
+
+    Returns
+    -------
+    SolveResult
+        Also when the solver is missing or crashes (status ``unknown``; the message says why), and after Ctrl-C: with
+        the best schedule so far.
+
+    Raises
+    ------
+    InputError
+        For a ``fluid`` instance, an unknown formulation, objective, policy or switch, and a warm start that is no
+        schedule of the instance.
+
+    Examples
+    --------
+    >>> import hexsched as hx
+    >>> import solvers
+    >>> tiny = hx.instance("demo", "react", workflows=2, decode_model="fixed")
+    >>> solvers.solve(tiny, "mean_ratio", time_limit=20).status
+    'optimal'
+    """
+    with Progress(f"solving with {formulation}", wanted=progress) as shown:
+
+        def tell(seconds: float, value: float | None, bound: float | None) -> None:
+            if callable(progress):
+                progress(seconds, value, bound)
+            else:
+                known = [f"{name} {x:.6g}" for name, x in (("best", value), ("bound", bound)) if x is not None]
+                shown.show(f"{', '.join(known)}, {seconds:.0f} of {time_limit:g} s", time_limit)
+
+        start = read_schedule(warm_start) if isinstance(warm_start, str | Path) else warm_start
+        options = Options(
+            time_limit=time_limit,
+            workers=workers,
+            seed=seed,
+            solver=solver,
+            warm_start=start,
+            extra=dict(switches or {}),
+            on_progress=tell,
+            write_model=None if write_model is None else Path(write_model),
+        )
+        chosen = read_policies(policies) if policies else []
+        return solve_with(as_instance(instance), formulation, objective, options=options, start_policies=chosen)
+
+
+def solve_with(
     instance: Instance,
     formulation: str = "cpsat",
-    objective: str = "max_ratio",
+    objective: str | Objective = "max_ratio",
     *,
     options: Options = Options(),  # noqa: B008 - frozen
-    start_policies: Sequence[str] = START_POLICIES,
+    start_policies: Sequence[str | Policy] = START_POLICIES,
 ) -> SolveResult:
-    """Find a schedule and a lower bound, both certified in real time.
+    """As ``solve``, with options as a value that can be handed on.
 
     Parameters
     ----------
@@ -41,10 +137,9 @@ def solve(
         In the ``fixed`` decode model.
     formulation : str
         A name of ``solvers.exact.FORMULATIONS``.
-    objective : str
-        ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
+    objective : str or Objective
     options : Options
-    start_policies : sequence of str
+    start_policies : sequence of str or Policy
         The formulation starts from the best of their schedules and ``options.warm_start``, and the result is never
         worse. Empty for a start from nothing.
 
@@ -132,17 +227,19 @@ def _check(chosen: Formulation, aim: Objective, options: Options) -> None:
         raise InputError(f"workers must be at least 1, got {options.workers}")
 
 
-def _start(problem: OfflineProblem, bracket: Bracket, warm_start: Schedule | None, policies: Sequence[str]) -> None:
+def _start(
+    problem: OfflineProblem, bracket: Bracket, warm_start: Schedule | None, policies: Sequence[str | Policy]
+) -> None:
     if warm_start is not None:
         try:
             retime(problem.instance, warm_start)
         except InputError as error:
             raise InputError(f"the warm start cannot be used: {error}") from None
         offer(problem, bracket, warm_start, "warm start")
-    for name in policies:
+    for policy in map(as_policy, policies):
         if bracket.left <= 0 and bracket.schedule is not None:
             return
-        offer(problem, bracket, simulate(problem.instance, name).schedule, name)
+        offer(problem, bracket, simulate(problem.instance, policy, progress=False).schedule, policy.name)
 
 
 def _run(chosen: Formulation, problem: OfflineProblem, bracket: Bracket, options: Options) -> Outcome:

@@ -12,9 +12,11 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.metrics.parts.quantile import required
+from hexsched.registry import suggest
 
 Array = np.ndarray[Any, Any]
 
+FORMS = ("max_ratio", "req(0.95)", "mean_ratio", "mean_latency", "misses(1.5)")  # as they are written
 KINDS = ("max_ratio", "req", "mean_ratio", "mean_latency", "misses")
 SLACK = 1e-9  # relative: a ratio that is over s by rounding alone meets s
 
@@ -63,7 +65,7 @@ class Objective:
         return float(np.count_nonzero(ratio > self.parameter * (1 + SLACK)))
 
 
-def read_objective(text: str) -> Objective:
+def read_objective(text: str | Objective) -> Objective:
     """Read ``max_ratio``, ``req(0.95)``, ``mean_ratio``, ``mean_latency`` or ``misses(1.1)``.
 
     Raises
@@ -71,11 +73,16 @@ def read_objective(text: str) -> Objective:
     InputError
         For anything else.
     """
-    match = re.fullmatch(r"\s*([a-z_]+)\s*(?:\(\s*([^()\s]+)\s*\))?\s*", text)
+    if isinstance(text, Objective):
+        return text
+    match = re.fullmatch(r"\s*([a-z_]+)\s*(?:\(\s*([^()\s]+)\s*\))?\s*", str(text))
     kind, parameter = match.groups() if match else ("", None)
     if kind not in KINDS or (parameter is None) == (kind in ("req", "misses")):
+        near = suggest(str(text), FORMS).partition(" Known")[0]
+        hint = near if "did you mean" in near else ""
         raise InputError(
-            f"unknown objective {text!r}; expected max_ratio, req(Q), mean_ratio, mean_latency or misses(S)"
+            f"unknown objective {text!r}{hint.rstrip('?')}{'?' if hint else ';'} "
+            "expected max_ratio, req(Q), mean_ratio, mean_latency or misses(S)"
         )
     if parameter is None:
         return Objective(kind)

@@ -22,7 +22,7 @@ from hexsched.policies import policies
 from hexsched.simulator import simulate
 from reference.exhaustive import largest, mean_latency, mean_ratio, misses, optima, required
 from solvers.bounds import BOUNDS
-from solvers.brackets.solve import solve
+from solvers.brackets.solve import solve_with
 from solvers.exact import FORMULATIONS
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
@@ -113,7 +113,7 @@ def examine(
     exact = [name for name, kind in FORMULATIONS.items() if kind.exact and aim.kind in kind.objectives]
     for name in formulations if formulations is not None else exact:
         # from nothing, so that what a policy found does not make up for what a formulation cannot find
-        result = solve(instance, name, text, options=Options(time_limit=seconds, workers=1), start_policies=())
+        result = solve_with(instance, name, text, options=Options(time_limit=seconds, workers=1), start_policies=())
         lower[name] = result.lower_bound
         if result.objective is not None:
             upper[name] = result.objective

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from experiments.cli.options import InstanceFile, Json
 from experiments.cli.output import Table, emit
 from hexsched.baselines import ALL
-from hexsched.errors import InputError
 from hexsched.registry import modules_of
+from solvers.defaults import OBJECTIVE
 
-if TYPE_CHECKING:
-    from solvers.bounds.parts.bound import Bound
 NAMES = [name.replace("_", "-") for name in modules_of("solvers.bounds")]  # a bound is called as its file
 
 
@@ -27,7 +25,7 @@ def bound_command(
     instance: InstanceFile,
     objective: Annotated[
         str, typer.Option(metavar="O", help="max_ratio, req(Q), mean_ratio, mean_latency or misses(S).")
-    ],
+    ] = OBJECTIVE,
     bounds: Annotated[
         str,
         typer.Option(
@@ -42,17 +40,12 @@ def bound_command(
 
     In either decode model. Whatever the time limit, each value is valid.
     """
-    from hexsched.model import read_instance
-    from solvers.brackets.portfolio import best_bound
-    from solvers.problem.objective import read_objective
-    from solvers.problem.offline import offline_problem
+    from solvers.brackets.portfolio import bound
 
-    aim = read_objective(objective)
-    chosen = _chosen(bounds)
-    best = best_bound(offline_problem(read_instance(instance)), aim, time_limit, chosen)
+    best = bound(instance, objective, bounds=bounds, time_limit=time_limit)
     record = {
         "instance": str(instance),
-        "objective": str(aim),
+        "objective": best.objective,
         "lower_bound": best.value,
         "bound_source": best.source,
         "bounds": {row.bound: {"value": row.value, "seconds": row.seconds, "note": row.note} for row in best.table},
@@ -62,14 +55,4 @@ def bound_command(
     ]
     if best.source not in {row.bound for row in best.table}:
         rows.append((best.source, best.value, None, "best: it takes no time"))
-    emit(record, [Table(("bound", str(aim), "seconds", ""), rows)], as_json)
-
-
-def _chosen(text: str) -> list[Bound]:
-    from solvers.bounds import BOUNDS
-
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise InputError(f"a name is missing in {text!r}; expected names with a comma between them", "--bounds")
-    found = {b.name: b for name in names for b in (BOUNDS.values() if name == ALL else [BOUNDS.find(name)])}
-    return list(found.values())
+    emit(record, [Table(("bound", best.objective, "seconds", ""), rows)], as_json)

@@ -11,9 +11,9 @@ from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_writable
 from experiments.cli.options import Json, Seed
 from experiments.cli.output import Table, emit, note, percent, records
-from experiments.cli.progress import Progress
 from hexsched.baselines import ALL
 from hexsched.errors import InputError
+from hexsched.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

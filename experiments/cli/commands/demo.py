@@ -10,7 +10,7 @@ import typer
 from experiments.cli import CHECK_FAILED
 from experiments.cli.options import Json, Seed
 from experiments.cli.output import Table, emit, note, percent
-from experiments.cli.progress import Progress
+from hexsched.progress import Progress
 
 
 def add(app: typer.Typer) -> None:

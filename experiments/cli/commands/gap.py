@@ -11,7 +11,8 @@ from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import InstanceFile, Json, Plugins, Seed
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins
-from experiments.cli.progress import Progress
+from hexsched.baselines import BASELINES, HEXAGENT
+from solvers.defaults import OBJECTIVE
 
 SCARCE, NOTABLE = 4, 0.01  # resources that are named, and the least share that is worth a name
 
@@ -26,10 +27,10 @@ def gap_command(
     instance: InstanceFile,
     objective: Annotated[
         str, typer.Option(metavar="O", help="max_ratio, req(Q), mean_ratio, mean_latency or misses(S).")
-    ],
+    ] = OBJECTIVE,
     policies: Annotated[
         str, typer.Option(metavar="LIST", help="Policies with commas between them, or all; see 'hexsched policies'.")
-    ],
+    ] = ",".join((HEXAGENT, *BASELINES)),
     time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for both ends of the bracket.")] = 60.0,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads.")] = 2,
     output: Annotated[
@@ -50,25 +51,15 @@ def gap_command(
 
     from hexsched.model import read_instance
     from hexsched.policies.lists import read_policies
-    from solvers.brackets.gap import bracket
+    from solvers.brackets.gap import gap
 
     load_plugins(plugin)
     check_destination(output, [instance], as_json)
     chosen = read_policies(policies)
     problem = read_instance(instance)
-    with Progress(f"bracketing {objective}") as progress:
-        report, schedule = bracket(
-            problem,
-            objective,
-            chosen,
-            time_limit,
-            seed,
-            workers=workers,
-            on_progress=lambda seconds, lower, upper: progress.show(
-                f"{seconds:.1f} of {time_limit:g} s, {lower:.6g} <= optimum <= {upper:.6g}"
-            ),
-        )
-    record = {"instance": str(instance), **msgspec.to_builtins(report), "schedule": output}
+    report = gap(problem, chosen, objective, time_limit=time_limit, seed=seed, workers=workers)
+    values = {name: value for name, value in msgspec.structs.asdict(report).items() if name != "schedule"}
+    record = {"instance": str(instance), **msgspec.to_builtins(values), "schedule": output}
     outcome = facts(
         ("objective", report.objective),
         ("lower bound", report.lower_bound),
@@ -87,7 +78,7 @@ def gap_command(
         note(report.message)
     for name, why in report.short_of_time.items():
         note(f"{name}: {why}; a longer --time-limit lets it raise the lower bound")
-    deliver(output, schedule.to_bytes, record, [outcome, table], as_json)
+    deliver(output, report.schedule.to_bytes, record, [outcome, table], as_json)
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)
 

@@ -12,8 +12,8 @@ from experiments.cli import CHECK_FAILED, INTERRUPTED
 from experiments.cli.destination import check_writable
 from experiments.cli.options import Json, Plugins, Seed
 from experiments.cli.output import Table, emit, note, percent
-from experiments.cli.progress import Progress
 from hexsched.errors import InputError
+from hexsched.progress import Progress
 
 if TYPE_CHECKING:
     from experiments.library.archive import Entry, Key

@@ -9,9 +9,9 @@ import typer
 
 from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext, Options
 from experiments.cli.output import emit, facts, note
-from experiments.cli.progress import Progress
 from experiments.cli.trace import as_options, key_values
 from hexsched.baselines import BASELINES
+from hexsched.progress import Progress
 
 
 def add(app: typer.Typer) -> None:

@@ -11,11 +11,10 @@ from experiments.cli import INTERRUPTED
 from experiments.cli.destination import check_destination, check_writable, deliver
 from experiments.cli.options import InstanceFile, Json, Seed
 from experiments.cli.output import emit, facts, note, percent
-from experiments.cli.progress import Progress
 from hexsched.errors import InputError
+from solvers.defaults import OBJECTIVE
 
 if TYPE_CHECKING:
-    from solvers.problem.bracket import OnProgress
     from solvers.problem.result import SolveResult
 
 ON_OFF = {"on": True, "off": False}
@@ -37,7 +36,7 @@ def solve_command(
         typer.Option(
             "--objective", metavar="O", help="max_ratio, req(Q), mean_ratio, mean_latency or misses(S); minimised."
         ),
-    ] = "max_ratio",
+    ] = OBJECTIVE,
     solver: Annotated[
         str | None, typer.Option("--solver", metavar="S", help="Solver; the formulation's first by default.")
     ] = None,
@@ -71,30 +70,25 @@ def solve_command(
     The instance must be in the fixed decode model. The schedule is re-timed and verified; it is called optimal only
     when value and bound agree to 1e-4. After Ctrl-C the best so far is given, with exit code 130.
     """
-    from hexsched.model import read_instance, read_schedule
     from solvers.brackets.solve import START_POLICIES, solve
-    from solvers.problem.result import Options
 
     inputs = [instance, *([warm_start] if warm_start else [])]
     check_destination(output, inputs, as_json)
     if write_model is not None:
         check_writable(write_model, inputs)
-    problem = read_instance(instance)
-    start = read_schedule(warm_start) if warm_start else None
-    with Progress(f"solving with {formulation}") as progress:
-        options = Options(
-            time_limit=time_limit,
-            workers=workers,
-            seed=seed,
-            solver=solver,
-            warm_start=start,
-            extra=_switches(switch or []),
-            on_progress=_show(progress),
-            write_model=write_model,
-        )
-        result = solve(
-            problem, formulation, objective, options=options, start_policies=() if no_policies else START_POLICIES
-        )
+    result = solve(
+        instance,
+        objective,
+        formulation,
+        time_limit=time_limit,
+        workers=workers,
+        seed=seed,
+        solver=solver,
+        warm_start=warm_start,
+        policies=() if no_policies else START_POLICIES,
+        switches=_switches(switch or []),
+        write_model=write_model,
+    )
     _deliver(result, instance, output, as_json)
 
 
@@ -145,11 +139,3 @@ def _switches(texts: list[str]) -> dict[str, bool]:
             raise InputError(f"--switch {text!r}: expected NAME=on or NAME=off")
         found[name] = ON_OFF[value]
     return found
-
-
-def _show(progress: Progress) -> OnProgress:
-    def show(seconds: float, incumbent: float | None, bound: float | None) -> None:
-        known = [f"{name} {value:.6g}" for name, value in (("best", incumbent), ("bound", bound)) if value is not None]
-        progress.show(f"{seconds:.1f} s, {', '.join(known)}")
-
-    return show

@@ -82,7 +82,14 @@ class GapCell(Cell):
         from solvers.brackets.gap import gap
 
         instance, _ = prepared(self.scene, rate)
-        report = gap(instance, self.objective, self.policies, self.time_limit, self.scene.seed)
+        report = gap(
+            instance,
+            self.policies,
+            self.objective,
+            time_limit=self.time_limit,
+            seed=self.scene.seed,
+            progress=False,
+        )
         bracket = {
             "left_out": self.scene.workflows - len(instance.workflows),
             "lower_bound": report.lower_bound,

@@ -55,12 +55,12 @@ class SolveCell(Cell):
 
     def compute(self, rate: float | None) -> Answer:
         from experiments.library.names import instance
-        from solvers.brackets.solve import solve
+        from solvers.brackets.solve import solve_with
         from solvers.problem.result import Options
 
         problem = instance(self.instance)
         options = Options(time_limit=self.time_limit, workers=self.threads, seed=self.seed)
-        result = solve(problem, self.formulation, self.objective, options=options)
+        result = solve_with(problem, self.formulation, self.objective, options=options)
         row = {
             **self.case,
             "calls": problem.call_count,

@@ -8,15 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies import policies, read_policy
+from hexsched.model.instance import as_instance
+from hexsched.policies import Policy, policies
+from hexsched.policies.lists import as_policy
+from hexsched.progress import Progress, Wanted
 from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
+from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import offline_problem
@@ -37,8 +42,6 @@ from solvers.schedules.search.warm_up import warm_up
 NEIGHBOURHOOD = "neighbourhood"  # among the moves
 RULES_STREAM, NEIGHBOURHOODS_STREAM = 3, 2  # labels of the random streams of each, apart from those of the chains
 
-OnProgress = Callable[[float, float], None]
-
 
 def default_starts() -> tuple[str, ...]:
     """Every registered policy that is compiled, and HexAGenT with the true horizon."""
@@ -47,15 +50,15 @@ def default_starts() -> tuple[str, ...]:
 
 
 def search(
-    instance: Instance,
-    objective: str,
+    instance: Instance | str | Path,
+    objective: str | Objective = OBJECTIVE,
     *,
-    start: Sequence[str | Schedule | Guide] | None = None,
+    start: Sequence[str | Policy | Schedule | Guide] | None = None,
     time_limit: float = 60.0,
     evaluations: int | None = None,
     workers: int = 2,
     seed: int = 0,
-    on_progress: OnProgress | None = None,
+    progress: Wanted = None,
     with_neighbourhoods: bool = True,
     tuning: Tuning = TUNING,
 ) -> SearchResult:
@@ -68,10 +71,11 @@ def search(
 
     Parameters
     ----------
-    instance : Instance
-    objective : str
+    instance : Instance, str or Path
+        An instance, or the path of its file.
+    objective : str or Objective
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
-    start : sequence of str, Schedule or Guide, optional
+    start : sequence of str, Policy, Schedule or Guide, optional
         Policies, schedules, and guides of earlier searches to improve on: the result is never worse.
         ``default_starts()`` when not given.
     time_limit : float
@@ -83,8 +87,9 @@ def search(
         Threads; no more than ``Tuning.chains`` have work.
     seed : int
         Of the search and of random placements.
-    on_progress : callable, optional
-        Called with (seconds, value) whenever something better was found.
+    progress : bool or callable, optional
+        False for no line that says how far it is; a function is called in its place with (seconds, value) whenever
+        something better was found.
     with_neighbourhoods : bool
         False for a search that does without CP-SAT.
     tuning : Tuning
@@ -101,14 +106,21 @@ def search(
         For an unknown objective or policy, a start that is no schedule of the instance, and a limit
         that is not above 0.
     """
-    aim = read_objective(objective)
+    aim, instance = read_objective(objective), as_instance(instance)
     _check(time_limit, evaluations, workers, seed)
     names = default_starts() if start is None else start
-    chosen = [read_policy(item).name if isinstance(item, str) else item for item in names]
+    chosen = [item if isinstance(item, Schedule | Guide) else as_policy(item) for item in names]
     warm_up()
-    return _Search(instance, aim, time_limit, evaluations, seed, on_progress, with_neighbourhoods, tuning).run(
-        chosen, workers
-    )
+    with Progress(f"searching for {aim}", wanted=progress) as shown:
+
+        def tell(seconds: float, value: float) -> None:
+            if callable(progress):
+                progress(seconds, value)
+            else:
+                shown.show(f"{value:.6g} found, {seconds:.0f} of {time_limit:g} s", time_limit)
+
+        work = _Search(instance, aim, time_limit, evaluations, seed, tell, with_neighbourhoods, tuning)
+        return work.run(chosen, workers)
 
 
 class _Known(NamedTuple):
@@ -128,13 +140,13 @@ class _Search:
         time_limit: float,
         evaluations: int | None,
         seed: int,
-        on_progress: OnProgress | None,
+        tell: Callable[[float, float], None],
         with_neighbourhoods: bool,
         tuning: Tuning,
     ) -> None:
         self.tuning = tuning
         # until the schedule has been verified, at the end, values are announced to it
-        self.bracket = Bracket(aim, time_limit, on_progress and (lambda seconds, value, _: on_progress(seconds, value)))
+        self.bracket = Bracket(aim, time_limit, lambda seconds, value, _: tell(seconds, value or 0.0))
         self.instance, self.problem, self.aim, self.seed = instance, offline_problem(instance), aim, seed
         # a workflow that misses s is dropped, and one that does not is early enough: neighbourhoods could gain nothing
         self.share_of_neighbourhoods = self.tuning.share_of_neighbourhoods * (
@@ -149,7 +161,7 @@ class _Search:
         self.neighbourhoods: Neighbourhoods | None = None
         self.cancelled = threading.Event()
 
-    def run(self, chosen: Sequence[str | Schedule | Guide], workers: int) -> SearchResult:
+    def run(self, chosen: Sequence[Policy | Schedule | Guide], workers: int) -> SearchResult:
         message = ""
         try:
             outcomes = self._run_starts(chosen)
@@ -168,7 +180,7 @@ class _Search:
 
     # --- starts -------------------------------------------------------------------------------------------------------
 
-    def _run_starts(self, chosen: Sequence[str | Schedule | Guide]) -> list[tuple[Outcome, str]]:
+    def _run_starts(self, chosen: Sequence[Policy | Schedule | Guide]) -> list[tuple[Outcome, str]]:
         """Guide to climb from, best first, with their names."""
         outcomes: list[tuple[Outcome, str]] = []
         schedules: list[tuple[float, str, Schedule]] = []
@@ -183,7 +195,7 @@ class _Search:
                 name, schedule = f"schedule {given}", self._valid(item, given)
                 given += 1
             else:
-                name, schedule = item, simulate(self.instance, item, seed=self.seed).schedule
+                name, schedule = item.name, simulate(self.instance, item, seed=self.seed).schedule
             self.policy_runs += 1
             value = self._value(schedule)
             self.starts[name] = value
