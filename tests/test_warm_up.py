@@ -118,7 +118,7 @@ def small(decode_model="fixed"):
 @pytest.mark.parametrize(
     "work",
     [
-        lambda instance: gaps.gap(instance, "max_ratio", ["hexagent"], 5),
+        lambda instance: gaps.gap(instance, ["hexagent"], "max_ratio", time_limit=5),
         lambda instance: solve.solve(instance),
         lambda instance: searching.search(instance, "max_ratio"),
     ],
@@ -132,7 +132,7 @@ def test_compilation_comes_before_the_clock(order, work):
 
 def test_a_gap_compiles_every_bound(order):
     with pytest.raises(StoppedError):
-        gaps.gap(small(), "max_ratio", ["hexagent"], 5)
+        gaps.gap(small(), ["hexagent"], "max_ratio", time_limit=5)
     assert set(order[:-1]) == {"search", *BOUNDS}
 
 
@@ -155,10 +155,10 @@ def test_a_bound_without_time_says_so():
 
 def test_a_gap_without_time_says_which_bounds_had_none():
     instance = one_pair(*(workflow(f"w{k}", 0.0, call("c", 100, 50)) for k in range(4)))
-    report = gaps.gap(instance, "mean_ratio", ["fcfs"], 1e-9, tuning=gaps.Tuning(exact_calls=0))
+    report = gaps.gap(instance, ["fcfs"], "mean_ratio", time_limit=1e-9, tuning=gaps.Tuning(exact_calls=0))
     assert report.lower_bound == 1.0
     assert report.bound_source == "critical-path"
     assert report.short_of_time == {"capacity-prices": NO_TIME}
     assert report.bounds["capacity-prices"] is None
     with pytest.raises(InputError, match="above 0"):
-        gaps.gap(instance, "mean_ratio", ["fcfs"], 0.0)
+        gaps.gap(instance, ["fcfs"], "mean_ratio", time_limit=0.0)

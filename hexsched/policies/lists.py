@@ -47,7 +47,7 @@ def read_policies(chosen: str | Policy | Iterable[str | Policy]) -> list[Policy]
             if by_name.setdefault(each.name, each) != each:
                 raise InputError(f"two different policies are called {each.name!r}; name one of them otherwise")
     if not by_name:
-        raise InputError("there are no policies; give at least one")
+        raise InputError("there are no policies; a list needs at least one policy")
     return list(by_name.values())
 
 
