@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -40,6 +41,11 @@ COMMANDS = (
     "bench",
 )
 
+PROGRAM = "hexsched"
+# Set by the scripts that --install-completion writes.
+COMPLETE = "_HEXSCHED_COMPLETE"
+COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
+
 # Packages above this one in the import order add commands here: callables that take the typer app.
 ENTRY_POINTS = "hexsched.commands"
 
@@ -47,12 +53,17 @@ ENTRY_POINTS = "hexsched.commands"
 def run(argv: Sequence[str]) -> int:
     """Run one command; the exit code. Errors of the user are printed here, interrupts and bugs go up."""
     command = typer.main.get_command(build_app())
+    if COMPLETE in os.environ:
+        command.main(prog_name=PROGRAM)  # a shell asks what could be typed here; prints it and leaves
     try:
         # not command.main(): it would turn a closed pipe into exit code 1, which here means a failed check
-        with warnings_as_notes(), command.make_context("hexsched", list(argv)) as context:
+        with warnings_as_notes(), command.make_context(PROGRAM, list(argv)) as context:
             command.invoke(context)
     except typer.Exit as stop:
-        return stop.exit_code
+        # typer's own options end with 1 where there is no known shell; here 1 is a failed check
+        return BAD_INPUT if stop.exit_code == 1 and argv[0] in COMPLETION_OPTIONS else stop.exit_code
+    except SystemExit as stop:  # the same options, when all is well
+        return OK if stop.code in (None, 0) else BAD_INPUT
     except InputError as error:
         return _complain(str(error))
     except typer.TyperException as error:
@@ -69,7 +80,6 @@ def run(argv: Sequence[str]) -> int:
 def build_app() -> typer.Typer:
     """The typer app with the commands of this package and those that other packages register."""
     app = typer.Typer(
-        add_completion=False,
         rich_markup_mode=None,  # plain help: half the start-up time, and it can be grepped
         context_settings={"help_option_names": ["-h", "--help"]},
     )
