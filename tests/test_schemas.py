@@ -82,7 +82,10 @@ def test_what_is_wrong_is_not_valid(name, wrong):
 
 
 def test_the_command_prints_it(capfdbinary):
-    assert main(["schema", "cluster"]) == OK
+    assert main(["schema", "cluster", "--json"]) == OK
     assert json.loads(capfdbinary.readouterr().out) == as_json(FORMATS["cluster"].schema())
+    assert main(["schema", "cluster"]) == OK
+    lines = capfdbinary.readouterr().out.decode().splitlines()
+    assert any(line.split()[:3] == ["prefill", "list", "of"] and "needed" in line for line in lines)
     assert main(["schema", "clusters"]) == BAD_INPUT
     assert b"did you mean 'cluster'?" in capfdbinary.readouterr().err

@@ -1,62 +1,32 @@
-"""Tables of the keys of a file format, made of its JSON Schema."""
+"""Tables of the keys of a file format."""
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
-from experiments.schemas import FORMATS
+from experiments.schemas import Key, Mapping, find_format
 
 
 def schema_tables(name: str) -> str:
-    """The keys of a file format, in Markdown: a table for the file, and one for each mapping inside it."""
-    schema = FORMATS[name].schema()
-    top = schema["$ref"].rpartition("/")[2]
-    order = [top]
-    for struct in order:
-        order += [
-            inner
-            for inner in dict.fromkeys(re.findall(r"#/\$defs/(\w+)", json.dumps(schema["$defs"][struct])))
-            if inner not in order
-        ]
-    return "\n\n".join(_table(name, struct, schema["$defs"][struct]) for struct in order)
+    """The keys of a file format, in Markdown: a table for each mapping, with links from one to another."""
+    mappings = find_format(name).mappings()
+    inside = [mapping.name for mapping in mappings]
+    return "\n\n".join(_table(name, mapping, inside) for mapping in mappings)
 
 
-def _table(name: str, struct: str, definition: dict[str, Any]) -> str:
-    needed = definition.get("required", ())
-    rows = [
-        f"| `{key}` | {_type(name, field)} | {_default(key, field, needed)} | {_text(field['description'])} |"
-        for key, field in definition["properties"].items()
-    ]
-    head = f"**{struct}**{{ #{name}-{struct.lower()} }}: {_text(definition['description'])}"
+def _table(name: str, mapping: Mapping, inside: list[str]) -> str:
+    rows = [f"| {' | '.join(_cells(name, key, inside))} |" for key in mapping.keys]
+    head = f"**{mapping.name}**{{ #{name}-{mapping.name.lower()} }}: {_text(mapping.meaning)}"
     return "\n".join((head, "", "| key | type | default | meaning |", "|---|---|---|---|", *rows))
 
 
-def _type(name: str, field: dict[str, Any]) -> str:
-    if "$ref" in field:
-        struct = field["$ref"].rpartition("/")[2]
-        return f"[{struct}](#{name}-{struct.lower()})"
-    if "anyOf" in field:
-        return " or ".join(_type(name, choice) for choice in field["anyOf"] if choice != {"type": "null"})
-    if "const" in field or "enum" in field:
-        return " or ".join(f"`{json.dumps(value)}`" for value in field.get("enum", [field.get("const")]))
-    if field.get("type") == "array":
-        if "prefixItems" in field:
-            return f"[{', '.join(_type(name, item) for item in field['prefixItems'])}]"
-        return f"list of {_type(name, field['items'])}"
-    if field.get("type") == "object" and isinstance(field.get("additionalProperties"), dict):
-        return f"mapping to {_type(name, field['additionalProperties'])}"
-    return str(field.get("type", "anything"))
+def _cells(name: str, key: Key, inside: list[str]) -> tuple[str, str, str, str]:
+    def link(found: re.Match[str]) -> str:
+        return f"[{found[0]}](#{name}-{found[0].lower()})" if found[0] in inside else found[0]
 
-
-def _default(key: str, field: dict[str, Any], needed: Any) -> str:
-    if key in needed:
-        return "*needed*"
-    if field.get("default") in (None, [], {}, ""):
-        return ""
-    return f"`{json.dumps(field['default'])}`"
+    default = key.default if key.default in ("", "needed") else f"`{key.default}`"
+    return f"`{key.name}`", re.sub(r"\w+", link, _text(key.type)), default, _text(key.meaning)
 
 
 def _text(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*")
+    return re.sub(r"([*\[\]|])", r"\\\1", text)
