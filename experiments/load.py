@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hexsched.clusters import ClusterSpec, compile_instance
 from hexsched.model import Instance, Workflow
+from hexsched.policies import as_policy
 from hexsched.simulator import simulate
 from hexsched.workloads.arrivals import apply_arrivals
 from hexsched.workloads.arrivals.renewal import FixedArrivals
@@ -41,11 +43,13 @@ class Load:
 def stress_load(
     cluster: ClusterSpec,
     workflows: Sequence[Workflow],
-    baselines: Sequence[str],
+    baselines: Sequence[Any],
     target: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> Load:
     """The highest rate found at which the strongest baseline's Req95 is still at most ``target``.
+
+    ``baselines`` are names, or whatever ``hexsched.policies.as_policy`` takes.
 
     Bisection; Req95 need not grow everywhere with the rate, so this is one crossing, always the same.
     """
@@ -54,7 +58,7 @@ def stress_load(
 
 def find_stress(
     instance_at: Callable[[float], Instance],
-    baselines: Sequence[str],
+    baselines: Sequence[Any],
     target: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> Load:
@@ -62,7 +66,7 @@ def find_stress(
 
     def at(rate: float) -> tuple[float, str]:
         instance = instance_at(rate)
-        return min((simulate(instance, name).metrics.req95, name) for name in baselines)
+        return min((simulate(instance, policy).metrics.req95, policy.name) for policy in map(as_policy, baselines))
 
     strongest, name = at(FASTEST)
     if strongest <= target:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from hexsched.model.workload import Call as Call
     from hexsched.model.workload import Workflow as Workflow
     from hexsched.policies.registry import Policy as Policy
+    from hexsched.policies.registry import order as order
+    from hexsched.policies.registry import placement as placement
+    from hexsched.policies.registry import policy as policy
     from hexsched.simulator.comparison import Comparison as Comparison
     from hexsched.simulator.comparison import compare as compare
     from hexsched.simulator.retime import retime as retime
@@ -56,6 +59,9 @@ _lazy, __dir__, __all__ = lazy_names(
         "compare": "hexsched.simulator.comparison",
         "instance": "hexsched.workloads.instances",
         "names": "hexsched.vocabulary",
+        "order": "hexsched.policies.registry",
+        "placement": "hexsched.policies.registry",
+        "policy": "hexsched.policies.registry",
         "retime": "hexsched.simulator.retime",
         "simulate": "hexsched.simulator.run",
         "verify": "hexsched.verifier.check",

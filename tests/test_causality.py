@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from hexsched.engine.tables import build_seen
 from hexsched.model import Call, Instance, Workflow
-from hexsched.policies import register_policy
+from hexsched.policies import policy
 from hexsched.simulator import Run, simulate
 
 Names = set[tuple[str, str]]
@@ -173,6 +173,9 @@ def everything_public(view: Any) -> dict[str, object]:
     for stage in ("ready", "prefilled"):
         for one in getattr(view, stage):
             said |= {f"{stage} {one!r} {name}": value for name, value in _attributes(one)}
+            said |= {f"{one.workflow!r} {name}": value for name, value in _attributes(one.workflow)}
+            said |= {f"{one!r} parent {parent!r} {k}": v for parent in one.parents for k, v in _attributes(parent)}
+            said[f"{one!r} projected"] = repr(view.projected(one))
             for prefill in view.prefill:
                 said[f"{one!r} {prefill.id} seconds"] = prefill.seconds(one)
                 for decode in view.decode:
@@ -190,7 +193,8 @@ def _attributes(thing: object) -> Iterator[tuple[str, object]]:
     for name in dir(thing):
         value = getattr(thing, name)
         if not name.startswith("_") and not callable(value):
-            yield name, value
+            plain = value is None or isinstance(value, (bool, int, float, str))
+            yield name, value if plain else repr(value)  # other views are looked at where they stand
 
 
 class Recorder:
@@ -230,7 +234,7 @@ def given_away(seen: list[dict[str, object]], other: list[dict[str, object]], mo
 @pytest.mark.parametrize("room", ["barely", "loose"])
 @pytest.mark.parametrize("estimator", ["exact", "class_mean"])
 def test_a_view_says_nothing_of_what_is_not_released(seed, room, estimator):
-    register_policy("recorder", "sees")(Recorder)
+    policy("recorder", summary="sees")(Recorder)
     rng = np.random.default_rng(seed)
     instance = corner_instance(rng, workflows=(3, 6), calls=(2, 5), decode_model="fluid", room=room)
     run, seen = recorded(instance, estimator)
@@ -240,14 +244,14 @@ def test_a_view_says_nothing_of_what_is_not_released(seed, room, estimator):
 
 
 def test_no_decision_is_asked_for_before_anything_is_released():
-    register_policy("recorder", "sees")(Recorder)
+    policy("recorder", summary="sees")(Recorder)
     _, seen = recorded(one_pair(workflow("w", 1, call("c", 10, 4, delay=2))), "exact")
     assert seen[0]["now"] == 3
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_view_says_nothing_of_true_lengths(seed):
-    register_policy("recorder", "sees")(Recorder)
+    policy("recorder", summary="sees")(Recorder)
     rng = np.random.default_rng(seed)
     instance = corner_instance(rng, workflows=(3, 6), calls=(2, 5), room="loose")
     run, seen = recorded(instance, "class_mean")
@@ -274,16 +278,16 @@ def test_rows_are_blank_before_release(estimator):
             released.update((one.workflow_id, one.call_id) for one in view.ready)
             for name, k in numbers.items():
                 if name not in released:
-                    assert view._seen.calls[k].tobytes() == blank.calls[k].tobytes()
+                    assert view._views.seen.calls[k].tobytes() == blank.calls[k].tobytes()
                     checked += 1
             for k, flow in enumerate(flows):
                 if flow not in {workflow for workflow, _ in released}:
-                    assert view._seen.workflows[k].tobytes() == blank.workflows[k].tobytes()
+                    assert view._views.seen.workflows[k].tobytes() == blank.workflows[k].tobytes()
                     checked += 1
             super().decide(view)
 
     Recorder.seen = []
-    register_policy("looker", "looks")(Looker)
+    policy("looker", summary="looks")(Looker)
     run = simulate(instance, "looker", estimator=estimator)
     assert checked > len(numbers)
     assert released == releases(instance, run.schedule).keys()

@@ -318,17 +318,17 @@ def test_policy_lists_hold_each_policy_once() -> None:
 # --- plugins ---------------------------------------------------------------------------------------------------------
 
 ORDER_PLUGIN = """
-from hexsched.policies import register_order
+import hexsched as hx
 
-@register_order("biggest-first", "largest prompt first")
+@hx.order("biggest-first", summary="largest prompt first")
 def biggest_first(call, now):
     return -call.prompt_tokens
 """
 
 
 DECIDER_PLUGIN = """
-from hexsched.policies import register_policy
-@register_policy("biggest-first", "starts what is not there")
+import hexsched as hx
+@hx.policy("biggest-first", summary="starts what is not there")
 class Wrong:
     def decide(self, view):
         view.start(5, view.prefill[0])
@@ -341,9 +341,10 @@ def test_a_plugin_is_a_policy(cli: Cli, made: Path, tmp_path: Path) -> None:
     plugin.write_text(ORDER_PLUGIN)
     outcome = cli("simulate", made / "i.json", "--policy", "biggest-first@jsq", "--plugin", plugin, "--json")
     assert outcome.json["policy"] == "biggest-first@jsq"
-    again = cli("policies", "--plugin", plugin)
-    assert "'biggest-first' is taken" in error_line(again)
-    listed = cli("policies", "--json").json["policies"]
+    again = cli("policies", "--plugin", plugin, "--json")
+    assert again.err.startswith("hexsched: policy 'biggest-first' is defined again")
+    assert again.err.count("\n") == 1
+    listed = again.json["policies"]
     assert {"name": "biggest-first", "order": "biggest-first"}.items() <= listed[-1].items()
     assert not list(tmp_path.glob("__pycache__"))
 

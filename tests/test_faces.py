@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FACES = {
     "hexsched": {
         "Call", "ClusterSpec", "Comparison", "InputError", "InputWarning", "Instance", "Policy", "Run", "Schedule",
-        "Workflow", "Workload", "cluster", "compare", "instance", "names", "retime", "simulate", "verify", "workload",
+        "Workflow", "Workload", "cluster", "compare", "instance", "names", "order", "placement", "policy",
+        "retime", "simulate", "verify", "workload",
     },
 }  # fmt: skip
 PACKAGES = ("hexsched", "solvers", "experiments", "paper_figs")

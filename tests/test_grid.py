@@ -37,9 +37,9 @@ from hexsched.verifier import verify
 from hexsched.workloads.families import generate
 
 FAULTY = """
-from hexsched.policies import register_order
+from hexsched.policies import order
 
-@register_order("faulty", "raises")
+@order("faulty", summary="raises")
 def faulty(call, now):
     raise RuntimeError("no\\nidea")
 """

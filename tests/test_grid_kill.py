@@ -27,9 +27,9 @@ PATIENCE = 120.0  # seconds, only ever used up by a failure
 DEADLY = """
 import os, signal
 from pathlib import Path
-from hexsched.policies import register_order
+from hexsched.policies import order
 
-@register_order("deadly", "kills its process")
+@order("deadly", summary="kills its process")
 def deadly(call, now):
     if {always} or Path({once!r}).exists():
         Path({once!r}).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from reference.exhaustive import Value, largest, mean_latency, mean_ratio, misse
 from hexsched.engine.horizon import horizons
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies import register_order
+from hexsched.policies import order
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
 from solvers import bounds
@@ -215,7 +215,7 @@ def test_the_time_limit_holds_and_one_start_is_always_run() -> None:
 
 
 def test_orders_in_plain_python_are_no_default_but_can_be_given() -> None:
-    @register_order("longest-first", "test")
+    @order("longest-first", summary="test")
     def longest_first(call: object, now: float) -> float:
         return -float(call.prompt_tokens)  # type: ignore[attr-defined]
 

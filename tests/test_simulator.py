@@ -16,7 +16,7 @@ from reference.formulas import base_time
 
 from hexsched.errors import InputError
 from hexsched.model import DecodeInstance, Instance, Schedule, Workflow
-from hexsched.policies import policies, register_order
+from hexsched.policies import order, policies
 from hexsched.simulator import simulate
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.view import CallView
@@ -237,7 +237,7 @@ def test_exact_estimates_are_those_without_noise():
 def test_class_mean_by_hand():
     seen: dict[str, float] = {}
 
-    @register_order("look", "first come, first served")
+    @order("look", summary="first come, first served")
     def look(one: CallView, now: float) -> float:
         seen.setdefault(one.call_id, one.estimated_output_tokens)
         return now

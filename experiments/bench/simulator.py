@@ -99,7 +99,7 @@ def measure(
     if not load > 0:
         raise InputError(f"--load must be above 0, got {load}")
     chosen = read_policy(policy)
-    if chosen.decider is not None or chosen.order_function is not None:
+    if chosen.is_plain:
         raise InputError(f"policy {policy!r} is plain Python; this measures compiled policies")
     cluster = bench_cluster(instances)
     _run(chosen, cluster, bench_workload(cluster, 50, 1, load, seed))  # compiles, or loads what was compiled

@@ -15,9 +15,16 @@ from hexsched.errors import InputError
 if TYPE_CHECKING:
     from hexsched.policies import Policy
 
+_whole: list[bool] = []  # whether whole tracebacks are shown; empty while nobody has asked
+
+
+def show_tracebacks() -> None:
+    """From here on a mistake in a plugin is shown with its traceback, besides the line."""
+    _whole[:] = [True]
+
 
 def load_plugins(paths: Sequence[Path] | None) -> list[Path]:
-    """Run each file, so that its ``@register_order`` and ``@register_policy`` take effect.
+    """Run each file, so that its ``@hexsched.order`` and ``@hexsched.policy`` take effect.
 
     Returns
     -------
@@ -35,10 +42,11 @@ def load_plugins(paths: Sequence[Path] | None) -> list[Path]:
 
 
 @contextlib.contextmanager
-def plugin_errors(paths: Sequence[Path], policy: Policy | None = None) -> Iterator[None]:
+def plugin_errors(paths: Sequence[Path], *policies: Policy) -> Iterator[None]:
     """Turn an exception raised in one of the files into an ``InputError``; any other passes.
 
-    Where ``policy`` comes from one of the files, so does any exception while it runs: it may have returned nonsense.
+    Where one of ``policies`` comes from one of the files, so does any exception while it runs: it may have returned
+    nonsense.
     """
     files = {str(path) for path in paths}
     try:
@@ -47,19 +55,24 @@ def plugin_errors(paths: Sequence[Path], policy: Policy | None = None) -> Iterat
         raise
     except BaseException as error:  # SystemExit too: a plugin does not end the program
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else _definition(policy, files)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else _definition(policies, files)
         if where is None:
             raise
+        if _whole:
+            traceback.print_exception(error)
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        raise InputError(message, where) from None
+        hint = "" if _whole or isinstance(error, InputError) else "; --traceback shows all of it"
+        raise InputError(message + hint, where) from None
 
 
-def _definition(policy: Policy | None, files: set[str]) -> str | None:
-    """``"file:line"`` where one of the files defines the policy's code."""
-    if policy is None:
-        return None
-    code = getattr(policy.order_function or getattr(policy.decider, "decide", None), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None and code.co_filename in files else None
+def _definition(policies: Sequence[Policy], files: set[str]) -> str | None:
+    """``"file:line"`` where one of the files defines the code of a policy."""
+    for policy in policies:
+        for part in (policy.own, policy.placer):
+            place = None if part is None else part.place
+            if place is not None and place[0] in files:
+                return f"{place[0]}:{place[1]}"
+    return None
 
 
 def _load(path: Path) -> None:
@@ -68,9 +81,12 @@ def _load(path: Path) -> None:
     load_source(read_bytes(path), path)
 
 
-def load_source(source: bytes, path: Path) -> None:
-    """Run the source of a plugin as if it were read from ``path``; raises as ``load_plugins``."""
-    from hexsched.policies import policies
+def load_source(source: bytes, path: Path) -> tuple[str, ...]:
+    """Run the source of a plugin as if it were read from ``path``; names of the policies that it registers.
+
+    Raises as ``load_plugins``.
+    """
+    from hexsched.policies import registered_since
 
     try:
         code = compile(source, str(path), "exec", dont_inherit=True)
@@ -81,8 +97,8 @@ def load_source(source: bytes, path: Path) -> None:
     module = ModuleType(f"hexsched_plugin_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where dataclasses and pickle look a class up
-    before = len(policies())
-    with plugin_errors([path]):
+    with registered_since() as names, plugin_errors([path]):
         exec(code, module.__dict__)
-    if len(policies()) == before:
-        raise InputError("registers no policy; use @register_order or @register_policy of hexsched.policies", path)
+    if not names:
+        raise InputError("registers no policy; use the decorators hexsched.order and hexsched.policy", path)
+    return tuple(names)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 
-_registered: dict[str, tuple[str, ...]] = {}  # the policies of each plugin, by the hash of its source
+_loaded: dict[str, dict[str, object]] = {}  # what each plugin has registered by name, by the hash of its source
 
 
 @dataclass(frozen=True)
@@ -125,22 +125,23 @@ class Plugin:
         return sha256(self.source)
 
     def load(self) -> tuple[str, ...]:
-        """Register its policies, once a process; their names. Raises ``InputError`` for a mistake in it."""
-        from experiments.cli.plugins import load_source
-        from hexsched.policies import policies
+        """Register its policies, once a process; their names, those of placements after an ``@``.
 
-        before = {policy.name for policy in policies()}
-        known = _registered.get(self.sha256)
-        if known is None or not before.issuperset(known):
-            load_source(self.source, Path(self.path))
-            known = tuple(policy.name for policy in policies() if policy.name not in before)
-            _registered[self.sha256] = known
-        return known
+        Raises ``InputError`` for a mistake in it.
+        """
+        from experiments.cli.plugins import load_source
+        from hexsched.policies import registered
+
+        known = _loaded.get(self.sha256)
+        if known is None or any(registered(name) is not one for name, one in known.items()):
+            names = load_source(self.source, Path(self.path))
+            known = _loaded[self.sha256] = {name: registered(name) for name in names}
+        return tuple(known)
 
 
 def needed_plugins(policies: Sequence[str], plugins: Mapping[str, Plugin]) -> tuple[Plugin, ...]:
-    """The plugins that register any of the policies; ``plugins`` has the plugin of each policy that one registers."""
-    names = [re.split(r"[(@]", policy)[0] for policy in policies]
+    """The plugins that register any of the policies or their placements; ``plugins`` has the plugin of each name."""
+    names = [name for policy in policies for name in re.findall(r"^[^(@]+|@.+$", policy)]
     return tuple(dict.fromkeys(plugins[name] for name in names if name in plugins))
 
 

@@ -241,13 +241,16 @@ class _Reader:
         self.named: dict[tuple[type, str], Cluster | Workload] = {}
 
     def plugins(self, top: Any) -> dict[str, Plugin]:
-        """The plugin of each policy that one registers."""
+        """The plugin of each policy that one registers, and of each placement, after an ``@``."""
         plugins: dict[str, Plugin] = {}
         for index, name in enumerate(_listed(top.plugins)):
             path = self.folder / name
             try:
                 plugin = Plugin(str(path), read_bytes(path))
-                plugins |= dict.fromkeys(plugin.load(), plugin)
+                names = plugin.load()
+                for twice in sorted(plugins.keys() & set(names)):
+                    raise InputError(f"{twice!r} is registered by {plugins[twice].path} and by {path}; rename one")
+                plugins |= dict.fromkeys(names, plugin)
             except InputError as error:
                 raise InputError(f"plugins: {error}", self.document.where(("plugins", index))) from None
         return plugins

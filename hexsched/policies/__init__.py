@@ -4,24 +4,36 @@
 epoch, or bound when a call becomes ready. What they remember is in ``memory``; in ``decide`` they meet the engine.
 """
 
+from hexsched.policies.lists import read_policies
 from hexsched.policies.placements import PLACEMENTS
 from hexsched.policies.registry import (
     Policy,
+    as_policy,
+    list_placements,
+    order,
+    placement,
     policies,
+    policy,
     read_policy,
     register,
-    register_order,
-    register_policy,
+    registered,
+    registered_since,
     unregister,
 )
 
 __all__ = [
     "PLACEMENTS",
     "Policy",
+    "as_policy",
+    "list_placements",
+    "order",
+    "placement",
     "policies",
+    "policy",
+    "read_policies",
     "read_policy",
     "register",
-    "register_order",
-    "register_policy",
+    "registered",
+    "registered_since",
     "unregister",
 ]

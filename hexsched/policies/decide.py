@@ -5,8 +5,8 @@ from __future__ import annotations
 from hexsched.engine.kernel import entry, kernel
 from hexsched.engine.loop import advance
 from hexsched.engine.wallclock import nanoseconds, record
-from hexsched.policies.orders.parts.chosen import PLAIN, note_epoch
-from hexsched.policies.parts.settings import DECIDER, PLAN, QUEUES
+from hexsched.policies.orders.parts.chosen import note_epoch
+from hexsched.policies.parts.settings import ALWAYS, PLAN, QUEUES, READY
 from hexsched.policies.planning.hexagent import plan
 from hexsched.policies.queueing.dispatch import dispatch
 from hexsched.policies.replay import replay
@@ -29,8 +29,8 @@ def asks_for_decision(clock):
 
 @kernel
 def asks_plain(clock, settings):
-    """Whether plain Python has a say in this decision: all of it, or the priority of calls that enter a queue."""
-    return settings.mode == DECIDER or (settings.order == PLAIN and clock.released + clock.prefilled > 0)
+    """Whether plain Python has a say in this decision: all of it, or priority and place of calls that become ready."""
+    return settings.asks == ALWAYS or (settings.asks == READY and clock.released + clock.prefilled > 0)
 
 
 @entry

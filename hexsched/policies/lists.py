@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from hexsched.baselines import ALL, BASELINES
 from hexsched.errors import InputError
-from hexsched.policies.registry import Policy, policies, read_policy
+from hexsched.policies.registry import Policy, as_policy, policies, read_policy
 
 GROUPS = {"baselines": BASELINES}
 
 
-def as_policy(policy: str | Policy) -> Policy:
-    """The policy that is meant: by name, with options and placement, or as it is.
-
-    Raises
-    ------
-    InputError
-        For an unknown name, option or placement, with what would be right; for what is no policy.
-    """
-    if isinstance(policy, Policy):
-        return policy
-    if isinstance(policy, str):
-        return read_policy(policy)
-    raise InputError(f"a policy is a name such as 'hexagent(kv=off)@plan' or a Policy, not {policy!r:.60}")
-
-
-def read_policies(chosen: str | Policy | Iterable[str | Policy]) -> list[Policy]:
+def read_policies(chosen: Any) -> list[Policy]:
     """The policies of a list, in its order and each once.
 
     Parameters
     ----------
-    chosen : str, Policy, or iterable of these
-        Text may have several, with commas between them, and groups: ``all`` is every registered policy, ``baselines``
-        those of the paper.
+    chosen : str, Policy, function, class or object, or iterable of these
+        Each is what ``as_policy`` takes. Text may have several, with commas between them, and groups: ``all`` is every
+        registered policy, ``baselines`` those of the paper.
 
     Raises
     ------
@@ -44,11 +30,19 @@ def read_policies(chosen: str | Policy | Iterable[str | Policy]) -> list[Policy]
     by_name: dict[str, Policy] = {}
     for item in items:
         for each in _listed(item) if isinstance(item, str) else [as_policy(item)]:
-            if by_name.setdefault(each.name, each) != each:
-                raise InputError(f"two different policies are called {each.name!r}; name one of them otherwise")
+            if not _alike(by_name.setdefault(each.name, each), each):
+                raise InputError(
+                    f"two different policies are called {each.name!r}; name one of them, with hexsched.order('NAME')"
+                )
     if not by_name:
         raise InputError("there are no policies; a list needs at least one policy")
     return list(by_name.values())
+
+
+def _alike(one: Policy, other: Policy) -> bool:
+    """Whether both are the same, though perhaps made of the same thing twice."""
+    things = [None if each.own is None else each.own.thing for each in (one, other)]
+    return one == other or (things[0] is things[1] is not None and one.options == other.options)
 
 
 def _listed(text: str) -> list[Policy]:

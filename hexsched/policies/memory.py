@@ -30,6 +30,7 @@ CALL = _together(
         ("delta", "f8"),  # projected seconds from now to its completion, set by the last placement
         ("planned", "i8"),  # decode instance it is counted for before admission, -1 when none
         ("plain_key", "f8"),  # priority set by an order in plain Python
+        ("plain_place", "i8"),  # instance set by a placement in plain Python, for the stage that the call enters
     ),
     *(books.calls for books in BOOKS),
 )

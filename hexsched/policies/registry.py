@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
-from hexsched.errors import InputError
+from hexsched.errors import InputError, InputWarning
 from hexsched.policies.orders import ORDERS
-from hexsched.policies.parts.option import Value
+from hexsched.policies.own import Own, own
+from hexsched.policies.parts.option import Option, Value
 from hexsched.policies.placements import PLACEMENTS
 from hexsched.registry import suggest
 
 if TYPE_CHECKING:
     from hexsched.engine.state import Records, Seen
     from hexsched.policies.memory import Memory
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,13 @@ class Policy:
     summary, source : str
         One line for people, and where it was published.
     order, placement : str
-        Names in ``ORDERS`` and ``PLACEMENTS``; the order is empty where it is plain Python.
+        Names of both; the order is empty where it is plain Python.
     options : dict
         Values by option name; which ones there are depends on the order.
-    order_function : callable, optional
-        ``key(call, now) -> float``, an order in plain Python; the least key is served first.
-    decider : callable, optional
-        Makes a fresh object with ``decide(view)``, a whole policy in plain Python.
+    own : Own, optional
+        An order or a whole policy in plain Python.
+    placer : Own, optional
+        A placement in plain Python.
     """
 
     name: str
@@ -46,8 +51,23 @@ class Policy:
     order: str = ""
     placement: str = "plan"
     options: dict[str, Value] = field(default_factory=dict)
-    order_function: Callable[..., float] | None = None
-    decider: Callable[[], Any] | None = None
+    own: Own | None = None
+    placer: Own | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether plain Python decides everything: who goes first and where."""
+        return self.own is not None and "decide" in self.own.methods
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether plain Python has a say in it."""
+        return self.own is not None or self.placer is not None
+
+    @property
+    def declared(self) -> Mapping[str, Option]:
+        """Its options."""
+        return ORDERS[self.order].options if self.own is None else self.own.options
 
     @property
     def in_effect(self) -> dict[str, Any]:
@@ -55,44 +75,69 @@ class Policy:
         plain = {"order": self.order, "placement": self.placement, "oracle_horizon": False}
         return plain | (ORDERS[self.order].changes(self.options) if self.order else {})
 
+    def make(self) -> tuple[Any, Any]:
+        """A fresh object of what is plain Python in it, and one of its placement, for one run; None where it is not."""
+        chosen = {} if self.own is None else {k: o.for_plain(self.options[k]) for k, o in self.own.options.items()}
+        deciding = None if self.own is None else self.own.make(**chosen)
+        if self.placer is None:
+            return deciding, None
+        return deciding, deciding if self.placer is self.own else self.placer.make()
+
     def settings(self) -> Records:
         """The policy as the record that compiled code reads."""
         from hexsched.policies.orders.parts import chosen as orders
-        from hexsched.policies.parts.settings import DECIDER, OPTIONS, PLAN, QUEUES, SETTINGS
+        from hexsched.policies.parts.settings import ALWAYS, DECIDER, NEVER, OPTIONS, PLAN, QUEUES, READY, SETTINGS
         from hexsched.policies.placements.parts import chosen as placements
 
         record = np.zeros(1, SETTINGS).view(np.recarray)
         row = record[0]
-        placement = PLACEMENTS[self.in_effect["placement"]]
-        binds = placement.prefill is not None
-        row.mode = DECIDER if self.decider else QUEUES if binds else PLAN
-        row.placement = placements.NUMBER[placement.name] if binds else 0
+        if self.placer is not None:
+            row.mode, row.placement = QUEUES, placements.PLAIN
+        else:
+            placement = PLACEMENTS[self.in_effect["placement"]]
+            binds = placement.prefill is not None
+            row.mode = DECIDER if self.decides else QUEUES if binds else PLAN
+            row.placement = placements.NUMBER[placement.name] if binds else 0
         if self.order:
             order = ORDERS[self.in_effect["order"]]
             row.order, row.books = orders.NUMBER[order.name], orders.BOOKS.index(order.books)
             row.promotes, row.looks_ahead = order.promotes, order.looks_ahead
         else:
             row.order, row.books = orders.PLAIN, orders.BOOKS.index(orders.ATTAINED_SERVICE)
+        listens = any(one.listens for one in (self.own, self.placer) if one is not None)
+        row.asks = ALWAYS if self.decides or listens else READY if self.is_plain else NEVER
         for name, option in OPTIONS.items():
-            row[name] = option.number(self.options.get(name, option.default))
+            value = self.options.get(name, option.default) if self.order else option.default
+            row[name] = option.number(value)
         return record
 
     def memory(self, seen: Seen, seed: int = 0) -> Memory:
         """A fresh memory, as large as this policy needs it; ``seed`` of random placements."""
         from hexsched.policies.memory import build_memory
 
-        placement = PLACEMENTS[self.in_effect["placement"]]
+        shipped = PLACEMENTS.get(self.in_effect["placement"]) if self.placer is None else None
         promotes = bool(self.order) and ORDERS[self.in_effect["order"]].promotes
         return build_memory(
             seen,
-            with_queues=placement.prefill is not None,
+            with_queues=shipped is None or shipped.prefill is not None,
             promotes=promotes,
-            is_random=placement.is_random,
+            is_random=shipped is not None and shipped.is_random,
             seed=seed,
         )
 
 
+@dataclass(frozen=True)
+class OwnPlacement:
+    """A placement in plain Python, by name."""
+
+    name: str
+    summary: str
+    own: Own
+
+
 _OWN: dict[str, Policy] = {}  # of users
+_OWN_PLACEMENTS: dict[str, OwnPlacement] = {}
+_listening: list[list[str]] = []  # those who want to know what is registered
 
 
 def policies() -> list[Policy]:
@@ -111,50 +156,225 @@ def policies() -> list[Policy]:
     return [*of_orders, *_OWN.values()]
 
 
+def list_placements() -> dict[str, str]:
+    """Summaries of all placements by name: the shipped ones, then those that users registered."""
+    mine = {name: one.summary for name, one in _OWN_PLACEMENTS.items()}
+    return {name: one.summary for name, one in PLACEMENTS.items()} | mine
+
+
 def register(policy: Policy) -> Policy:
-    """Add a policy of a user's own under its name.
+    """Add a policy of a user's own under its name, in the place of an earlier one of that name.
 
     Raises
     ------
     InputError
-        When the name is taken or cannot be written in a policy name.
+        When the name is that of a shipped policy, or cannot be written in a policy name.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", policy.name):
-        raise InputError(f"policy name {policy.name!r}: use lower-case letters, digits, '-' and '_'")
-    if policy.name in ORDERS or policy.name in _OWN:
-        raise InputError(f"policy name {policy.name!r} is taken")
+    _check_name("policy", policy.name, ORDERS, _OWN, None if policy.own is None else policy.own.thing)
     _OWN[policy.name] = policy
+    _tell(policy.name)
     return policy
 
 
-def register_order(
-    name: str, summary: str, placement: str = "plan", source: str = ""
-) -> Callable[[Callable[..., float]], Callable[..., float]]:
-    """Decorator: make ``key(call, now) -> float`` a policy; the least key is served first. Nothing is compiled.
-
-    ``call`` is a ``hexsched.simulator.view.CallView``.
-    """
-
-    def add(function: Callable[..., float]) -> Callable[..., float]:
-        register(Policy(name, summary, source, placement=placement, order_function=function))
-        return function
-
-    return add
+@contextlib.contextmanager
+def registered_since() -> Iterator[list[str]]:
+    """What is registered meanwhile: names of policies, and of placements after an ``@``."""
+    names: list[str] = []
+    _listening.append(names)
+    try:
+        yield names
+    finally:
+        _listening.remove(names)
 
 
-def register_policy(name: str, summary: str, source: str = "") -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-    """Decorator: make a class with ``decide(view)`` a policy. Nothing is compiled."""
+def registered(name: str) -> Policy | OwnPlacement | None:
+    """What a user registered under a name, that of a placement after an ``@``; None where there is nothing."""
+    return _OWN_PLACEMENTS.get(name[1:]) if name.startswith("@") else _OWN.get(name)
 
-    def add(maker: Callable[[], Any]) -> Callable[[], Any]:
-        register(Policy(name, summary, source, decider=maker))
-        return maker
 
-    return add
+def _tell(name: str) -> None:
+    for names in _listening:
+        names.append(name)
 
 
 def unregister(name: str) -> None:
-    """Take a user's policy out again."""
+    """Take a user's policy, or placement, out again."""
     _OWN.pop(name, None)
+    _OWN_PLACEMENTS.pop(name, None)
+
+
+def _check_name(what: str, name: str, shipped: Iterable[str], mine: Mapping[str, Any], thing: Any) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise InputError(f"{what} name {name!r}: use lower-case letters, digits, '-' and '_'")
+    if name in shipped:
+        raise InputError(f"{what} name {name!r} is that of a {what} of hexsched; choose another")
+    if name in mine and mine[name].own.thing is not thing:
+        message = f"{what} {name!r} is defined again; the new one takes the place of the earlier one"
+        warnings.warn(message, InputWarning, stacklevel=4)
+
+
+# --- decorators ------------------------------------------------------------------------------------------------------
+
+
+@overload
+def order(name: T, /) -> T: ...
+@overload
+def order(
+    name: str | None = None, /, *, summary: str = "", placement: Any = None, source: str = ""
+) -> Callable[[T], T]: ...
+def order(name: Any = None, /, *, summary: str = "", placement: Any = None, source: str = "") -> Any:
+    """Decorator: make a function ``key(call, now) -> float`` a policy; the call of least key is served first.
+
+    Asked when a call enters a queue: at its release and at the end of its prefill. Nothing is compiled. A class with a
+    method ``key(call, now)`` does as well, and remembers in its attributes; each run makes a fresh one.
+
+    Parameters
+    ----------
+    name : str, optional
+        By default that of the function: ``longest_prompt`` is ``longest-prompt``.
+    summary : str, optional
+        One line for people; by default the first of the docstring.
+    placement : str, class or object, optional
+        Where calls go: a name as in ``hexsched policies``, or an own placement (``hexsched.policies.placement``). By
+        default ``plan``, that of HexAGenT; a class with methods ``prefill`` and ``decode`` besides ``key`` places by
+        itself.
+    source : str, optional
+        Where it was published.
+
+    Returns
+    -------
+    The function or class itself.
+
+    Raises
+    ------
+    InputError
+        When the name is that of a shipped policy, or the arguments are no options.
+
+    Examples
+    --------
+    >>> import hexsched as hx
+    >>> @hx.order
+    ... def longest_prompt(call, now, *, weight=1.0):
+    ...     return -weight * call.prompt_tokens
+    """
+    return _decorate(name, lambda thing, given: _as_order(thing, given, summary, placement, source))
+
+
+@overload
+def policy(name: type[T], /) -> type[T]: ...
+@overload
+def policy(name: str | None = None, /, *, summary: str = "", source: str = "") -> Callable[[T], T]: ...
+def policy(name: Any = None, /, *, summary: str = "", source: str = "") -> Any:
+    """Decorator: make a class with ``decide(view)`` a policy that starts prefills and admits calls by itself.
+
+    Each run makes a fresh object, so what it remembers are its attributes. Arguments of ``__init__`` with defaults are
+    its options. Methods that it may have besides are told what happened, before the decision of that moment:
+    ``on_completion(call)``, ``on_workflow_end(workflow)``, ``on_prefill_end(call)``, ``on_release(call)``.
+    A function ``decide(view)`` does as well.
+
+    Parameters
+    ----------
+    name, summary, source : str, optional
+        As of ``order``.
+
+    Raises
+    ------
+    InputError
+        As ``order``; also for a class without ``decide``.
+    """
+    return _decorate(name, lambda thing, given: _as_whole(thing, given, summary, source))
+
+
+@overload
+def placement(name: type[T], /) -> type[T]: ...
+@overload
+def placement(name: str | None = None, /, *, summary: str = "") -> Callable[[T], T]: ...
+def placement(name: Any = None, /, *, summary: str = "") -> Any:
+    """Decorator: make a class a placement, which any order can be combined with: ``fcfs@NAME``.
+
+    It has ``prefill(call, view)``, asked when a call is released, and ``decode(call, view)``, asked when its prefill
+    ends; each gives one of ``view.prefill``, ``view.decode``. The call waits there, and is not moved any more.
+
+    Parameters
+    ----------
+    name, summary : str, optional
+        As of ``order``.
+    """
+
+    def make(thing: Any, given: str | None) -> OwnPlacement:
+        found = own(thing, "placement", "a class or object with prefill(call, view) and decode(call, view)")
+        _need(found, "placement", "prefill", "decode")
+        if found.options:
+            raise InputError(f"placement {found.name!r} has arguments; a placement has no options")
+        called = given or found.name
+        _check_name("placement", called, PLACEMENTS, _OWN_PLACEMENTS, thing)
+        _OWN_PLACEMENTS[called] = OwnPlacement(called, summary or found.summary or "in plain Python", found)
+        _tell(f"@{called}")
+        return _OWN_PLACEMENTS[called]
+
+    return _decorate(name, make)
+
+
+def _decorate(name: Any, make: Callable[[Any, str | None], Any]) -> Any:
+    """With a name or nothing: the decorator; with the thing itself: what the decorator does."""
+
+    def add(thing: Any, given: str | None = None) -> Any:
+        made = make(thing, given)
+        if isinstance(made, Policy):
+            register(made)
+        thing.__hexsched_policy__ = made  # found again by ``as_policy``
+        return thing
+
+    if name is None or isinstance(name, str):
+        return lambda thing: add(thing, name)
+    return add(name)
+
+
+def _need(found: Own, what: str, *methods: str) -> None:
+    missing = [name for name in methods if name not in found.methods]
+    if missing:
+        raise InputError(f"{what} {found.name!r} has no {' and no '.join(f'method {name}' for name in missing)}")
+
+
+def _as_order(thing: Any, name: str | None = None, summary: str = "", place: Any = None, source: str = "") -> Policy:
+    found = own(thing)
+    _need(found, "order", "key")
+    where = {"placement": "plan", "placer": None} if place is None else _place(place)
+    if place is None and {"prefill", "decode"} <= found.methods:
+        where = {"placement": found.name, "placer": found}
+    return _own_policy(found, name, summary or found.summary or "an order in plain Python", source, **where)
+
+
+def _as_whole(thing: Any, name: str | None = None, summary: str = "", source: str = "") -> Policy:
+    found = own(thing)
+    _need(found, "policy", "decide")
+    return _own_policy(found, name, summary or found.summary or "in plain Python", source)
+
+
+def _own_policy(found: Own, name: str | None, summary: str, source: str, **where: Any) -> Policy:
+    values = {key: option.default for key, option in found.options.items()} | found.values
+    changed = [f"{key}={value}" for key, value in values.items() if value != found.options[key].default]
+    called = (name or found.name) + (f"({','.join(changed)})" if changed else "")
+    return Policy(called, summary, source or "your own", options=values, own=found, **where)
+
+
+def _place(place: Any) -> dict[str, Any]:
+    """Where calls go, as fields of a policy."""
+    if isinstance(place, str):
+        if place in PLACEMENTS:
+            return {"placement": place, "placer": None}
+        if place in _OWN_PLACEMENTS:
+            return {"placement": place, "placer": _OWN_PLACEMENTS[place].own}
+        raise InputError(f"unknown placement {place!r}{suggest(place, list_placements())}")
+    known = vars(place).get("__hexsched_policy__") if hasattr(place, "__dict__") else None
+    if isinstance(known, OwnPlacement):
+        return {"placement": known.name, "placer": known.own}
+    found = own(place, "placement", "a name, or a class or object with prefill(call, view) and decode(call, view)")
+    _need(found, "placement", "prefill", "decode")
+    return {"placement": found.name, "placer": found}
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def read_policy(text: str) -> Policy:
@@ -168,21 +388,59 @@ def read_policy(text: str) -> Policy:
     match = re.fullmatch(r"\s*([^\s()@]+)\s*(?:\(([^()]*)\))?\s*(?:@\s*(\S+))?\s*", text)
     if match is None:
         raise InputError(f"policy {text!r}: expected NAME, NAME@PLACEMENT or NAME(option=value, ...)@PLACEMENT")
-    name, options, placement = match.groups()
+    name, options, place = match.groups()
     known = {policy.name: policy for policy in policies()}
     if name not in known:
         raise InputError(f"unknown policy {name!r}{suggest(name, known)}")
     base = known[name]
-    if placement is not None:
-        if base.decider is not None:
-            raise InputError(f"policy {name!r} does its own placement, '@{placement}' does not apply")
-        if placement not in PLACEMENTS:
-            raise InputError(f"unknown placement {placement!r} in policy {text!r}{suggest(placement, PLACEMENTS)}")
+    where = {}
+    if place is not None:
+        if base.decides:
+            raise InputError(f"policy {name!r} does its own placement, '@{place}' does not apply")
+        if place not in list_placements():
+            raise InputError(f"unknown placement {place!r} in policy {text!r}{suggest(place, list_placements())}")
+        where = _place(place)
     values = dict(base.options)
     for item in filter(None, (part.strip() for part in (options or "").split(","))):
         key, _, value = (part.strip() for part in item.partition("="))
         if key not in values:
             has = f"; it has {', '.join(values)}" if values else "; it has none"
             raise InputError(f"policy {name!r} has no option {key!r}{has}")
-        values[key] = ORDERS[base.order].options[key].read(value, f"option {key!r} of policy {name!r}")
-    return replace(base, name=re.sub(r"\s", "", text), options=values, placement=placement or base.placement)
+        values[key] = base.declared[key].read(value, f"option {key!r} of policy {name!r}")
+    return replace(base, name=re.sub(r"\s", "", text), options=values, **where)
+
+
+def as_policy(thing: Any) -> Policy:
+    """Whatever may stand where a policy is asked for, as a ``Policy``.
+
+    Parameters
+    ----------
+    thing : str, Policy, function, class or object
+        A name as on the command line, what ``order`` or ``policy`` decorated, a plain function ``key(call, now)`` or
+        ``decide(view)``, a class or object that has one of these as a method. An object is copied for each run.
+
+    Raises
+    ------
+    InputError
+        For anything else, and for an unknown name.
+    """
+    if isinstance(thing, Policy):
+        return thing
+    if isinstance(thing, str):
+        return read_policy(thing)
+    known = vars(thing).get("__hexsched_policy__") if hasattr(thing, "__dict__") else None
+    if isinstance(known, Policy):
+        return known
+    of_class = vars(type(thing)).get("__hexsched_policy__")
+    found = own(thing)
+    if isinstance(of_class, Policy):  # an object of a decorated class
+        values = {key: option.default for key, option in found.options.items()} | found.values
+        changed = [f"{key}={value}" for key, value in values.items() if value != found.options[key].default]
+        name = of_class.name + (f"({','.join(changed)})" if changed else "")
+        placer = found if of_class.placer is of_class.own else of_class.placer
+        return replace(of_class, name=name, own=found, options=values, placer=placer)
+    if "decide" in found.methods:
+        return _as_whole(thing)
+    if "key" in found.methods:
+        return _as_order(thing)
+    raise InputError(f"{found.name!r} is a placement, not a policy; give it as placement= of an order")

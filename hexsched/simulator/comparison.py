@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hexsched.baselines import BASELINES, HEXAGENT
 from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.metrics import METRICS
 from hexsched.model.instance import Instance, as_instance
 from hexsched.plotting import Accessor
-from hexsched.policies import Policy
 from hexsched.policies.lists import read_policies
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.run import Run, simulate
@@ -96,7 +95,7 @@ class Comparison(Mapping[str, Run]):
 
 def compare(
     instance: Instance | str | Path,
-    policies: str | Policy | Iterable[str | Policy] = (HEXAGENT, *BASELINES),
+    policies: Any = (HEXAGENT, *BASELINES),
     *,
     estimator: str = "exact",
     seed: int = 0,
@@ -109,9 +108,10 @@ def compare(
     ----------
     instance : Instance, str or Path
         An instance, or the path of its file.
-    policies : str, Policy, or iterable of these
+    policies : str, Policy, function, class or object, or iterable of these
         Names as on the command line (one text may have several, with commas between them; ``"all"`` is every one), or
-        policies themselves. By default HexAGenT and the baselines of its paper.
+        policies themselves, your own as ``hexsched.policies.as_policy`` takes them. By default HexAGenT and the
+        baselines of its paper.
     estimator : str
         How policies know output lengths: ``exact``, ``noise(SIGMA)``, ``class_mean``.
     seed : int

@@ -1,109 +1,190 @@
-"""Policies and orders in plain Python: what is asked of them when the engine stops for them."""
+"""Policies, orders and placements in plain Python: what is asked of them when the engine stops for them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from hexsched.engine.kernel import compile_for, interpreted
-from hexsched.engine.state import Seen, State
+from hexsched.engine.state import Records, State, bare
 from hexsched.engine.tables import Places
 from hexsched.errors import InputError
 from hexsched.model import Instance
 from hexsched.policies import Policy
 from hexsched.policies.memory import Memory
-from hexsched.simulator.steps import admit_step, start_step
-from hexsched.simulator.view import CallView, DecodeView, PrefillView, View
+from hexsched.policies.own import HOOKS
+from hexsched.simulator.steps import admit_step, project_step, start_step
+from hexsched.simulator.view import CallView, View, Views
+
+Names = list[tuple[str, str, str]]
 
 
 def python_turn(
-    state: State, memory: Memory, policy: Policy, instance: Instance, places: Places, compiled: bool
+    state: State,
+    memory: Memory,
+    settings: Records,
+    policy: Policy,
+    instance: Instance,
+    places: Places,
+    compiled: bool,
 ) -> Callable[[], None]:
     """What to call when the engine waits for plain Python; it never does for compiled policies."""
-    if policy.decider is None and policy.order_function is None:
+    if not policy.is_plain:
         return lambda: None
-    views = CallViews(state.seen, memory, instance, places)
-    if policy.decider is not None:
-        decide = _decider(state, policy, instance, views, compiled)
-    else:
-        decide = _priorities(state.seen, memory, policy, views)
+    decide = _Turn(state, memory, settings, policy, instance, places, compiled).take
+    nanoseconds = memory.counters.plain_nanoseconds
+    clock = time.perf_counter_ns
 
     def turn() -> None:
-        start = time.perf_counter_ns()
+        start = clock()
         decide()
-        memory.counters[0].plain_nanoseconds = time.perf_counter_ns() - start
+        nanoseconds[0] = clock() - start
 
     return turn
 
 
-class CallViews:
-    """The views of released calls, made when first asked for."""
+class _Turn:
+    """The objects of one run, and what they are told and asked at each decision."""
 
-    def __init__(self, seen: Seen, memory: Memory, instance: Instance, places: Places) -> None:
-        self._seen, self._memory = seen, memory
-        self._names = [("", "", "")] * len(places.call)
-        files = ((w.workflow_id, c.call_id, c.kind) for w in instance.workflows for c in w.calls)
-        for number, names in zip(places.call, files, strict=True):
-            self._names[number] = names
-        self._views: dict[int, CallView] = {}
+    def __init__(
+        self,
+        state: State,
+        memory: Memory,
+        settings: Records,
+        policy: Policy,
+        instance: Instance,
+        places: Places,
+        compiled: bool,
+    ) -> None:
+        seen = state.seen
+        self.name = policy.name
+        self.views = Views(seen, memory, _names(instance, places), instance.prefill, instance.decode)
+        self.view = View(self.views, _projector(state, memory, settings, compiled))
+        deciding, placing = policy.make()
+        if policy.decides:
+            actions = bare(state) if compiled else state
+            if compiled:  # now, so that it is not taken for the time of the first decision
+                compile_for(start_step, actions, 0, 0)
+                compile_for(admit_step, actions, 0, 0)
+            start, admit = (each if compiled else interpreted(each) for each in (start_step, admit_step))
+            self.view._start = lambda c, i: start(actions, c, i)
+            self.view._admit = lambda c, j: bool(admit(actions, c, j))
+        self.decide = _method(policy, deciding, "decide") if policy.decides else None
+        self.key = _method(policy, deciding, "key") if policy.own is not None and not policy.decides else None
+        self.placing = placing
+        objects = [one for k, one in enumerate((deciding, placing)) if one is not None and one not in (deciding,)[:k]]
+        self.hooks = {name: [getattr(one, name) for one in objects if hasattr(one, name)] for name in HOOKS}
+        self.left = _calls_left(instance, places) if self.hooks["on_workflow_end"] else {}
+        self.tells = any(self.hooks.values())
+        self.waits = self.decide is not None or placing is not None  # whether anyone looks at what waits
+        clock = seen.clock
+        self.now, self.epoch = clock.now, clock.epoch
+        self.counts = clock.released, clock.prefilled, clock.completed
+        self.numbers = seen.released, seen.prefilled, seen.completed
+        self.keys, self.places = memory.calls.plain_key, memory.calls.plain_place
+        self.workflow = seen.calls.workflow
 
-    def __getitem__(self, number: int) -> CallView:
-        if number not in self._views:
-            self._views[number] = CallView(self._seen, self._memory, number, *self._names[number])
-        return self._views[number]
+    def take(self) -> None:
+        """One decision: tell what happened, then ask."""
+        views, counts, numbers = self.views, self.counts, self.numbers
+        released = [views.reveal(c) for c in numbers[0][: counts[0][0]].tolist()]
+        prefilled = [views[c] for c in numbers[1][: counts[1][0]].tolist()]
+        if self.tells:
+            self._tell(released, prefilled, [views[c] for c in numbers[2][: counts[2][0]].tolist()])
+        if self.waits:
+            if self.placing is not None:
+                self.view._leave()
+            self.view._enter(released, prefilled)
+        if self.decide is not None:
+            self.decide(self.view)
+            return
+        if self.placing is not None:
+            self._place(released, prefilled)
+        key = self.key
+        if key is not None:
+            now = float(self.now[0])
+            for call in (*released, *prefilled):
+                priority = key(call, now)
+                if type(priority) not in (float, int) or not -np.inf < priority < np.inf:
+                    priority = self._finite(call, priority)
+                self.keys[call._number] = priority
+
+    def _tell(self, released: list[CallView], prefilled: list[CallView], completed: list[CallView]) -> None:
+        """What happened, in the order in which the engine lets things happen at one instant."""
+        hooks = self.hooks
+        for call in completed:
+            for hook in hooks["on_completion"]:
+                hook(call)
+            w = call.workflow._number
+            if w in self.left:
+                self.left[w] -= 1
+                if self.left[w] == 0:
+                    for hook in hooks["on_workflow_end"]:
+                        hook(call.workflow)
+        for name, calls in (("on_prefill_end", prefilled), ("on_release", released)):
+            for call in calls:
+                for hook in hooks[name]:
+                    hook(call)
+
+    def _finite(self, call: CallView, priority: object) -> float:
+        if not isinstance(priority, Real | np.bool_) or not np.isfinite(float(priority)):
+            given = f"gave {call!r} the priority {priority!r}"
+            raise InputError(f"policy {self.name!r} {given}; expected a finite number")
+        return float(priority)
+
+    def _place(self, released: list[CallView], prefilled: list[CallView]) -> None:
+        """Where calls go that become ready; those before them in this decision count as waiting there."""
+        view, placed = self.view, self.views.placed
+        for ask, calls, machines, what in (
+            (self.placing.prefill, released, view.prefill, "prefill"),
+            (self.placing.decode, prefilled, view.decode, "decode"),
+        ):
+            for call in calls:
+                chosen = ask(call, view)
+                number = next((k for k, machine in enumerate(machines) if machine is chosen), -1)
+                if number < 0:
+                    where = f"placed {call!r} on {chosen!r}"
+                    raise InputError(f"policy {self.name!r} {where}; expected one of view.{what}")
+                if what == "decode" and not view.decode[number].can_hold(call):
+                    where = f"placed {call!r} on {chosen!r}"
+                    raise InputError(f"policy {self.name!r} {where}, which can never hold it; see can_hold(call)")
+                placed[what == "decode"][number].append(call)
+                self.places[call._number] = number
+        for of_stage in placed:
+            for calls in of_stage:
+                calls.clear()
 
 
-def _priorities(seen: Seen, memory: Memory, policy: Policy, views: CallViews) -> Callable[[], None]:
-    """An order: give the calls that enter a queue now their priority."""
-    key = policy.order_function
-    assert key is not None
-
-    def decide() -> None:
-        clock = seen.clock[0]
-        now = float(clock.now)
-        for calls, count in ((seen.released, clock.released), (seen.prefilled, clock.prefilled)):
-            for c in calls[:count]:
-                priority = key(views[int(c)], now)
-                if not isinstance(priority, Real) or not np.isfinite(float(priority)):
-                    given = f"gave {views[int(c)]!r} the priority {priority!r}"
-                    raise InputError(f"policy {policy.name!r} {given}; expected a finite number")
-                memory.calls[c].plain_key = priority
-
-    return decide
+def _names(instance: Instance, places: Places) -> Names:
+    """(workflow id, call id, kind) of every call, by its number."""
+    names = [("", "", "")] * len(places.call)
+    files = ((w.workflow_id, c.call_id, c.kind) for w in instance.workflows for c in w.calls)
+    for number, of_call in zip(places.call.tolist(), files, strict=True):
+        names[number] = of_call
+    return names
 
 
-def _decider(state: State, policy: Policy, instance: Instance, views: CallViews, compiled: bool) -> Callable[[], None]:
-    """A whole policy: let it start prefills and admit calls."""
-    seen = state.seen
-    if compiled:  # now, so that it is not taken for the time of the first decision
-        compile_for(start_step, state, 0, 0)
-        compile_for(admit_step, state, 0, 0)
-    start = start_step if compiled else interpreted(start_step)
-    admit = admit_step if compiled else interpreted(admit_step)
-    view = View(
-        seen,
-        [PrefillView(seen, i, machine.id) for i, machine in enumerate(instance.prefill)],
-        [DecodeView(seen, j, machine.id) for j, machine in enumerate(instance.decode)],
-        lambda c, i: start(state, c, i),
-        lambda c, j: bool(admit(state, c, j)),
-    )
-    assert policy.decider is not None
-    decider = policy.decider()
-    if not callable(getattr(decider, "decide", None)):
-        raise InputError(f"policy {policy.name!r} has no method decide(view)")
+def _calls_left(instance: Instance, places: Places) -> dict[int, int]:
+    """Calls of every workflow, by its number."""
+    return {w: len(flow.calls) for w, flow in zip(places.workflow.tolist(), instance.workflows, strict=True)}
 
-    def by_ids(call: CallView) -> int:
-        return call._number
 
-    def decide() -> None:
-        clock = seen.clock[0]
-        view.ready.extend(views[int(c)] for c in seen.released[: clock.released])
-        view.prefilled.extend(views[int(c)] for c in seen.prefilled[: clock.prefilled])
-        view.ready.sort(key=by_ids)
-        view.prefilled.sort(key=by_ids)
-        decider.decide(view)
+def _projector(
+    state: State, memory: Memory, settings: Records, compiled: bool
+) -> Callable[[int], tuple[int, int, float]]:
+    project = project_step if compiled else interpreted(project_step)
+    given = (state.seen, memory, settings)
+    if compiled:
+        given = bare(given)
+    return lambda c: project(*given, c)
 
-    return decide
+
+def _method(policy: Policy, thing: Any, name: str) -> Any:
+    method = getattr(thing, name, None)
+    if not callable(method):
+        raise InputError(f"policy {policy.name!r} has no method {name}")
+    return method

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from hexsched.engine.first_token import first_token_times
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
-from hexsched.engine.state import Array, Records, State
+from hexsched.engine.state import Array, Records, State, bare
 from hexsched.engine.tables import Places, build_state, workload_columns
 from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds
 from hexsched.errors import InputError
@@ -25,9 +25,8 @@ from hexsched.metrics.parts.thresholds import Thresholds, read_thresholds
 from hexsched.model import Instance, Schedule, ScheduledCall
 from hexsched.model.instance import as_instance
 from hexsched.plotting import Accessor
-from hexsched.policies import Policy
+from hexsched.policies import as_policy
 from hexsched.policies.decide import run_epochs
-from hexsched.policies.lists import as_policy
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.python_policy import python_turn
@@ -35,6 +34,7 @@ from hexsched.simulator.python_policy import python_turn
 if TYPE_CHECKING:
     import pandas as pd
 
+TURNS_A_REPORT = 256  # decisions of plain Python between two reports of progress, which take about as long as one
 EPOCHS_AT_A_TIME = 200_000  # about a tenth of a second: how long compiled code keeps an interrupt waiting
 
 
@@ -187,7 +187,7 @@ class Run:
 
 def simulate(
     instance: Instance | str | Path,
-    policy: str | Policy = "hexagent",
+    policy: Any = "hexagent",
     *,
     estimator: str = "exact",
     seed: int = 0,
@@ -200,8 +200,9 @@ def simulate(
     ----------
     instance : Instance, str or Path
         An instance, or the path of its file.
-    policy : str or Policy
-        A name as in ``hexsched policies``, with options and placement if wished.
+    policy : str, Policy, function, class or object
+        A name as in ``hexsched policies``, with options and placement if wished; or one of your own, as
+        ``hexsched.policies.as_policy`` takes it.
     estimator : str
         How policies know output lengths: ``exact``, ``noise(SIGMA)``, ``class_mean``.
     seed : int
@@ -242,14 +243,19 @@ def simulate(
     state.truth.progress.oracle_horizon = int(chosen.in_effect["oracle_horizon"])
     state.truth.progress.class_mean = int(estimates.class_mean)
     latency = new_histogram()
-    run = run_epochs if compiled else interpreted(run_epochs)
     calls = instance.call_count
-    ask_python = python_turn(state, memory, chosen, instance, places, compiled)
     settings, buffer = chosen.settings(), np.zeros(2, np.int64)
+    run: Any = run_epochs if compiled else interpreted(run_epochs)
+    ask_python = python_turn(state, memory, settings, chosen, instance, places, compiled)
+    plain_turn, turns = memory.counters.plain_turn, 0
+    given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)
     with Progress(f"simulating {chosen.name}", wanted=progress) as report:
-        while run(state, memory, settings, EPOCHS_AT_A_TIME, latency, buffer):
-            if memory.counters[0].plain_turn:
+        while run(*given, EPOCHS_AT_A_TIME, latency, buffer):
+            if plain_turn[0]:
                 ask_python()
+                turns += 1
+                if turns % TURNS_A_REPORT:
+                    continue
             report(calls - int(state.truth.progress[0].incomplete), calls)
     _check_all_served(state, chosen.name)
     return collect(instance, chosen.name, state, places, horizon, latency)

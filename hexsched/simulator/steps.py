@@ -1,9 +1,11 @@
-"""What a policy in plain Python can make the engine do."""
+"""What a policy in plain Python can make the engine do and work out."""
 
 from __future__ import annotations
 
 from hexsched.engine.actions import admit, has_room, start_prefill
 from hexsched.engine.kernel import entry
+from hexsched.policies.planning.hexagent import best_decode, best_pair
+from hexsched.policies.planning.projection import find_first_decodes, find_first_prefills, forget_projections
 
 
 @entry
@@ -19,3 +21,23 @@ def admit_step(actions, c, j):
         return False
     admit(actions, c, j)
     return True
+
+
+@entry
+def project_step(seen, memory, settings, c):
+    """The pair on which waiting call ``c`` is projected to complete first, and that in seconds from now."""
+    forget_projections(memory)  # calls may have been started and admitted since
+    if seen.calls[c].prefill_instance >= 0:
+        i = seen.calls[c].prefill_instance
+        j, seconds = best_decode(seen, memory, settings[0], c)
+    else:
+        for k in range(seen.prefills.shape[0]):
+            wait = memory.queues.prefills[k].seconds
+            if seen.prefills[k].running >= 0:
+                wait += seen.prefills[k].busy_until - seen.clock[0].now
+            memory.planner.prefills[k].wait = wait
+        find_first_prefills(seen, memory)
+        find_first_decodes(seen, memory)
+        i, j, seconds = best_pair(seen, memory, settings[0], c)
+    forget_projections(memory)
+    return i, j, seconds

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext, Options
+from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext, Options, Plugins
 from experiments.cli.output import emit, facts, note
+from experiments.cli.plugins import load_plugins, plugin_errors
 from experiments.cli.trace import as_options, key_values
 from hexsched.baselines import BASELINES
 from hexsched.progress import Progress
@@ -37,6 +38,7 @@ def load_command(
     leave_out_oversize: LeaveOutOversize = False,
     format: Format = None,
     option: Options = None,
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Find the fixed arrival rate at which the strongest baseline needs an SLO scale of R for 95 % attainment.
@@ -49,13 +51,14 @@ def load_command(
     from hexsched.workloads.source import read_workflows, select_fitting
     from hexsched.workloads.workload import Workload
 
+    plugins = load_plugins(plugin)
     spec = read_cluster(cluster)
-    names = [policy.name for policy in read_policies(baselines)]
+    chosen = read_policies(baselines)
     imported = Workload(read_workflows(workload, format, limit=workflows, options=key_values(option)).workflows)
     room = compile_cluster(spec).largest_kv_cache
     kept, left_out = select_fitting(imported, room, max_context, leave_out_oversize, str(workload))
-    with Progress("searching the load", "steps") as progress:
-        load = stress_load(spec, kept, names, target, progress)
+    with Progress("searching the load", "steps") as progress, plugin_errors(plugins, *chosen):
+        load = stress_load(spec, kept, chosen, target, progress)
     record = {
         "cluster": spec.name,
         "workload": str(workload),

@@ -25,12 +25,12 @@ def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
 
     A policy is written NAME, NAME@PLACEMENT or NAME(option=value,...)@PLACEMENT.
     """
-    from hexsched.policies import PLACEMENTS, policies
+    from hexsched.policies import list_placements, policies
     from hexsched.simulator.estimators import ESTIMATORS
 
     load_plugins(plugin)
     records = [_record(policy) for policy in policies()]
-    placements = [{"name": one.name, "summary": one.summary} for one in PLACEMENTS.values()]
+    placements = [{"name": name, "summary": summary} for name, summary in list_placements().items()]
     estimators = [{"name": name, "summary": summary} for name, summary in ESTIMATORS.items()]
     tables = [
         Table(
@@ -47,11 +47,10 @@ def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
 
 
 def _record(policy: Policy) -> dict[str, object]:
-    own = policy.decider is not None  # a whole policy in plain Python orders and places by itself
-    order = policy.name if policy.order_function else policy.order
+    own = policy.decides  # a whole policy in plain Python orders and places by itself
     return {
         "name": policy.name,
-        "order": None if own else order,
+        "order": None if own else policy.order or policy.name,
         "placement": None if own else policy.placement,
         "options": policy.options,
         "source": policy.source,

@@ -1,7 +1,7 @@
 """Orders: which waiting call goes first, a module each.
 
 To add one: a module here with an ``ORDER`` in it; or, without compiling anything, a plain Python function
-(``hexsched.policies.register_order``).
+(``hexsched.order``).
 """
 
 from hexsched.policies.parts.order import Order

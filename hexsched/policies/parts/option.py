@@ -20,14 +20,33 @@ class Option:
     default : str, int or float
         It says what values are: whole numbers from 1, numbers from 0, or one of ``choices``.
     choices : tuple of str
-        For text.
+        For text; none for any text.
     in_settings : bool
         Whether compiled code reads it, under its name: "on" as 1, "off" as 0.
+    least : float, optional
+        The least number; 1 for whole numbers and 0 for others where it is not given.
+    is_flag : bool
+        Whether plain Python is given True for "on" and False for "off".
     """
 
     default: Value
     choices: tuple[str, ...] = ("on", "off")
     in_settings: bool = True
+    least: float | None = None
+    is_flag: bool = False
+
+    @property
+    def plain(self) -> Value:
+        """The default as plain Python has it."""
+        return self.for_plain(self.default)
+
+    def for_plain(self, value: Value) -> Value:
+        """A value as plain Python is given it."""
+        return value == "on" if self.is_flag else value
+
+    def of_plain(self, value: Value) -> Value:
+        """The other way round."""
+        return ("on" if value else "off") if self.is_flag else value
 
     @property
     def is_whole(self) -> bool:
@@ -41,7 +60,7 @@ class Option:
     def read(self, text: str, where: str) -> Value:
         """The value that a text says; ``where`` begins the message of the ``InputError`` that a wrong one raises."""
         if isinstance(self.default, str):
-            if text not in self.choices:
+            if self.choices and text not in self.choices:
                 raise InputError(f"{where} must be {' or '.join(self.choices)}, got {text!r}")
             return text
         try:
@@ -49,7 +68,8 @@ class Option:
         except ValueError:
             kind = "a whole number" if self.is_whole else "a number"
             raise InputError(f"{where} must be {kind}, got {text!r}") from None
-        least = 1 if self.is_whole else 0
+        least = self.least if self.least is not None else 1 if self.is_whole else 0
         if not (least <= number <= MOST):
-            raise InputError(f"{where} must be from {least} to {MOST:.0e}".replace("e+09", "e9") + f", got {text}")
+            limits = f"from {least:.10g} to {MOST:.0e}".replace("e+09", "e9").replace("-1000000000", "-1e9")
+            raise InputError(f"{where} must be {limits}, got {text}")
         return number

@@ -9,6 +9,7 @@ from hexsched.policies.parts.option import Option
 from hexsched.policies.placements import PLACEMENTS
 
 QUEUES, PLAN, DECIDER = range(3)  # how decisions are made: by local queues, by the planner, by plain Python
+NEVER, READY, ALWAYS = range(3)  # plain Python has a say at no decision, where calls become ready, at every one
 
 COMMON = [
     ("mode", "i8"),
@@ -17,6 +18,7 @@ COMMON = [
     ("placement", "i8"),
     ("promotes", "i8"),  # 1: local queues serve starved calls first
     ("looks_ahead", "i8"),  # 1: the order looks at projected finishes
+    ("asks", "i8"),  # at which decisions plain Python has a say: NEVER, READY, ALWAYS
 ]
 
 _DECLARED = [*(placement.options for placement in PLACEMENTS.values()), *(order.options for order in ORDERS.values())]

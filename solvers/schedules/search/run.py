@@ -45,7 +45,7 @@ RULES_STREAM, NEIGHBOURHOODS_STREAM = 3, 2  # labels of the random streams of ea
 
 def default_starts() -> tuple[str, ...]:
     """Every registered policy that is compiled, and HexAGenT with the true horizon."""
-    compiled = [p.name for p in policies() if p.decider is None and p.order_function is None]
+    compiled = [p.name for p in policies() if not p.is_plain]
     return (*compiled, "hexagent(horizon=oracle)")
 
 
