@@ -39,9 +39,9 @@ def _policies() -> Iterable[str]:
 
 
 def _placements() -> Iterable[str]:
-    from hexsched.policies.placements import PLACEMENTS
+    from hexsched.policies.registry import list_placements
 
-    return PLACEMENTS
+    return list_placements()
 
 
 def _estimators() -> Iterable[str]:

@@ -166,7 +166,7 @@ def test_errors_say_what_would_be_right(call, words):
     [
         ("HexAGenT", "did you mean 'hexagent'?"),
         ("llf", "did you mean 'workflow-llf'?"),
-        (["fcfs", 3], "a policy is a name"),
+        (["fcfs", 3], "expected a policy: a name"),
         ([], "at least one"),
     ],
 )

@@ -383,7 +383,10 @@ def by_mode(call: CallView, now: float, *, mode: Literal["a", "b"] = "a", depth:
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        (3, "expected a policy: key(call, now), or a class or object with decide(view) or key(call, now); got 3"),
+        (
+            3,
+            "expected a policy: a name, key(call, now), or a class or object with decide(view) or key(call, now); got 3",
+        ),
         (int, "int has none of them"),
         (lambda: 0, "policy 'lambda': expected key(call, now) or decide(view), got <lambda>()"),
         (lambda call, now, *, width: 0, "argument 'width' has no default, so it is no option"),

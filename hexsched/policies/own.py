@@ -26,7 +26,7 @@ HOOKS = {
     "on_prefill_end": "the prefill of a call ended",
     "on_release": "a call was released",
 }
-EXPECTED = "key(call, now), or a class or object with decide(view) or key(call, now)"
+EXPECTED = "a name, key(call, now), or a class or object with decide(view) or key(call, now)"
 
 
 @dataclass(frozen=True, eq=False)
