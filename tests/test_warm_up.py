@@ -31,7 +31,7 @@ import numpy as np
 from msgspec.structs import replace
 from numba.core.registry import CPUDispatcher
 from hexsched.model import ClosedLoop
-from hexsched.policies import Policy
+from hexsched.policies import as_policy
 from hexsched.simulator import retime, simulate
 from instances import corner_instance
 from solvers.bounds.prices import priced_bound
@@ -52,7 +52,7 @@ gap.warm_up()
 warm = signatures()
 for seed in range(4):
     instance = corner_instance(np.random.default_rng(seed), workflows=(4, 6), calls=(1, 4))
-    for policy in ("hexagent", "atlas", "fcfs@random", Policy("x", "", order_function=lambda call, now: 0.0)):
+    for policy in ("hexagent", "atlas", "fcfs@random", as_policy(lambda call, now: 0.0)):
         run = simulate(instance, policy, estimator="noise(0.2)")
         run.metrics
         retime(instance, run.schedule)

@@ -23,7 +23,7 @@ def warm_up_simulator(policies: Iterable[Policy] = ()) -> None:
     """Compile what ``simulate`` runs, for these policies too; what is plain Python is not called."""
     _simulator()
     for policy in policies:
-        if policy.order_function is None and policy.decider is None:
+        if not policy.is_plain:
             simulate(tiny_instance(), policy)
 
 
