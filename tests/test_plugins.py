@@ -385,7 +385,7 @@ def by_mode(call: CallView, now: float, *, mode: Literal["a", "b"] = "a", depth:
     [
         (
             3,
-            "expected a policy: a name, key(call, now), or a class or object with decide(view) or key(call, now); got 3",
+            "a name, key(call, now), or a class or object with decide(view) or key(call, now); got 3",
         ),
         (int, "int has none of them"),
         (lambda: 0, "policy 'lambda': expected key(call, now) or decide(view), got <lambda>()"),

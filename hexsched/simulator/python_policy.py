@@ -63,14 +63,23 @@ class _Turn:
         seen = state.seen
         self.name = policy.name
         self.views = Views(seen, memory, _names(instance, places), instance.prefill, instance.decode)
-        self.view = View(self.views, _projector(state, memory, settings, compiled))
+        steps: Any = (start_step, admit_step, project_step)
+        given: Any = (state, memory, settings)
+        if compiled:
+            given = bare(given)
+        else:
+            steps = map(interpreted, steps)
+        start, admit, project = steps
+        actions, (remembered, chosen) = given[0], given[1:]
+        self.view = View(self.views, lambda c: project(actions.seen, remembered, chosen, c))
         deciding, placing = policy.make()
+        if compiled and (policy.decides or placing is not None):
+            # now, so that it is not taken for the time of the first decision
+            compile_for(project_step, actions.seen, remembered, chosen, 0)
         if policy.decides:
-            actions = bare(state) if compiled else state
-            if compiled:  # now, so that it is not taken for the time of the first decision
+            if compiled:
                 compile_for(start_step, actions, 0, 0)
                 compile_for(admit_step, actions, 0, 0)
-            start, admit = (each if compiled else interpreted(each) for each in (start_step, admit_step))
             self.view._start = lambda c, i: start(actions, c, i)
             self.view._admit = lambda c, j: bool(admit(actions, c, j))
         self.decide = _method(policy, deciding, "decide") if policy.decides else None
@@ -171,16 +180,6 @@ def _names(instance: Instance, places: Places) -> Names:
 def _calls_left(instance: Instance, places: Places) -> dict[int, int]:
     """Calls of every workflow, by its number."""
     return {w: len(flow.calls) for w, flow in zip(places.workflow.tolist(), instance.workflows, strict=True)}
-
-
-def _projector(
-    state: State, memory: Memory, settings: Records, compiled: bool
-) -> Callable[[int], tuple[int, int, float]]:
-    project = project_step if compiled else interpreted(project_step)
-    given = (state.seen, memory, settings)
-    if compiled:
-        given = bare(given)
-    return lambda c: project(*given, c)
 
 
 def _method(policy: Policy, thing: Any, name: str) -> Any:
