@@ -524,10 +524,12 @@ def test_times_that_a_profile_does_not_have(cli: Cli, made: Path, tmp_path: Path
     line = error_line(cli("compile", cluster, made / "w.jsonl", "-o", instance))
     assert f"{cluster}:3: profile: profile.json has no times of llama-3.1-8b on H100 at tp 2; profile.json has " in line
     assert "llama-3.1-8b on H100 at tp 1, L40S at tp 1; the shipped fits have" in line
-    assert line.endswith("without this key the roofline of data sheets serves")
+    assert line.endswith(
+        "without this key the roofline calibrated to llama-3.1-8b on H100 at tp 1 (measured.csv) serves"
+    )
 
     cluster.write_text(UNCOVERED.replace("tensor_parallel: 2", "tensor_parallel: 1", 1))
-    told = "decode[0]: no measured times of llama-3.1-8b on H100 at tp 2 in profile.json; the roofline of data sheets"
+    told = "decode[0]: no measured times of llama-3.1-8b on H100 at tp 2 in profile.json; the roofline calibrated to"
     grid = tmp_path / "g.yaml"
     grid.write_text("clusters: c.yaml\nworkloads: react\nworkflows: 2\nloads: at-once\npolicies: fcfs\n")
     for command in (
@@ -538,8 +540,26 @@ def test_times_that_a_profile_does_not_have(cli: Cli, made: Path, tmp_path: Path
         outcome = cli(*command)
         assert outcome.code == OK
         assert [told in line for line in outcome.err.splitlines() if "no measured times" in line] == [True], outcome
-    sources = cli("compile", cluster, made / "w.jsonl", "-o", instance, "--json").json["service_times"]
-    assert sources == {"measured: measured.csv": ["prefill[0]"], "roofline": ["decode[0]"]}
+    record = cli("compile", cluster, made / "w.jsonl", "-o", instance, "--json").json
+    near = "roofline calibrated to llama-3.1-8b on H100 at tp 1 (measured.csv)"
+    assert record["service_times"] == {"measured: measured.csv": ["prefill[0]"], near: ["decode[0]"]}
+    assert record["sources"] == json.loads(instance.read_bytes())["sources"]
+    assert {"field": "decode_coeffs", "of": ["d0-H100"], "source": near} in record["sources"]
+    outcome = cli("cluster", "describe", cluster)
+    assert outcome.code == OK
+    assert outcome.err.count("no measured times") == 1
+    assert near in outcome.out
+    assert near in cli("compile", cluster, made / "w.jsonl", "-o", instance).out
+
+
+def test_the_schema_of_clusters_has_every_field(cli: Cli) -> None:
+    schema = json.loads(cli("schema", "cluster").out)
+    kinds = schema["$defs"]
+    assert {"model", "prefill", "links", "typical_batch", "gpus"} <= set(kinds["ClusterSpec"]["properties"])
+    documented = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
+    for kind in kinds.values():
+        for field in kind["properties"]:
+            assert f"`{field}`" in documented, field
 
 
 def test_workload_generate_import_describe(cli: Cli, tmp_path: Path) -> None:

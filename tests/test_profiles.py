@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,9 @@ from hexsched.profiles import (
     fit_table,
     gpu_catalogue,
     kv_capacity_tokens,
+    leave_one_out,
     model_catalogue,
+    nearest,
     read_profile,
     read_table,
     roofline,
@@ -353,13 +357,93 @@ class TestRoofline:
         assert 0.3 < errors.xs("prefill", level="phase")["mape"].mean() < 0.7
 
 
+class TestNearest:
+    """What nobody measured is the nearest measured row of the model, times the ratio of the roofline."""
+
+    @pytest.mark.parametrize(
+        ("model", "gpu", "tp", "expected"),
+        [
+            ("llama-3.1-70b", "A100", 2, ("A100", 4)),
+            ("llama-3.1-70b", "A100", 16, ("A100", 8)),
+            ("llama-3.1-8b", "H200", 2, ("H200", 1)),
+            ("qwen3-235b-a22b", "H100", 16, ("H100", 8)),
+        ],
+    )
+    def test_the_same_gpu_is_nearest(self, model: str, gpu: str, tp: int, expected: tuple[str, int]) -> None:
+        near = nearest(find_model(model), find_gpu(gpu), tp, [shipped_profile()])
+        assert near is not None
+        assert (near.fit.gpu, near.fit.tp) == expected
+        assert near.distance == pytest.approx(math.log(2))
+
+    def test_another_gpu_where_that_one_was_not_measured(self) -> None:
+        gpu = msgspec.structs.replace(find_gpu("H100"), name="B200", hbm_bandwidth=8e12, flops=2.2e15)
+        near = nearest(find_model("llama-3.1-70b"), gpu, 4, [shipped_profile()])
+        assert near is not None
+        assert (near.fit.gpu, near.fit.tp) == ("H200", 4)
+        assert (
+            nearest(msgspec.structs.replace(find_model("llama-3.1-70b"), name="own"), gpu, 4, [shipped_profile()])
+            is None
+        )
+
+    def test_half_the_gpus_take_about_twice_as_long(self) -> None:
+        """Not 3.8 times, as an uncalibrated roofline had it: 2,533 ms against 665 ms for 4,096 tokens."""
+        two, four = (service("llama-3.1-70b", "A100", tp, kv_capacity=1) for tp in (2, 4))
+        p0, p1, p2 = four.prefill_coeffs
+        assert two.prefill_coeffs == pytest.approx((p0, 2 * p1, 2 * p2))
+        d0, d1, d2 = four.decode_coeffs
+        assert two.decode_coeffs[1:] == pytest.approx((2 * d1, 2 * d2))
+        assert d0 < two.decode_coeffs[0] < 2 * d0  # all-reduces do not grow
+
+    def test_a_mixture_of_experts_keeps_the_shape_of_its_curve(self) -> None:
+        fit = shipped_profile().find("qwen3-235b-a22b", "H200", 8)
+        assert fit is not None
+        assert fit.batch_curve is not None
+        four = service("qwen3-235b-a22b", "H200", 4, max_batch=200)
+        assert four.batch_curve is not None
+        assert [batch for batch, _ in four.batch_curve] == [*(batch for batch, _ in fit.batch_curve), 200]
+        for (_, half), (_, whole) in zip(four.batch_curve, fit.batch_curve, strict=False):
+            assert whole < half < 2 * whole
+        assert four.measured_batch == 128
+
+    def test_a_line_measured_for_a_mixture_of_experts_becomes_a_curve(self) -> None:
+        rows = [row for row in read_table(TABLE) if "235B" in row.model and row.gpu == "h200_sxm"]
+        four = service("qwen3-235b-a22b", "H200", 4, fit_table(rows, "mine.csv", "line"), max_batch=24)
+        assert "(mine.csv)" in four.source
+        assert four.batch_curve is not None
+        assert [batch for batch, _ in four.batch_curve] == [1, 2, 4, 8, 16, 24]
+
+    def test_left_out_one_at_a_time_it_is_nearer_than_the_roofline_alone(self) -> None:
+        """The table of docs/clusters.md, to the digit."""
+        frame = leave_one_out(read_table(TABLE), shipped_profile())
+        table = [
+            [cell.strip() for cell in line.strip("|\n").split("|")]
+            for line in (Path(__file__).parents[1] / "docs" / "clusters.md").read_text().splitlines()
+            if " at tp " in line and line.startswith("|")
+        ]
+        wide = frame.pivot(index=["model", "gpu", "tp", "nearest"], columns="phase", values=["roofline", "calibrated"])
+        expected = {
+            (f"{model} on {gpu} at tp {tp}", near): [
+                f"{100 * row[kind, phase]:.0f}"
+                for phase in ("prefill", "decode")
+                for kind in ("roofline", "calibrated")
+            ]
+            for (model, gpu, tp, near), row in wide.iterrows()
+        }
+        assert {(row[0], row[1]): row[2:] for row in table} == expected
+        means = frame.groupby("phase")[["roofline", "calibrated"]].mean()
+        assert (means["calibrated"] < means["roofline"]).all()
+
+
 class TestService:
     def test_it_says_where_it_comes_from(self) -> None:
         known = service("Meta-Llama-3.1-70B", "h100 sxm", 4)
         assert known.source == "measured: kernel_sums_vllm_bf16.csv"
         assert (known.prefill_mape, known.decode_mape) == (FITS[7].prefill_error.mape, FITS[7].decode_error.mape)
         guessed = service("Meta-Llama-3.1-70B", "h100 sxm", 2)
-        assert (guessed.source, guessed.prefill_mape, guessed.decode_mape) == ("roofline", None, None)
+        assert guessed.source == "roofline calibrated to llama-3.1-70b on H100 at tp 4 (kernel_sums_vllm_bf16.csv)"
+        assert (guessed.prefill_mape, guessed.decode_mape) == (None, None)
+        own = msgspec.structs.replace(find_model("llama-3.1-8b"), name="tiny")
+        assert service(own, "h100 sxm", 2).source == "roofline"
 
     def test_a_given_profile_comes_first_and_the_shipped_one_behind_it(self) -> None:
         rows = toy_rows((0.01, 1e-5, 0.0), {1: 0.01, 2: 0.02}, 1e-8)

@@ -12,6 +12,7 @@ from experiments.grid.loads import RULES, read_load
 from experiments.grid.sources import Cluster, Workload, read_cluster_content, read_workload_content
 from hexsched.baselines import BASELINES
 from hexsched.errors import InputError
+from hexsched.model.digits import written
 
 Value = str | int | Cluster | Workload
 
@@ -71,11 +72,11 @@ def canonical_estimator(text: str) -> str:
 
     name = read_estimator(text).name
     number = re.fullmatch(r"noise\((.*)\)", name)
-    return f"noise({float(number[1]):.12g})" if number else name
+    return f"noise({written(float(number[1]))})" if number else name
 
 
 def _plain(value: object) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    return written(value) if isinstance(value, float) else str(value)
 
 
 def _clusters(entry: str, folder: Path) -> list[Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from typing import Any
 
 from experiments.grid.axes import AXES, Value
 from experiments.grid.settings import Setting
-from experiments.grid.spec import Filter, Section
+from experiments.grid.spec import MOST_CELLS, Filter, Section, check_cells
 from hexsched.errors import InputError
 
 
@@ -31,19 +32,23 @@ class Point:
         return Point(self.values, settings)
 
 
-def points(section: Section) -> list[Point]:
+def points(section: Section, most_cells: int = MOST_CELLS) -> list[Point]:
     """The points of one named grid, in the order of its axes and each once.
 
     Raises
     ------
     InputError
-        When a filter speaks of a value that no axis has: it would do nothing.
+        When there are more than ``most_cells``, and when a filter speaks of a value that no axis has: it would do
+        nothing.
     """
     optional = {axis: values or (None,) for axis, values in section.axes.items()}
+    check_cells(math.prod(map(len, optional.values())), most_cells)
     product = itertools.product(*optional.values())
     cells = [(dict(zip(optional, combination, strict=True)), dict(section.settings)) for combination in product]
     for change in section.overrides:
         _check_known(change.match, (values for values, _ in cells), section)
+        factor = math.prod(map(len, change.axes.values()))
+        check_cells(factor * sum(matches(values, change.match) for values, _ in cells), most_cells)
         changed: dict[Point, tuple[dict[str, Any], dict[str, Any]]] = {}
         for values, settings in cells:
             if not matches(values, change.match):

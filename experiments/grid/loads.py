@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from experiments.grid.sources import Json, Workload
 from hexsched.baselines import BASELINES
 from hexsched.errors import InputError
+from hexsched.model.digits import written
 from hexsched.registry import suggest
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class LoadRule:
         return int(self.value) if self.rule.closed and self.value is not None else None
 
     def __str__(self) -> str:
-        return self.rule.name if self.value is None else f"{self.rule.name}:{self.value:.12g}"
+        return self.rule.name if self.value is None else f"{self.rule.name}:{written(self.value)}"
 
 
 def read_load(text: str) -> LoadRule:

@@ -67,7 +67,7 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
     cells: dict[str, Cell] = {}
     searches: dict[object, LoadCell] = {}
     for section in grid.sections:
-        thinned = points(section)
+        thinned = points(section, grid.most_cells)
         if schedules:
             thinned = [point.changed(settings.SCHEDULES, True) for point in thinned]
         assert section.kind.cells is not None

@@ -131,11 +131,13 @@ def instance_of(scene: Scene, rate: float | None) -> Instance:
 
 @lru_cache(maxsize=2)  # cells of one scene come one after another
 def prepared(scene: Scene, rate: float | None) -> tuple[Instance, str]:
-    """The instance and the SHA-256 of its file."""
+    """The instance, and the SHA-256 of its file without where the numbers come from."""
+    import msgspec
+
     from experiments.grid.sources import sha256
 
     instance = instance_of(scene, rate)
-    return instance, sha256(instance.to_bytes())
+    return instance, sha256(msgspec.structs.replace(instance, sources=()).to_bytes())
 
 
 @lru_cache(maxsize=2)
@@ -170,4 +172,5 @@ def _instance(cluster: Cluster, workflows: tuple[Workflow, ...], closed_loop: Cl
         links=cluster.links,
         workflows=workflows,
         closed_loop=closed_loop,
+        sources=cluster.sources,
     )

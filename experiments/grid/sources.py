@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hexsched.errors import InputError
-from hexsched.model import DecodeInstance, Link, PrefillInstance
+from hexsched.model import DecodeInstance, Link, PrefillInstance, Source
 
 if TYPE_CHECKING:
     from hexsched.model import Workflow
@@ -36,6 +36,8 @@ class Cluster:
         The cluster's name without what stands before its first hyphen: "hetero-1" of "qwen235b-hetero-1".
     decode_model, kv_bytes_per_token, prefill, decode, links
         As in ``Instance``.
+    sources
+        As in ``Instance``; no part of what is identified by ``sha256``.
     """
 
     name: str
@@ -46,11 +48,13 @@ class Cluster:
     prefill: tuple[PrefillInstance, ...]
     decode: tuple[DecodeInstance, ...]
     links: tuple[Link, ...]
+    sources: tuple[Source, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
-        """Of everything above."""
-        return sha256(msgspec.json.encode([getattr(self, name) for name in self.__dataclass_fields__]))
+        """Of everything above but where it comes from."""
+        names = [name for name in self.__dataclass_fields__ if name != "sources"]
+        return sha256(msgspec.json.encode([getattr(self, name) for name in names]))
 
     def __str__(self) -> str:
         return self.name
@@ -162,6 +166,7 @@ def read_cluster_content(name_or_path: str) -> Cluster:
         prefill=parts.prefill,
         decode=parts.decode,
         links=parts.links,
+        sources=parts.sources,
     )
 
 

@@ -23,6 +23,7 @@ from hexsched.model.files import read_bytes
 
 LIBRARY = Path(__file__).parents[1] / "grids"
 DEFAULT_KIND = "simulate"
+MOST_CELLS = 100_000  # of a grid, unless more are asked for: a slip of the finger is told at once
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,15 @@ class Grid:
     sections : list of Section
     plugins : dict of str to Plugin
         By the policy that each registers.
+    most_cells : int
+        How many cells it may have.
     """
 
     name: str
     description: str
     sections: list[Section]
     plugins: dict[str, Plugin]
+    most_cells: int = MOST_CELLS
 
 
 def list_grids() -> tuple[str, ...]:
@@ -95,7 +99,7 @@ def list_grids() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in LIBRARY.glob("*.yaml")))
 
 
-def read_grid(path_or_name: str, only: str | None = None) -> Grid:
+def read_grid(path_or_name: str, only: str | None = None, most_cells: int = MOST_CELLS) -> Grid:
     """Read a grid file, or the shipped grid of that name.
 
     Parameters
@@ -103,6 +107,8 @@ def read_grid(path_or_name: str, only: str | None = None) -> Grid:
     path_or_name : str
     only : str, optional
         The one named grid to take.
+    most_cells : int
+        How many cells it may have.
 
     Raises
     ------
@@ -113,7 +119,7 @@ def read_grid(path_or_name: str, only: str | None = None) -> Grid:
     document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
     forms = Forms.of_vocabulary()
     top = _convert(document, (), forms.file)
-    reader = _Reader(document, path.parent, forms)
+    reader = _Reader(document, path.parent, forms, most_cells)
     plugins = reader.plugins(top)
     if only is not None and only not in top.grids:
         close = difflib.get_close_matches(only, top.grids, n=1)
@@ -126,7 +132,7 @@ def read_grid(path_or_name: str, only: str | None = None) -> Grid:
         names = [name for name in top.grids if only in (None, name)]
         subs = {name: _convert(document, ("grids", name), forms.named) for name in top.grids}
         sections = [reader.section(name, top, subs[name]) for name in names]
-    return Grid(path.stem, top.description, sections, plugins)
+    return Grid(path.stem, top.description, sections, plugins, most_cells)
 
 
 @dataclass(frozen=True)
@@ -234,10 +240,11 @@ def all_settings() -> dict[str, Setting]:
 class _Reader:
     """Turns what stands in a file into values, with the line in every complaint."""
 
-    def __init__(self, document: Document, folder: Path, forms: Forms) -> None:
+    def __init__(self, document: Document, folder: Path, forms: Forms, most_cells: int) -> None:
         self.document = document
         self.folder = folder
         self.forms = forms
+        self.most_cells = most_cells
         self.named: dict[tuple[type, str], Cluster | Workload] = {}
 
     def plugins(self, top: Any) -> dict[str, Plugin]:
@@ -341,7 +348,9 @@ class _Reader:
 
     def _read(self, axis: Axis, path: KeyPath, read: Callable[..., Sequence[Value]], *entry: Any) -> tuple[Value, ...]:
         try:
-            values = tuple(read(*entry))
+            found = read(*entry)
+            check_cells(len(found), self.most_cells)
+            values = tuple(found)
             for value in values:
                 self._check_name(value)
         except InputError as error:
@@ -381,6 +390,12 @@ def _convert(document: Document, path: KeyPath, kind: type[Any]) -> Any:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise Document(data, lines, document.file).input_error(error, kind) from None
+
+
+def check_cells(cells: int, most: int) -> None:
+    """Raise ``InputError`` when that many cells are more than a grid may have."""
+    if cells > most:
+        raise InputError(f"{cells:,} cells; a grid has at most {most:,} unless --most-cells says more")
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

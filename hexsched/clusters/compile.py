@@ -8,10 +8,11 @@ from pathlib import Path
 
 import msgspec
 
+from hexsched.clusters.sources import GIVEN, sources
 from hexsched.clusters.spec import ClusterSpec, DecodePool, PrefillPool
 from hexsched.errors import InputError, warn
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
-from hexsched.model.instance import DECODE_MODELS, ClosedLoop, Instance
+from hexsched.model.instance import DECODE_MODELS, ClosedLoop, Instance, Source
 from hexsched.model.workload import Workflow
 from hexsched.profiles.catalogue import Gpu, Model, find_gpu, find_model
 from hexsched.profiles.laws import Laws
@@ -19,7 +20,7 @@ from hexsched.profiles.profile import Profile, read_profile, shipped_profile
 from hexsched.profiles.service import ROOFLINE, Service, service, typical_iteration_seconds
 
 KeyPath = tuple[str | int, ...]
-GIVEN = "given"  # the ``source`` of coefficients that stand in the cluster itself
+Overrides = dict[tuple[str, str], tuple[float | None, float | None]]  # (latency, bandwidth) by the names of GPUs
 
 
 class FieldError(InputError):
@@ -51,7 +52,9 @@ class Machines:
     prefill, decode, links
         As in ``Instance``.
     services : dict of (phase, pool index) to Service
-        What each pool's numbers are and where they come from.
+        What each pool's numbers are and where their times come from.
+    sources : tuple of Source
+        Where every number comes from.
     """
 
     kv_bytes_per_token: int
@@ -59,6 +62,7 @@ class Machines:
     decode: tuple[DecodeInstance, ...]
     links: tuple[Link, ...]
     services: dict[tuple[str, int], Service]
+    sources: tuple[Source, ...]
 
     @property
     def largest_kv_cache(self) -> int:
@@ -107,6 +111,7 @@ def compile_instance(
             links=machines.links,
             workflows=tuple(workflows),
             closed_loop=closed_loop,
+            sources=machines.sources,
         )
     except ValueError as error:
         raise InputError(str(error), f"cluster {cluster.name}") from None
@@ -144,7 +149,7 @@ def compile_with_notes(cluster: ClusterSpec) -> tuple[Machines, list[str]]:
     for index, pool in enumerate(cluster.prefill):
         key = ("prefill", index)
         try:
-            services[key] = _prefill_service(pool, model, gpus[key], profile)
+            services[key] = _prefill_service(pool, model, gpus[key], profile, cluster)
             prefill += _prefill_instances(pool, services[key], first=len(prefill))
         except (InputError, ValueError) as error:
             raise FieldError(str(error), cluster, key) from None
@@ -155,9 +160,17 @@ def compile_with_notes(cluster: ClusterSpec) -> tuple[Machines, list[str]]:
             decode += _decode_instances(decode_pool, services[key], first=len(decode))
         except (InputError, ValueError) as error:
             raise FieldError(str(error), cluster, key) from None
-    links = _links(cluster, gpus, prefill, decode)
+    overrides = _overrides(cluster, gpus)
+    links = _links(cluster, gpus, prefill, decode, overrides)
     notes = _times_taken_instead(cluster, model, services, profile) + _curves_continued(cluster, services)
-    return Machines(model.kv_bytes_per_token, tuple(prefill), tuple(decode), links, services), notes
+    return Machines(
+        kv_bytes_per_token=model.kv_bytes_per_token,
+        prefill=tuple(prefill),
+        decode=tuple(decode),
+        links=links,
+        services=services,
+        sources=sources(cluster, model, gpus, services, (prefill, decode), overrides),
+    ), notes
 
 
 def _times_taken_instead(
@@ -176,7 +189,7 @@ def _times_taken_instead(
             pools.setdefault((numbers.gpu, numbers.tp, numbers.source), []).append(f"{phase}[{index}]")
     shipped = f"the shipped fits have {shipped_profile().measured(model.name)}"
     if profile is None:
-        missing = [key for key in pools if key[2] == ROOFLINE]
+        missing = list({(n.gpu, n.tp, n.source): None for n in services.values() if n.is_estimated})
         lacking, measured = "", shipped
     else:
         file = Path(str(cluster.profile)).name
@@ -191,13 +204,16 @@ def _times_taken_instead(
             raise FieldError(message, cluster, ("profile",))
     return [
         f"cluster {cluster.name}: {', '.join(pools[gpu, tp, source])}: no measured times of {model.name} on {gpu} "
-        f"at tp {tp}{lacking}; {_named(source)} (tp {tp}) is taken instead; {measured}"
+        f"at tp {tp}{lacking}; {_named(source)} is taken instead; {measured}"
         for gpu, tp, source in missing
     ]
 
 
 def _named(source: str) -> str:
-    return "the roofline of data sheets" if source == ROOFLINE else f"the shipped fit ({source.split(': ')[-1]})"
+    """``Service.source`` with its article."""
+    table = source.partition("measured: ")[2]
+    roofline = f"the {ROOFLINE}{' of data sheets' if source == ROOFLINE else source.removeprefix(ROOFLINE)}"
+    return f"the shipped fit ({table})" if table else roofline
 
 
 def _curves_continued(cluster: ClusterSpec, services: dict[tuple[str, int], Service]) -> list[str]:
@@ -248,9 +264,11 @@ def _gpu(name: str, cluster: ClusterSpec, path: KeyPath) -> Gpu:
         raise FieldError(str(error), cluster, path) from None
 
 
-def _prefill_service(pool: PrefillPool, model: Model, gpu: Gpu, profile: Profile | None) -> Service:
+def _prefill_service(
+    pool: PrefillPool, model: Model, gpu: Gpu, profile: Profile | None, cluster: ClusterSpec
+) -> Service:
     if pool.prefill_coeffs is None:
-        return service(model, gpu, pool.tensor_parallel, profile)
+        return service(model, gpu, pool.tensor_parallel, profile, gpus=cluster.gpus)
     # Whoever gives coefficients may serve other weights than bf16: memory is then not checked.
     numbers = service(model, gpu, pool.tensor_parallel, profile, kv_capacity=0)
     p0, p1, p2 = map(float, pool.prefill_coeffs)
@@ -267,6 +285,7 @@ def _decode_service(pool: DecodePool, model: Model, gpu: Gpu, profile: Profile |
         kv_memory_fraction=pool.kv_memory_fraction,
         kv_capacity=pool.kv_capacity_tokens,
         typical=cluster.typical_batch,
+        gpus=cluster.gpus,
     )
     if pool.decode_coeffs is not None:
         d0, d1, d2 = map(float, pool.decode_coeffs)
@@ -312,8 +331,8 @@ def _links(
     gpus: dict[tuple[str, int], Gpu],
     prefill: Sequence[PrefillInstance],
     decode: Sequence[DecodeInstance],
+    overrides: Overrides,
 ) -> tuple[Link, ...]:
-    overrides = _overrides(cluster, gpus)
     sources = [(gpus["prefill", k], p.tensor_parallel) for k, p in enumerate(cluster.prefill) for _ in range(p.count)]
     targets = [(gpus["decode", k], p.tensor_parallel) for k, p in enumerate(cluster.decode) for _ in range(p.count)]
     links = []
@@ -329,11 +348,8 @@ def _links(
     return tuple(links)
 
 
-def _overrides(
-    cluster: ClusterSpec, gpus: dict[tuple[str, int], Gpu]
-) -> dict[tuple[str, str], tuple[float | None, float | None]]:
-    """(latency, bandwidth) by the names of the GPUs at either end."""
-    by_pair: dict[tuple[str, str], tuple[float | None, float | None]] = {}
+def _overrides(cluster: ClusterSpec, gpus: dict[tuple[str, int], Gpu]) -> Overrides:
+    by_pair: Overrides = {}
     for index, override in enumerate(cluster.links.overrides):
         ends = []
         for key, phase, name in (("from", "prefill", override.source), ("to", "decode", override.to)):

@@ -20,8 +20,12 @@ from hexsched.model.files import validation_message
 
 KeyPath = tuple[str | int, ...]
 
-MAX_BYTES = 2**18  # PyYAML takes seconds for it, and no cluster comes near
+MAX_BYTES = 2**18  # PyYAML without its C library takes seconds for it, and no cluster comes near
+MAX_DEPTH = 50
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where PyYAML was built without the library: in Python
+
+_NO_TEXT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # control characters, halves of surrogate pairs
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, object] = {
@@ -85,7 +89,8 @@ def read_yaml(text: str, file: str | Path) -> Document:
     if len(text) > MAX_BYTES:
         raise InputError(f"the file is larger than {MAX_BYTES // 1024} KiB, which no cluster file is", file)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_depth(text, str(file))
+        root = yaml.compose(text, Loader=_LOADER)
         if root is None:
             raise InputError("the file is empty", file)
         walk = _Walk(str(file))
@@ -97,8 +102,16 @@ def read_yaml(text: str, file: str | Path) -> Document:
         raise InputError(f"not valid YAML: {reason}", where) from None
     except yaml.YAMLError as error:
         raise InputError(f"not valid YAML: {error}", file) from None
-    except RecursionError:
-        raise InputError("not valid YAML: nested too deeply", file) from None
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Refuse deep nesting before anything recurses into it, and before PyYAML's quadratic scanner has seen it all."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            line = f":{event.start_mark.line + 1}" if event.start_mark else ""
+            raise InputError(f"nested more than {MAX_DEPTH} deep", f"{file}{line}")
 
 
 class _Walk:
@@ -111,6 +124,7 @@ class _Walk:
 
     def value(self, node: yaml.Node, path: KeyPath) -> object:
         if isinstance(node, yaml.ScalarNode):
+            self.check_text(node)
             return _scalar(node)
         if id(node) in self.seen:
             # Nested aliases can grow a small file without bound, and a node can contain itself.
@@ -124,6 +138,7 @@ class _Walk:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None:
                 raise self.error(key_node, "a key must be a word")
+            self.check_text(key_node)
             if key in result:
                 raise self.error(key_node, f"duplicate key {key!r}, first on line {self.lines[(*path, key)]}")
             result[key] = self.child(value_node, (*path, key), key_node)
@@ -132,6 +147,12 @@ class _Walk:
     def child(self, node: yaml.Node, path: KeyPath, at: yaml.Node) -> object:
         self.lines[path] = at.start_mark.line + 1
         return self.value(node, path)
+
+    def check_text(self, node: yaml.Node) -> None:
+        """Refuse what escapes can bring in (``"\\0"``, ``"\\ud800"``): no file and no id is called so."""
+        found = _NO_TEXT.search(node.value)
+        if found:
+            raise self.error(node, f"text must not have the character U+{ord(found[0]):04X}")
 
     def error(self, node: yaml.Node, message: str) -> InputError:
         return InputError(message, f"{self.file}:{node.start_mark.line + 1}")
@@ -157,7 +178,7 @@ def _known_keys(kind: type, path: KeyPath, unknown: str) -> str:
 
 def _scalar(node: yaml.ScalarNode) -> object:
     text: str = node.value
-    if node.style is not None:  # quoted or block
+    if node.style:  # quoted or block; plain is None, or empty from the C library
         return text
     if text in _WORDS:
         return _WORDS[text]

@@ -2,7 +2,7 @@
 
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance
 from hexsched.model.context import Oversize, find_oversize
-from hexsched.model.instance import ClosedLoop, Instance, read_instance, write_instance
+from hexsched.model.instance import ClosedLoop, Instance, Source, read_instance, write_instance
 from hexsched.model.schedule import Schedule, ScheduledCall, read_schedule, write_schedule
 from hexsched.model.workload import Call, Workflow, read_workload, workload_bytes, write_workload
 
@@ -16,6 +16,7 @@ __all__ = [
     "PrefillInstance",
     "Schedule",
     "ScheduledCall",
+    "Source",
     "Workflow",
     "find_oversize",
     "read_instance",

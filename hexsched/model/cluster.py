@@ -10,6 +10,8 @@ import msgspec
 Number = int | float
 
 MAX_KV_TOKENS = 2**50  # sums of reservations must stay exact in a double
+MAX_BATCH = 1_000_000
+LARGEST = 1e18  # of any number: whole ones fit 64 bits, and products of three are finite
 
 
 class PrefillInstance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,8 +80,8 @@ class DecodeInstance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         check_number("fixed_iteration_time", self.fixed_iteration_time, positive=True)
         if not 1 <= self.kv_capacity_tokens <= MAX_KV_TOKENS:
             raise ValueError(f"kv_capacity_tokens must be from 1 to {MAX_KV_TOKENS}, got {self.kv_capacity_tokens}")
-        if not 1 <= self.max_batch <= 1_000_000:
-            raise ValueError(f"max_batch must be from 1 to 1000000, got {self.max_batch}")
+        if not 1 <= self.max_batch <= MAX_BATCH:
+            raise ValueError(f"max_batch must be from 1 to {MAX_BATCH}, got {self.max_batch}")
         if self.batch_curve is not None:
             self._check_curve(self.batch_curve)
         if self.batch_seconds(1) + self.decode_coeffs[2] <= 0:
@@ -90,6 +92,8 @@ class DecodeInstance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError("batch_curve must start at batch 1")
         if curve[-1][0] < self.max_batch:
             raise ValueError(f"batch_curve must reach max_batch ({self.max_batch}), it ends at {curve[-1][0]}")
+        if curve[-1][0] > MAX_BATCH:
+            raise ValueError(f"batch_curve must end at batch {MAX_BATCH} or before, it ends at {curve[-1][0]}")
         for _, seconds in curve:
             check_number("batch_curve seconds", seconds)
         for (b0, s0), (b1, s1) in itertools.pairwise(curve):
@@ -147,6 +151,11 @@ class Link(
 
 
 def check_number(name: str, value: Number, positive: bool = False) -> None:
-    """Raise ``ValueError`` unless ``value`` is finite and >= 0 (> 0 when ``positive``)."""
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        raise ValueError(f"{name} must be a finite number {'>' if positive else '>='} 0, got {value}")
+    """Raise ``ValueError`` unless ``value`` is a number >= 0 (> 0 when ``positive``) of at most ``LARGEST``."""
+    if 0 < value <= LARGEST or (value == 0 and not positive):
+        return
+    if LARGEST < value < math.inf:
+        raise ValueError(f"{name} must be at most {LARGEST:g}")
+    # a whole number may have more digits than Python prints
+    got = value if isinstance(value, float) or value > -LARGEST else "one far below"
+    raise ValueError(f"{name} must be a finite number {'>' if positive else '>='} 0, got {got}")

@@ -58,6 +58,8 @@ def open_plain(path: str | Path) -> BinaryIO:
         start = file.peek(16)[:16]
     except OSError as error:
         raise InputError(f"cannot read the file: {error.strerror or error}", path) from None
+    except ValueError:  # a zero byte, or half of a surrogate pair
+        raise InputError(f"no file can have the name {str(path)!r}") from None
     for mark, advice in FOREIGN.items():
         if start.startswith(mark):
             file.close()

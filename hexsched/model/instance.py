@@ -9,6 +9,7 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
 from hexsched.model.context import find_oversize
+from hexsched.model.durations import check_durations
 from hexsched.model.files import decode_json, read_bytes, write_bytes
 from hexsched.model.workload import Workflow, check_unique_ids
 
@@ -37,6 +38,35 @@ class ClosedLoop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError(f"warm_up must be at least 0, got {self.warm_up}")
 
 
+SOURCED = (
+    *("kv_bytes_per_token", "prefill_coeffs", "decode_coeffs", "batch_curve", "fixed_iteration_time"),
+    *("kv_capacity_tokens", "max_batch", "latency", "bandwidth"),
+)
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where some numbers of an instance come from, for people; nothing is computed from it.
+
+    Attributes
+    ----------
+    field : str
+        The field that has the numbers; one of ``SOURCED``.
+    of : tuple of str
+        Ids of the instances whose field it is; empty for ``kv_bytes_per_token``. For ``latency`` and ``bandwidth`` ids
+        of prefill and decode instances: it is of the links from each of the former to each of the latter.
+    source : str
+        In words: measured in which table, a roofline, a catalogue, given.
+    """
+
+    field: str
+    of: tuple[str, ...] = ()
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.field not in SOURCED:
+            raise ValueError(f"field must be one of {', '.join(SOURCED)}, got {self.field!r}")
+
+
 class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What is scheduled, and on what. Simulator, solvers and verifier all start from this.
 
@@ -58,6 +88,8 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         At least one.
     closed_loop : ClosedLoop or None
         Where it is given, arrivals follow from completions, and those of the workflows are 0.
+    sources : tuple of Source
+        Where the numbers come from, as far as is said.
     """
 
     format: str
@@ -68,6 +100,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     links: tuple[Link, ...]
     workflows: tuple[Workflow, ...]
     closed_loop: ClosedLoop | None = None
+    sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -86,6 +119,10 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             if machine.id in names:
                 raise ValueError(f"duplicate instance id {machine.id!r}")
             names.add(machine.id)
+        for source in self.sources:
+            for name in source.of:
+                if name not in names:
+                    raise ValueError(f"sources: {source.field} is of {name!r}, which is no instance")
         self._check_links()
         check_unique_ids(self.workflows)
         if self.closed_loop is not None:
@@ -93,6 +130,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         oversize = find_oversize(self.workflows, max(machine.kv_capacity_tokens for machine in self.decode))
         if oversize.workflows:
             raise ValueError(f"{oversize.share} do not fit any KV cache: {oversize.reason}")
+        check_durations(self.prefill, self.decode, self.links, self.kv_bytes_per_token, self.workflows)
 
     def _check_closed_loop(self, closed: ClosedLoop) -> None:
         if closed.warm_up >= len(self.workflows):

@@ -1,4 +1,4 @@
-"""Service times from data sheets alone, for configurations nobody measured.
+"""Service times from data sheets alone, for models nobody measured (``nearest`` says what is done where somebody did).
 
 Compute and memory traffic are added up rather than overlapped, because the laws (model M5, M6) are sums:
 
@@ -12,7 +12,7 @@ With B tokens that each wake k of E experts at random, a layer reads E (1 - (1 -
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from hexsched.profiles.catalogue import BYTES_PER_VALUE, Gpu, Model, find_gpu, find_model
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def roofline(model: Model, gpu: Gpu, tp: int, max_batch: int) -> Laws:
-    """Laws of ``model`` on ``tp`` GPUs; a mixture of experts gets a curve up to ``max_batch``."""
+def roofline(model: Model, gpu: Gpu, tp: int, max_batch: int, at: Sequence[int] = ()) -> Laws:
+    """Laws of ``model`` on ``tp`` GPUs; a mixture of experts gets a curve up to ``max_batch``, with points ``at``."""
     flops = tp * gpu.flops
     bandwidth = tp * gpu.hbm_bandwidth * gpu.mbu
     overhead = 2 * model.layers * gpu.link_latency if tp > 1 else 0.0
@@ -43,18 +43,23 @@ def roofline(model: Model, gpu: Gpu, tp: int, max_batch: int) -> Laws:
     )
     if not model.moe:
         return Laws(prefill_coeffs=prefill, decode_coeffs=(g(1) - d1, d1, d2), batch_curve=None)
-    curve = tuple((batch, g(batch)) for batch in _doublings(max_batch))
+    curve = tuple((batch, g(batch)) for batch in at or doublings(max_batch))
     return Laws(prefill_coeffs=prefill, decode_coeffs=(0.0, 0.0, d2), batch_curve=curve)
 
 
 def roofline_error(rows: Iterable[Measurement]) -> pd.DataFrame:
     """Relative error of the roofline against measured rows: model, gpu, tp, phase, mape, bias (fractions)."""
+    return law_errors(rows, roofline)
+
+
+def law_errors(rows: Iterable[Measurement], laws_of: Callable[[Model, Gpu, int, int], Laws]) -> pd.DataFrame:
+    """As ``roofline_error``, of any laws; ``laws_of`` makes them from model, GPU, degree and largest batch."""
     import pandas as pd
 
     records = []
     for row in rows:
         model, gpu = find_model(row.model), find_gpu(row.gpu)
-        laws = roofline(model, gpu, row.tp, max_batch=row.batch)
+        laws = laws_of(model, gpu, row.tp, row.batch)
         if row.phase == "prefill":
             predicted = laws.prefill_seconds(row.context)
         else:
@@ -74,6 +79,6 @@ def _woken_params(model: Model, batch: int) -> float:
     return model.params - model.expert_params * asleep
 
 
-def _doublings(last: int) -> list[int]:
+def doublings(last: int) -> list[int]:
     """1, 2, 4, ... up to and including ``last``."""
     return [*(2**k for k in range((last - 1).bit_length())), last]

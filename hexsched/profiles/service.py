@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model.cluster import MAX_KV_TOKENS
 from hexsched.profiles.catalogue import Gpu, Model, find_gpu, find_model
 from hexsched.profiles.laws import BatchCurve, Coefficients, Laws
+from hexsched.profiles.nearest import nearest, scaled_laws
 from hexsched.profiles.profile import Fit, Profile, shipped_profile
 from hexsched.profiles.roofline import roofline
 
@@ -58,7 +61,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     kv_capacity_tokens, max_batch : int
         M and Bmax.
     source : str
-        ``"measured: <table>"`` or ``"roofline"``.
+        ``"measured: <table>"``, ``"roofline calibrated to <row> (<table>)"``, or ``"roofline"`` where the model was
+        measured nowhere.
     measured_batch : int or None
         The largest batch of a measured curve; it goes on beyond with its last slope. None where there is no such curve.
     prefill_mape, decode_mape : float or None
@@ -80,6 +84,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     prefill_mape: float | None
     decode_mape: float | None
 
+    @property
+    def is_estimated(self) -> bool:
+        """Whether times are from a roofline, calibrated or not."""
+        return self.source.startswith(ROOFLINE)
+
 
 def service(
     model: str | Model,
@@ -91,8 +100,10 @@ def service(
     kv_memory_fraction: float = DEFAULT_KV_MEMORY_FRACTION,
     kv_capacity: int | None = None,
     typical: TypicalBatch = TYPICAL_BATCH,
+    gpus: Sequence[Gpu] = (),
 ) -> Service:
-    """Numbers for ``model`` on ``tp`` GPUs: from ``profile``, else from the shipped fits, else from the roofline.
+    """Numbers for ``model`` on ``tp`` GPUs: from ``profile``, else from the shipped fits, else from the roofline,
+    calibrated to the nearest measured row of the model where there is one.
 
     A measured batch curve that ends before ``max_batch`` is continued with its last slope.
 
@@ -112,6 +123,8 @@ def service(
         M where it is known; nothing is checked to fit then.
     typical : TypicalBatch
         Where theta is read off.
+    gpus : sequence of Gpu
+        GPU types beside the catalogue's, which rows of ``profile`` may be of.
 
     Raises
     ------
@@ -125,15 +138,21 @@ def service(
         raise InputError(f"max_batch must be at least 1, got {max_batch}")
     capacity = kv_capacity_tokens(model, gpu, tp, kv_memory_fraction) if kv_capacity is None else kv_capacity
     measured = _measured(model, gpu, tp, profile)
-    if measured is None:
-        laws = roofline(model, gpu, tp, max_batch)
-        source, measured_batch, prefill_mape, decode_mape = ROOFLINE, None, None, None
-    else:
+    measured_batch = prefill_mape = decode_mape = None
+    if measured is not None:
         fit, table = measured
-        curve = None if fit.batch_curve is None else extend_curve(fit.batch_curve, max_batch)
-        laws = msgspec.structs.replace(fit.laws(), batch_curve=curve)
-        source, prefill_mape, decode_mape = f"measured: {table}", fit.prefill_error.mape, fit.decode_error.mape
-        measured_batch = None if fit.batch_curve is None else fit.batch_curve[-1][0]
+        laws, source = fit.laws(), f"measured: {table}"
+        measured_batch, prefill_mape, decode_mape = _largest_batch(fit), fit.prefill_error.mape, fit.decode_error.mape
+    else:
+        profiles = (shipped_profile(),) if profile is None else (profile, shipped_profile())
+        near = nearest(model, gpu, tp, profiles, gpus)
+        if near is None:
+            laws, source = roofline(model, gpu, tp, max_batch), ROOFLINE
+        else:
+            laws, source = scaled_laws(model, gpu, tp, max_batch, near), f"{ROOFLINE} calibrated to {near}"
+            measured_batch = _largest_batch(near.fit)
+    if laws.batch_curve is not None:
+        laws = msgspec.structs.replace(laws, batch_curve=extend_curve(laws.batch_curve, max_batch))
     return Service(
         model=model.name,
         gpu=gpu.name,
@@ -194,6 +213,10 @@ def typical_iteration_seconds(laws: Laws, max_batch: int, typical: TypicalBatch)
     """tau(B, K) at a typical batch, or at ``max_batch`` where that is smaller."""
     batch = min(typical.batch, max_batch)
     return laws.iteration_seconds(batch, batch * typical.context)
+
+
+def _largest_batch(fit: Fit) -> int | None:
+    return None if fit.batch_curve is None else fit.batch_curve[-1][0]
 
 
 def _measured(model: Model, gpu: Gpu, tp: int, profile: Profile | None) -> tuple[Fit, str] | None:

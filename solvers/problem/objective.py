@@ -12,6 +12,7 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.metrics.parts.quantile import required
+from hexsched.model.digits import written
 from hexsched.registry import suggest
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +38,7 @@ class Objective:
     parameter: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.kind}({self.parameter:g})" if self.kind in ("req", "misses") else self.kind
+        return f"{self.kind}({written(self.parameter)})" if self.kind in ("req", "misses") else self.kind
 
     @property
     def is_tail(self) -> bool:

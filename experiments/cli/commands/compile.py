@@ -19,7 +19,7 @@ from experiments.cli.options import (
     Seed,
     WarmUp,
 )
-from experiments.cli.output import facts
+from experiments.cli.output import Table, facts
 from experiments.cli.trace import as_options, key_values
 from hexsched.errors import InputError
 
@@ -103,6 +103,7 @@ def compile_command(
         "decode_instances": len(instance.decode),
         "kv_capacity_tokens": sum(machine.kv_capacity_tokens for machine in instance.decode),
         "service_times": sources,
+        "sources": machines.sources,
     }
     table = facts(
         ("cluster", f"{spec.name}: {len(instance.prefill)} prefill + {len(instance.decode)} decode instances"),
@@ -115,7 +116,19 @@ def compile_command(
         else ("closed loop", f"{closed_loop:,} sessions, warm-up of {warm_up:,} workflows"),
         ("written to", output),
     )
-    deliver(output, instance.to_bytes, record, [table], as_json)
+    deliver(output, instance.to_bytes, record, [table, _origins(machines)], as_json)
+
+
+def _origins(machines: Machines) -> Table:
+    """Where every number comes from, as it stands in the instance."""
+    of: dict[tuple[str, str], dict[str, None]] = {}
+    for source in machines.sources:
+        of.setdefault((source.field, source.source), {}).update(dict.fromkeys(source.of))
+    rows = []
+    for (field, words), ids in of.items():
+        names = list(ids) if len(ids) <= 2 else [next(iter(ids)), "…", next(reversed(ids))]
+        rows.append((field, " ".join(names), words))
+    return Table(("numbers", "of", "source"), rows, "where the numbers come from")
 
 
 def _sources(machines: Machines) -> dict[str, list[str]]:

@@ -25,6 +25,10 @@ GridFile = Annotated[str, typer.Argument(metavar="GRID", help="Grid file, or a n
 StoreFolder = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store.")]
 DEFAULT_STORE = Path("out")  # where the figures look, too
 Only = Annotated[str | None, typer.Option("--only", metavar="NAME", help="Of a file with named grids, this one.")]
+MostCells = Annotated[
+    int | None,
+    typer.Option("--most-cells", min=1, metavar="N", help="How many cells a grid may have, 100,000 by default."),
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=1024, metavar="N", help="Processes.")]
 Schedules = Annotated[bool, typer.Option("--schedules", help="Store the schedule of every run.")]
 
@@ -104,6 +108,7 @@ def plan_command(
     only: Only = None,
     workers: Workers = 2,
     schedules: Schedules = False,
+    most_cells: MostCells = None,
     as_json: Json = False,
 ) -> None:
     """Say how many cells a grid has, how many are done, and how long the others should take."""
@@ -112,7 +117,7 @@ def plan_command(
     from experiments.store import Store
     from experiments.store.store import STORE_JSON
 
-    plan = _plan(grid, only, schedules)
+    plan = _plan(grid, only, schedules, most_cells)
     # what is there instead of a store, if anything, is for 'run' to complain of
     opened = Store.open(store) if (store / STORE_JSON).exists() else None
     progress = plan.progress(opened)
@@ -143,6 +148,7 @@ def run_command(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try cells again that have failed.")] = False,
     only: Only = None,
     schedules: Schedules = False,
+    most_cells: MostCells = None,
     as_json: Json = False,
 ) -> None:
     """Compute what the store does not have yet; may be interrupted at any moment and run again.
@@ -157,7 +163,7 @@ def run_command(
     from experiments.grid.run import Outcome, run_plan
     from experiments.store import Store
 
-    plan = _plan(grid, only, schedules)
+    plan = _plan(grid, only, schedules, most_cells)
     with Store.writing(store) as opened:
         progress = plan.progress(opened)
         others = _other_versions(opened)
@@ -205,6 +211,7 @@ def status_command(
     grid: Annotated[str | None, typer.Argument(metavar="[GRID]", help="Only the cells of this grid.")] = None,
     store: StoreFolder = DEFAULT_STORE,
     only: Only = None,
+    most_cells: MostCells = None,
     as_json: Json = False,
 ) -> None:
     """Say what a store has: cells by kind, what has failed and why, what is of another version of the code."""
@@ -218,7 +225,7 @@ def status_command(
         record: dict[str, object] = {"store": str(store), "tables": tables}
         blocks = [Table(("table", "cells"), list(tables.items()))]
     else:
-        plan = _plan(grid, only, schedules=False)
+        plan = _plan(grid, only, False, most_cells)
         progress = plan.progress(opened)
         failures = failures[failures["key"].isin(progress.failed)]
         record = {"store": str(store), "grid": grid, "kinds": _by_kind(plan, progress), **_counts(progress)}
@@ -243,13 +250,14 @@ def export_command(
         typer.Option("--table", metavar="NAME", help="Table of the store; by default what the grid is about."),
     ] = None,
     only: Only = None,
+    most_cells: MostCells = None,
     as_json: Json = False,
 ) -> None:
     """Write the rows that a grid has in a store as CSV, in the order of the grid."""
     from experiments.store import Store, tables
 
     check_destination(output, [], as_json)
-    plan = _plan(grid, only, schedules=False)
+    plan = _plan(grid, only, False, most_cells)
     opened = Store.open(store)
     name = _main_table(plan) if table is None else table
     if name not in tables():
@@ -271,12 +279,13 @@ def prune_command(
     grids: Annotated[list[str] | None, typer.Argument(metavar="[GRID]...", help="Grids whose cells are kept.")] = None,
     store: StoreFolder = DEFAULT_STORE,
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only say what would be.")] = False,
+    most_cells: MostCells = None,
     as_json: Json = False,
 ) -> None:
     """Remove the cells that none of the grids has; without grids, those of another version of the code."""
     from experiments.store import Store, tables
 
-    keep = {key for name in grids or () for key in _plan(name, None, schedules=False).cells}
+    keep = {key for name in grids or () for key in _plan(name, None, False, most_cells).cells}
 
     def doomed(opened: Store) -> list[str]:
         present = {key for table in tables() for key in opened.keys(table)}
@@ -293,11 +302,11 @@ def prune_command(
     emit({"cells": len(keys), "removed": yes, "keys": keys}, [facts(("cells to remove", len(keys)))], as_json)
 
 
-def _plan(grid: str, only: str | None, schedules: bool) -> Plan:
+def _plan(grid: str, only: str | None, schedules: bool, most_cells: int | None) -> Plan:
     from experiments.grid.plan import make_plan
-    from experiments.grid.spec import read_grid
+    from experiments.grid.spec import MOST_CELLS, read_grid
 
-    return make_plan(read_grid(grid, only), schedules)
+    return make_plan(read_grid(grid, only, MOST_CELLS if most_cells is None else most_cells), schedules)
 
 
 def _counts(progress: Progress) -> dict[str, int]:

@@ -1,14 +1,14 @@
-"""``hexsched gpus``, ``models`` and ``clusters``: the hardware that is known by name."""
+"""``hexsched gpus``, ``models``, ``clusters``: what is known by name; ``hexsched cluster``: a look at a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.cli.options import Json
-from experiments.cli.output import Table, emit
+from experiments.cli.output import Table, emit, records
 
 if TYPE_CHECKING:
     from hexsched.clusters import DecodePool, PrefillPool
@@ -19,6 +19,47 @@ def add(app: typer.Typer) -> None:
     app.command("gpus", epilog="Example: hexsched gpus --json")(gpus_command)
     app.command("models", epilog="Example: hexsched models --json")(models_command)
     app.command("clusters", epilog="Example: hexsched clusters --json")(clusters_command)
+    group = typer.Typer(rich_markup_mode=None)
+    group.callback(invoke_without_command=True)(cluster)
+    group.command("describe", epilog="Example: hexsched cluster describe qwen235b-hetero-1")(describe_command)
+    app.add_typer(group, name="cluster")
+
+
+def cluster(context: typer.Context) -> None:
+    """Look at a cluster and the numbers that it stands for."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def describe_command(
+    cluster: Annotated[
+        str, typer.Argument(metavar="CLUSTER", help="Cluster YAML file, or a name of 'hexsched clusters'.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show the service times, memory and links of a cluster, and where each number comes from.
+
+    Coefficients are those of docs/model.md: a prefill of n tokens takes p0 + p1 n + p2 n^2 seconds, a decode iteration
+    of B calls that hold K tokens d0 + d1 B + d2 K, or g(B) + d2 K where g is a curve.
+    """
+    from hexsched.clusters import describe_cluster, read_cluster
+
+    spec = read_cluster(cluster)
+    rows = records(describe_cluster(spec))
+    model = spec.model if isinstance(spec.model, str) else spec.model.name
+    tables = []
+    for pool in dict.fromkeys(str(row["pool"]) for row in rows):
+        own = [row for row in rows if row["pool"] == pool]
+        first = own[0]
+        title = f"{pool}: {first['instances']} x {first['gpu']} at tensor_parallel {first['tp']}"
+        if " to " in pool:
+            title = f"{pool}: {first['instances']} links, {first['gpu']}"
+        elif pool == "all":
+            title = f"{spec.name}: {model}, decode model {spec.decode_model}"
+        body = [(row["number"], row["value"], row["unit"], row["source"]) for row in own]
+        tables.append(Table(("number", "value", "unit", "source"), body, title))
+    record = {"cluster": spec.name, "model": model, "decode_model": spec.decode_model, "numbers": rows}
+    emit(record, tables[-1:] + tables[:-1], as_json)
 
 
 def gpus_command(as_json: Json = False) -> None:

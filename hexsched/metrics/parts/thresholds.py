@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hexsched.errors import InputError
+from hexsched.model.digits import written
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 OF_CALLS = ("ttft", "tpot", "queueing", "admission", "transfer")
@@ -102,5 +103,8 @@ def _number(text: str, name: str, value: str) -> float:
 
 def _written(name: str, value: float) -> str:
     if name in WITHOUT_UNIT:
-        return f"{value:.12g}"
-    return f"{value:.12g}s" if value >= 1 else f"{1e3 * value:.12g}ms"
+        return written(value)
+    milliseconds = f"{1e3 * value:.12g}"
+    if value < 1 and float(milliseconds) * UNITS["ms"] == value:
+        return f"{milliseconds}ms"
+    return f"{written(value)}s"

@@ -1,0 +1,73 @@
+"""Durations that a double cannot add up, and those that vanish in sums, are refused before anything runs (model M9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance
+from hexsched.model.workload import Workflow
+
+SHORTEST = 1e-12  # seconds of a prefill or an iteration: their inverses, rates, stay far from infinity
+LONGEST = 1e12  # seconds of a stage of one call at its slowest: sums over a billion calls are still times
+
+
+def check_durations(
+    prefill: Sequence[PrefillInstance],
+    decode: Sequence[DecodeInstance],
+    links: Sequence[Link],
+    kv_bytes_per_token: Number,
+    workflows: Sequence[Workflow],
+) -> None:
+    """Refuse a cluster on which a stage of some call may take shorter than ``SHORTEST`` or longer than ``LONGEST``.
+
+    The longest prompt and output of the workload stand for every call; a decode is slowest in a full batch that fills
+    the KV cache.
+
+    Raises
+    ------
+    ValueError
+        Naming the instance or link, and the number that makes it so.
+    """
+    prompt = max(call.prompt_tokens for workflow in workflows for call in workflow.calls)
+    output = max(call.output_tokens for workflow in workflows for call in workflow.calls)
+    for what, seconds in _shortest(prefill, decode):
+        if not seconds >= SHORTEST:
+            raise ValueError(f"{what} takes {seconds:g} s; nothing may take less than {SHORTEST:g} s")
+    for what, seconds in _longest(prefill, decode, links, kv_bytes_per_token, prompt, output):
+        if not seconds <= LONGEST:
+            raise ValueError(f"{what} may take {seconds:g} s; no stage of a call may take more than {LONGEST:g} s")
+    for workflow in workflows:
+        for call in workflow.calls:
+            if call.delay > LONGEST:
+                raise ValueError(
+                    f"delay of call {call.call_id!r} of workflow {workflow.workflow_id!r} must be at most "
+                    f"{LONGEST:g} s, got {call.delay:g}"
+                )
+
+
+def _shortest(prefill: Sequence[PrefillInstance], decode: Sequence[DecodeInstance]) -> Iterator[tuple[str, float]]:
+    for machine in prefill:
+        yield f"a prefill of one token on {machine.id!r} (prefill_coeffs)", machine.prefill_seconds(1)
+    for server in decode:
+        yield f"an iteration on {server.id!r} (decode_coeffs)", server.batch_seconds(1) + server.decode_coeffs[2]
+        yield f"an iteration on {server.id!r} (fixed_iteration_time)", float(server.fixed_iteration_time)
+
+
+def _longest(
+    prefill: Sequence[PrefillInstance],
+    decode: Sequence[DecodeInstance],
+    links: Sequence[Link],
+    kv_bytes_per_token: Number,
+    prompt: int,
+    output: int,
+) -> Iterator[tuple[str, float]]:
+    for machine in prefill:
+        yield f"a prefill of {prompt} tokens on {machine.id!r} (prefill_coeffs)", machine.prefill_seconds(prompt)
+    for server in decode:
+        iteration = server.batch_seconds(server.max_batch) + server.decode_coeffs[2] * float(server.kv_capacity_tokens)
+        yield f"a decode of {output} tokens on {server.id!r} (decode_coeffs)", output * iteration
+        fixed = output * float(server.fixed_iteration_time)
+        yield f"a decode of {output} tokens on {server.id!r} (fixed_iteration_time)", fixed
+    for link in links:
+        what = f"a transfer of {prompt} tokens from {link.source!r} to {link.to!r} (latency, bandwidth)"
+        yield what, link.transfer_seconds(prompt, kv_bytes_per_token)

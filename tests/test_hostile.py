@@ -1,0 +1,235 @@
+"""Input that is out to break things: numbers at the ends of doubles, names that no file can have, deep nesting."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.cli import main
+from experiments.grid.axes import canonical_estimator
+from experiments.grid.loads import read_load
+from experiments.grid.plan import make_plan
+from experiments.grid.spec import read_grid
+from hexsched.clusters import read_cluster
+from hexsched.clusters.yaml_lines import MAX_DEPTH, read_yaml
+from hexsched.errors import InputError
+from hexsched.metrics.parts.thresholds import read_thresholds
+from hexsched.model import Instance, read_instance
+from hexsched.model.digits import written
+from hexsched.policies import policies
+from hexsched.simulator import simulate
+from hexsched.verifier import verify
+from solvers.problem.objective import read_objective
+
+pytestmark = pytest.mark.quick
+
+GRID = "clusters: demo\nworkloads: bfcl\nworkflows: 2\nloads: at-once\npolicies: fcfs\n"
+
+# ---- numbers
+
+
+def an_instance(calls: int = 3) -> dict[str, Any]:
+    """Two and two machines, two workflows; plain data, to be bent."""
+    return {
+        "format": "hexsched-instance/1",
+        "decode_model": "fluid",
+        "kv_bytes_per_token": 1000,
+        "prefill": [{"id": f"p{k}", "gpu": "X", "prefill_coeffs": [0.01, 1e-5, 1e-9]} for k in range(2)],
+        "decode": [
+            {
+                "id": f"d{k}",
+                "gpu": "X",
+                "decode_coeffs": [0.01, 1e-4, 1e-8],
+                "fixed_iteration_time": 0.02,
+                "kv_capacity_tokens": 300,
+                "max_batch": 2,
+                "batch_curve": [[1, 0.01], [2, 0.02]],
+            }
+            for k in range(2)
+        ],
+        "links": [
+            {"from": f"p{i}", "to": f"d{j}", "latency": 0.001, "bandwidth": 1e9} for i in range(2) for j in range(2)
+        ],
+        "workflows": [
+            {
+                "workflow_id": f"w{k}",
+                "arrival": float(k),
+                "calls": [
+                    {
+                        "call_id": f"c{c}",
+                        "prompt_tokens": 50,
+                        "output_tokens": 20,
+                        "cached_tokens": 5,
+                        "parents": [f"c{c - 1}"] if c else [],
+                        "delay": 0.1,
+                    }
+                    for c in range(calls)
+                ],
+            }
+            for k in range(2)
+        ],
+    }
+
+
+NUMBERS = (
+    *(0, 5e-324, 1e-300, 1e-20, 1e-12, 1e-9, 1e-3, 1, 7, 1e3, 1e6, 1e9, 1e12, 1e15, 1e16, 1e18, 1e100, 1e308),
+    *(-1, -1e308, 2**31, 2**53, 2**62, 2**63, 2**64, 10**30, 10**400),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every number in plain data."""
+    if isinstance(value, dict):
+        return [found for key, item in value.items() for found in places(item, (*path, key))]
+    if isinstance(value, list):
+        return [found for index, item in enumerate(value) for found in places(item, (*path, index))]
+    return [] if isinstance(value, str) else [path]
+
+
+PLACES = places(an_instance())
+
+
+def bent(changes: list[tuple[tuple[Any, ...], Any]], decode_model: str) -> bytes:
+    data = an_instance()
+    data["decode_model"] = decode_model
+    for path, number in changes:
+        inside = data
+        for key in path[:-1]:
+            inside = inside[key]
+        inside[path[-1]] = number
+    return json.dumps(data).encode()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(NUMBERS)), min_size=1, max_size=4),
+    decode_model=st.sampled_from(("fluid", "fixed")),
+    policy=st.sampled_from([policy.name for policy in policies()]),
+)
+def test_numbers_at_the_ends_are_refused_or_run_to_a_valid_schedule(changes, decode_model, policy):
+    refusal = ""
+    try:
+        instance = Instance.from_bytes(bent(changes, decode_model))
+        run = simulate(instance, policy)
+    except InputError as error:
+        refusal = str(error)
+    assert "unserved" not in refusal  # the policy is not to blame
+    if refusal:
+        return
+    report = verify(instance, run.schedule)
+    assert report.ok, report
+    assert (run.ratio >= 1 - 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    ("path", "number", "told"),
+    [
+        (("decode", 0, "fixed_iteration_time"), 1e17, "'d0' (fixed_iteration_time) may take 2e+18 s"),
+        (("decode", 0, "decode_coeffs", 0), 1e308, "decode_coeffs d0 must be at most 1e+18"),
+        (("links", 0, "bandwidth"), 5e-324, "from 'p0' to 'd0' (latency, bandwidth) may take inf s"),
+        (("links", 3, "latency"), 1e308, "latency must be at most 1e+18"),
+        (("prefill", 1, "prefill_coeffs", 2), 1e17, "a prefill of 50 tokens on 'p1' (prefill_coeffs) may take 2.5e+20"),
+        (("prefill", 0, "prefill_coeffs"), [1e-300, 0, 0], "a prefill of one token on 'p0' (prefill_coeffs) takes"),
+        (("decode", 1, "batch_curve"), [[1, 1], [2**64, 2]], "must end at batch 1000000 or before"),
+        (("decode", 1, "batch_curve"), [[1, 1], [2, 10**30]], "batch_curve seconds must be at most 1e+18"),
+        (("kv_bytes_per_token",), 10**400, "number"),
+        (("workflows", 0, "arrival"), 1e16, "too coarse"),
+        (("workflows", 0, "calls", 1, "delay"), 1e13, "delay of call 'c1' of workflow 'w0' must be at most 1e+12 s"),
+    ],
+)
+def test_a_number_too_large_is_told_with_its_place(tmp_path, path, number, told):
+    (tmp_path / "i.json").write_bytes(bent([(path, number)], "fluid"))
+    with pytest.raises(InputError) as caught:
+        simulate(read_instance(tmp_path / "i.json"), "fcfs")
+    assert told in str(caught.value)
+    assert str(caught.value).count("\n") == 0
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_number_of_more_digits_than_python_prints():
+    data = bent([], "fluid").replace(b'"kv_bytes_per_token": 1000', b'"kv_bytes_per_token": 1' + b"0" * 5000)
+    with pytest.raises(InputError) as caught:
+        Instance.from_bytes(data)
+    assert len(str(caught.value)) < 1000
+
+
+# ---- every digit that was written
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=st.floats(min_value=1e-300, max_value=1e9))
+def test_what_names_a_number_reads_back_as_the_same(value):
+    assert float(written(value)) == value
+    objective = read_objective(f"misses({value!r})")
+    assert read_objective(str(objective)) == objective
+    assert objective.parameter == value
+    if value <= 1:
+        assert read_objective(str(read_objective(f"req({value!r})"))).parameter == value
+    if value <= 10:
+        assert float(canonical_estimator(f"noise({value!r})")[6:-1]) == value
+    if 1 < value <= 1e6:
+        assert read_load(str(read_load(f"stress:{value!r}"))).value == value
+    thresholds = read_thresholds(f"ttft={value!r}s,ratio={value!r}")
+    assert read_thresholds(str(thresholds)) == thresholds
+
+
+def test_objectives_of_a_grid_keep_their_digits(tmp_path):
+    text = GRID + "kind: gap\nobjectives: [misses(1.2345678), misses(1.2345679), req(0.9999999), req(0.95)]\n"
+    (tmp_path / "g.yaml").write_text(text)
+    plan = make_plan(read_grid(str(tmp_path / "g.yaml")))
+    found = [cell.inputs["objective"] for cell in plan.cells.values()]
+    assert found == ["misses(1.2345678)", "misses(1.2345679)", "req(0.9999999)", "req(0.95)"]
+
+
+# ---- YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('a: "x\\0y"', "1: text must not have the character U+0000"),
+        ('a: 1\n"b\\ud800": 2', r"f.yaml:2: "),
+        ('a: ["\\u001b[31m"]', "1: text must not have the character U+001B"),
+        ("a: " + "[" * 3000, f"1: nested more than {MAX_DEPTH} deep"),
+        ("a: " + '{"b": [' * 3000, f"1: nested more than {MAX_DEPTH} deep"),
+        ("\n".join(" " * k + "a:" for k in range(100)), f"nested more than {MAX_DEPTH} deep"),
+    ],
+)
+def test_yaml_that_is_no_configuration(text, told):
+    with pytest.raises(InputError) as caught:
+        read_yaml(text, "f.yaml")
+    assert told in str(caught.value)
+
+
+def test_a_name_that_no_file_can_have():
+    for name in ("a\0b.yaml", "a\ud800.yaml"):
+        with pytest.raises(InputError, match=r"no file can have the name|cannot read"):
+            read_cluster(name)
+
+
+# ---- sizes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GRID + "seeds: 300000000\n",
+        GRID.replace("workflows: 2", f"workflows: [{', '.join(map(str, range(1, 401)))}]") + "seeds: 300\n",
+        GRID + "overrides:\n  - match: {policy: fcfs}\n    set: {seeds: 100001}\n",
+    ],
+)
+def test_a_grid_of_too_many_cells_names_the_limit_and_what_lifts_it(tmp_path, text):
+    (tmp_path / "g.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"cells; a grid has at most 100,000 unless --most-cells says more"):
+        make_plan(read_grid(str(tmp_path / "g.yaml")))
+
+
+def test_the_limit_of_cells_can_be_moved(tmp_path):
+    (tmp_path / "g.yaml").write_text(GRID + "seeds: 3\n")
+    arguments = ["grid", "plan", str(tmp_path / "g.yaml"), "--store", str(tmp_path / "s"), "--most-cells"]
+    assert main([*arguments, "3"]) == 0
+    assert main([*arguments, "2"]) == 2
