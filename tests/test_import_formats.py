@@ -170,13 +170,13 @@ def test_ragpulse_sessions_and_the_lengths_of_pieces(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     write(folder, *rows, name="0_trace.jsonl")
-    first, second = import_trace(folder / "0_trace.jsonl")
+    first, second = import_trace(folder / "0_trace.jsonl", estimate_service=False)
     assert [call.delay for call in first.calls] == [0.0, 80.0]
     assert second.arrival == 83
     assert {call.cached_tokens for call in first.calls} == {0}
     write(folder, *({"sys_prompt_id": k, "token_length": 30} for k in (1, 2)), name="1_sys_prompt.jsonl")
     write(folder, *({"passage_id": k, "token_length": 50} for k in (7, 8, 9)), name="2_passages.jsonl")
-    result = read_trace(folder)
+    result = read_trace(folder, estimate_service=False)
     # the beginnings that are shared: both system pieces and passage 7; then passage 8 too, but one token is left
     assert [call.cached_tokens for w in result.workflows for call in w.calls] == [0, 110, 89]
     assert not any("cached" in text for text in result.notes)
@@ -307,7 +307,7 @@ def test_vidur_lengths_alone_and_sessions(tmp_path: Path) -> None:
     path.write_text(
         "arrived_at,num_prefill_tokens,num_decode_tokens,session_id\n9.5,80,5,a\n0.5,50,5,a\n3,10,5,\n4,9,5,b\n"
     )
-    chained, single, _ = import_trace(path)
+    chained, single, _ = import_trace(path, estimate_service=False)
     assert shape(chained) == {"c0": ((), 0.0), "c1": (("c0",), 9.0)}
     assert (single.workflow_id, single.arrival) == ("r2", 2.5)
     assert len(import_trace(path, sessions=False)) == 4
@@ -331,7 +331,7 @@ def test_columns_by_their_usual_names(tmp_path: Path) -> None:
         },
         {"prompt_tokens": 20, "completion_tokens": 4, "arrival_time_ms": 6000, "conversation_id": None},
     ]
-    result = read_trace(write(tmp_path, *rows))
+    result = read_trace(write(tmp_path, *rows), estimate_service=False)
     assert result.format == "columns"
     assert [(w.workflow_id, w.arrival) for w in result.workflows] == [("sk", 0.0), ("r2", 1.0)]
     assert shape(result.workflows[0]) == {"c0": ((), 0.0), "c1": (("c0",), 4.0)}
@@ -347,16 +347,18 @@ def test_columns_that_the_user_names(tmp_path: Path) -> None:
     assert [w.arrival for w in import_trace(path, "columns", **options)] == [0, 1.5]
     with pytest.raises(InputError, match=r"no column is known to hold output tokens.*there are when;x, how much, said"):
         import_trace(path, "columns", prompt="how much")
-    with pytest.raises(InputError, match="missing column 'nothing'"):
+    with pytest.raises(InputError, match="no column 'nothing' for session; there are when;x, how much, said"):
         import_trace(path, "columns", **options, session="nothing")
     nested = [{"at": 3 + k, "usage": {"in": 50, "out": 5, "hit": 40}, "who": "a"} for k in (0, 4)]
     named = {"prompt": "usage.in", "output": "usage.out", "cached": "usage.hit", "time": "at", "session": "who"}
-    (workflow,) = import_trace(write(tmp_path, *nested), "columns", **named, prompt_and_cached=True)
+    (workflow,) = import_trace(
+        write(tmp_path, *nested), "columns", **named, prompt_and_cached=True, estimate_service=False
+    )
     assert [(call.prompt_tokens, call.cached_tokens, call.delay) for call in workflow.calls] == [
         (90, 40, 0),
         (90, 40, 4),
     ]
-    with pytest.raises(InputError, match="no field 'whom' for session; there are"):
+    with pytest.raises(InputError, match=r"no column 'whom' for session; did you mean 'who'\? There are at, usage.in"):
         import_trace(tmp_path / "t.jsonl", "columns", **(named | {"session": "whom"}))
 
 

@@ -441,7 +441,7 @@ def test_burstgpt_sessions_become_chains(tmp_path: Path) -> None:
 def test_bailian_conversation_is_a_tree(tmp_path: Path) -> None:
     rows = [bailian(1, -1, 2.0), bailian(5, -1, 3.0), bailian(2, 1, 10.0), bailian(3, 2, 15.0), bailian(4, 1, 11.0)]
     path = write(tmp_path, lines(*rows))
-    first, second = import_trace(path)
+    first, second = import_trace(path, estimate_service=False)
     assert (first.workflow_id, second.workflow_id, second.arrival) == ("1", "5", 1.0)
     assert shape(first) == {"1": ((), 0.0), "2": (("1",), 8.0), "3": (("2",), 5.0), "4": (("1",), 9.0)}
     assert [call.cached_tokens for call in first.calls] == [0, 32, 32, 32]
@@ -453,9 +453,10 @@ def test_bailian_conversation_is_a_tree(tmp_path: Path) -> None:
 
 def test_bailian_dropped_first_turn_moves_the_arrival(tmp_path: Path) -> None:
     rows = [bailian(1, -1, 0.0), bailian(2, -1, 5.0, output=0), bailian(3, 2, 9.0), bailian(4, 3, 12.0)]
-    result = read_trace(write(tmp_path, lines(*rows)))
-    assert [workflow.arrival for workflow in result.workflows] == [0, 9]
-    assert shape(result.workflows[1]) == {"3": ((), 0.0), "4": (("3",), 3.0)}
+    for estimated in (False, True):  # of what is left out nothing is taken off
+        result = read_trace(write(tmp_path, lines(*rows)), estimate_service=estimated)
+        assert [workflow.arrival for workflow in result.workflows] == [0, 9]
+    assert 2.8 < result.workflows[1].calls[1].delay < 3
 
 
 def test_bailian_orphans_can_be_roots(tmp_path: Path) -> None:
@@ -487,7 +488,7 @@ def test_agentic_sessions_without_request_ids(tmp_path: Path) -> None:
     del rows[2]["timestamp"]
     rows.append(mooncake(4000, [1]) | {"session_id": "t"})
     rows[2]["delay"] = 700
-    first, second = import_trace(write(tmp_path, lines(*rows)))
+    first, second = import_trace(write(tmp_path, lines(*rows)), estimate_service=False)
     assert shape(first) == {"row0": ((), 0.0), "row2": (("row0",), 0.7)}
     assert shape(second) == {"row1": ((), 0.0), "row3": (("row1",), 3.5)}
 

@@ -11,13 +11,14 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.model.table_files import ARROW, PARQUET, TableLines
 
 T = TypeVar("T")
 
@@ -29,24 +30,36 @@ def _gunzip(file: BinaryIO) -> gzip.GzipFile:
     return gzip.GzipFile(fileobj=file)
 
 
-# What a packed file begins with, and what unpacks it.
+def _unzstd(file: BinaryIO) -> BufferedReader:
+    import pyarrow as pa
+
+    return BufferedReader(pa.CompressedInputStream(file, "zstd"))
+
+
+def _rows(file: BinaryIO) -> BufferedReader:
+    return BufferedReader(TableLines(file))
+
+
+# What a packed file begins with, and what unpacks it; tables become a row a line.
 PACKED: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"\x1f\x8b": _gunzip,
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"\x28\xb5\x2f\xfd": _unzstd,
+    PARQUET: _rows,
+    ARROW: _rows,
 }
 # What files that are not text, and that nothing here unpacks, begin with, and what to do about it.
 FOREIGN = {
-    b"\x28\xb5\x2f\xfd": "this is a Zstandard file; unpack it first",
-    b"PK\x03\x04": "this is a zip file; unpack it first",
-    b"PAR1": "this is a Parquet file; write it as JSON Lines or CSV first",
-    b"SQLite format 3": "this is a SQLite database; export a table as JSON Lines or CSV first",
-    b"ARROW1": "this is an Arrow file; write it as JSON Lines or CSV first",
+    b"PK\x03\x04": "this is a zip file (an Excel sheet is one too); unpack it first, or write the sheet as CSV",
+    b"SQLite format 3": "this is a SQLite database; export a table as Parquet, JSON Lines or CSV first",
 }
 
 
 def open_plain(path: str | Path) -> BinaryIO:
-    """Open a file for reading, unpacked where it is gzip, bzip2 or xz; told from its first bytes, not its name.
+    """Open a file for reading, unpacked where it is gzip, bzip2, xz or Zstandard; told from its first bytes.
+
+    Parquet and Arrow files read as JSON Lines, a row a line.
 
     Raises
     ------
@@ -75,7 +88,7 @@ def read_bytes(path: str | Path) -> bytes:
     """The whole file, unpacked; an unreadable, empty or non-UTF-8 one is an ``InputError``."""
     try:
         with open_plain(path) as file:
-            data = file.read() if isinstance(file, BufferedReader) else file.read(MOST_UNPACKED + 1)
+            data = file.read(MOST_UNPACKED + 1) if _is_packed(file) else file.read()
             _check_unpacked(data, file, path)
     except UNREADABLE as error:
         raise unreadable(error, path) from None
@@ -95,7 +108,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """
     try:
         with open_plain(path) as file:
-            is_packed = not isinstance(file, BufferedReader)
+            is_packed = _is_packed(file)
             lines = iter(partial(file.readline, MOST_UNPACKED + 1), b"") if is_packed else file
             for number, line in enumerate(lines, 1):
                 if is_packed:
@@ -108,8 +121,12 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
         raise unreadable(error, path) from None
 
 
+def _is_packed(file: BinaryIO) -> bool:
+    return not (isinstance(file, BufferedReader) and isinstance(file.raw, FileIO))
+
+
 def _check_unpacked(data: bytes, file: BinaryIO, where: str | Path) -> None:
-    if len(data) > MOST_UNPACKED and not isinstance(file, BufferedReader):
+    if len(data) > MOST_UNPACKED and _is_packed(file):
         raise InputError(
             f"more than {MOST_UNPACKED // 2**20} MiB in one piece once unpacked; unpack the file first", where
         )

@@ -10,7 +10,7 @@ from hexsched.model.context import find_oversize
 from hexsched.model.workload import Workflow
 from hexsched.workloads.arrivals import ArrivalProcess, apply_arrivals, read_arrivals
 from hexsched.workloads.families import FAMILIES, Family, generate
-from hexsched.workloads.importers import IMPORTERS, ImportResult, Reading, sniff_format, split_spec
+from hexsched.workloads.importers import ImportResult, Reading, open_trace, split_spec
 from hexsched.workloads.workload import Workload
 
 DRAWN = 200  # workflows of a family where nobody says how many
@@ -42,7 +42,8 @@ def workload(
     format : str, optional
         Of a trace; by default told from its beginning.
     **options
-        Of the trace's format.
+        Of the trace's format. For a table of your own ``map``, which names its columns:
+        ``map="session=session_id,prompt=usage.prompt_tokens,output=usage.completion_tokens"``, or a dict.
 
     Returns
     -------
@@ -81,10 +82,12 @@ def _found(
     if isinstance(source, str) and names_a_family(source):
         source = FAMILIES.find(source)
     if isinstance(source, str | Path):
-        path, stated = split_spec(str(source))
-        stated.update({key: str(value) for key, value in options.items()})
-        stated_format = stated.pop("format", None)
-        imported = read_workflows(Path(path), format or stated_format, limit=workflows, options=stated)
+        path, stated_in_path = split_spec(str(source))
+        stated: dict[str, object] = dict(stated_in_path)
+        stated.update(options)
+        format = format or stated_in_path.get("format")
+        stated.pop("format", None)
+        imported = read_workflows(Path(path), format, limit=workflows, options=stated)
         return Workload(imported.workflows, Path(path).name.partition(".")[0])
     if format is not None or options:
         which = ", ".join(options) or "format"
@@ -110,20 +113,14 @@ def names_a_family(text: str, folder: Path = Path()) -> bool:
 
 
 def open_workflows(
-    path: Path, format: str | None, *, limit: int | None = None, options: Mapping[str, str] | None = None
+    path: Path, format: str | None, *, limit: int | None = None, options: Mapping[str, object] | None = None
 ) -> Reading:
     """A file of any known format, to be read workflow by workflow; see ``read_workflows``."""
-    importer = IMPORTERS.find(sniff_format(path) if format is None else format)
-    known = importer.options_type.__struct_fields__
-    for name in options or {}:
-        if name not in known:
-            has = ", ".join(known) or "none"
-            raise InputError(f"format {importer.name} has no option {name!r}; its options are: {has}")
-    return importer.open(path, limit, **(options or {}))
+    return open_trace(path, format, limit, **(options or {}))
 
 
 def read_workflows(
-    path: Path, format: str | None, *, limit: int | None = None, options: Mapping[str, str] | None = None
+    path: Path, format: str | None, *, limit: int | None = None, options: Mapping[str, object] | None = None
 ) -> ImportResult:
     """Import a file or folder of any known format, told from its beginning unless ``format`` names it.
 

@@ -6,18 +6,23 @@ To add one: a module here with an ``IMPORTER`` in it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hexsched.errors import InputError
 from hexsched.model import Workflow
-from hexsched.registry import Registry
+from hexsched.registry import Registry, suggest
 from hexsched.workloads.importers.parts.head import Head, read_head
 from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, ImportResult, Reading
+from hexsched.workloads.importers.parts.tables import Columns
 from hexsched.workloads.importers.parts.trace import open_trace_files
 
 IMPORTERS: Registry[Importer[Any]] = Registry(__name__, "IMPORTER", "trace format", rank=lambda one: one.rank)
 
+ROLES = tuple(each.name for each in fields(Columns))  # of the columns of a table
+COLUMNS = "columns"  # the format that a map is of
 ALIKE = 0.5  # share of a format's needed fields from which on a file is said to look like it
 
 
@@ -54,8 +59,8 @@ def fitting_formats(head: Head) -> list[str]:
 
 def open_trace(path: str | Path, format: str | None = None, limit: int | None = None, **options: object) -> Reading:
     """A trace to be read workflow by workflow, in constant memory where the format allows; see ``read_trace``."""
-    importer = IMPORTERS.find(sniff_format(path) if format is None else format)
-    return importer.open(path, limit, **options)
+    importer, chosen = choose(path, format, options)
+    return importer.open(path, limit, **chosen)
 
 
 def read_trace(
@@ -66,13 +71,13 @@ def read_trace(
     Parameters
     ----------
     path : str or Path
-        Packed with gzip, bzip2 or xz, or not.
+        Packed with gzip, bzip2, xz or Zstandard, or not; CSV, JSON, or a table in Parquet or Arrow.
     format : str, optional
         Name of an importer; by default told from the file's beginning.
     limit : int, optional
         At most this many workflows, the first in file order.
     **options
-        Of the format: see the ``options_type`` of its importer.
+        Of the format: see the ``options_type`` of its importer. ``map``: columns of a table by role, see ``choose``.
 
     Returns
     -------
@@ -84,8 +89,8 @@ def read_trace(
     InputError
         Naming file, line and field.
     """
-    importer = IMPORTERS.find(sniff_format(path) if format is None else format)
-    return importer.read(path, limit, **options)
+    importer, chosen = choose(path, format, options)
+    return importer.read(path, limit, **chosen)
 
 
 def import_trace(
@@ -93,6 +98,65 @@ def import_trace(
 ) -> tuple[Workflow, ...]:
     """The workflows of ``read_trace``, for when nobody asks what was dropped."""
     return read_trace(path, format, limit, **options).workflows
+
+
+def choose(
+    path: str | Path, format: str | None, options: Mapping[str, object]
+) -> tuple[Importer[Any], dict[str, object]]:
+    """The importer of a trace, and the options that it is to have.
+
+    ``map`` in the options (``"session=session_id,prompt=usage.prompt_tokens"``, or a mapping of role to column) stands
+    for an option a role, of the format ``columns``; so do prompt and output among them where no format is named.
+
+    Raises
+    ------
+    InputError
+        For an unknown format or role, or an option that the format does not have, with what may be meant.
+    """
+    chosen = dict(options)
+    mapping = chosen.pop("map", None)
+    if mapping is not None:
+        if format not in (None, COLUMNS):
+            raise InputError(f"a map names the columns of a table; format {format} has fields of its own", path)
+        for role, column in (read_map(mapping) if isinstance(mapping, str) else dict(mapping)).items():  # type: ignore
+            if role not in ROLES:
+                raise InputError(f"no role {role!r} for a column{suggest(str(role), ROLES)}", "map")
+            if chosen.setdefault(role, column) != column:
+                raise InputError(f"{role} is given twice, as {chosen[role]!r} and {column!r}", "map")
+    if mapping is not None or (format is None and {"prompt", "output"} <= set(chosen)):
+        format = COLUMNS
+    importer = IMPORTERS.find(sniff_format(path) if format is None else format)
+    for name in chosen:
+        if name not in importer.options_type.__struct_fields__:
+            known = importer.options_type.__struct_fields__
+            near = suggest(name, known)
+            near = near.partition("?")[0] + "?" if "did you mean" in near else ""
+            has = f"{' The' if near else '; the'} options of format {importer.name} are: {', '.join(known)}"
+            raise InputError(f"format {importer.name} has no option {name!r}{near}{has}")
+    return importer, chosen
+
+
+def read_map(text: str) -> dict[str, str]:
+    """Role to column: ``"prompt=usage.prompt_tokens,session=session id"``; a column's name may have commas in it.
+
+    Raises
+    ------
+    InputError
+        For what is no ``ROLE=COLUMN``, or a role that is given twice.
+    """
+    found: dict[str, str] = {}
+    last = ""
+    for part in text.split(","):
+        role, equals, column = part.partition("=")
+        if not equals and last:
+            found[last] += f",{part}"
+            continue
+        last = role.strip()
+        if not equals or not last or not column.strip() or last in found:
+            problem = "is given twice" if last in found else "is not ROLE=COLUMN"
+            raise InputError(f"{part!r} {problem}; roles are {', '.join(ROLES)}", "map")
+        found[last] = column.strip()
+    return found
 
 
 def split_spec(text: str, others: tuple[str, ...] = ()) -> tuple[str, dict[str, str]]:
@@ -120,13 +184,14 @@ def _near_miss(head: Head) -> str:
     if not lacking:
         extra = ", ".join(sorted(closest.signature.refused(head)))
         return (
-            f"this looks like {closest.name} but has {extra}; name the fields with --format columns, or {_name_one()}"
+            f"this looks like {closest.name} but has {extra}; name the fields with --map prompt=…,output=…, or "
+            f"{_name_one()}"
         )
     names = " and no ".join(" or ".join(one) for one in lacking)
     what = "column " if closest.signature.csv else ""
     return (
         f"this looks like {closest.name} but has no {what}{names} (line {head.line_without(lacking[0])}); "
-        f"name the fields with --format columns, or {_name_one()}"
+        f"name the fields with --map prompt=…,output=…, or {_name_one()}"
     )
 
 
@@ -140,6 +205,7 @@ __all__ = [
     "ImportResult",
     "Importer",
     "Reading",
+    "choose",
     "fitting_formats",
     "import_trace",
     "open_trace",

@@ -34,6 +34,7 @@ from hexsched.workloads.importers.mooncake import BLOCK_TOKENS, FOREIGN_TIES
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order, components
 from hexsched.workloads.importers.parts.head import Head, Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens
 from hexsched.workloads.importers.parts.sessions import AT_START, NO_CREDIT, Prompts, Turn, in_order, stopped
@@ -280,8 +281,9 @@ def _follow_sessions(requests: dict[str, _Request], trace: Trace) -> dict[str, _
         if follows and before is not None and not (request.free and request.at is not None):
             pause = request.pause
             if pause is None:
-                both = request.at is not None and before.at is not None
-                pause = max(0.0, (request.at or 0.0) - (before.at or 0.0)) if both else 0.0
+                pause = 0.0
+                if request.at is not None and before.at is not None:
+                    pause = idle_seconds(request.at - before.at, before.draft, None, trace)
             request.edges.append(_Edge(before.draft.call_id, False, pause))
         if request.session:
             last[request.session] = request

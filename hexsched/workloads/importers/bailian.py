@@ -14,6 +14,7 @@ from hexsched.model.cluster import check_number
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order
 from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Tokens
 from hexsched.workloads.importers.parts.sessions import AT_START, NO_CREDIT, Prompts, stopped
@@ -33,9 +34,9 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
         Of ``timestamp``.
     conversations : bool
         Make one workflow of the turns of a conversation; False keeps every request apart, at its recorded time.
-    service_seconds_per_token : float
-        Estimate of what the recorded system took per output token. Taken off the gap between two turns to get the
-        think time; 0 (the default) leaves the whole gap, the only upper bound that the trace itself gives.
+    service_seconds_per_token : float, optional
+        What the recorded system took per output token, where you know: taken off the gap between two turns to get the
+        think time, in place of the estimate of ``estimate_service``.
     orphans : {"error", "root"}
         A turn whose parent is not in the file is an error, or (for a trace cut from a longer one) a new conversation.
     deltas : bool
@@ -48,14 +49,15 @@ class BailianOptions(ImportOptions, frozen=True, kw_only=True):
 
     time_unit: Unit = "s"
     conversations: bool = True
-    service_seconds_per_token: float = 0.0
+    service_seconds_per_token: float | None = None
     orphans: Literal["error", "root"] = "error"
     deltas: bool = False
     prefix_cache: bool = True
     block_tokens: BlockTokens | None = None
 
     def __post_init__(self) -> None:
-        check_number("service_seconds_per_token", self.service_seconds_per_token)
+        if self.service_seconds_per_token is not None:
+            check_number("service_seconds_per_token", self.service_seconds_per_token)
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +86,7 @@ class BailianImporter(Importer[BailianOptions]):
 
     A conversation is one workflow: a chain, or a tree where a turn was continued twice. The trace records when each
     turn was *submitted*, not when it was answered, so the delay of a turn is the time since its parent's submission
-    less an estimate of the parent's service time (``service_seconds_per_token``), never below 0.
+    less an estimate of the parent's service time, never below 0.
     """
 
     name = "qwen-bailian"
@@ -175,9 +177,10 @@ def _link_turns(turns: dict[int, _Turn], options: BailianOptions, trace: Trace) 
                 turn.draft.where,
             )
         early += turn.at < parent.at
-        service = options.service_seconds_per_token * parent.draft.output_tokens
+        per_token = options.service_seconds_per_token
+        took = None if per_token is None else per_token * parent.draft.output_tokens
         turn.draft.parents = [parent.draft.call_id]
-        turn.draft.delay = max(0.0, turn.at - parent.at - service)
+        turn.draft.delay = idle_seconds(turn.at - parent.at, parent.draft, took, trace)
     if early:
         trace.note(f"{early:,} turns were recorded before the one that they follow: their delay is 0")
 

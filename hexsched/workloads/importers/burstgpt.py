@@ -42,7 +42,7 @@ class _Row(NamedTuple):
     prompt: int
     output: int
     session: str
-    elapsed: float
+    elapsed: float | None
     kind: str
 
 
@@ -89,13 +89,13 @@ class BurstGptImporter(Importer[BurstGptOptions]):
             begun += row.session not in held
             turns = held.setdefault(row.session, [])
             draft = Draft(f"c{len(turns)}", where, row.prompt, row.output, kind=row.kind.strip())
-            turns.append(Turn(draft, at, service=clock.span(row.elapsed)))
+            turns.append(Turn(draft, at, service=None if row.elapsed is None else clock.span(row.elapsed)))
         yield from chains(((f"s{name}", turns) for name, turns in held.items()), options.deltas, trace)
 
 
 def _parse(where: str, values: Sequence[str]) -> _Row:
     time, prompt, output, session, elapsed, kind = values
-    taken = number(elapsed, "Elapsed time", where) if elapsed and elapsed.strip().lower() not in _ABSENT else 0.0
+    taken = number(elapsed, "Elapsed time", where) if elapsed and elapsed.strip().lower() not in _ABSENT else None
     return _Row(
         time_number(time, "Timestamp", where),
         whole_number(prompt, "Request tokens", where),

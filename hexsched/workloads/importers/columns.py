@@ -1,15 +1,17 @@
-"""Tables of requests whose columns the user names: CSV, or JSON Lines."""
+"""Tables of requests whose columns the user names: CSV, JSON Lines, Parquet or Arrow."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from hexsched.errors import InputError
+from hexsched.registry import suggest
 from hexsched.workloads.importers.parts.head import Head, read_head
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import column_key, column_names
-from hexsched.workloads.importers.parts.tables import Columns, Meaning, note_unused, table_arrivals
+from hexsched.workloads.importers.parts.tables import Columns, Gap, Meaning, note_unused, table_arrivals
 from hexsched.workloads.importers.parts.times import Unit
 from hexsched.workloads.importers.parts.trace import Trace
 
@@ -73,11 +75,15 @@ class ColumnsOptions(ImportOptions, frozen=True, kw_only=True):
     turn : str, optional
         Column of a request's number in its session, which then decides the order.
     delay, service : str, optional
-        Columns of the pause before a request, and of how long it took.
+        Columns of the time from the turn before to a request, and of how long it took.
     kind : str, optional
         Column of what sort of request it is.
+    gap : {"start", "end"}, optional
+        Whether ``delay`` is from the start or from the end of the turn before. By default the start where the times of
+        most turns are that far apart, and the end otherwise; which is said.
     time_unit, delay_unit : {"s", "ms", "us", "ns"}, optional
-        Of ``time``, and of ``delay`` and ``service``; by default what their names end in, or seconds.
+        Of ``time``, and of ``delay`` and ``service``; by default what their names end in, what the digits of times
+        since 1970 say, or seconds.
     deltas : bool
         Prompts of a session hold only what is new.
     prompt_and_cached : bool
@@ -93,6 +99,7 @@ class ColumnsOptions(ImportOptions, frozen=True, kw_only=True):
     delay: str | None = None
     service: str | None = None
     kind: str | None = None
+    gap: Gap | None = None
     time_unit: Unit | None = None
     delay_unit: Unit | None = None
     deltas: bool = False
@@ -112,7 +119,9 @@ class ColumnsImporter(Importer[ColumnsOptions]):
     """
 
     name = "columns"
-    summary = "any table of requests, CSV or JSON Lines, whose columns you name: prompt=, output=, time=, session=, …"
+    summary = (
+        "any table of requests, CSV, JSON Lines, Parquet, whose columns you name: prompt=, output=, time=, session=, …"
+    )
     options_type = ColumnsOptions
     rank = 20
     fallback = True
@@ -134,8 +143,8 @@ class ColumnsImporter(Importer[ColumnsOptions]):
         for role in USUAL:
             given = getattr(options, role)
             if given is not None:
-                if head.is_json and given != "none" and given.split(".")[0] not in head.keys and given not in names:
-                    raise InputError(f"no field {given!r} for {role}; there are {', '.join(names)}", trace.path)
+                if given != "none":
+                    _check_name(given, role, names, head, trace)
                 named[role] = "" if given == "none" else given
                 units.pop(role, None)
                 unit = _unit(column_key(given))
@@ -144,7 +153,7 @@ class ColumnsImporter(Importer[ColumnsOptions]):
         for role in REQUIRED:
             if not named.get(role):
                 raise InputError(
-                    f"no column is known to hold {role} tokens; name it with --option {role}=NAME; there are "
+                    f"no column is known to hold {role} tokens; name it with --map {role}=NAME; there are "
                     f"{', '.join(names) or 'none'}",
                     trace.path,
                 )
@@ -152,23 +161,49 @@ class ColumnsImporter(Importer[ColumnsOptions]):
         delay_unit = options.delay_unit or units.get("delay") or units.get("service", "s")
         columns = Columns(**named)
         taken = ", ".join(f"{role} {name}" for role, name in columns.named.items())
-        trace.note(f"columns: {taken}; times in {time_unit}, delays in {delay_unit}")
+        taken_in = {"time": f"times in {time_unit}", "delay": f"delays in {delay_unit}"}
+        taken_in["service"] = f"durations in {delay_unit}"
+        units_of = "".join(f"; {text}" for role, text in taken_in.items() if role in columns.named)
+        trace.note(f"columns: {taken}{units_of}")
         note_unused(names, columns, trace)
-        meaning = Meaning(time_unit, delay_unit, True, options.deltas, options.prompt_and_cached)
+        stated = options.time_unit is not None or "time" in units
+        meaning = Meaning(time_unit, delay_unit, True, options.deltas, options.prompt_and_cached, options.gap, stated)
         yield from table_arrivals(trace, columns, meaning)
 
 
 def _names(head: Head) -> list[str]:
-    """The names of the columns, as they are written."""
+    """The names of the columns, as they are written; in JSON with dots where one field is inside another."""
     if head.is_json:
-        return sorted(head.keys)
+        return list(dict.fromkeys(name for line in head.lines for name in _dotted(line))) or sorted(head.keys)
     return column_names(head.first_line)
+
+
+def _dotted(record: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from _dotted(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
+
+
+def _check_name(given: str, role: str, names: Sequence[str], head: Head, trace: Trace) -> None:
+    """Raise ``InputError`` for a column that there is not, naming those that there are."""
+    known = {*names, *(name.split(".")[0] for name in names)} if head.is_json else set(map(column_key, names))
+    if (given if head.is_json else column_key(given)) not in known:
+        near = suggest(given, names).partition("? ")[0].partition("; known")[0]
+        near = f"{near.rstrip('?')}? There" if near else "; there"
+        raise InputError(f"no column {given!r} for {role}{near} are {', '.join(names) or 'none'}", trace.path)
 
 
 def _usual(names: Iterable[str]) -> dict[str, tuple[str, Unit | None]]:
     """Role to the column that has one of its usual names, and the unit that the name ends in."""
     found: dict[str, tuple[str, Unit | None]] = {}
-    keys = {column_key(name): name for name in reversed(list(names))}
+    names = list(names)
+    inner = [
+        name for name in names if "." in name
+    ]  # of usage.prompt_tokens the last part counts, where no other has it
+    keys = {column_key(name.rpartition(".")[2]): name for name in reversed(inner)}
+    keys |= {column_key(name): name for name in reversed(names)}
     for role, usual in USUAL.items():
         for base in usual:
             match = next(

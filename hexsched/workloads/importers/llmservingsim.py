@@ -117,7 +117,7 @@ def _turns(line: _Line, at: float, where: str) -> list[Turn]:
 
 
 def _workflow(name: str, turns: Sequence[Turn], trace: Trace) -> Iterator[Arrival]:
-    arrival = build_workflow(name, turns[0].at or 0.0, chain(turns), trace) if turns else None
+    arrival = build_workflow(name, turns[0].at or 0.0, chain(turns, trace), trace) if turns else None
     if arrival is not None:
         yield arrival
 

@@ -101,7 +101,9 @@ class RagPulseImporter(Importer[RagPulseOptions]):
             trace.note("no prompt has cached tokens: how long the pieces are stands in the other files of the folder")
         for name, members in found:
             ordered = in_order(members, trace)
-            arrival = build_workflow(name or members[0].draft.call_id, ordered[0].at or 0.0, chain(ordered), trace)
+            arrival = build_workflow(
+                name or members[0].draft.call_id, ordered[0].at or 0.0, chain(ordered, trace), trace
+            )
             if arrival is not None:
                 yield arrival
         trace.dropped.update(requests.dropped)

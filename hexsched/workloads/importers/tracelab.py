@@ -115,7 +115,7 @@ class TraceLabImporter(Importer[TraceLabOptions]):
                     trace.note("rounds without a time begin at 0")
                 workflow = f"{name}-{place}" if options.split == "turn" else name
                 at = next((turn.at for turn in part if turn.at is not None), 0.0)
-                arrival = build_workflow(workflow, at, chain(part), trace)
+                arrival = build_workflow(workflow, at, chain(part, trace), trace)
                 if arrival is not None:
                     yield arrival
 
@@ -216,7 +216,7 @@ class TraceLabTableImporter(Importer[TraceLabTableOptions]):
             turns.sort(key=lambda turn: index_of[turn.draft.call_id])
             for before, turn in itertools.pairwise(turns):
                 turn.pause = wait_after[before.draft.call_id]
-            arrival = build_workflow(str(name), min(turn.at or 0.0 for turn in turns), chain(turns), trace)
+            arrival = build_workflow(str(name), min(turn.at or 0.0 for turn in turns), chain(turns, trace), trace)
             if arrival is not None:
                 yield arrival
 

@@ -31,11 +31,15 @@ class ImportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Cut longer delays of calls to this, seconds.
     skip_invalid : bool
         Leave out what is invalid (a line, a file of a folder), and count it, instead of stopping at it.
+    estimate_service : bool
+        Where a trace has only the times at which requests of a session were sent, take an estimate of what the request
+        before took off the time between them; false leaves all of it as the delay.
     """
 
     max_context: Annotated[int, Meta(ge=1, le=2 * MAX_TOKENS)] | None = None
     max_idle: Annotated[float, Meta(ge=0)] | None = None
     skip_invalid: bool = False
+    estimate_service: bool = True
 
 
 OptionsT = TypeVar("OptionsT", bound=ImportOptions)
@@ -117,6 +121,7 @@ class Importer(ABC, Generic[OptionsT]):
         # Which workflows a context is too long for is known only when they are read: more may have to begin.
         trace.limit = limit if settings.max_context is None else None
         trace.skip_invalid = settings.skip_invalid
+        trace.estimate_service = settings.estimate_service
         return Reading(self.name, trace, self._checked(trace, settings, limit))
 
     def read(self, path: str | Path, limit: int | None = None, **options: object) -> ImportResult:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hexsched.errors import InputError
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.importer import Arrival
+from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.trace import Trace
 
 NO_CREDIT = "deltas leave cached tokens at 0: hash_ids of what is new do not say what was cached"
@@ -28,8 +29,8 @@ class Turn:
         When it was sent, seconds on the trace's clock, where that is recorded.
     pause : float or None
         Seconds from the end of the turn before, where that is recorded.
-    service : float
-        Seconds that it took on the recorded system, 0 where that is not recorded.
+    service : float or None
+        Seconds that it took on the recorded system, where that is recorded.
     hash_ids : sequence of int or str
         Of the blocks of its prompt.
     """
@@ -37,7 +38,7 @@ class Turn:
     draft: Draft
     at: float | None = None
     pause: float | None = None
-    service: float = 0.0
+    service: float | None = None
     hash_ids: Sequence[int | str] = field(default=())
 
 
@@ -95,18 +96,18 @@ def in_order(turns: Sequence[Turn], trace: Trace) -> list[Turn]:
     raise AssertionError("times are out of order")
 
 
-def chain(turns: Sequence[Turn]) -> list[Draft]:
+def chain(turns: Sequence[Turn], trace: Trace) -> list[Draft]:
     """The drafts of turns in order, each waiting for the one before it.
 
-    Its delay is the recorded pause, or else the time between the two submissions less what the first took, never
-    below 0.
+    Its delay is the recorded pause, or else the time between the two submissions less what the first took
+    (``idle_seconds``).
     """
     for before, turn in itertools.pairwise(turns):
         turn.draft.parents = [before.draft.call_id]
         if turn.pause is not None:
             turn.draft.delay = turn.pause
         elif turn.at is not None and before.at is not None:
-            turn.draft.delay = max(0.0, turn.at - before.at - before.service)
+            turn.draft.delay = idle_seconds(turn.at - before.at, before.draft, before.service, trace)
     return [turn.draft for turn in turns]
 
 
@@ -168,7 +169,7 @@ def chains(sessions: Iterable[tuple[str, Sequence[Turn]]], deltas: bool, trace: 
     found: list[tuple[str, float, list[Draft]]] = []
     for name, given in sessions:
         turns = in_order(given, trace)
-        drafts = chain(turns)
+        drafts = chain(turns, trace)
         prompts.follow_chain(drafts)
         found.append((name, next((turn.at for turn in turns if turn.at is not None), 0.0), drafts))
     prompts.note(trace)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from hexsched.errors import InputError
 from hexsched.model.workload import MAX_TOKENS
 from hexsched.workloads.importers.parts.graph import Draft
 from hexsched.workloads.importers.parts.importer import Arrival, single_call
+from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.records import begins_with, column_key, number, plain, whole_number
 from hexsched.workloads.importers.parts.sessions import AT_START, Turn, chains, stopped
 from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, time_number
 from hexsched.workloads.importers.parts.trace import Trace
 
+Gap = Literal["start", "end"]
 DIGITS = frozenset("0123456789")
+ALIKE = 0.01  # of a delay, by which it may differ from the time between two turns and still be it: clocks are rounded
 ABSENT = frozenset({"", "nan", "none", "null", "-1"})
 
 
@@ -36,7 +40,7 @@ class Columns:
     turn : str
         Number of a request in its session, in the place of times.
     delay : str
-        From the end of the turn before to this one.
+        From the turn before to this one, see ``Meaning.gap``.
     service : str
         How long the request took.
     kind : str
@@ -72,6 +76,11 @@ class Meaning:
         Prompts hold only what is new in their session.
     prompt_and_cached : bool
         ``prompt`` does not count what is in ``cached``.
+    gap : {"start", "end"}, optional
+        Whether ``delay`` is from the start or from the end of the turn before; by default what the times say where
+        there are some, and otherwise the end.
+    time_unit_stated : bool
+        Whether somebody says that times are in ``time_unit``: an option, or the column's name.
     """
 
     time_unit: Unit = "s"
@@ -79,6 +88,8 @@ class Meaning:
     sessions: bool = True
     deltas: bool = False
     prompt_and_cached: bool = False
+    gap: Gap | None = None
+    time_unit_stated: bool = True
 
 
 class _Row(NamedTuple):
@@ -89,7 +100,7 @@ class _Row(NamedTuple):
     session: str
     turn: float | None
     delay: float | None
-    service: float
+    service: float | None
     kind: str
 
 
@@ -112,7 +123,7 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
             if row.session not in held:
                 untimed = untimed or where
         else:
-            clock = clock or Clock("ns" if wall_clock else meaning.time_unit)
+            clock = clock or Clock("ns" if wall_clock else _unit(row.time, meaning, columns.time, trace))
             at = clock.seconds(row.time)
             timed = timed or where
         if untimed and timed:
@@ -124,22 +135,67 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
         begun += row.session not in held
         draft = Draft(f"t{index}", where, row.prompt, row.output, row.cached, kind=row.kind)
         pause = None if row.delay is None else row.delay / scale
-        turn = Turn(draft, None if row.time is None else at, pause, row.service / scale)
+        turn = Turn(
+            draft, None if row.time is None else at, pause, None if row.service is None else row.service / scale
+        )
         held.setdefault(row.session, []).append((row.turn, turn))
     if untimed:
         trace.note(AT_START)
     for numbered in held.values():
         if all(place is not None for place, _ in numbered):
             numbered.sort(key=lambda pair: pair[0] or 0.0)
+    if columns.delay:
+        _take_delays([[turn for _, turn in numbered] for numbered in held.values()], meaning.gap, columns.delay, trace)
     sessions = ((f"s{name}", [turn for _, turn in numbered]) for name, numbered in held.items())
     yield from chains(sessions, meaning.deltas, trace)
 
 
+# Seconds since 1970 of today have ten digits, milliseconds thirteen, and so on; no trace without 1970 counts so far.
+SINCE_1970: dict[Unit, tuple[float, float]] = {
+    unit: (1e9 * PER_SECOND[unit], 1e10 * PER_SECOND[unit]) for unit in get_args(Unit)
+}
+
+
+def _unit(time: float, meaning: Meaning, name: str, trace: Trace) -> Unit:
+    """The unit of a column of numbers by its first one: where it is since 1970 its digits tell, else what is meant."""
+    digits = next((unit for unit, (least, most) in SINCE_1970.items() if least <= time < most), None)
+    if digits is None or digits == meaning.time_unit:
+        return meaning.time_unit
+    if meaning.time_unit_stated:
+        trace.note(
+            f"{name}: times such as {time:.16g} look like {digits} since 1970, and are taken in {meaning.time_unit}"
+        )
+        return meaning.time_unit
+    trace.note(f"{name}: times such as {time:.16g} are taken as {digits} since 1970; time_unit says otherwise")
+    return digits
+
+
+def _take_delays(sessions: Sequence[Sequence[Turn]], gap: Gap | None, name: str, trace: Trace) -> None:
+    """Make pauses of recorded delays that are from start to start, and say how delays are taken."""
+    pairs = [pair for turns in sessions for pair in itertools.pairwise(turns) if pair[1].pause is not None]
+    if not pairs:
+        return
+    timed = [(before, turn) for before, turn in pairs if before.at is not None and turn.at is not None]
+    same = sum(
+        abs((turn.at or 0) - (before.at or 0) - (turn.pause or 0)) <= ALIKE * (turn.pause or 0)
+        for before, turn in timed
+    )
+    from_times = bool(timed) and same > len(timed) / 2 and any(turn.pause for _, turn in timed)
+    if gap is None:
+        gap = "start" if from_times else "end"
+        why = "as the times of most turns are that far apart" if from_times else "as nothing says otherwise"
+        other = "end" if gap == "start" else "start"
+        trace.note(
+            f"{name}: delays are taken from the {gap} of the turn before, {why}; gap={other} takes them the other way"
+        )
+    if gap == "start":
+        for before, turn in pairs:
+            turn.pause = idle_seconds(turn.pause or 0.0, before.draft, before.service, trace)
+
+
 def note_unused(names: Iterable[str], columns: Columns, trace: Trace) -> None:
     """Say which of a table's columns, as they are written, say nothing about its workflows."""
-    used = {column_key(name.split(".")[0]) for name in columns.named.values()} | set(
-        map(column_key, columns.named.values())
-    )
+    used = set(map(column_key, columns.named.values()))
     unused = [name for name in names if column_key(name) not in used]
     if unused:
         trace.note(f"columns that are not used: {', '.join(unused)}")
@@ -169,7 +225,7 @@ def _rows(trace: Trace, columns: Columns, meaning: Meaning, wall_clock: list[boo
         if len(values) == 3 and not _is_absent(values[2]):
             time = _time(values[2], columns.time, wall_clock, where)
         prompt = whole_number(values[0], columns.prompt, where)
-        return _Row(prompt, whole_number(values[1], columns.output, where), 0, time, "", None, None, 0.0, "")
+        return _Row(prompt, whole_number(values[1], columns.output, where), 0, time, "", None, None, None, "")
 
     yield from trace.csv_rows(names, (), parse)
 
@@ -206,7 +262,7 @@ def _row(
         session,
         _optional(cells, "turn", roles, where),
         _optional(cells, "delay", roles, where),
-        _optional(cells, "service", roles, where) or 0.0,
+        _optional(cells, "service", roles, where),
         "" if _is_absent(cells.get("kind")) else str(cells["kind"]).strip(),
     )
 

@@ -16,8 +16,10 @@ R = TypeVar("R")
 
 # Endings of the files of a folder that are read; others (a README, a licence) are passed over with a note, but where no
 # file has one of them.
-SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".txt", ".log"})
-PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz"})
+SUFFIXES = frozenset(
+    {*(".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".log", ".parquet", ".arrow", ".feather")}
+)
+PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Trace:
         How many workflows are wanted; an importer that holds back what it reads may stop when so many have begun.
     skip_invalid : bool
         Leave out records, or files of one record, that are invalid, instead of stopping at the first.
+    estimate_service : bool
+        Whether what a request took is estimated where it is not recorded, see ``pauses``.
     dropped : Counter
         Reason to number of requests left out.
     counted : Counter
@@ -46,6 +50,7 @@ class Trace:
     files: tuple[Path, ...]
     limit: int | None = None
     skip_invalid: bool = False
+    estimate_service: bool = True
     dropped: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -82,7 +87,7 @@ class Trace:
 
     def again(self) -> Trace:
         """The same trace for another reading, before the one that counts."""
-        return Trace(self.path, self.files, self.limit, self.skip_invalid)
+        return Trace(self.path, self.files, self.limit, self.skip_invalid, self.estimate_service)
 
     def note(self, text: str) -> None:
         """Add to what the user should know, once."""
