@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from snippets import SHELL, snippets
 
+from solvers.bounds import BOUNDS
+from solvers.exact import FORMULATIONS
+
 ROOT = Path(__file__).resolve().parents[1]
 OUTER = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [*OUTER, *sorted((ROOT / "docs").rglob("*.md"))]
@@ -101,3 +104,27 @@ name: mine
     assert (second.run, second.text) == (True, "make(2, x=1)\n")
     assert (third.title, third.text) == ("mine.yaml", "name: mine\n")
     assert not fourth.does_something
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("entry", [*BOUNDS.values(), *FORMULATIONS.values()], ids=lambda entry: entry.name)
+def test_the_method_page_explains_every_bound_and_formulation(entry):
+    page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    section = re.search(rf"^### {re.escape(entry.name)}\n(.*?)(?=^##)", page, re.MULTILINE | re.DOTALL)
+    assert section, f"no section {entry.name!r}"
+    assert re.search(r"^\*.*\b(19|20)\d\d\b", section[1], re.MULTILINE), "no source with a year"
+
+
+@pytest.mark.quick
+def test_the_method_page_says_what_each_bound_is_for():
+    page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    rows = {
+        name: cells for name, *cells in re.findall(r"^\| `([\w-]+)` " + r"\|([^|\n]*)" * 6 + r"\|$", page, re.MULTILINE)
+    }
+    assert list(rows) == list(BOUNDS)
+    for name, cells in rows.items():
+        model, *marks = (cell.strip() for cell in cells[:5])
+        bound = BOUNDS[name]
+        assert bound.decode_models == (("fluid", "fixed") if model == "both" else (model.strip("`"),))
+        kinds = (("max_ratio",), ("req",), ("mean_ratio", "mean_latency"), ("misses",))
+        assert [all(kind in bound.objectives for kind in group) for group in kinds] == [mark == "✓" for mark in marks]

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cli import command_line
@@ -16,6 +18,8 @@ from maths import with_mathml
 from schemas import schema_tables
 
 ROOT = Path(__file__).resolve().parents[2]
+# What the theme would load from elsewhere, for the search where pages open from files, and the copy beside the pages.
+SHIM, OWN_SHIM = "https://unpkg.com/iframe-worker/shim", "iframe-worker.js"
 OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 
 
@@ -38,3 +42,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Formulas."""
     return with_mathml(html)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Nothing is loaded from elsewhere."""
+    output = output.replace(SHIM, get_relative_url(OWN_SHIM, page.url))
+    if found := re.search(r"<(?:script|link rel=.stylesheet.)[^>]*(?:src|href)=.https?:[^>]*>", output):
+        raise PluginError(f"{page.file.src_uri} loads {found[0]}")
+    return output
