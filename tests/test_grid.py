@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from experiments.grid.saturation import _busy_seconds, saturation_rate
 from experiments.grid.sources import read_workload_content
 from experiments.grid.spec import list_grids, read_grid
 from experiments.load import at_rate, stress_load
-from experiments.store import Store, read_schedule_of, read_table
+from experiments.store import CellFiles, Store, read_schedule_of, read_table
 from hexsched.baselines import BASELINES
 from hexsched.clusters import read_cluster
 from hexsched.errors import InputError
@@ -660,6 +662,43 @@ def test_plan_run_status_export_prune(tmp_path, cli, inline):
     assert record["removed"]
     assert len(read_table(store, "runs")) == 4
     assert cli("grid", "prune", small, "--store", store)[1]["cells"] == 0
+
+
+def test_what_was_damaged_is_told_and_computed_again(tmp_path, cli, inline):
+    text = "clusters: demo\nworkloads: react\nworkflows: 3\nloads: at-once\npolicies: [fcfs, atlas]\n"
+    grid, store = write_grid(tmp_path, text), tmp_path / "s"
+    assert cli("grid", "run", grid, "--store", store)[0] == OK
+    before = contents(store)
+    path = next((store / "workflows").glob("*.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 16
+    path.write_bytes(bytes(data))
+    _, record, err = cli("grid", "status", grid, "--store", store)
+    assert (record["to_do"], record["damaged"]) == (1, [path.stem])
+    assert "1 cells have a file that was changed or damaged" in err
+    exit_code, record, _ = cli("grid", "run", grid, "--store", store)
+    assert (exit_code, record["computed"]) == (OK, 1)
+    assert contents(store) == before
+
+
+@pytest.mark.parametrize("what", [".", "runs"])
+def test_a_store_that_vanishes_meanwhile_is_told(tmp_path, monkeypatch, what):
+    plan = plan_of(tmp_path, TINY)
+    write = Store.write
+    written = []
+
+    def vanish(store: Store, cells: Sequence[CellFiles]) -> None:
+        write(store, cells)
+        written.append(cells)
+        if len(written) == 2:
+            shutil.rmtree(tmp_path / "s" / what)
+
+    monkeypatch.setattr(Store, "write", vanish)
+    with (
+        Store.writing(tmp_path / "s") as store,
+        pytest.raises(InputError, match=r"was removed or replaced|finished cells are not in the store any more"),
+    ):
+        run_plan(plan, store, Inline())
 
 
 def test_cells_of_other_code_are_counted_and_pruned(tmp_path, cli, inline, monkeypatch):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import pytest
 
 from experiments.store import CellFiles, Store, read_schedule_of, read_table, tables
 from experiments.store.schema import encode
+from experiments.store.seal import is_whole
 from hexsched.errors import InputError
 
 pytestmark = pytest.mark.quick
@@ -183,7 +186,7 @@ def test_a_second_writer_is_refused_and_the_lock_dies_with_its_holder(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"format": "hexsched-store/2"}', "'hexsched-store/2'"),
+        ('{"format": "hexsched-store/1"}', "'hexsched-store/1'"),
         ("[1]", "format None"),
         ("{", "cannot read the store's format"),
     ],
@@ -224,7 +227,9 @@ def test_a_damaged_file_is_named(tmp_path):
         store.write([run_files("c-1")])
     path = tmp_path / "runs" / "c-1.parquet"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"runs/c-1\.parquet: cannot read the file: .*run the grid again"):
+    with pytest.raises(
+        InputError, match=r"runs/c-1\.parquet: the file was changed.*computes it again"
+    ):
         read_table(tmp_path, "runs")
 
 
@@ -256,3 +261,44 @@ def test_remove_takes_all_of_a_cell(tmp_path):
         store.remove(["c-1"])
         assert store.done() == {"c-2": "runs"}
         assert store.keys("workflows") == {"c-2"}
+
+
+def test_no_flipped_bit_is_read_as_another_number(tmp_path):
+    with Store.writing(tmp_path / "s") as store:
+        store.write([run_files("c-1")])
+    path = tmp_path / "s" / "runs" / "c-1.parquet"
+    data = path.read_bytes()
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 1 << position % 8
+        assert not is_whole(bytes(damaged)), position
+    assert is_whole(data)
+    assert not is_whole(data[:-1])
+    assert not is_whole(b"")
+
+
+def test_a_damaged_file_is_told_and_its_cell_found(tmp_path):
+    with Store.writing(tmp_path / "s") as store:
+        store.write([run_files("c-1"), run_files("c-2")])
+        (tmp_path / "s" / "schedules").mkdir()
+        (tmp_path / "s" / "schedules" / "c-2.json.gz").write_bytes(gzip.compress(b"{}")[:-1])
+        path = tmp_path / "s" / "workflows" / "c-1.parquet"
+        data = bytearray(path.read_bytes())
+        data[40] ^= 4
+        path.write_bytes(bytes(data))
+        assert store.damaged(["c-1", "c-2"]) == {"c-1", "c-2"}
+        with pytest.raises(InputError, match=r"c-1.parquet: the file was changed after it was written"):
+            read_table(tmp_path / "s", "workflows")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_store_that_was_removed_or_replaced_is_not_written_on(tmp_path, again):
+    with Store.writing(tmp_path / "s") as store:
+        store.write([run_files("c-1")])
+        shutil.rmtree(tmp_path / "s")
+        if again:
+            with Store.writing(tmp_path / "s") as other:
+                other.write([run_files("c-3")])
+        with pytest.raises(InputError, match="the store was removed or replaced"):
+            store.write([run_files("c-2")])
+    assert (tmp_path / "s").exists() == again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from experiments.grid import settings
 from experiments.grid.cell import Cell
@@ -26,8 +26,11 @@ class Plan:
 
     cells: dict[str, Cell]
 
-    def progress(self, store: Store | None) -> Progress:
-        """What a store has of it; nothing where there is no store."""
+    def progress(self, store: Store | None, *, whole: bool = False) -> Progress:
+        """What a store has of it; nothing where there is no store.
+
+        Where ``whole`` is asked for, every file of the finished cells is read: damaged ones are to do.
+        """
         if store is None:
             return Progress(set(), set(), set(self.cells))
         marked = {table: store.keys(table) for table in markers()}
@@ -38,16 +41,19 @@ class Plan:
             if key in marked[cell.kind.marker] and (key in schedules or not cell.wants_schedule)
         }
         failed = (store.keys(ERRORS) & self.cells.keys()) - done
-        return Progress(done, failed, self.cells.keys() - done - failed)
+        damaged = store.damaged(done | failed) if whole else set()
+        done, failed = done - damaged, failed - damaged
+        return Progress(done, failed, self.cells.keys() - done - failed, damaged)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Keys of the cells that are done, have failed, and are to do."""
+    """Keys of the cells that are done, have failed, and are to do; of these, those with a damaged file."""
 
     done: set[str]
     failed: set[str]
     to_do: set[str]
+    damaged: set[str] = field(default_factory=set)
 
 
 def make_plan(grid: Grid, schedules: bool = False) -> Plan:

@@ -15,6 +15,7 @@ from experiments.grid.work import Result, Task, error_files
 from experiments.store.reading import read_cells
 from experiments.store.schema import ERRORS
 from experiments.store.store import CellFiles, Store
+from hexsched.errors import InputError
 
 CELLS_A_TASK = 8  # at most: cells of a task share an instance, but large tasks leave processes idle at the end
 SECONDS_TO_WAIT = 0.25  # for results, before progress is shown again
@@ -79,7 +80,8 @@ class _Runner:
         retry_failed: bool,
         on_progress: Callable[[Outcome, int], None],
     ) -> None:
-        state = plan.progress(store)
+        state = plan.progress(store, whole=True)
+        store.remove(state.damaged)
         self.plan, self.store, self.backend, self.on_progress = plan, store, backend, on_progress
         failures = read_cells(store, ERRORS, state.failed)
         self.attempts = dict(zip(failures["key"].to_pylist(), failures["attempts"].to_pylist(), strict=True))
@@ -105,6 +107,10 @@ class _Runner:
             if files:
                 self.store.write(files)
             self.on_progress(self.outcome, self.total)
+        self.store.check_same()
+        lost = self.plan.progress(self.store).to_do
+        if lost:
+            raise InputError(f"{len(lost):,} finished cells are not in the store any more; run again", self.store.path)
         return self.outcome
 
     def _sort(self, left_failed: set[str]) -> None:

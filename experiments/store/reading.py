@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from experiments.store.schema import INSTANCES, SCHEDULES, arrow_schema, tables
+from experiments.store.seal import is_whole
 from experiments.store.store import Store, fingerprint
 from hexsched.errors import InputError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from hexsched.model import Instance, Schedule
 
 T = TypeVar("T")
+
+AGAIN = "'hexsched grid run' computes it again"
 
 
 def read_table(store: str | Path, table: str) -> pd.DataFrame:
@@ -118,7 +121,10 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        with pa.BufferReader(path.read_bytes()) as source:
+        data = path.read_bytes()
+        if not is_whole(data):
+            raise InputError(f"the file was changed after it was written; {AGAIN}", path)
+        with pa.BufferReader(data) as source:
             table = pq.ParquetFile(source, pre_buffer=False).read(columns=schema.names, use_threads=False)
             for name in schema.names:
                 if name not in table.column_names:  # written before the table had it, a new metric say
@@ -126,4 +132,4 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
             return table.select(schema.names).cast(schema)
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         what = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"cannot read the file: {what}; remove it and run the grid again", path) from None
+        raise InputError(f"cannot read the file: {what}; {AGAIN}", path) from None

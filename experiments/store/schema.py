@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from experiments.store import seal
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -79,7 +81,7 @@ def arrow_schema(table: str) -> pa.Schema:
 
 
 def encode(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:
-    """Rows as a Parquet file; the same rows make the same bytes.
+    """Rows as a Parquet file with a digest of itself; the same rows make the same bytes.
 
     Every row must have exactly the table's columns.
     """
@@ -93,7 +95,8 @@ def encode(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:
     data = pa.table({name: [row[name] for row in rows] for name in columns}, schema=arrow_schema(table))
     buffer = io.BytesIO()
     # Most files have one row: statistics and a copy of the schema would be half of each.
-    pq.write_table(
-        data, buffer, compression="zstd", use_dictionary=len(rows) > 1, write_statistics=False, store_schema=False
-    )
-    return buffer.getvalue()
+    options = {"compression": "zstd", "write_statistics": False, "store_schema": False}
+    with pq.ParquetWriter(buffer, data.schema, use_dictionary=len(rows) > 1, **options) as writer:
+        writer.write_table(data)
+        writer.add_key_value_metadata({seal.KEY: seal.BLANK})
+    return seal.sealed(buffer.getvalue())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, markers, tables
+from experiments.store.seal import is_whole
 from hexsched.errors import InputError
 
-FORMAT = "hexsched-store/1"
+FORMAT = "hexsched-store/2"
 STORE_JSON = "store.json"
 LOCK = ".lock"
 PARTIAL = ".partial"  # files on their way; hidden, so that readers of the store pass it by
@@ -50,6 +53,7 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._identity: tuple[int, int] | None = None  # of store.json, while this process writes
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -86,6 +90,7 @@ class Store:
         with store._lock():
             with store._errors_as("cannot write to the store"):
                 store._clean()
+                store._identity = store._look()
             yield store
 
     def keys(self, table: str) -> set[str]:
@@ -114,6 +119,7 @@ class Store:
         InputError
             When the disk is full or the like. Cells written before are kept.
         """
+        self.check_same()
         with self._errors_as("cannot write to the store, finished cells are kept"):
             files = [(cell, table, data) for cell in cells for table, data in cell.data.items()]
             folders = {table for _, table, _ in files}
@@ -132,6 +138,27 @@ class Store:
                 if cell.marker != ERRORS:
                     self._file(ERRORS, cell.key).unlink(missing_ok=True)
 
+    def check_same(self) -> None:
+        """Raise ``InputError`` unless the folder still is the store that was opened for writing."""
+        try:
+            same = self._look() == self._identity
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(
+                "the store was removed or replaced while it was written; what was computed in it is lost, run again",
+                self.path,
+            )
+
+    def damaged(self, keys: Iterable[str]) -> set[str]:
+        """Which of the cells have a file that was changed after it was written, or cannot be read."""
+        present = {table: self.keys(table) for table in {*tables(), *FILES}}
+        return {
+            key
+            for key in keys
+            if not all(_is_sound(self._file(table, key)) for table, there in present.items() if key in there)
+        }
+
     def remove(self, keys: Iterable[str]) -> None:
         """Remove cells and whatever belongs to them."""
         folders = [*markers(), *({*tables(), *FILES} - {*markers()})]  # markers first: half a cell is not a cell
@@ -139,6 +166,10 @@ class Store:
             for key in keys:
                 for folder in folders:
                     self._file(folder, key).unlink(missing_ok=True)
+
+    def _look(self) -> tuple[int, int]:
+        found = os.stat(self.path / STORE_JSON)
+        return found.st_dev, found.st_ino
 
     def _file(self, table: str, key: str) -> Path:
         return self.path / table / f"{key}{_suffix(table)}"
@@ -221,6 +252,17 @@ class Store:
 
 def _suffix(table: str) -> str:
     return ".json.gz" if table in FILES else ".parquet"
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            gzip.decompress(data)  # which has a checksum
+            return True
+    except (OSError, EOFError, zlib.error):
+        return False
+    return is_whole(data)
 
 
 def fingerprint(key: str) -> str:

@@ -165,7 +165,9 @@ def run_command(
 
     plan = _plan(grid, only, schedules, most_cells)
     with Store.writing(store) as opened:
-        progress = plan.progress(opened)
+        progress = plan.progress(opened, whole=True)
+        if progress.damaged:
+            note(f"{len(progress.damaged):,} cells have a file that was changed or damaged; they are computed again")
         others = _other_versions(opened)
         if others:
             note(f"{others:,} cells here are of another version of the code; 'hexsched grid prune' removes them")
@@ -215,18 +217,23 @@ def status_command(
     as_json: Json = False,
 ) -> None:
     """Say what a store has: cells by kind, what has failed and why, what is of another version of the code."""
-    from experiments.store import Store, read_table
+    from experiments.store import Store
+    from experiments.store.reading import read_cells
     from experiments.store.schema import SCHEDULES, markers
 
     opened = Store.open(store)
-    failures = read_table(store, "errors")
+    damaged = opened.damaged({key for table in markers() for key in opened.keys(table)} | opened.keys("errors"))
+    if damaged:
+        note(f"{len(damaged):,} cells have a file that was changed or damaged; 'hexsched grid run' computes them again")
+    present = sorted(opened.keys("errors") - damaged)
+    failures = read_cells(opened, "errors", present).to_pandas()
     if grid is None:
         tables = {table: len(opened.keys(table)) for table in (*markers(), SCHEDULES)}
         record: dict[str, object] = {"store": str(store), "tables": tables}
         blocks = [Table(("table", "cells"), list(tables.items()))]
     else:
         plan = _plan(grid, only, False, most_cells)
-        progress = plan.progress(opened)
+        progress = plan.progress(opened, whole=True)
         failures = failures[failures["key"].isin(progress.failed)]
         record = {"store": str(store), "grid": grid, "kinds": _by_kind(plan, progress), **_counts(progress)}
         blocks = [_kinds_table(plan, progress)]
@@ -237,7 +244,11 @@ def status_command(
     blocks.append(Table(("failed", "why", "attempts"), errors[:MOST_ERRORS]))
     if len(errors) > MOST_ERRORS:
         blocks.append(facts(("and", f"{len(errors) - MOST_ERRORS} more that failed")))
-    record |= {"other_versions": others, "errors": [dict(zip(columns, row, strict=True)) for row in errors]}
+    record |= {
+        "other_versions": others,
+        "damaged": sorted(damaged),
+        "errors": [dict(zip(columns, row, strict=True)) for row in errors],
+    }
     emit(record, blocks, as_json)
 
 
