@@ -227,9 +227,7 @@ def test_a_damaged_file_is_named(tmp_path):
         store.write([run_files("c-1")])
     path = tmp_path / "runs" / "c-1.parquet"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(
-        InputError, match=r"runs/c-1\.parquet: the file was changed.*computes it again"
-    ):
+    with pytest.raises(InputError, match=r"runs/c-1\.parquet: the file was changed.*computes it again"):
         read_table(tmp_path, "runs")
 
 
