@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hexsched.beside import BESIDE, check_beside
 from hexsched.registry import suggest
 
 if TYPE_CHECKING:
@@ -99,10 +100,13 @@ def offered() -> tuple[Mapping[str, OfferedPlot], ...]:
 
     found = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        package = entry.module.partition(".")[0]
+        if package in BESIDE:
+            check_beside(package)
         try:
             found.append(entry.load())
         except ModuleNotFoundError as error:
-            if error.name != entry.module.partition(".")[0]:
+            if error.name != package:
                 raise
             # announced by its metadata, but the package itself is gone: as if it were not installed
     return tuple(found)

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hexsched.beside import check_beside
+
 if TYPE_CHECKING:
     from paper_figs.plots.attainment import attainment
     from paper_figs.plots.requirements import requirements
+
+check_beside("solvers", "experiments")
 
 __all__ = ["attainment", "requirements"]
 
