@@ -20,6 +20,7 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+NEAR = 0.65  # share of letters in common (difflib) from which a name may stand for another
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -124,14 +125,45 @@ def modules_of(package: str) -> list[str]:
     return [m.name for m in pkgutil.iter_modules(spec.submodule_search_locations) if not (m.ispkg or m.name[0] == "_")]
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean ...?"`` for a near miss, else what there is."""
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known names that a mistyped one stands for, if any is near: case and punctuation do not count."""
     import difflib  # 2 ms that ``hexsched --help`` need not wait for
 
-    names = {plain.casefold(): plain for plain in known}
-    name = name.casefold()
-    close = difflib.get_close_matches(name, names, n=1)
-    part_of = [plain for each, plain in names.items() if len(name) > 2 and name in each]
-    if part_of and not close:
-        return f"; did you mean {part_of[0]!r}? Known are {', '.join(names.values())}"
-    return f"; did you mean {names[close[0]]!r}?" if close else f"; known are {', '.join(names.values())}"
+    by_key: dict[str, str] = {}
+    for plain in known:
+        by_key.setdefault(_key(plain), plain)
+    key = _key(name)
+    if key in by_key:
+        return by_key[key]
+    close = difflib.get_close_matches(key, by_key, n=1, cutoff=NEAR)
+    longer = [each for each in by_key if len(key) > 2 and key in each]
+    shorter = [each for each in by_key if len(each) > 2 and each in key]
+    near = [*close, *longer, *shorter]
+    return by_key[near[0]] if near else None
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean ...?"`` for a near miss, else what there is; both where the miss is not so near."""
+    names = list(known)
+    near = meant(name, names)
+    listed = ", ".join(names)
+    if near is None:
+        return f"; known are {listed}" if names else "; there are none"
+    is_part = _key(name) != _key(near) and (_key(name) in _key(near) or _key(near) in _key(name))
+    return f"; did you mean {near!r}?" + (f" Known are {listed}" if is_part else "")
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """``"did you mean ...? "``, or nothing: before a list of what there is."""
+    near = meant(name, known)
+    return "" if near is None else f"did you mean {near}? "
+
+
+def choices(name: str, known: Iterable[str], lead: str = "known are") -> str:
+    """What there is, after the one that may be meant: ``"did you mean blue? known are red, blue"``."""
+    names = list(known)
+    return f"{hint(name, names)}{lead} {', '.join(names)}"
+
+
+def _key(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

@@ -59,7 +59,7 @@ def compute(plan: Plan, store: Path, backend: Any = None, **options: bool) -> Ou
     ("text", "line", "told"),
     [
         ("cluster: demo", 1, "unknown field 'cluster'; did you mean clusters? known:"),
-        (TINY + "kind: simulated", 7, "kind: unknown kind 'simulated'; known: simulate, gap, solve"),
+        (TINY + "kind: simulated", 7, "kind: unknown kind 'simulated'; did you mean simulate? known: simulate, gap"),
         (TINY.replace("clusters: demo\n", ""), 1, "clusters is missing; a grid of kind simulate needs it"),
         (TINY.replace("demo", "dem"), 1, "clusters: unknown cluster 'dem'; did you mean demo?"),
         (TINY.replace("[react, bfcl]", "\n  - react\n  - bfc"), 4, "workloads: unknown workload family 'bfc'"),

@@ -355,7 +355,7 @@ def test_a_missing_solver_is_told_with_those_installed(monkeypatch: pytest.Monke
         certified(
             milp_disjunctive, fixed_problem(crowded(0)), read_objective("max_ratio"), replace(SHORT, solver="Gurobi")
         )
-    with pytest.raises(InputError, match="unknown solver 'Gurubi'; known are HiGHS, CBC"):
+    with pytest.raises(InputError, match=r"unknown solver 'Gurubi'; did you mean Gurobi\? known are HiGHS, CBC"):
         backends.backend("Gurubi")
 
 

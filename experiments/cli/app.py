@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -115,6 +116,8 @@ def _complain(message: str) -> int:
 
 
 def _usage_message(error: typer.TyperException) -> str:
-    message = error.format_message().strip().rstrip(".")
+    message = re.sub(
+        r"\(Possible options: (.+?)[,)].*", r"Did you mean \1?", error.format_message().strip().rstrip(".")
+    )
     context = getattr(error, "ctx", None)
     return message if context is None else f"{message}; see {context.command_path} --help"

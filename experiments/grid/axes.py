@@ -13,6 +13,7 @@ from experiments.grid.sources import Cluster, Workload, read_cluster_content, re
 from hexsched.baselines import BASELINES
 from hexsched.errors import InputError
 from hexsched.model.digits import written
+from hexsched.registry import choices
 
 Value = str | int | Cluster | Workload
 
@@ -119,7 +120,7 @@ def _decode_models(entry: str, folder: Path) -> list[Value]:
     from hexsched.model.instance import DECODE_MODELS
 
     if entry not in DECODE_MODELS:
-        raise InputError(f"unknown decode model {entry!r}; known: {', '.join(DECODE_MODELS)}")
+        raise InputError(f"unknown decode model {entry!r}; {choices(entry, DECODE_MODELS, 'known:')}")
     return [entry]
 
 

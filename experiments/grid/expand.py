@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from experiments.grid.axes import AXES, Value
 from experiments.grid.settings import Setting
 from experiments.grid.spec import MOST_CELLS, Filter, Section, check_cells
 from hexsched.errors import InputError
+from hexsched.registry import choices
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,7 @@ def _check_known(filter_: Filter, cells: Iterable[dict[str, Any]], section: Sect
         for pattern in patterns:
             if not any(_equal(value, pattern) for value in present):
                 names = [str(value) for value in present]
-                close = difflib.get_close_matches(str(pattern), names, n=1)
-                hint = f"did you mean {close[0]}? " if close else ""
                 raise InputError(
-                    f"{AXES[axis].singular}: no cell has {pattern!r}; {hint}there are {', '.join(names)}",
+                    f"{AXES[axis].singular}: no cell has {pattern!r}; {choices(str(pattern), names, 'there are')}",
                     filter_.where,
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from experiments.grid.sources import Cluster, Plugin, Workload
 from hexsched.clusters.yaml_lines import Document, KeyPath, read_yaml
 from hexsched.errors import InputError
 from hexsched.model.files import read_bytes
+from hexsched.registry import choices, hint
 
 LIBRARY = Path(__file__).parents[1] / "grids"
 DEFAULT_KIND = "simulate"
@@ -122,10 +122,8 @@ def read_grid(path_or_name: str, only: str | None = None, most_cells: int = MOST
     reader = _Reader(document, path.parent, forms, most_cells)
     plugins = reader.plugins(top)
     if only is not None and only not in top.grids:
-        close = difflib.get_close_matches(only, top.grids, n=1)
         known = ", ".join(top.grids) or "none"
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(f"no grid {only!r} in this file; {hint}it has {known}", path)
+        raise InputError(f"no grid {only!r} in this file; {hint(only, top.grids)}it has {known}", path)
     if not top.grids:
         sections = [reader.section("", top)]
     else:
@@ -305,7 +303,9 @@ class _Reader:
             if not isinstance(layer.kind, UnsetType):
                 if layer.kind not in known:
                     where = self.document.where((*path, "kind"))
-                    raise InputError(f"kind: unknown kind {layer.kind!r}; known: {', '.join(known)}", where)
+                    raise InputError(
+                        f"kind: unknown kind {layer.kind!r}; {choices(layer.kind, known, 'known:')}", where
+                    )
                 return known[layer.kind]
         return known[DEFAULT_KIND]
 
@@ -411,6 +411,4 @@ def _resolve(path_or_name: str) -> Path:
     path = Path(path_or_name)
     if path.exists() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         return path
-    close = difflib.get_close_matches(path_or_name, names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise InputError(f"unknown grid {path_or_name!r}; {hint}a YAML file or one of: {', '.join(names)}")
+    raise InputError(f"unknown grid {path_or_name!r}; {choices(path_or_name, names, 'a YAML file or one of:')}")

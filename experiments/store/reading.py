@@ -13,6 +13,7 @@ from experiments.store.schema import INSTANCES, SCHEDULES, arrow_schema, tables
 from experiments.store.seal import is_whole
 from experiments.store.store import Store, fingerprint
 from hexsched.errors import InputError
+from hexsched.registry import choices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def read_table(store: str | Path, table: str) -> pd.DataFrame:
     import os
 
     if table not in tables():
-        raise InputError(f"a store has no table {table!r}; its tables are {', '.join(tables())}")
+        raise InputError(f"a store has no table {table!r}; {choices(table, tables(), 'its tables are')}")
     opened = Store.open(store)
     stamps = tuple(sorted((name, stat.st_mtime_ns) for name, stat in opened.stats(table)))
     frame = _frame(os.fspath(opened.path), table, stamps)

@@ -18,6 +18,7 @@ from hexsched.profiles.catalogue import Gpu, Model, find_gpu, find_model
 from hexsched.profiles.laws import Laws
 from hexsched.profiles.profile import Profile, read_profile, shipped_profile
 from hexsched.profiles.service import ROOFLINE, Service, service, typical_iteration_seconds
+from hexsched.registry import choices
 
 KeyPath = tuple[str | int, ...]
 Overrides = dict[tuple[str, str], tuple[float | None, float | None]]  # (latency, bandwidth) by the names of GPUs
@@ -99,7 +100,7 @@ def compile_instance(
     """
     decode_model = cluster.decode_model if decode_model is None else decode_model
     if decode_model not in DECODE_MODELS:
-        raise InputError(f"unknown decode model {decode_model!r}; known: {', '.join(DECODE_MODELS)}")
+        raise InputError(f"unknown decode model {decode_model!r}; {choices(decode_model, DECODE_MODELS, 'known:')}")
     machines = compile_cluster(cluster)
     try:
         return Instance(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hexsched.clusters.spec import ClusterSpec
 from hexsched.clusters.yaml_lines import read_yaml
 from hexsched.errors import InputError
 from hexsched.model.files import read_bytes, write_bytes
+from hexsched.registry import choices
 
 LIBRARY = Path(__file__).parent / "library"
 
@@ -62,6 +62,4 @@ def _resolve(path_or_name: str | Path) -> Path:
         return LIBRARY / f"{name}.yaml"
     if os.path.exists(path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         return path
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise InputError(f"unknown cluster {str(path_or_name)!r}; {hint}a YAML file or one of: {', '.join(names)}")
+    raise InputError(f"unknown cluster {str(path_or_name)!r}; {choices(name, names, 'a YAML file or one of:')}")

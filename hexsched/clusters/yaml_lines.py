@@ -6,7 +6,6 @@ rules are YAML 1.1's, which make them text, a boolean and a date.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 
 from hexsched.errors import InputError
 from hexsched.model.files import validation_message
+from hexsched.registry import choices
 
 KeyPath = tuple[str | int, ...]
 
@@ -172,8 +172,7 @@ def _known_keys(kind: type, path: KeyPath, unknown: str) -> str:
             form = next(field.type for field in form.fields if field.encode_name == key)
     assert isinstance(form, msgspec.inspect.StructType)
     known = [field.encode_name for field in form.fields]
-    close = difflib.get_close_matches(unknown, known, n=1)
-    return f"; {f'did you mean {close[0]}? ' if close else ''}known: {', '.join(known)}"
+    return f"; {choices(unknown, known, 'known:')}"
 
 
 def _scalar(node: yaml.ScalarNode) -> object:

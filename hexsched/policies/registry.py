@@ -16,7 +16,7 @@ from hexsched.policies.orders import ORDERS
 from hexsched.policies.own import Own, own
 from hexsched.policies.parts.option import Option, Value
 from hexsched.policies.placements import PLACEMENTS
-from hexsched.registry import suggest
+from hexsched.registry import choices, suggest
 
 if TYPE_CHECKING:
     from hexsched.engine.state import Records, Seen
@@ -404,8 +404,8 @@ def read_policy(text: str) -> Policy:
     for item in filter(None, (part.strip() for part in (options or "").split(","))):
         key, _, value = (part.strip() for part in item.partition("="))
         if key not in values:
-            has = f"; it has {', '.join(values)}" if values else "; it has none"
-            raise InputError(f"policy {name!r} has no option {key!r}{has}")
+            has = choices(key, values, "it has") if values else "it has none"
+            raise InputError(f"policy {name!r} has no option {key!r}; {has}")
         values[key] = base.declared[key].read(value, f"option {key!r} of policy {name!r}")
     return replace(base, name=re.sub(r"\s", "", text), options=values, **where)
 

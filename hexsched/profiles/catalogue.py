@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,6 +14,7 @@ import yaml
 from hexsched.errors import InputError
 from hexsched.model.cluster import check_number
 from hexsched.model.files import convert
+from hexsched.registry import choices
 
 DATA = Path(__file__).parent / "data"
 BYTES_PER_VALUE = 2  # bf16, of weights and of KV cache
@@ -183,10 +183,7 @@ def _find(kind: str, name: str, entries: Sequence[Entry]) -> Entry:
     if entry is not None:
         return entry
     known = list(dict.fromkeys(candidate.name for candidate in entries))
-    by_key = {name_key(candidate): candidate for candidate in known}
-    close = difflib.get_close_matches(name_key(name), by_key, n=1)
-    hint = f"did you mean {by_key[close[0]]}? " if close else ""
-    raise InputError(f"unknown {kind} {name!r}; {hint}known: {', '.join(known)}")
+    raise InputError(f"unknown {kind} {name!r}; {choices(name, known, 'known:')}")
 
 
 def _match(name: str, entries: Sequence[Entry]) -> Entry | None:

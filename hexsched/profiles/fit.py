@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -24,12 +24,14 @@ from hexsched.profiles.catalogue import gpu_name, model_catalogue, model_name
 from hexsched.profiles.laws import BatchCurve, Coefficients
 from hexsched.profiles.profile import Fit, FitError, Profile
 from hexsched.profiles.table import Measurement, read_table
+from hexsched.registry import choices
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
 BatchLaw = Literal["auto", "line", "curve"]
+LAWS: tuple[str, ...] = get_args(BatchLaw)
 
 LINE_MAPE = 0.03  # above this, a line is no description of an unknown model's batch cost
 MAX_CURVE_POINTS = 256  # the solver's time grows with their third power or worse
@@ -60,7 +62,7 @@ def fit_table(rows: Sequence[Measurement], source: str | Path, batch_law: BatchL
         When the rows of a configuration do not determine its coefficients.
     """
     if batch_law not in ("auto", "line", "curve"):
-        raise InputError(f"unknown batch law {batch_law!r}; known: auto, line, curve")
+        raise InputError(f"unknown batch law {batch_law!r}; {choices(batch_law, LAWS, 'known:')}")
     groups: dict[tuple[str, str, int], list[Measurement]] = {}
     for row in rows:
         groups.setdefault((model_name(row.model), gpu_name(row.gpu), row.tp), []).append(row)

@@ -12,6 +12,7 @@ import numpy as np
 from hexsched.engine.state import Array
 from hexsched.errors import InputError
 from hexsched.model import Instance
+from hexsched.registry import choices
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_estimator(text: str) -> Estimator:
         if 0.0 <= sigma <= 10.0:
             return Estimator(name, lambda instance, seed: _noisy(instance, sigma, seed))
         raise InputError(f"estimator {text!r}: SIGMA must be a number from 0 to 10")
-    raise InputError(f"unknown estimator {text!r}; known are {', '.join(ESTIMATORS)}")
+    raise InputError(f"unknown estimator {text!r}; {choices(text.partition('(')[0], ESTIMATORS)}")
 
 
 def _noisy(instance: Instance, sigma: float, seed: int) -> Array:

@@ -12,6 +12,7 @@ from hexsched.model.instance import as_instance
 from hexsched.policies import Policy
 from hexsched.policies.lists import as_policy, read_policies
 from hexsched.progress import Progress, Wanted
+from hexsched.registry import choices
 from hexsched.simulator import retime, simulate
 from solvers.bounds import cheap
 from solvers.brackets import isolation
@@ -210,8 +211,8 @@ def _check(chosen: Formulation, aim: Objective, options: Options) -> None:
         raise InputError(f"formulation {chosen.name!r} cannot minimise {aim}; it can {', '.join(chosen.objectives)}")
     for switch in options.extra:
         if switch not in chosen.switches:
-            known = ", ".join(chosen.switches) or "none"
-            raise InputError(f"formulation {chosen.name!r} has no switch {switch!r}; it has {known}")
+            has = choices(switch, chosen.switches, "it has") if chosen.switches else "it has none"
+            raise InputError(f"formulation {chosen.name!r} has no switch {switch!r}; {has}")
     if options.solver is not None and options.solver not in chosen.solvers:
         raise InputError(
             f"formulation {chosen.name!r} cannot use solver {options.solver!r}; it can use {', '.join(chosen.solvers)}"

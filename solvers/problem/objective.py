@@ -13,7 +13,7 @@ import numpy as np
 from hexsched.errors import InputError
 from hexsched.metrics.parts.quantile import required
 from hexsched.model.digits import written
-from hexsched.registry import suggest
+from hexsched.registry import hint
 
 Array = np.ndarray[Any, Any]
 
@@ -79,12 +79,9 @@ def read_objective(text: str | Objective) -> Objective:
     match = re.fullmatch(r"\s*([a-z_]+)\s*(?:\(\s*([^()\s]+)\s*\))?\s*", str(text))
     kind, parameter = match.groups() if match else ("", None)
     if kind not in KINDS or (parameter is None) == (kind in ("req", "misses")):
-        near = suggest(str(text), FORMS).partition(" Known")[0]
-        hint = near if "did you mean" in near else ""
-        raise InputError(
-            f"unknown objective {text!r}{hint.rstrip('?')}{'?' if hint else ';'} "
-            "expected max_ratio, req(Q), mean_ratio, mean_latency or misses(S)"
-        )
+        near = hint(str(text), FORMS)
+        expected = "expected max_ratio, req(Q), mean_ratio, mean_latency or misses(S)"
+        raise InputError(f"unknown objective {text!r}; {near}{expected}")
     if parameter is None:
         return Objective(kind)
     try:

@@ -29,6 +29,7 @@ from experiments.results import SUMMARY_CSV, WORKFLOWS_CSV
 from hexsched.baselines import ALL
 from hexsched.errors import InputError
 from hexsched.metrics import METRICS
+from hexsched.registry import choices
 
 if TYPE_CHECKING:
     from hexsched.simulator import Run
@@ -102,7 +103,7 @@ def compare_command(
     from hexsched.policies.lists import read_policies
 
     if sort is not None and sort not in sort_keys():
-        raise InputError(f"cannot sort by {sort!r}; expected one of {', '.join(sort_keys())}", "--sort")
+        raise InputError(f"cannot sort by {sort!r}; {choices(sort, sort_keys(), 'expected one of')}", "--sort")
     thresholds = read_slo(slo)
     if sort in SHARES and thresholds is None:
         raise InputError(f"{sort} is a share within thresholds; give some with --slo", "--sort")

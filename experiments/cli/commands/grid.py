@@ -12,6 +12,7 @@ from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import Json
 from experiments.cli.output import Table, emit, facts, note
 from hexsched.errors import InputError
+from hexsched.registry import choices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -272,7 +273,7 @@ def export_command(
     opened = Store.open(store)
     name = _main_table(plan) if table is None else table
     if name not in tables():
-        raise InputError(f"a store has no table {name!r}; its tables are {', '.join(tables())}", "--table")
+        raise InputError(f"a store has no table {name!r}; {choices(name, tables(), 'its tables are')}", "--table")
     present = opened.keys(name)
     keys = [key for key in plan.cells if key in present]
     if not keys:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from hexsched.errors import InputError
 from hexsched.model.digits import written
+from hexsched.registry import suggest
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 OF_CALLS = ("ttft", "tpot", "queueing", "admission", "transfer")
@@ -76,7 +77,7 @@ def read_thresholds(text: str) -> Thresholds:
         if not equals:
             raise InputError(f"thresholds {text!r}: expected NAME=VALUE with commas between them, as in {EXAMPLE}")
         if name not in Thresholds.names:
-            raise InputError(f"thresholds {text!r}: unknown name {name!r}; known are {', '.join(Thresholds.names)}")
+            raise InputError(f"thresholds {text!r}: unknown name {name!r}{suggest(name, Thresholds.names)}")
         if name in found:
             raise InputError(f"thresholds {text!r}: {name} comes twice")
         found[name] = _number(text, name, value)

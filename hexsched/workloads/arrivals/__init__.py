@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hexsched.errors import InputError
 from hexsched.model import Workflow
-from hexsched.registry import Registry
+from hexsched.registry import Registry, hint
 from hexsched.workloads.arrivals.parts.process import ArrivalProcess
 
 PROCESSES: Registry[type[ArrivalProcess]] = Registry(
@@ -33,7 +33,8 @@ def read_arrivals(spec: str) -> ArrivalProcess:
     process = PROCESSES.get(name.strip())
     if process is None or not colon:
         examples = ", ".join(each.example for each in PROCESSES.values())
-        raise InputError(f"expected one of the processes, written like {examples}", f"arrivals {spec!r}")
+        near = "" if process else hint(name.strip(), PROCESSES)
+        raise InputError(f"{near}expected one of the processes, written like {examples}", f"arrivals {spec!r}")
     try:
         return process.from_text(text.strip())
     except ValueError as error:

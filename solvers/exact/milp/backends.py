@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulp
 
 from hexsched.errors import InputError
+from hexsched.registry import choices
 from solvers.exact.milp import bindings, cbc, highs
 from solvers.exact.milp.answer import Answer, Effort
 
@@ -48,7 +49,7 @@ def backend(name: str | None) -> Backend:
     by_name = {known.lower(): known for known in BACKENDS}
     asked = (name or "HiGHS").lower()
     if asked not in by_name:
-        raise InputError(f"unknown solver {name!r}; known are {', '.join(BACKENDS)}")
+        raise InputError(f"unknown solver {name!r}; {choices(asked, BACKENDS)}")
     chosen = BACKENDS[by_name[asked]]
     if not chosen.available():
         installed = [known for known, each in BACKENDS.items() if each.available()]
