@@ -93,7 +93,7 @@ def test_one_workflow_has_no_rate() -> None:
 
 def test_table_survives_json() -> None:
     rows = json.loads(describe(generate("text2sql", 5, seed=0)).to_json(orient="records"))
-    assert {"quantity", "value", "mean", "p5", "p50", "p95", "p99", "max"} == set(rows[0])
+    assert {"quantity", "unit", "value", "mean", "p5", "p50", "p95", "p99", "max"} == set(rows[0])
 
 
 def test_nothing_to_describe() -> None:

@@ -218,7 +218,8 @@ def test_import_says_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = write(tmp_path, *(request(timestamp=time) for time in (0.0, 0.3, 0.7)))
     assert main(["workload", "import", str(path), "-o", str(tmp_path / "w.jsonl")]) == OK
     told = capsys.readouterr().err
-    assert "mooncake, 3 workflows, 3 calls over 0.0007 s: 2,857 workflows a second; if that is too many" in told
+    assert "mooncake, 3 workflows, 3 calls over 0.0007 s: 2,857 workflows a second" in told
+    assert "if that is too many, time_unit is another" in told
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

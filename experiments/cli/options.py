@@ -58,6 +58,18 @@ Options = Annotated[
         help="An option of the trace format, see 'hexsched formats'; may be repeated.",
     ),
 ]
+ColumnMap = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        metavar="ROLE=COLUMN,...",
+        help="The columns of a table of your own, such as session=session_id,prompt=usage.prompt_tokens; roles are "
+        "prompt, output, cached, time, session, turn, delay, service, kind.",
+    ),
+]
+TimeUnit = Annotated[
+    str | None, typer.Option("--time-unit", metavar="UNIT", help="Of a trace's times: s, ms, us or ns.")
+]
 Slo = Annotated[
     str | None,
     typer.Option(

@@ -13,7 +13,23 @@ if TYPE_CHECKING:
     from hexsched.workloads.importers import Reading
     from hexsched.workloads.importers.parts.spool import Spool
 
-FAST = 1000.0  # workflows a second from which on a wrong unit of time is likelier than such a trace
+
+def trace_options(option: Sequence[str] | None, map: str | None, time_unit: str | None) -> dict[str, str]:
+    """What a trace is to be read with: options, the map of a table's columns, the unit of its times.
+
+    Raises
+    ------
+    InputError
+        As ``key_values``, and for a unit that is given twice.
+    """
+    options = key_values(option)
+    for name, value in (("map", map), ("time_unit", time_unit)):
+        if value is None:
+            continue
+        if name in options:
+            raise InputError(f"{name} is given twice", "--option")
+        options[name] = value
+    return options
 
 
 def key_values(texts: Sequence[str] | None) -> dict[str, str]:
@@ -41,8 +57,7 @@ def note_span(path: Path, reading: Reading, found: Spool) -> None:
         note(f"{count}, all at one time")
         return
     rate = (found.workflows - 1) / found.span
-    doubt = "; if that is too many, time_unit is another" if rate > FAST else ""
-    note(f"{count} over {found.span:,.6g} s: {rate:,.4g} workflows a second{doubt}")
+    note(f"{count} over {found.span:,.6g} s: {rate:,.4g} workflows a second")
 
 
 def as_options(left_out: Mapping[str, int]) -> dict[str, int]:

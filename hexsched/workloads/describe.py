@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
+UNITS = {
+    "workflows": "workflows",
+    **dict.fromkeys(("calls", "calls_per_workflow", "depth", "width"), "calls"),
+    **dict.fromkeys(("tokens_per_workflow", "prompt_tokens", "output_tokens", "cached_tokens"), "tokens"),
+    **dict.fromkeys(("delay", "arrival_span", "inter_arrival"), "s"),
+    "arrival_rate": "workflows/s",
+    "inter_arrival_cv": "ratio",
+}
+OF_KINDS = "calls; output tokens"  # of the row of a kind: what its value is, and what its other columns are of
 MOST_KINDS = 24  # rows of kinds in a summary
 QUANTILES = {"p5": 0.05, "p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -52,10 +61,10 @@ def describe(workflows: Sequence[Workflow]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``quantity``, ``value`` (a count, a total or the one number there is), ``mean``, ``p5``, ``p50``,
-        ``p95``, ``p99``, ``max``; what does not apply is NaN. Rows: ``workflows``, ``calls``, the quantities of
-        ``measure`` (``value`` is the total for tokens and delay), ``arrival_span`` (seconds from first to last),
-        ``arrival_rate`` (workflows a second over that span), ``inter_arrival`` (seconds), ``inter_arrival_cv``, and
+        Columns ``quantity``, ``unit`` (of the numbers of the row), ``value`` (a count, a total or the one number there
+        is), ``mean``, ``p5``, ``p50``, ``p95``, ``p99``, ``max``; what does not apply is NaN. Rows: ``workflows``,
+        ``calls``, the quantities of ``measure`` (``value`` is the total for tokens and delay), ``arrival_span`` (from
+        first to last), ``arrival_rate`` (over that span), ``inter_arrival``, ``inter_arrival_cv``, and
         ``kind:<kind>`` with the calls of each kind (``value``) and their output tokens (the other columns); of more
         than ``MOST_KINDS`` those with the most calls, and the rest in a row ``<n> other kinds``.
 
@@ -78,7 +87,9 @@ def describe(workflows: Sequence[Workflow]) -> pd.DataFrame:
         rows.append(_row(name, values, float(values.sum()) if additive else np.nan))
     rows += _arrival_rows(workflows)
     rows += _kind_rows(workflows)
-    return pd.DataFrame(rows, columns=["quantity", "value", "mean", *QUANTILES, "max"])
+    frame = pd.DataFrame(rows, columns=["quantity", "value", "mean", *QUANTILES, "max"])
+    frame.insert(1, "unit", [UNITS.get(name, OF_KINDS) for name in frame["quantity"]])
+    return frame
 
 
 def _arrival_rows(workflows: Sequence[Workflow]) -> list[dict[str, str | float]]:

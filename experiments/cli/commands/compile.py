@@ -11,16 +11,18 @@ from experiments.cli.destination import STDOUT, check_destination, deliver
 from experiments.cli.options import (
     Arrivals,
     ClosedLoopSessions,
+    ColumnMap,
     Format,
     Json,
     LeaveOutOversize,
     MaxContext,
     Options,
     Seed,
+    TimeUnit,
     WarmUp,
 )
 from experiments.cli.output import Table, facts
-from experiments.cli.trace import as_options, key_values
+from experiments.cli.trace import as_options, trace_options
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ def compile_command(
     seed: Seed = 0,
     format: Format = None,
     option: Options = None,
+    map: ColumnMap = None,
+    time_unit: TimeUnit = None,
     as_json: Json = False,
 ) -> None:
     """Make an instance of a cluster and a workload.
@@ -71,7 +75,7 @@ def compile_command(
 
     check_destination(output, [cluster, workload], as_json)
     spec = read_cluster(cluster)
-    imported = read_workflows(workload, format, limit=workflows, options=key_values(option))
+    imported = read_workflows(workload, format, limit=workflows, options=trace_options(option, map, time_unit))
     if workflows is not None and len(imported.workflows) < workflows:
         raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
     instance, machines, left_out = compose(

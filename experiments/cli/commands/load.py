@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import Format, Json, LeaveOutOversize, MaxContext, Options, Plugins
+from experiments.cli.options import ColumnMap, Format, Json, LeaveOutOversize, MaxContext, Options, Plugins, TimeUnit
 from experiments.cli.output import emit, facts, note
 from experiments.cli.plugins import load_plugins, plugin_errors
-from experiments.cli.trace import as_options, key_values
+from experiments.cli.trace import as_options, trace_options
 from hexsched.baselines import BASELINES
 from hexsched.progress import Progress
 
@@ -38,6 +38,8 @@ def load_command(
     leave_out_oversize: LeaveOutOversize = False,
     format: Format = None,
     option: Options = None,
+    map: ColumnMap = None,
+    time_unit: TimeUnit = None,
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +56,8 @@ def load_command(
     plugins = load_plugins(plugin)
     spec = read_cluster(cluster)
     chosen = read_policies(baselines)
-    imported = Workload(read_workflows(workload, format, limit=workflows, options=key_values(option)).workflows)
+    options = trace_options(option, map, time_unit)
+    imported = Workload(read_workflows(workload, format, limit=workflows, options=options).workflows)
     room = compile_cluster(spec).largest_kv_cache
     kept, left_out = select_fitting(imported, room, max_context, leave_out_oversize, str(workload))
     with Progress("searching the load", "steps") as progress, plugin_errors(plugins, *chosen):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import Arrivals, Format, Json, Options, Seed
+from experiments.cli.options import Arrivals, ColumnMap, Format, Json, Options, Seed, TimeUnit
 from experiments.cli.output import Table, emit, facts, note, records
-from experiments.cli.trace import key_values, note_span
+from experiments.cli.trace import note_span, trace_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +81,8 @@ def import_command(
     ],
     format: Format = None,
     option: Options = None,
+    map: ColumnMap = None,
+    time_unit: TimeUnit = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="At most the first N workflows of the file.")
     ] = None,
@@ -92,13 +94,13 @@ def import_command(
     """Turn a trace into a workload file.
 
     Arrivals are the trace's own, the first at 0, unless --arrivals says otherwise. Files may be packed (gzip, bzip2,
-    xz). What was seen, left out and changed is told on standard error.
+    xz, Zstandard) or tables (Parquet, Arrow). What was seen, left out and changed is told on standard error.
     """
     from hexsched.workloads.importers.parts.spool import spool
     from hexsched.workloads.source import open_workflows, warn_of_findings
 
     check_destination(output, [file], as_json)
-    reading = open_workflows(file, format, limit=limit, options=key_values(option))
+    reading = open_workflows(file, format, limit=limit, options=trace_options(option, map, time_unit))
     found = spool(reading.arrivals, None if arrivals is None else lambda count: _times(arrivals, count, seed))
     warn_of_findings(file, reading)
     note_span(file, reading, found)
@@ -121,13 +123,15 @@ def describe_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Workload or trace file, or a folder of them.")],
     format: Format = None,
     option: Options = None,
+    map: ColumnMap = None,
+    time_unit: TimeUnit = None,
     as_json: Json = False,
 ) -> None:
     """Summarise a workload: its size, shape, lengths and arrivals."""
     from hexsched.workloads.describe import describe
     from hexsched.workloads.source import read_workflows
 
-    result = read_workflows(file, format, options=key_values(option))
+    result = read_workflows(file, format, options=trace_options(option, map, time_unit))
     rows = records(describe(result.workflows))
     quantities = {str(row["quantity"]): {key: row[key] for key in row if key != "quantity"} for row in rows}
     record = {"file": str(file), "format": result.format, "dropped": result.dropped, "quantities": quantities}
@@ -142,6 +146,8 @@ def fit_report_command(
     ] = None,
     format: Format = None,
     option: Options = None,
+    map: ColumnMap = None,
+    time_unit: TimeUnit = None,
     workflows: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How many workflows to draw; 2,000 by default.")
     ] = None,
@@ -156,7 +162,9 @@ def fit_report_command(
     from hexsched.workloads.fit_report import DEFAULT_WORKFLOWS, fit_report
     from hexsched.workloads.source import read_workflows
 
-    originals = None if real is None else read_workflows(real, format, options=key_values(option)).workflows
+    originals = (
+        None if real is None else read_workflows(real, format, options=trace_options(option, map, time_unit)).workflows
+    )
     rows = records(fit_report(family, originals, workflows=workflows or DEFAULT_WORKFLOWS, seed=seed))
     quantities: dict[str, dict[str, dict[str, object]]] = {}
     for row in rows:

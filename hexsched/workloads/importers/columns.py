@@ -33,7 +33,7 @@ USUAL: dict[str, tuple[str, ...]] = {
     "time": (
         "timestamp", "time", "arrivaltime", "arrivedat", "arrival", "arrivaltimestamp", "requesttime",
         "requesttimestamp", "timestampstart", "requestarrivedat", "starttime", "createdtime", "createdat", "submittime",
-        "submittedat", "sendtime", "senttime", "ts",
+        "submittedat", "sendtime", "senttime", "ts", "created", "datetime", "sentat",
     ),
     "session": ("sessionid", "providedsessionid", "conversationid", "chatid", "session", "conversation"),
     "turn": ("turn", "turnindex", "turnid", "roundidx", "roundindex"),
@@ -83,7 +83,7 @@ class ColumnsOptions(ImportOptions, frozen=True, kw_only=True):
         most turns are that far apart, and the end otherwise; which is said.
     time_unit, delay_unit : {"s", "ms", "us", "ns"}, optional
         Of ``time``, and of ``delay`` and ``service``; by default what their names end in, what the digits of times
-        since 1970 say, or seconds.
+        since 1970 say, or seconds. ``time_unit`` is of all three where nothing else says what the others are in.
     deltas : bool
         Prompts of a session hold only what is new.
     prompt_and_cached : bool
@@ -158,7 +158,7 @@ class ColumnsImporter(Importer[ColumnsOptions]):
                     trace.path,
                 )
         time_unit = options.time_unit or units.get("time", "s")
-        delay_unit = options.delay_unit or units.get("delay") or units.get("service", "s")
+        delay_unit = options.delay_unit or units.get("delay") or units.get("service") or options.time_unit or "s"
         columns = Columns(**named)
         taken = ", ".join(f"{role} {name}" for role, name in columns.named.items())
         taken_in = {"time": f"times in {time_unit}", "delay": f"delays in {delay_unit}"}

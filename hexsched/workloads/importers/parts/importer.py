@@ -153,6 +153,9 @@ class Importer(ABC, Generic[OptionsT]):
             taken = _cut_delays(taken, options.max_idle, trace)
         if options.max_context is not None:
             taken = _within_context(taken, options.max_context, trace)
+        from hexsched.workloads.importers.parts.plausibility import watch  # which is about arrivals
+
+        taken = watch(taken, trace)
         numbered = self.numbered
         for item in islice(taken, limit):
             if not numbered:

@@ -12,6 +12,7 @@ from hexsched.model.workload import MAX_TOKENS
 from hexsched.workloads.importers.parts.graph import Draft
 from hexsched.workloads.importers.parts.importer import Arrival, single_call
 from hexsched.workloads.importers.parts.pauses import idle_seconds
+from hexsched.workloads.importers.parts.plausibility import doubt_durations, doubt_gaps
 from hexsched.workloads.importers.parts.records import begins_with, column_key, number, plain, whole_number
 from hexsched.workloads.importers.parts.sessions import AT_START, Turn, chains, stopped
 from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, time_number
@@ -19,6 +20,7 @@ from hexsched.workloads.importers.parts.trace import Trace
 
 Gap = Literal["start", "end"]
 DIGITS = frozenset("0123456789")
+SAMPLE = 10_000  # requests outside sessions whose durations are looked at
 ALIKE = 0.01  # of a delay, by which it may differ from the time between two turns and still be it: clocks are rounded
 ABSENT = frozenset({"", "nan", "none", "null", "-1"})
 
@@ -109,6 +111,7 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
     wall_clock: list[bool] = []
     clock: Clock | None = None
     held: dict[str, list[tuple[float | None, Turn]]] = {}
+    alone: list[Turn] = []
     begun = 0
     timed = untimed = ""
     scale = PER_SECOND[meaning.delay_unit]
@@ -130,6 +133,9 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
             raise InputError(f"missing time in {columns.time!r}, which {timed} has", untimed)
         if not row.session:
             begun += 1
+            if row.service and len(alone) < SAMPLE:
+                draft = Draft("", where, row.prompt, row.output, row.cached)
+                alone.append(Turn(draft, service=row.service / scale))
             yield Arrival(at, single_call(f"r{index}", row.prompt, row.output, row.cached, row.kind, where))
             continue
         begun += row.session not in held
@@ -145,7 +151,10 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
         if all(place is not None for place, _ in numbered):
             numbered.sort(key=lambda pair: pair[0] or 0.0)
     if columns.delay:
-        _take_delays([[turn for _, turn in numbered] for numbered in held.values()], meaning.gap, columns.delay, trace)
+        _take_delays([[turn for _, turn in each] for each in held.values()], meaning.gap, columns.delay, trace)
+    turns = [[turn for _, turn in numbered] for numbered in held.values()]
+    doubt_durations([turn for each in turns for turn in each] or alone, meaning.delay_unit, trace)
+    doubt_gaps(turns, None if wall_clock or clock is None else clock.unit, trace)
     sessions = ((f"s{name}", [turn for _, turn in numbered]) for name, numbered in held.items())
     yield from chains(sessions, meaning.deltas, trace)
 

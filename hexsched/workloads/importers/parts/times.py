@@ -35,6 +35,7 @@ class Clock:
     """
 
     def __init__(self, unit: Unit) -> None:
+        self.unit = unit
         self._per_second = PER_SECOND[unit]
         self._start: float | None = None
 
