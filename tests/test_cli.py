@@ -553,7 +553,7 @@ def test_times_that_a_profile_does_not_have(cli: Cli, made: Path, tmp_path: Path
 
 
 def test_the_schema_of_clusters_has_every_field(cli: Cli) -> None:
-    schema = json.loads(cli("schema", "cluster").out)
+    schema = json.loads(cli("schema", "cluster", "--json").out)
     kinds = schema["$defs"]
     assert {"model", "prefill", "links", "typical_batch", "gpus"} <= set(kinds["ClusterSpec"]["properties"])
     documented = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()

@@ -10,7 +10,7 @@ from hexsched.model.context import find_oversize
 from hexsched.model.workload import Workflow
 from hexsched.workloads.arrivals import ArrivalProcess, apply_arrivals, read_arrivals
 from hexsched.workloads.families import FAMILIES, Family, generate
-from hexsched.workloads.importers import ImportResult, Reading, open_trace, split_spec
+from hexsched.workloads.importers import ImportResult, Reading, choose, split_spec
 from hexsched.workloads.workload import Workload
 
 DRAWN = 200  # workflows of a family where nobody says how many
@@ -116,7 +116,8 @@ def open_workflows(
     path: Path, format: str | None, *, limit: int | None = None, options: Mapping[str, object] | None = None
 ) -> Reading:
     """A file of any known format, to be read workflow by workflow; see ``read_workflows``."""
-    return open_trace(path, format, limit, **(options or {}))
+    importer, chosen = choose(path, format, options or {})
+    return importer.open(path, limit, **chosen)
 
 
 def read_workflows(

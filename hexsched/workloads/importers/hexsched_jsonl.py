@@ -42,6 +42,7 @@ class HexschedImporter(Importer[ImportOptions]):
     """A workflow a line, as ``hexsched.model.read_workload`` reads it, but ``arrival`` may be absent (then 0)."""
 
     name = "hexsched"
+    doubted = False
     summary = "hexsched workload, JSON Lines, a workflow a line; arrival optional"
     options_type = ImportOptions
     rank = 0

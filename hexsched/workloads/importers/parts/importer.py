@@ -93,6 +93,8 @@ class Importer(ABC, Generic[OptionsT]):
         Whether it is looked at only where no other format fits.
     numbered : bool
         Whether workflows are named after their place in the file, so that no two can have one name.
+    doubted : bool
+        Whether it is said when its numbers make no sense as seconds and tokens; not of our own format, which has them.
     """
 
     name: ClassVar[str]
@@ -103,6 +105,7 @@ class Importer(ABC, Generic[OptionsT]):
     rank: ClassVar[int] = 100
     fallback: ClassVar[bool] = False
     numbered: ClassVar[bool] = False
+    doubted: ClassVar[bool] = True
 
     def sniff(self, head: Head) -> bool:
         """Whether a file that starts like this is of this format."""
@@ -155,7 +158,8 @@ class Importer(ABC, Generic[OptionsT]):
             taken = _within_context(taken, options.max_context, trace)
         from hexsched.workloads.importers.parts.plausibility import watch  # which is about arrivals
 
-        taken = watch(taken, trace)
+        if self.doubted:
+            taken = watch(taken, trace)
         numbered = self.numbered
         for item in islice(taken, limit):
             if not numbered:
