@@ -14,6 +14,7 @@ from mkdocs.utils import get_relative_url
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cli import command_line
+from faces import members
 from maths import with_mathml
 from schemas import schema_tables
 
@@ -33,9 +34,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links to pages outside, and the tables of file formats where a page says ``<!-- schema: NAME -->``."""
+    """Links to pages outside; what ``<!-- schema: NAME -->`` and ``<!-- members: PACKAGE -->`` stand for."""
     for name, inside in OUTSIDE.items():
         markdown = markdown.replace(f"](../{name}", f"]({inside}")
+    markdown = re.sub(r"^<!-- members: (\w+) -->$", lambda found: members(found[1]), markdown, flags=re.MULTILINE)
     return re.sub(r"^<!-- schema: (\w+) -->$", lambda found: schema_tables(found[1]), markdown, flags=re.MULTILINE)
 
 
