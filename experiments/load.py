@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.rates import FASTEST, SLOWEST
 from hexsched.clusters import ClusterSpec, compile_instance
 from hexsched.model import Instance, Workflow
 from hexsched.policies import as_policy
@@ -14,7 +15,6 @@ from hexsched.simulator import simulate
 from hexsched.workloads.arrivals import apply_arrivals
 from hexsched.workloads.arrivals.renewal import FixedArrivals
 
-SLOWEST, FASTEST = 1e-3, 1e3  # workflows a second; at the faster end they arrive as good as together
 STEPS = 14  # halvings of the range on a logarithmic scale: the rate is found to 0.1 %
 
 

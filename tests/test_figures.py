@@ -20,10 +20,13 @@ from tiny_grid import Inline, plan_of
 
 from experiments.cli import BAD_INPUT, OK, main
 from experiments.grid.run import run_plan
+from experiments.rates import FASTEST
 from experiments.store import Store
 from hexsched.errors import InputError
 from paper_figs.drawing.figure import write_figure
-from paper_figs.drawing.layout import plain_log_ticks
+from paper_figs.drawing.intervals import dodged, mark_cut
+from paper_figs.drawing.latex import escape
+from paper_figs.drawing.layout import limits_of_means, plain_log_ticks
 from paper_figs.drawing.style import PINNED, lines
 from paper_figs.figures import FIGURES
 from paper_figs.figures.ablation import draw_ablation, read_ablation
@@ -43,12 +46,14 @@ from paper_figs.reading.claims import (
     NOT_TESTED,
     SMALLER,
     UNDECIDED,
+    WITHIN,
     judge,
     judge_growth,
     judge_range,
     read_claims,
 )
 from paper_figs.reading.intervals import Interval, mean_interval, text
+from paper_figs.reading.loads import load_text, settings_text
 from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
 from paper_figs.reading.selection import Selection, in_order
 from paper_figs.reading.store import CELL, NoDataError, read_exact_runs, read_runs, read_stored
@@ -313,7 +318,8 @@ def test_the_load_shown_is_the_one_with_most_settings():
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (0.1, 0.3, AGREES),
+        (0.1, 0.3, WITHIN),
+        (0.05, 0.3, UNDECIDED),
         (0.25, 0.4, LARGER),
         (0.05, 0.15, SMALLER),
         (-0.1, 0.3, UNDECIDED),
@@ -521,15 +527,15 @@ def test_goodput_needs_thresholds(tmp_path):
 # ---- policies of one's own
 
 OWN = """\
-from hexsched.policies import register_order
+import hexsched as hx
 
 
-@register_order("longest-prompt", "the call with the longest prompt goes first")
+@hx.order
 def longest_prompt(call, now):
     return -call.prompt_tokens
 
 
-@register_order("shortest-prompt", "the call with the shortest prompt goes first")
+@hx.order
 def shortest_prompt(call, now):
     return call.prompt_tokens
 """
@@ -653,3 +659,100 @@ def test_seeds_of_one_trace_count_once(tmp_path):
     table = read_reductions(tmp_path / "s")
     assert set(table["n"]) == {1}
     assert table["low"].isna().all()
+
+
+# ---- loads that were not reached
+
+
+def test_a_load_that_was_not_reached_is_all_at_once(tmp_path):
+    write_runs(tmp_path / "s", load="stress:5.6", rate=1000.0)
+    write_runs(tmp_path / "s", load="stress:5.6", rate=3.0, workload="react")
+    write_runs(tmp_path / "other", load="at-once", rate=1000.0, seeds=(0,), named={"rate": math.nan})
+    assert read_exact_runs(tmp_path / "other")["reached"].all()  # such a load has no rate
+    runs = read_exact_runs(tmp_path / "s")  # stored without the column: known from rule and rate
+    assert dict(runs.groupby("workload")["reached"].unique().map(list)) == {"bfcl": [False], "react": [True]}
+    assert load_text(runs[runs["workload"] == "react"]) == "load stress:5.6"
+    assert load_text(runs[runs["workload"] == "bfcl"]) == "all at once (5.6 not reached)"
+    both = "load stress:5.6; all at once where it is not reached: bfcl"
+    assert load_text(runs) == both
+    assert settings_text(runs) == f"demo, bfcl, react, 12 workflows, {both}"
+    text = drawn_text(write_pages("requirements", tmp_path / "s")).replace("\n", " ")
+    assert "all at once where it is not reached: BFCL-v3" in text
+    assert "all at once (5.6 not reached)" in drawn_text(write_pages("reductions", tmp_path / "s"))
+
+
+def test_tables_of_a_grid_say_whether_the_load_was_reached(tmp_path):
+    text = OWN_GRID.replace("plugins: [own.py]\n", "").replace('"rate:2", "rate:4"', '"stress:1.1", "stress:900"')
+    plan = plan_of(tmp_path, text.replace(", longest-prompt, shortest-prompt", "").replace("[bfcl, react]", "react"))
+    with Store.writing(tmp_path / "s") as store:
+        run_plan(plan, store, Inline())
+    runs = read_stored(tmp_path / "s", "runs", "smoke")
+    assert set(runs.loc[runs["load"] == "stress:900", "reached"]) == {False}
+    assert set(runs.loc[runs["load"] == "stress:900", "rate"]) == {FASTEST}
+    loads = read_stored(tmp_path / "s", "loads", "smoke").rename(columns={"rule": "load"})
+    case = ["cluster", "workload", "workflows", "load", "seed"]
+    both = runs.merge(loads, on=case)
+    assert len(both) == len(runs)
+    assert (both["reached_x"] == both["reached_y"]).all()
+
+
+# ---- intervals
+
+
+def test_what_is_beyond_an_axis_is_marked():
+    rows = pd.DataFrame({"mean": [1.0, 2.0, 100.0], "low": [0.5, 1.0, -900.0], "high": [1.5, 3.0, 1100.0]})
+    low, high = limits_of_means(rows)
+    assert -100 < low < 0.5
+    assert 100 < high < 200
+    _, axes = plt.subplots()
+    axes.set_xlim(low, high)
+    mark_cut(axes, np.arange(3), rows["low"].to_numpy(), rows["high"].to_numpy(), "black", along="x")
+    marks = [(line.get_marker(), list(line.get_xdata()), list(line.get_ydata())) for line in axes.get_lines()]
+    assert marks == [("<", [low], [2]), (">", [high], [2])]
+    plt.close(axes.figure)
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_points_of_one_place_stand_side_by_side(logarithmic):
+    places = [dodged([1.0, 2.0, 8.0], k, 5, logarithmic) for k in range(5)]
+    assert (np.diff(np.array(places), axis=0) > 0).all()  # in the order of the series
+    assert (places[4][:-1] < places[0][1:]).all()  # and apart from the next place
+    assert places[2] == pytest.approx([1.0, 2.0, 8.0])
+
+
+def test_intervals_stop_at_what_is_possible():
+    found = mean_interval([1.0, 2.0, 9.0])
+    assert found.low < 0
+    assert found.within(1.0).low == 1.0
+    assert found.within(1.0).high == found.high
+    assert not mean_interval([1.0]).within(1.0).known
+
+
+def test_cells_whose_interval_holds_0_have_no_colour(store):
+    table = read_reductions(store)
+    page = write_pages("reductions", store)[0]
+    sure = ((table["low"] > 0) | (table["high"] < 0)).sum()
+    white = (1.0, 1.0, 1.0, 1.0)
+    cells = [patch for patch in page.axes[0].patches if patch.get_width() == patch.get_height() == 1]
+    assert len(cells) == len(table)
+    assert 0 < sum(patch.get_facecolor() != white for patch in cells) <= sure
+    assert len(page.axes) == 2  # with the colour bar
+    plt.close(page)
+
+
+# ---- formats
+
+
+def test_tables_can_be_had_as_latex(store, tmp_path):
+    made = write_figure(FIGURES.find("summary"), store, tmp_path, ("tex",))
+    assert [path.name for path in made.files] == ["summary.csv", "summary.tex"]
+    text = made.files[1].read_text()
+    claims = read_claims(store)
+    assert text.count(r" \\") == claims["main"].sum() + 1
+    assert r"\toprule" in text
+    assert r"20.1 \%" in text
+    assert "strongest" in write_figure(FIGURES.find("reductions"), store, tmp_path, ("tex",)).files[1].read_text()
+    drawn = write_figure(FIGURES.find("overhead"), store, tmp_path, ("tex",))
+    assert [path.suffix for path in drawn.files] == [".csv"]
+    assert "no overhead.tex" in drawn.notes[-1]
+    assert escape("50 % of a_b & c") == r"50 \% of a\_b \& c"

@@ -16,7 +16,7 @@ from experiments.cli import main
 from hexsched.errors import InputError
 from paper_figs.figures import FIGURES
 from paper_figs.reading import paper_numbers as paper
-from paper_figs.reading.claims import AGREES, DISAGREES, NOT_TESTED, read_claims
+from paper_figs.reading.claims import DISAGREES, NOT_TESTED, WITHIN, read_claims
 from paper_figs.reading.store import read_stored
 from paper_figs.report.build import write_report
 from paper_figs.report.sections import sections
@@ -91,6 +91,11 @@ def test_report_is_written_and_repeats(store, tmp_path):
         (tmp_path / "a" / picture).read_bytes() for picture in pictures
     ]
     assert "<table>" in page
+    assert '<meta name="viewport"' in page
+    links = re.findall(r'<a href="#([^"]*)">', page)
+    assert len(links) == len(set(links)) > 5
+    assert all(f'id="{link}"' in page for link in links)
+    assert "| caveat |" in markdown
     assert set(first.left_out) == {"ablation", "gantt"}
     assert all(f"`{name}` not drawn" in markdown for name in first.left_out)
 
@@ -103,7 +108,7 @@ def test_settings_have_intervals_and_say_over_how_many_seeds(store):
         assert re.search(r"-?\d+\.\d \[-?\d+\.\d, -?\d+\.\d\] % \| 3 \|$", row), row
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.13, AGREES), (-0.2, DISAGREES)])
+@pytest.mark.parametrize(("share", "expected"), [(0.13, WITHIN), (-0.2, DISAGREES)])
 def test_a_doctored_store_changes_the_verdict(share, expected, store, tmp_path):
     copy = doctored(store, tmp_path / "copy", with_reduction(share - 0.001))  # in the mean over seeds 0, 1, 2
     assert verdicts(copy)["hetero-req95"] == expected

@@ -20,6 +20,7 @@ LEGEND_LINE = 0.16
 FEW = 5  # entries; with more a legend is set smaller
 SMALL_ENTRY = 1.05
 SMALL_LINE = 0.13
+TITLE_LINE = 0.13
 CHARACTER = 0.052  # inches of a character in a small legend
 HANDLE = 0.42  # inches of its line and the space around it
 BESIDE = 4.5  # inches: axes of a figure as wide as this have room for a legend at their right
@@ -39,7 +40,8 @@ SMALL_LEGEND = {
     "handletextpad": 0.5,
     "labelspacing": 0.25,
 }
-FARTHEST = 2.0  # of the largest mean: where axes end, however wide an interval is
+BEYOND = 0.5  # of the range of the means: how far axes go beyond them at least, however wide an interval is
+USUAL = 1.5  # times half the usual interval: the same where the means hardly differ
 
 
 def width_for(columns: int) -> float:
@@ -48,7 +50,7 @@ def width_for(columns: int) -> float:
 
 
 def panels(
-    rows: int, columns: int, height: float, legend_entries: int = 0, **options: Any
+    rows: int, columns: int, height: float, legend_entries: int = 0, title: str = "", **options: Any
 ) -> tuple[MatplotlibFigure, np.ndarray[Any, Any], int]:
     """A grid of panels.
 
@@ -59,6 +61,8 @@ def panels(
         Of one row, inches.
     legend_entries : int
         For which room is left at the top.
+    title : str
+        The legend's, for whose lines room is left too.
     **options
         For ``plt.subplots``.
 
@@ -72,6 +76,7 @@ def panels(
     entry, line = (LEGEND_ENTRY, LEGEND_LINE) if legend_entries <= FEW else (SMALL_ENTRY, SMALL_LINE)
     across = max(1, min(legend_entries, int(width / entry)))
     legend = 0.15 + line * -(-legend_entries // across) if legend_entries else 0.0
+    legend += TITLE_LINE * len(textwrap.wrap(title, int(CHARACTERS_AN_INCH * width)))
     size = (width, legend + height * rows)
     fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **options)
     return fig, axes, across
@@ -120,11 +125,14 @@ def error_bars(rows: pd.DataFrame, scale: float = 1.0) -> np.ndarray[Any, Any]:
 
 
 def limits_of_means(rows: pd.DataFrame, scale: float = 1.0) -> tuple[float, float]:
-    """Ends of an axis that shows every mean, and intervals up to ``FARTHEST`` times the largest mean."""
-    mean = scale * rows["mean"].to_numpy(dtype=float)
-    ends = np.array([mean, scale * rows["low"].to_numpy(dtype=float), scale * rows["high"].to_numpy(dtype=float)])
-    farthest = FARTHEST * max(float(np.nanmax(np.abs(mean))), 1e-9)
-    low, high = max(float(np.nanmin(ends)), -farthest), min(float(np.nanmax(ends)), farthest)
+    """Ends of an axis that shows 0, every mean and usual intervals; one that is far wider than the others is cut."""
+    mean, lows, highs = (scale * rows[name].to_numpy(dtype=float) for name in ("mean", "low", "high"))
+    least, most = min(float(np.nanmin(mean)), 0.0), max(float(np.nanmax(mean)), 0.0)
+    half = highs - lows
+    half = half[~np.isnan(half)] / 2
+    reach = max(BEYOND * (most - least), USUAL * float(np.median(half)) if len(half) else 0.0, 1e-9)
+    low = max(float(np.nanmin([*mean, *lows])), least - reach)
+    high = min(float(np.nanmax([*mean, *highs])), most + reach)
     low, high = min(low, 0.0), max(high, 0.0)
     pad = 0.06 * max(high - low, 1e-9)
     return low - pad, high + pad

@@ -117,6 +117,11 @@ def pairs() -> Iterator[tuple[Any, str]]:
             yield DASHES[(k + turn) % len(DASHES)], colour
 
 
+def seeds_text(seeds: int) -> str:
+    """``"95 % intervals over 3 seeds"``."""
+    return f"95 % intervals over {seeds} seeds" if seeds > 1 else "one seed, no intervals"
+
+
 def lines(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Colour and dashes of each policy; no two have the same, and up to 15 policies no two the same colour.
 

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.intervals import CUT, mark_cut
 from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels
-from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label
+from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, seeds_text
+from paper_figs.reading.loads import settings_text
 from paper_figs.reading.paper_numbers import HEXAGENT, WORKLOADS
 from paper_figs.reading.reductions import HEADLINES, pooled
 from paper_figs.reading.store import CELL, NoDataError, StorePath, fill, ordered, read_runs
@@ -50,24 +52,37 @@ def ablation_rows(runs: pd.DataFrame) -> pd.DataFrame:
 
 def read_ablation(store: StorePath) -> pd.DataFrame:
     """A row a variant, metric and workload (and all workloads): mean growth over settings, interval over seeds."""
-    found = ablation_rows(read_runs(store, "ablation"))
+    runs = read_runs(store, "ablation")
+    found = ablation_rows(runs)
     if found.empty:
         raise NoDataError(
             f"no runs of HexAGenT with options beside plain ones; make them with {fill('ablation', store)}", store
         )
     rows = []
+    compared = runs.merge(found[CELL].drop_duplicates(), on=CELL)
     groups = {EACH: found, **dict(list(found.groupby("workload", sort=True)))}
     for workload, group in groups.items():
+        about = settings_text(compared if workload == EACH else compared[compared["workload"] == workload], label)
         for (variant, metric), cells in group.groupby(["variant", "metric"], sort=True):
-            growth = pooled(cells, "growth", CELL)
+            growth = pooled(cells, "growth", CELL).within(-1.0)
             settings = len(cells.drop_duplicates(CELL))
-            values = {"mean": growth.mean, "low": growth.low, "high": growth.high, "n": growth.n, "settings": settings}
+            values = {
+                "mean": growth.mean,
+                "low": growth.low,
+                "high": growth.high,
+                "n": growth.n,
+                "settings": settings,
+                "about": about,
+            }
             rows.append({"workload": workload, "variant": variant, "metric": metric, **values})
     return pd.DataFrame(rows)
 
 
 def draw_ablation(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Points with intervals, a line a variant; the rows of one workload."""
+    """How much more HexAGenT needs without an ingredient, with intervals; the rows of one workload.
+
+    ``about`` (cluster, workload, load) and the settings' number are columns of ``read_ablation``.
+    """
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
@@ -88,10 +103,15 @@ def draw_ablation(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlim(*limits_of_means(table, 100))
+    for k, metric in enumerate(HEADLINES):
+        rows = table[table["metric"] == metric].set_index("variant").reindex(variants)
+        place = np.arange(len(variants)) + (k - 0.5) * 0.3
+        low, high = 100 * rows["low"].to_numpy(), 100 * rows["high"].to_numpy()
+        mark_cut(axes, place, low, high, MARKERS[metric][1], along="x")
     axes.set_yticks(range(len(variants)), [NAMES.get(name, name) for name in variants])
     axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("more needed, %")
+    axes.set_xlabel("change of the SLO scale needed, %")
     return axes
 
 
@@ -101,11 +121,12 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     shown = workloads if len(workloads) > 1 else [EACH]
     width = PAGE_WIDTH if len(shown) > 1 else COLUMN_WIDTH
     height = 0.55 + 0.24 * table["variant"].nunique()
-    fig, axes, across = panels(1, len(shown), height, len(HEADLINES), sharey=True, width=width)
+    about = table.loc[table["workload"] == EACH, "about"].iloc[0]
+    title = f"HexAGenT without an ingredient against plain; {about}; {seeds_text(table['n'].max())}; {CUT}"
+    fig, axes, across = panels(1, len(shown), height, len(HEADLINES), title, sharey=True, width=width)
     for panel, workload in zip(axes.flat, shown, strict=True):
         draw_ablation(table[table["workload"] == workload], panel)
         panel.set_title(label(workload) if workload != EACH else "")
-    title = f"against plain HexAGenT; 95 % intervals over {table['n'].max()} seeds"
     legend_on_top(fig, axes.flat[:1], across, title, handlelength=1.2)
     return fig
 

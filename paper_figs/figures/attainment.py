@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from experiments.load import FASTEST
+from experiments.rates import FASTEST
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import FEW, legend_beside, legend_on_top, panels, plain_log_ticks
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, cluster_label, label, lines

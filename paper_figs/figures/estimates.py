@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.intervals import CUT, mark_cut
 from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels
-from paper_figs.drawing.style import label, lines
+from paper_figs.drawing.style import PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.reading.claims import estimate_growth, noise_of
+from paper_figs.reading.loads import settings_text
 from paper_figs.reading.reductions import HEADLINES, pooled
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL, EXACT, NoDataError, StorePath, fill, read_runs
@@ -29,14 +31,16 @@ def read_estimates(store: StorePath) -> pd.DataFrame:
     for metric in HEADLINES:
         found = estimate_growth(runs, metric)
         for (policy, estimator), cells in found.groupby(["policy", "estimator"], sort=True):
-            growth = pooled(cells, "growth", CELL)
+            growth = pooled(cells, "growth", CELL).within(-1.0)
             values = {"mean": growth.mean, "low": growth.low, "high": growth.high, "n": growth.n}
             rows.append({"policy": policy, "estimator": estimator, "metric": metric, **values})
     if not rows:
         raise NoDataError(
             f"no runs with estimators beside exact ones; make them with {fill('estimates', store)}", store
         )
-    return pd.DataFrame(rows)
+    setting = [column for column in CELL if column != "estimator"]
+    compared = runs.merge(runs.loc[runs["estimator"] != EXACT, setting].drop_duplicates(), on=setting)
+    return pd.DataFrame(rows).assign(about=settings_text(compared, label))
 
 
 def draw_estimates(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -69,19 +73,27 @@ def draw_estimates(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     axes.set_xticks(range(len(names)), names)
     axes.grid(axis="x", visible=False)
     axes.set_ylim(*limits_of_means(table, 100))
-    axes.set_xlabel("error of the estimate")
-    axes.set_ylabel("more needed than\nwith exact lengths, %")
+    for k, (policy, style) in enumerate(lines(policies).items()):
+        rows = table[table["policy"] == policy].set_index("estimator")
+        shift = 0.06 * (k - (len(policies) - 1) / 2)
+        place = np.concatenate([np.arange(len(points)) + shift, len(points) + np.arange(len(others)) + 2 * shift])
+        ends = rows.reindex([*points, *others])
+        mark_cut(axes, place, 100 * ends["low"].to_numpy(), 100 * ends["high"].to_numpy(), style["color"])
+    axes.set_xlabel("error of the estimated output lengths")
+    axes.set_ylabel("change of the SLO scale\nneeded, %")
     return axes
 
 
 def draw(table: pd.DataFrame) -> MatplotlibFigure:
     """A panel a metric, in the width of a page."""
-    fig, axes, across = panels(1, len(HEADLINES), HEIGHT, table["policy"].nunique(), width=7.0)
+    about, seeds = table["about"].iloc[0], table["n"].max()
+    title = f"against the same policy with exact lengths; {about}; {seeds_text(seeds)}; {CUT}"
+    fig, axes, across = panels(1, len(HEADLINES), HEIGHT, table["policy"].nunique(), title, width=PAGE_WIDTH)
     for panel, metric in zip(axes.flat, HEADLINES, strict=True):
         draw_estimates(table[table["metric"] == metric], panel)
         panel.set_title(label(metric))
     axes[0, 1].set_ylabel("")
-    legend_on_top(fig, axes.flat, across)
+    legend_on_top(fig, axes.flat, across, title)
     return fig
 
 

@@ -12,6 +12,7 @@ from experiments.formulations.profiles import performance_profile, proven_by_siz
 from experiments.formulations.rows import FORMULATIONS_CSV, as_frame, read_rows
 from experiments.store import read_table
 from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.intervals import dodged
 from paper_figs.drawing.layout import legend_on_top, panels, plain_log_ticks
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, pairs
 from paper_figs.reading.store import NoDataError, StorePath, has_rows
@@ -131,24 +132,26 @@ def draw_sizes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     from matplotlib.ticker import MaxNLocator
 
     axes = plt.gca() if ax is None else ax
-    for name, style in _styles(table):
+    sizes = sorted(table["calls"].unique())
+    wide = sizes[-1] >= 4 * sizes[0]
+    count = table["formulation"].nunique()
+    for k, (name, style) in enumerate(_styles(table)):
         rows = table[table["formulation"] == name].sort_values("calls")
         axes.plot(
-            rows["calls"],
+            dodged(rows["calls"], k, count, wide),
             100 * rows["share"],
             markerfacecolor="none",
             clip_on=False,
             label=NAMES.get(name, name),
             **style,
         )
-    sizes = sorted(table["calls"].unique())
-    if sizes[-1] >= 4 * sizes[0]:
+    if wide:
         axes.set_xscale("log")
         plain_log_ticks(axes.xaxis, sizes[0], sizes[-1])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _share_axis(axes)
-    axes.set_xlabel("calls")
+    axes.set_xlabel(f"calls ({'log axis; ' if wide else ''}one size side by side)")
     axes.set_ylabel("proven optimal, %")
     return axes
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.intervals import dodged
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels
 from paper_figs.drawing.style import label, lines
 from paper_figs.figures.sweeps import MOST_TICKS, RULES
@@ -52,7 +53,7 @@ def read_goodput(store: StorePath) -> pd.DataFrame:
     rows = []
     for share in SHARES:
         for key, group in runs.dropna(subset=[share]).groupby([*PAGE, "workload", "x", "policy"], sort=True):
-            found = mean_interval(group.groupby("seed")[share].mean().tolist())
+            found = mean_interval(group.groupby("seed")[share].mean().tolist()).within(0.0, 1.0)
             named = dict(zip([*PAGE, "workload", "x", "policy"], key, strict=True))
             rows.append(
                 {**named, "share": share, "mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
@@ -65,11 +66,12 @@ def draw_share(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
-    for policy, style in lines(in_order(table["policy"])).items():
+    policies = in_order(table["policy"])
+    for k, (policy, style) in enumerate(lines(policies).items()):
         rows = table[table["policy"] == policy].sort_values("x")
         bars = error_bars(rows, 100)
         axes.errorbar(
-            rows["x"],
+            dodged(rows["x"], k, len(policies)),
             100 * rows["mean"],
             yerr=bars,
             label=label(policy),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.intervals import CUT, mark_cut
+from paper_figs.drawing.latex import tabular
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels
-from paper_figs.drawing.style import PAGE_WIDTH, SMALL, cluster_label, label, lines, percent
+from paper_figs.drawing.style import PAGE_WIDTH, SMALL, cluster_label, label, lines, percent, seeds_text
 from paper_figs.reading.intervals import Interval, mean_interval
+from paper_figs.reading.loads import load_text
 from paper_figs.reading.notes import noted
 from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, WORKLOADS
 from paper_figs.reading.reductions import HEADLINES, main_load, reductions
@@ -29,8 +32,11 @@ TALLEST = 1.5  # of the tallest bar: where intervals are cut off
 LINE_HEIGHT = 0.155
 LINES_OF_A_PAGE = 56
 STRONGEST = "strongest"
-BACKING = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}  # text over bars of intervals
 FULL_COLOUR = 0.5  # reductions beyond it are no darker
+MOST_COLUMNS = 12  # of a page; more are split by metric
+ROOM = 90  # characters of names of columns beside each other
+TURNED = 35  # degrees that names of many columns are turned by
+UNSURE = "#777777"  # numbers whose interval holds 0
 
 
 def read_requirements(store: StorePath) -> pd.DataFrame:
@@ -63,12 +69,13 @@ def requirement_table(runs: pd.DataFrame, study: str = HEXAGENT, rivals: Sequenc
         named = dict(zip([*CELL, "model", "pool"], key, strict=True))
         for metric in HEADLINES:
             for policy in in_order(cell["policy"]):
-                values = mean_interval(cell.loc[cell["policy"] == policy, metric].tolist())
+                values = mean_interval(cell.loc[cell["policy"] == policy, metric].tolist()).within(1.0)
                 pairs = against.get((*key[: len(CELL)], metric, policy))
                 less = mean_interval([]) if pairs is None else mean_interval(pairs["reduction"].tolist())
                 strongest = pairs is not None and bool(pairs["strongest"].iloc[0])
+                met = {"reached": cell["reached"].mean() if "reached" in cell else 1.0}
                 rows.append(
-                    {**named, "metric": metric, "policy": policy, **_columns(values, less), STRONGEST: strongest}
+                    {**named, **met, "metric": metric, "policy": policy, **_columns(values, less), STRONGEST: strongest}
                 )
     return pd.DataFrame(rows).assign(study=study)
 
@@ -93,7 +100,7 @@ def _columns(values: Interval, less: Interval) -> dict[str, object]:
 
 
 def draw_requirement(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Req95 and Req99 of one setting as bars; above HexAGenT's, how much less than the strongest baseline it needs.
+    """Req95 and Req99 of one setting as bars; above the axes, the change against the strongest of the others.
 
     Parameters
     ----------
@@ -124,16 +131,21 @@ def draw_requirement(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             label=label(policy),
         )
     # one wide interval would make all bars small
-    top = min(float(np.nanmax(table[["mean", "high"]].to_numpy())), TALLEST * float(table["mean"].max()))
+    top = 1.04 * min(float(np.nanmax(table[["mean", "high"]].to_numpy())), TALLEST * float(table["mean"].max()))
     for k, metric in enumerate(HEADLINES):
         rows = table[(table["metric"] == metric) & table[STRONGEST]]
         if len(rows):
             row = rows.iloc[0]
             text = percent(-row["reduction"], -row["reduction_high"], -row["reduction_low"])
-            height = min(float(np.nanmax(table.loc[table["metric"] == metric, ["mean", "high"]].to_numpy())), top)
-            axes.text(k, height + 0.03 * top, text, ha="center", va="bottom", fontsize=SMALL, bbox=BACKING)
+            # above the axes, where no interval runs through it
+            above = axes.get_xaxis_transform()
+            axes.text(k, 1.02, text, ha="center", va="bottom", fontsize=SMALL, transform=above)
     axes.set_xticks(range(len(HEADLINES)), [label(metric) for metric in HEADLINES])
-    axes.set_ylim(0, 1.18 * top)
+    axes.set_ylim(0, top)
+    for k, policy in enumerate(policies):
+        rows = table[table["policy"] == policy].set_index("metric").reindex(HEADLINES)
+        place = np.arange(len(HEADLINES)) + (k - (len(policies) - 1) / 2) * width
+        mark_cut(axes, place, rows["low"].to_numpy(), rows["high"].to_numpy(), "#555555")
     axes.grid(axis="x", visible=False)
     axes.set_axisbelow(True)
     axes.set_ylabel("SLO scale needed")
@@ -149,7 +161,8 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
     for first in range(0, len(clusters), ROWS_OF_A_PAGE):
         page = clusters[first : first + ROWS_OF_A_PAGE]
         rows = table[table["cluster"].isin(page)]
-        fig, axes, across = panels(len(page), len(workloads), ROW_HEIGHT, rows["policy"].nunique())
+        title = _title(rows)
+        fig, axes, across = panels(len(page), len(workloads), ROW_HEIGHT, rows["policy"].nunique(), title)
         for i, cluster in enumerate(page):
             for j, workload in enumerate(workloads):
                 panel, cell = axes[i, j], rows[(rows["cluster"] == cluster) & (rows["workload"] == workload)]
@@ -157,17 +170,21 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
                     panel.set_visible(False)
                     continue
                 draw_requirement(cell, panel)
-                panel.set_title(label(workload) if i == 0 else "")
+                panel.set_title(label(workload) if i == 0 else "", pad=13)
                 named = cluster_label(str(cell["model"].iloc[0]), str(cell["pool"].iloc[0]))
                 panel.set_ylabel(named.replace(", ", ",\n") if j == 0 else "", fontsize=7.5)
         fig.supylabel("SLO scale needed", fontsize=8)
-        load, counts = rows["load"].iloc[0], " or ".join(map(str, sorted(set(rows["workflows"]))))
-        title = (
-            f"load {load}, {counts} workflows; 95 % intervals, {rows['n'].max()} seeds; change against the strongest"
-        )
         legend_on_top(fig, [p for p in axes.flat if p.get_visible()], across, title, handlelength=1.0)
         pages.append(fig)
     return pages
+
+
+def _title(rows: pd.DataFrame) -> str:
+    counts = " or ".join(map(str, sorted(set(rows["workflows"]))))
+    parts = [f"{load_text(rows, label)}, {counts} workflows", seeds_text(int(rows["n"].max())), CUT]
+    if rows[STRONGEST].any():
+        parts.append(f"above: {label(rows['study'].iloc[0])} against the strongest other")
+    return "; ".join(parts)
 
 
 def read_reductions(store: StorePath) -> pd.DataFrame:
@@ -197,7 +214,12 @@ def read_reductions(store: StorePath) -> pd.DataFrame:
             needs = {"baseline_mean": pairs["value"].mean(), "policy_mean": pairs["needed"].mean()}
             named |= {"policy": selected.study, "baseline": baseline}
             rows.append({**named, **values, **needs, "strongest_baseline": best})
-    return noted(pd.DataFrame(rows), left_out(every[["policy", "estimator"]], runs), one_trace(runs))
+    met = runs.groupby(CELL)["reached"].mean().reset_index()
+    return noted(
+        pd.DataFrame(rows).merge(met, on=CELL, how="left"),
+        left_out(every[["policy", "estimator"]], runs),
+        one_trace(runs),
+    )
 
 
 def draw_reductions(table: pd.DataFrame) -> list[MatplotlibFigure]:
@@ -207,53 +229,91 @@ def draw_reductions(table: pd.DataFrame) -> list[MatplotlibFigure]:
         ["model", "pool", "place", "workflows", "load"], kind="stable"
     )
     cells = list(dict.fromkeys(zip(*(table[column] for column in CELL), strict=True)))
+    crowded = len(HEADLINES) * table["baseline"].nunique() > MOST_COLUMNS
+    pages = [(metric,) for metric in HEADLINES] if crowded else [HEADLINES]
     return [
-        _reduction_page(table, cells[first : first + LINES_OF_A_PAGE])
+        _reduction_page(table, cells[first : first + LINES_OF_A_PAGE], metrics)
         for first in range(0, len(cells), LINES_OF_A_PAGE)
+        for metrics in pages
     ]
 
 
-def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]]) -> MatplotlibFigure:
+def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]], metrics: Sequence[str]) -> MatplotlibFigure:
     from matplotlib import pyplot as plt
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from matplotlib.ticker import PercentFormatter
 
-    baselines = [*in_order(set(table["baseline"]) - {STRONGEST}), STRONGEST]
-    columns = [(metric, baseline) for metric in HEADLINES for baseline in baselines]
+    names = set(table["baseline"])
+    baselines = [*in_order(names - {STRONGEST}), *([STRONGEST] if STRONGEST in names else [])]
+    columns = [(metric, baseline) for metric in metrics for baseline in baselines]
     by_cell = {tuple(row[c] for c in [*CELL, "metric", "baseline"]): row for row in table.to_dict("records")}
-    loads = len({cell[CELL.index("load")] for cell in cells}) > 1
-    fig, axes = plt.subplots(figsize=(PAGE_WIDTH, 0.75 + LINE_HEIGHT * len(cells)), layout="constrained")
+    short = {**{name: label(name).replace("Workflow-", "Wf-") for name in baselines}, STRONGEST: "strongest"}
+    longest = max(map(len, short.values()))
+    turned = longest * len(columns) > ROOM
+    lift = 9 + (longest * 3.3 * np.sin(np.radians(TURNED)) if turned else 0)  # points
+    fig, axes = plt.subplots(figsize=(PAGE_WIDTH, 1.0 + lift / 72 + LINE_HEIGHT * len(cells)), layout="constrained")
     norm, colours = Normalize(-FULL_COLOUR, FULL_COLOUR), plt.get_cmap("RdBu")
     for i, cell in enumerate(cells):
         for j, column in enumerate(columns):
             row = by_cell.get((*cell, *column))
             if row is None:
                 continue
-            shade = colours(norm(row["reduction"]))
-            axes.add_patch(plt.Rectangle((j, i), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.5))
+            sure = row["low"] > 0 or row["high"] < 0
+            shade = colours(norm(row["reduction"])) if sure else "white"
+            axes.add_patch(plt.Rectangle((j, i), 1, 1, facecolor=shade, edgecolor="#DDDDDD", linewidth=0.5))
             text = percent(row["reduction"], row["low"], row["high"]).removesuffix(" %")
-            dark = abs(norm(row["reduction"]) - 0.5) > 0.35
-            axes.text(j + 0.5, i + 0.53, text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
+            dark = sure and abs(norm(row["reduction"]) - 0.5) > 0.35
+            ink = "white" if dark else "black" if sure else UNSURE
+            axes.text(j + 0.5, i + 0.53, text, ha="center", va="center", fontsize=6, color=ink)
     named = {tuple(row[c] for c in CELL): row for row in table.to_dict("records")}
-    titles = []
-    for cell in cells:
-        row = named[cell]
-        load = f", {row['load']}" if loads else ""
-        titles.append(f"{cluster_label(row['model'], row['pool'])}, {label(row['workload'])}, {row['workflows']}{load}")
-    axes.set_yticks(np.arange(len(cells)) + 0.5, titles, fontsize=6)
-    short = {**{name: label(name).replace("Workflow-", "Wf-") for name in baselines}, STRONGEST: "strongest"}
+    axes.set_yticks(np.arange(len(cells)) + 0.5, [_setting(named[cell]) for cell in cells], fontsize=6)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [short[b] for _, b in columns], fontsize=6)
     axes.xaxis.tick_top()
-    axes.tick_params(length=0)
+    if turned:
+        plt.setp(axes.get_xticklabels(), rotation=TURNED, ha="left", rotation_mode="anchor")
+    axes.tick_params(length=0, pad=2)
     axes.set_xlim(0, len(columns))
-    axes.set_ylim(len(cells), -1.0)
+    axes.set_ylim(len(cells), 0)
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    for k, metric in enumerate(HEADLINES):
-        middle = (k + 0.5) * len(baselines)
-        axes.text(middle, -0.35, f"{label(metric)}: % less than", ha="center", va="center", fontsize=7, weight="bold")
-    axes.axvline(len(baselines), color="black", linewidth=0.8)
+    study = label(str(table["policy"].iloc[0]))
+    for k, metric in enumerate(metrics):
+        middle, above = (k + 0.5) * len(baselines), -(lift + 4) / 72 / LINE_HEIGHT
+        axes.text(middle, above, f"{label(metric)}: % less than", ha="center", va="bottom", fontsize=7, weight="bold")
+        axes.axvline(k * len(baselines), color="black", linewidth=0.8 if k else 0)
+    bar = fig.colorbar(ScalarMappable(norm, colours), ax=axes, location="bottom", shrink=0.45, aspect=40, pad=0.02)
+    bar.set_label(
+        f"less needed by {study}; without colour where the\n95 % interval over seeds holds 0, or there is none",
+        fontsize=SMALL,
+    )
+    bar.ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    bar.ax.tick_params(labelsize=SMALL)
+    bar.outline.set_visible(False)
     return fig
+
+
+def _setting(row: Mapping[Any, Any]) -> str:
+    load = load_text(pd.DataFrame([row])).removeprefix("load ")
+    place = cluster_label(str(row["model"]), str(row["pool"]))
+    return f"{place}, {label(str(row['workload']))}, {row['workflows']}, {load}"
+
+
+def reductions_latex(table: pd.DataFrame) -> str:
+    """The cells as a LaTeX ``tabular``: a row a setting and metric, a column a baseline."""
+    names = set(table["baseline"])
+    baselines = [*in_order(names - {STRONGEST}), *([STRONGEST] if STRONGEST in names else [])]
+    rows = []
+    for _, cell in table.groupby([*CELL, "metric"], sort=True):
+        by = {row["baseline"]: row for row in cell.to_dict("records")}
+        each = [
+            percent(by[name]["reduction"], by[name]["low"], by[name]["high"]) if name in by else "–"
+            for name in baselines
+        ]
+        rows.append((_setting(cell.iloc[0].to_dict()), label(str(cell["metric"].iloc[0])), *each))
+    note = f"less needed by {label(str(table['policy'].iloc[0]))} than by each; 95 % intervals over seeds"
+    return tabular(("setting", "", *map(label, baselines)), rows, "ll" + "r" * len(baselines), note)
 
 
 REQUIREMENTS = Figure(
@@ -269,6 +329,7 @@ REDUCTIONS = Figure(
     read_reductions,
     draw_reductions,
     rank=3,
+    latex=reductions_latex,
 )
 
 FIGURE = (REQUIREMENTS, REDUCTIONS)

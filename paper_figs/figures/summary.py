@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.style import PAGE_WIDTH, SMALL
-from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NOT_TESTED, SMALLER, UNDECIDED, read_claims
+from paper_figs.drawing.latex import tabular
+from paper_figs.drawing.style import PAGE_WIDTH, SMALL, label
+from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NOT_TESTED, SMALLER, UNDECIDED, WITHIN, read_claims
 from paper_figs.reading.intervals import Interval, text
+from paper_figs.reading.paper_numbers import HEXAGENT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -20,10 +22,12 @@ HEADINGS = ("claim", "paper", "ours [95 % interval]", "seeds", "verdict")
 PLACES = (0.0, 0.44, 0.565, 0.79, 0.85)  # of the columns, shares of the width
 CHARACTERS = 58  # of a claim in a line
 CHARACTERS_OF_VERDICT = 16
+CHARACTERS_OF_FOOT = 125
 LINE = 0.15  # inches
 # in words first, in colour for the hurried: Okabe and Ito's
 COLOURS = {
     AGREES: "#009E73",
+    WITHIN: "#009E73",
     LARGER: "#0072B2",
     SMALLER: "#B37400",
     UNDECIDED: "#666666",
@@ -50,7 +54,8 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     claims = [textwrap.wrap(str(row["text"]), CHARACTERS) for row in rows]
     verdicts = [textwrap.wrap(str(row["verdict"]), CHARACTERS_OF_VERDICT) for row in rows]
     heights = [max(len(claim), len(verdict)) + 0.6 for claim, verdict in zip(claims, verdicts, strict=True)]
-    lines = sum(heights) + 3.2
+    feet = textwrap.wrap(foot_text(rows), CHARACTERS_OF_FOOT)
+    lines = sum(heights) + 2.2 + len(feet)
     fig = plt.figure(figsize=(PAGE_WIDTH, LINE * lines))
     axes = fig.add_axes((0.01, 0.0, 0.98, 1.0))
     axes.set_axis_off()
@@ -75,10 +80,31 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
             )
         at += height
         axes.axhline(at, color="#DDDDDD", linewidth=0.5)
-    load = rows[0]["load"] if rows else "-"
-    foot = f"Load {load}. 1 − HexAGenT / baseline in each setting, paired by seed; intervals are over seeds."
-    axes.text(0, at + 0.8, foot, va="center", fontsize=SMALL, color="#555555")
+    for k, line in enumerate(feet):
+        axes.text(0, at + 0.8 + k, line, va="center", fontsize=SMALL, color="#555555")
     return fig
 
 
-FIGURE = Figure("summary", "The paper's numbers beside ours, with a verdict a claim", read_claims, draw, rank=4)
+def foot_text(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """Under which load, of which policy, and how it was reckoned."""
+    if not rows:
+        return "no runs"
+    study = str(rows[0]["policy"])
+    place = "" if study == HEXAGENT else f" {label(study)} in HexAGenT's place."
+    load = str(rows[0]["load_text"])
+    return (
+        f"{load[:1].upper()}{load[1:]}.{place} 1 − {label(study)} / baseline in each setting, paired by seed; "
+        "intervals are over seeds."
+    )
+
+
+def latex(table: pd.DataFrame) -> str:
+    """The same as a LaTeX ``tabular`` with the rules of booktabs."""
+    rows = table[table["main"]].to_dict("records")
+    cells = [(row["text"], row["paper_text"], ours_text(row), row["n"], row["verdict"]) for row in rows]
+    return tabular(HEADINGS, cells, "llrrl", foot_text(rows))
+
+
+FIGURE = Figure(
+    "summary", "The paper's numbers beside ours, with a verdict a claim", read_claims, draw, rank=4, latex=latex
+)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.intervals import dodged
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks
-from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines
+from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.reading.intervals import mean_interval
 from paper_figs.reading.notes import noted
 from paper_figs.reading.paper_numbers import WORKLOADS
@@ -48,8 +49,9 @@ def sweep_table(runs: pd.DataFrame, page: Sequence[str], x: str, selected: Selec
     Returns
     -------
     DataFrame
-        ``page``, workload, ``x``, metric, series (a policy, or ``reduction``), study, mean, low, high, n. What shares
-        page, workload and x is averaged at each seed; a workload with one value of x is left out.
+        ``page``, workload, ``x``, metric, series (a policy, or ``reduction``), study, mean, low, high, n, reached
+        (share of the runs at the load asked for). What shares page, workload and x is averaged at each seed; a
+        workload with one value of x is left out.
     """
     if runs.empty:
         return pd.DataFrame()
@@ -65,14 +67,27 @@ def sweep_table(runs: pd.DataFrame, page: Sequence[str], x: str, selected: Selec
         inside = less[(less[[*page, "workload"]] == pd.Series(named)).all(axis="columns")]
         for metric in HEADLINES:
             for (at, policy), values in group.groupby([x, "policy"], sort=True):
-                rows.append({**named, "x": at, "metric": metric, "series": policy, **_means(values, metric)})
+                reached = {"reached": values["reached"].mean()}
+                mean = _means(values, metric, least=1.0)
+                rows.append({**named, "x": at, "metric": metric, "series": policy, **mean, **reached})
             for at, values in inside[inside["metric"] == metric].groupby(x, sort=True):
                 rows.append({**named, "x": at, "metric": metric, "series": REDUCTION, **_means(values, REDUCTION)})
     return pd.DataFrame(rows).assign(study=study)
 
 
-def _means(rows: pd.DataFrame, column: str) -> dict[str, float]:
-    found = mean_interval(rows.groupby("seed")[column].mean().tolist())
+def _unreached(rows: pd.DataFrame) -> str:
+    """At which places, of which workloads, workflows arrived at once since the load was not reached."""
+    if "reached" not in rows or (missed := rows[rows["reached"] < 1]).empty:
+        return ""
+    parts = [
+        f"{label(str(workload))} at {', '.join(f'{x:g}' for x in sorted(set(group['x'])))}"
+        for workload, group in missed.groupby("workload", sort=True)
+    ]
+    return f"; all at once where the load was not reached: {', '.join(parts)}"
+
+
+def _means(rows: pd.DataFrame, column: str, least: float = -math.inf) -> dict[str, float]:
+    found = mean_interval(rows.groupby("seed")[column].mean().tolist()).within(least)
     return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
 
 
@@ -82,9 +97,11 @@ def draw_requirements(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     axes = plt.gca() if ax is None else ax
     policies = in_order(name for name in table["series"] if name != REDUCTION)
-    for policy, style in lines(policies).items():
+    wide = is_wide(table["x"])
+    for k, (policy, style) in enumerate(lines(policies).items()):
         rows = table[table["series"] == policy].sort_values("x")
-        axes.errorbar(rows["x"], rows["mean"], yerr=error_bars(rows), label=label(policy), elinewidth=0.8, **style)
+        place = dodged(rows["x"], k, len(policies), wide)
+        axes.errorbar(place, rows["mean"], yerr=error_bars(rows), label=label(policy), elinewidth=0.8, **style)
     axes.set_yscale("log")
     plain_log_ticks(axes.yaxis, *axes.get_ylim())
     return axes
@@ -95,7 +112,7 @@ def draw_reduction(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
-    for metric in HEADLINES:
+    for k, metric in enumerate(HEADLINES):
         rows = table[(table["series"] == REDUCTION) & (table["metric"] == metric)].sort_values("x")
         marker, colour, dash = MARKERS[metric]
         options: dict[str, Any] = {
@@ -106,7 +123,7 @@ def draw_reduction(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             "linewidth": 1.2,
         }
         axes.errorbar(
-            rows["x"],
+            dodged(rows["x"], k, len(HEADLINES), is_wide(table["x"])),
             100 * rows["mean"],
             yerr=error_bars(rows, 100),
             label=f"reduction, {label(metric)}",
@@ -115,6 +132,11 @@ def draw_reduction(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )
     axes.axhline(0, color="black", linewidth=0.6)
     return axes
+
+
+def is_wide(x: pd.Series) -> bool:
+    """Whether an axis with these values is logarithmic."""
+    return bool(x.min() > 0 and x.max() / x.min() >= DECADES)
 
 
 def draw_pages(
@@ -127,23 +149,24 @@ def draw_pages(
         policies = [name for name in dict.fromkeys(rows["series"]) if name != REDUCTION]
         entries = len(policies) + len(HEADLINES)
         width = PAGE_WIDTH if len(workloads) > 1 else COLUMN_WIDTH
-        fig, axes, across = panels(3, len(workloads), ROW_HEIGHT, entries, sharex="col", width=width)
+        said = f"{title(*key)}; {seeds_text(int(rows['n'].max()))}{_unreached(rows)}"
+        fig, axes, across = panels(3, len(workloads), ROW_HEIGHT, entries, said, sharex="col", width=width)
         for j, workload in enumerate(workloads):
             cell = rows[rows["workload"] == workload]
             for i, metric in enumerate(HEADLINES):
                 draw_requirements(cell[cell["metric"] == metric], axes[i, j])
-                axes[i, j].set_ylabel(label(metric) if j == 0 else "")
+                axes[i, j].set_ylabel(f"{label(metric)}\n(log axis)" if j == 0 else "")
             draw_reduction(cell, axes[2, j])
             axes[2, j].set_ylabel("% less than\nthe strongest" if j == 0 else "")
             axes[0, j].set_title(label(workload))
             values = sorted(set(cell["x"]))
-            if values[0] > 0 and values[-1] / values[0] >= DECADES:
+            if is_wide(cell["x"]):
                 axes[2, j].set_xscale("log")
                 axes[2, j].xaxis.set_ticks([], minor=True)
             shown = values[:: -(-len(values) // MOST_TICKS)]
             axes[2, j].set_xticks(shown, [f"{value:g}" for value in shown])
-        fig.supxlabel(xlabel(*key), fontsize=8)
-        legend_on_top(fig, [axes[0, 0], axes[2, 0]], across, title(*key))
+        fig.supxlabel(f"{xlabel(*key)}{' (log axis)' if is_wide(rows['x']) else ''}", fontsize=8)
+        legend_on_top(fig, [axes[0, 0], axes[2, 0]], across, said)
         figures.append(fig)
     return figures
 

@@ -2,16 +2,16 @@
 
 For a claimed reduction p and our 95 % interval [low, high] over seeds:
 
-==============================  ================================================
-interval                        verdict
-==============================  ================================================
-holds p, low > 0                agrees
-low > p                         larger
-high < p, low > 0               same direction, smaller
-holds p, low <= 0               undecided (too wide to tell)
-high < p, low <= 0              disagrees (no reduction shown)
-none (under two seeds, no data) not tested
-==============================  ================================================
+==================================================  ===============================
+interval                                            verdict
+==================================================  ===============================
+holds p, low > 0, reaches at most p / 2 either side  within the interval
+holds p, low <= 0 or reaches farther                too wide to tell
+low > p                                             larger
+high < p, low > 0                                   same direction, smaller
+high < p, low <= 0                                  disagrees (no reduction shown)
+none (under two seeds, no data)                     not tested
+==================================================  ===============================
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ import pandas as pd
 from hexsched.errors import InputError
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval, mean_interval
+from paper_figs.reading.loads import load_text
 from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
 from paper_figs.reading.selection import Selection
 from paper_figs.reading.store import CELL, EXACT, NoDataError, StorePath, read_runs, read_stored
 
-AGREES = "agrees"
+AGREES = "agrees"  # with a range, or with what is said in words
+WITHIN = "within the interval"
 LARGER = "larger"
 SMALLER = "same direction, smaller"
-UNDECIDED = "undecided"
+UNDECIDED = "too wide to tell"
 DISAGREES = "disagrees"
 NOT_TESTED = "not tested"
 
+WIDEST = 0.5  # of the paper's number: with more to either side an interval holds almost anything
 MODERATE = 0.25  # our reading of "degrades moderately": Req99 grows by at most a quarter
 NONE = Interval(math.nan, math.nan, math.nan, 0)
 
@@ -75,11 +78,11 @@ def judge(claimed: float, ours: Interval) -> str:
     shown = ours.low > 0
     if ours.high < claimed:
         return SMALLER if shown else DISAGREES
-    return AGREES if shown else UNDECIDED
+    return WITHIN if shown and (ours.high - ours.low) / 2 <= WIDEST * claimed else UNDECIDED
 
 
 def judge_range(least: float, most: float, ours: Interval) -> str:
-    """The verdict on a cost given as a range: within, below or above; undecided where the interval crosses an end."""
+    """The verdict on a cost given as a range: within, below or above; open where the interval crosses an end."""
     if not ours.known:
         return NOT_TESTED
     if ours.high < least:
@@ -189,7 +192,8 @@ CLAIMS = tuple(_reductions_claimed())
 
 
 def read_claims(store: StorePath) -> pd.DataFrame:
-    """Every claim at every load: claim, text, policy, load, main, unit, paper, ours, low, high, n, verdict, note.
+    """Every claim at every load: claim, text, policy, load, load_text, main, unit, paper, ours, low, high, n,
+    verdict, note.
 
     Reductions and growths are shares, decision times milliseconds. ``main`` marks the load most settings have. A policy
     under study takes HexAGenT's place; it is held against the paper's baselines alone.
@@ -204,12 +208,13 @@ def read_claims(store: StorePath) -> pd.DataFrame:
         found = reductions(exact[exact["load"] == load], study=study)
         found = found[found["baseline"].isin(paper.BASELINES)]
         for claim in CLAIMS:
-            ours = claim.measure(found[found["metric"] == claim.metric]) if len(found) else NONE
+            ours = claim.measure(found[found["metric"] == claim.metric]).within(most=1.0) if len(found) else NONE
             values = (claim.paper, f"{100 * claim.paper:.1f} %", ours, judge(claim.paper, ours))
             rows.append(_row(claim.name, claim.text, load, main, "share", *values, claim.note))
     rows.append(_decision_row(store, exact[exact["policy"] == study], main))
     rows.append(_estimate_row(runs[runs["policy"] == study], main))
-    return pd.DataFrame(rows).assign(policy=study)
+    said = {load: load_text(exact[exact["load"] == load]) if len(exact) else "no runs" for load in loads}
+    return pd.DataFrame(rows).assign(policy=study, load_text=lambda table: table["load"].map(said))
 
 
 def _row(
@@ -250,7 +255,7 @@ def _decision_row(store: StorePath, exact: pd.DataFrame, main: str) -> dict[str,
     except NoDataError:
         pass
     else:
-        ours = pooled(timed.assign(ms=timed["decision_mean_us"] / 1000), "ms", CELL)
+        ours = pooled(timed.assign(ms=timed["decision_mean_us"] / 1000), "ms", CELL).within(0.0)
     text = "A scheduler invocation, heterogeneous clusters, mean"
     note = "ours is compiled code on another machine, theirs a Python simulator: the two do not compare"
     said = f"{least:.1f} to {most:.1f} ms"
@@ -285,7 +290,7 @@ def noise_of(estimator: str) -> float:
 def _estimate_row(runs: pd.DataFrame, main: str) -> dict[str, object]:
     growth = estimate_growth(paper_cells(runs), "req99")
     largest = growth[[math.isclose(noise_of(name), paper.ESTIMATE_ERRORS[1]) for name in growth["estimator"]]]
-    ours = pooled(largest, "growth", CELL) if len(largest) else NONE
+    ours = pooled(largest, "growth", CELL).within(-1.0) if len(largest) else NONE
     text = f"Req99 degrades moderately at an error of {100 * paper.ESTIMATE_ERRORS[1]:.0f} % in the estimates"
     note = (
         f"'moderately' is read as at most {100 * MODERATE:.0f} % more; the paper errs in prefill and decode times, "

@@ -35,6 +35,12 @@ class Interval:
         """Whether there is an interval."""
         return not math.isnan(self.low)
 
+    def within(self, least: float = -math.inf, most: float = math.inf) -> Interval:
+        """The interval without what the quantity cannot be: no time is below 0, no SLO scale needed below 1."""
+        if not self.known:
+            return self
+        return Interval(self.mean, max(self.low, least), min(self.high, most), self.n)
+
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """Mean and 95 % confidence interval by Student's t (Student, Biometrika 6, 1908); none for fewer than two values.

@@ -21,7 +21,7 @@ from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL
 
 HEADLINES = ("req95", "req99")
-COLUMNS = ["seed", "metric", "policy", "baseline", "value", "needed", "reduction", "strongest"]
+COLUMNS = ["seed", "reached", "metric", "policy", "baseline", "value", "needed", "reduction", "strongest"]
 
 
 def reductions(
@@ -46,7 +46,8 @@ def reductions(
     Returns
     -------
     DataFrame
-        ``CELL``, model, pool, seed, metric, policy (under study), baseline, value (the baseline's), needed (by the
+        ``CELL``, model, pool, seed, reached (share of the cell's runs at the load asked for),
+        metric, policy (under study), baseline, value (the baseline's), needed (by the
         policy under study), reduction, strongest. Seeds at which the policy under study or one of the cell's rivals is
         missing are left out: means over other seeds do not compare. Other policies have rows where they ran.
     """
@@ -70,7 +71,10 @@ def reductions(
     parts = [part for part in parts if len(part)]
     if not parts:
         return pd.DataFrame(columns=[*cell, *COLUMNS])
-    found = pd.concat(parts, ignore_index=True)[[*cell, *COLUMNS]]
+    found = pd.concat(parts, ignore_index=True)
+    met = runs.groupby(CELL)["reached"].mean() if "reached" in runs else pd.Series(dtype=float)
+    found = found.join(met.rename("reached"), on=CELL) if len(met) else found.assign(reached=1.0)
+    found = found[[*cell, *COLUMNS]]
     return found.sort_values([*cell, "metric", "baseline", "seed"], kind="stable", ignore_index=True)
 
 

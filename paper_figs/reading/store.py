@@ -11,6 +11,7 @@ import pandas as pd
 from experiments.results import WORKFLOW_COLUMNS, WORKFLOWS_CSV
 from hexsched.errors import InputError
 from hexsched.metrics import METRICS
+from paper_figs.reading.loads import with_reached
 from paper_figs.reading.selection import VARIANT, Selection, select
 
 
@@ -73,7 +74,7 @@ def has_rows(store: StorePath, table: str) -> bool:
 
 
 def read_runs(store: StorePath, needs: str = "paper") -> pd.DataFrame:
-    """A row a run whose schedule passed the verifier; columns as in the table ``runs``.
+    """A row a run whose schedule passed the verifier; columns as in the table ``runs``, ``reached`` filled.
 
     A run that was stored twice with the same outcome counts once.
 
@@ -93,7 +94,7 @@ def read_runs(store: StorePath, needs: str = "paper") -> pd.DataFrame:
         row = twice.iloc[0]
         what = ", ".join(f"{row[column]}" for column in RUN)
         raise InputError(f"two runs of the same setting differ ({what}): results of several versions; {PRUNE}", store)
-    return runs.reset_index(drop=True)
+    return with_reached(runs.reset_index(drop=True))
 
 
 def read_exact_runs(store: StorePath, needs: str = "paper") -> pd.DataFrame:

@@ -11,7 +11,7 @@ from hexsched import __version__
 from paper_figs.drawing.style import label
 from paper_figs.figures.summary import ours_text
 from paper_figs.reading import paper_numbers as paper
-from paper_figs.reading.claims import NOT_TESTED
+from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NOT_TESTED, SMALLER, UNDECIDED, WITHIN
 from paper_figs.reading.reductions import main_load, paper_cells, reductions, rule_of
 from paper_figs.reading.selection import Selection
 from paper_figs.reading.store import (
@@ -128,14 +128,14 @@ def _verdicts(store: StorePath, runs: pd.DataFrame, claims: pd.DataFrame) -> str
     ]
     text = [
         "## The paper's claims, one by one",
-        f"Of {len(main)} claims: {parts}. Load: {main['load'].iloc[0]}.",
+        f"Of {len(main)} claims: {parts}.{_place(main)} **{_first_up(main['load_text'].iloc[0])}.**",
         table(("claim", "paper", "ours [95 % interval]", "seeds", "verdict", "caveat"), rows),
-        "*Verdicts* go by the interval alone: **agrees** when it holds the paper's number and lies above 0; "
-        "**larger** and "
-        "**same direction, smaller** when it lies above 0 on one side of the paper's number; **disagrees** when it "
-        "lies below the paper's number and reaches 0 or less, so that no reduction is shown; **undecided** "
-        "when it is so "
-        "wide that it holds both 0 and the paper's number; **not tested** without two seeds.",
+        f"*Verdicts* go by the interval alone: **{WITHIN}** when the paper's number is in it, it lies above 0 and "
+        f"reaches at most half the paper's number to either side; **{UNDECIDED}** when it holds the paper's number and "
+        f"0 too, or reaches farther; **{LARGER}** and **{SMALLER}** when it lies above 0 on one side of the paper's "
+        f"number; **{DISAGREES}** when it lies below the paper's number and reaches 0 or less, so that no reduction is "
+        f"shown; **{NOT_TESTED}** without two seeds. A range, or what is said in words, **{AGREES}** when all of the "
+        "interval is in it.",
     ]
     inside = paper_cells(runs)
     inside = inside[(inside["estimator"] == EXACT) & (inside["load"] == main["load"].iloc[0])]
@@ -152,6 +152,16 @@ def _verdicts(store: StorePath, runs: pd.DataFrame, claims: pd.DataFrame) -> str
             f"{paper.WORKFLOWS[0]} to {paper.WORKFLOWS[1]} workflows): {fill('paper', store)} makes them."
         )
     return "\n\n".join(text)
+
+
+def _place(main: pd.DataFrame) -> str:
+    """Whose numbers are held against the paper's, where they are not HexAGenT's."""
+    study = str(main["policy"].iloc[0])
+    return "" if study == paper.HEXAGENT else f" {label(study)} is in HexAGenT's place."
+
+
+def _first_up(text: object) -> str:
+    return str(text)[:1].upper() + str(text)[1:]
 
 
 def _assumptions(store: StorePath, runs: pd.DataFrame) -> str:

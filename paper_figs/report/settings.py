@@ -10,6 +10,7 @@ import pandas as pd
 from paper_figs.drawing.style import cluster_label, label, pool_label
 from paper_figs.figures.summary import ours_text
 from paper_figs.reading.intervals import mean_interval, text
+from paper_figs.reading.loads import load_text
 from paper_figs.reading.reductions import HEADLINES, main_load, paper_cells, pooled
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL
@@ -25,14 +26,15 @@ def setting_by_setting(less: pd.DataFrame) -> str:
     parts = [
         "## Setting by setting",
         f"{label(_study(less))} against the strongest baseline, load {less['load'].iloc[0]}; the number of workflows "
-        "ends the name of a setting. Every baseline, and every other load: `figures/reductions.csv`.",
+        "ends the name of a setting, or a load that was not reached. Every baseline, and every other load: "
+        "`figures/reductions.csv`.",
     ]
     for metric in HEADLINES:
         rows = []
         best = less[(less["metric"] == metric) & less["strongest"]]
         for _, cell in best.groupby(["model", "pool", *CELL], sort=True):
             row = cell.iloc[0].to_dict()
-            reduction = mean_interval(cell["reduction"].tolist())
+            reduction = mean_interval(cell["reduction"].tolist()).within(most=1.0)
             values = (number(cell["needed"].mean()), label(row["baseline"]), number(cell["value"].mean()))
             rows.append((_named(row), *values, share(reduction), reduction.n))
         columns = ("setting", label(_study(less)), "strongest", "its", "reduction [95 % interval]", "seeds")
@@ -54,9 +56,11 @@ def every_policy(exact: pd.DataFrame) -> str:
     for metric in HEADLINES:
         rows = []
         for _, cell in rows_at.groupby(["model", "pool", *CELL], sort=True):
-            by = {policy: mean_interval(values[metric].tolist()) for policy, values in cell.groupby("policy")}
+            by = {
+                policy: mean_interval(values[metric].tolist()).within(1.0) for policy, values in cell.groupby("policy")
+            }
             each = [text(by[policy], digits=2) if policy in by else "–" for policy in policies]
-            rows.append((_named(cell.iloc[0].to_dict()), *each))
+            rows.append((_named({**cell.iloc[0].to_dict(), "reached": cell["reached"].mean()}), *each))
         parts += [f"{label(metric)}:", table(("setting", *map(label, policies)), rows)]
     return "\n\n".join(parts)
 
@@ -137,7 +141,8 @@ def by_load(claims: pd.DataFrame, exact: pd.DataFrame) -> str:
     for name in names:
         cells = [f"{ours_text(by[name, load])}: {by[name, load]['verdict']}" for load in loads]
         rows.append((by[name, loads[0]]["text"], by[name, loads[0]]["paper_text"], *cells))
-    titles = [f"{load} ({settings.get(load, 0)} settings)" for load in loads]
+    said = claims.drop_duplicates("load").set_index("load")["load_text"]
+    titles = [f"{said[load].removeprefix('load ')} ({settings.get(load, 0)} settings)" for load in loads]
     return "\n\n".join(
         [
             "## How the conclusions move with the load",
@@ -153,4 +158,6 @@ def _study(less: pd.DataFrame) -> str:
 
 def _named(row: Mapping[Any, Any]) -> str:
     place = cluster_label(str(row["model"]), str(row["pool"]))
-    return f"{place}, {label(str(row['workload']))}, {row['workflows']}"
+    named = f"{place}, {label(str(row['workload']))}, {row['workflows']}"
+    load = load_text(pd.DataFrame([row])).removeprefix("load ")
+    return named if load == row["load"] else f"{named}, {load}"

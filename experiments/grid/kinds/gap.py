@@ -12,7 +12,7 @@ from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
 from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, TIME_LIMIT
 from experiments.grid.sources import Json, Plugin, needed_plugins
-from experiments.store.schema import CASE, REAL, TEXT, WHOLE
+from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class GapCell(Cell):
             progress=False,
         )
         bracket = {
+            "reached": self.scene.rule.reached(rate),
             "left_out": self.scene.workflows - len(instance.workflows),
             "lower_bound": report.lower_bound,
             "bound_source": report.bound_source,
@@ -151,6 +152,7 @@ KIND = Kind(
             "load": TEXT,
             "decode_model": TEXT,
             "seed": WHOLE,
+            "reached": TRUTH,  # whether the load is what the rule asks for; else all workflows arrive at once
             "left_out": WHOLE,  # workflows with a call that is too large
             "objective": TEXT,
             "policy": TEXT,

@@ -109,6 +109,7 @@ class RunCell(Cell):
             "prefill_instances": len(instance.prefill),
             "decode_instances": len(instance.decode),
             "rate": rate if self.scene.rule.searched else self.scene.rule.rate,
+            "reached": self.scene.rule.reached(rate),
             "instance_sha256": digest,
             "left_out": self.scene.workflows - len(instance.workflows),
             **{name: value for name, value in run.metrics.items() if name != "workflows"},
@@ -239,6 +240,7 @@ KIND = Kind(
             "workflows": WHOLE,
             "load": TEXT,
             "rate": REAL,
+            "reached": TRUTH,  # whether that is the load asked for; else the rate only stands for all at once
             "policy": TEXT,
             "estimator": TEXT,
             "seed": WHOLE,
