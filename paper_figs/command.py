@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli.destination import check_directory
 from experiments.cli.options import Json
 from experiments.cli.output import Table, emit, note
 from hexsched.errors import InputError
@@ -51,6 +52,7 @@ def draw_figures(
 
     chosen = [FIGURES.find(name) for name in names] if names else list(FIGURES.values())
     formats = read_formats(format)
+    check_directory(output, (), [])
     source = select_policies(store, policies)
     written: dict[str, list[str]] = {}
     notes: dict[str, list[str]] = {}

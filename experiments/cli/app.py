@@ -39,6 +39,7 @@ COMMANDS = (
     "sources",
     "schema",
     "demo",
+    "notebooks",
     "bench",
 )
 

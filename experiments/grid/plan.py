@@ -76,6 +76,9 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
         thinned = points(section, grid.most_cells)
         if schedules:
             thinned = [point.changed(settings.SCHEDULES, True) for point in thinned]
+        if {"workloads", "workflows"} <= set(section.kind.axes):
+            for workload, workflows in {(point["workloads"], point["workflows"]): None for point in thinned}:
+                workload.check_size(workflows)
         assert section.kind.cells is not None
         for cell in section.kind.cells(thinned, grid.plugins):
             needed = cell.needs

@@ -95,12 +95,16 @@ class Workload:
             from hexsched.workloads.families import generate
 
             return generate(self.name, workflows, seed)
+        self.check_size(workflows)
         lines = self.data.splitlines()
-        if len(lines) < workflows:
-            raise InputError(f"workload {self.name} has {len(lines)} workflows, {workflows} are asked for")
         from hexsched.model import Workflow
 
         return tuple(msgspec.json.decode(line, type=Workflow) for line in lines[:workflows])
+
+    def check_size(self, workflows: int) -> None:
+        """Raise ``InputError`` when a file has fewer workflows; a family has as many as one likes."""
+        if self.data is not None and (has := len(self.data.splitlines())) < workflows:
+            raise InputError(f"workload {self.name} has {has} workflows, {workflows} are asked for")
 
     def __str__(self) -> str:
         return self.name

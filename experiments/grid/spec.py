@@ -18,6 +18,7 @@ from experiments.grid.settings import Setting
 from experiments.grid.sources import Cluster, Plugin, Workload
 from hexsched.clusters.yaml_lines import Document, KeyPath, read_yaml
 from hexsched.errors import InputError
+from hexsched.model.file_kind import check_kind
 from hexsched.model.files import read_bytes
 from hexsched.registry import choices, hint
 
@@ -116,6 +117,7 @@ def read_grid(path_or_name: str, only: str | None = None, most_cells: int = MOST
         Naming file, line and key.
     """
     path = _resolve(path_or_name)
+    check_kind(path, "grid")
     document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
     forms = Forms.of_vocabulary()
     top = _convert(document, (), forms.file)

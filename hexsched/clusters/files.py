@@ -12,6 +12,7 @@ from hexsched.clusters.compile import FieldError, compile_with_notes
 from hexsched.clusters.spec import ClusterSpec
 from hexsched.clusters.yaml_lines import read_yaml
 from hexsched.errors import InputError
+from hexsched.model.file_kind import check_kind
 from hexsched.model.files import read_bytes, write_bytes
 from hexsched.registry import choices
 
@@ -34,6 +35,7 @@ def read_cluster(path_or_name: str | Path) -> ClusterSpec:
         Naming file, line and key.
     """
     path = _resolve(path_or_name)
+    check_kind(path, "cluster")
     document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
     try:
         spec = msgspec.convert(document.data, ClusterSpec)

@@ -10,6 +10,7 @@ from hexsched.errors import InputError
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
 from hexsched.model.context import find_oversize
 from hexsched.model.durations import check_durations
+from hexsched.model.file_kind import check_kind
 from hexsched.model.files import decode_json, read_bytes, write_bytes
 from hexsched.model.workload import Workflow, check_unique_ids
 
@@ -203,6 +204,7 @@ def as_instance(given: Instance | str | Path) -> Instance:
 
 def read_instance(path: str | Path) -> Instance:
     """Read an instance file; raises ``InputError`` naming file and field."""
+    check_kind(path, "instance")
     return Instance.from_bytes(read_bytes(path), str(path))
 
 

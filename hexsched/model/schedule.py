@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.model.file_kind import check_kind
 from hexsched.model.files import convert, read_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def read_schedule(path: str | Path) -> Schedule:
 
     ``NaN`` and ``Infinity`` are let through: it is the verifier that names them.
     """
+    check_kind(path, "schedule")
     data = read_bytes(path)
     try:
         parsed = json.loads(data)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hexsched.errors import InputError, warn
 from hexsched.model.context import find_oversize
+from hexsched.model.file_kind import check_kind
 from hexsched.model.workload import Workflow
 from hexsched.workloads.arrivals import ArrivalProcess, apply_arrivals, read_arrivals
 from hexsched.workloads.families import FAMILIES, Family, generate
@@ -116,6 +117,8 @@ def open_workflows(
     path: Path, format: str | None, *, limit: int | None = None, options: Mapping[str, object] | None = None
 ) -> Reading:
     """A file of any known format, to be read workflow by workflow; see ``read_workflows``."""
+    if format is None:
+        check_kind(path, "workload", but=("table",))  # traces come as tables
     importer, chosen = choose(path, format, options or {})
     return importer.open(path, limit, **chosen)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli.destination import check_directory
 from experiments.cli.options import Json
 from experiments.cli.output import Table, emit
 from paper_figs.command import Policies
@@ -34,6 +35,7 @@ def report(
     from paper_figs.reading.store import select_policies
     from paper_figs.report.build import write_report
 
+    check_directory(output, (), [])
     made = write_report(select_policies(store, policies), output)
     verdicts = [row for row in made.claims.to_dict("records") if row["main"]]
     record = {

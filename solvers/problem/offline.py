@@ -365,7 +365,7 @@ def fixed_problem(instance: Instance) -> OfflineProblem:
     if instance.decode_model != "fixed":
         raise InputError(
             f"the exact formulations need decode_model 'fixed', the instance has {instance.decode_model!r}; "
-            "compile it with --decode-model fixed"
+            "compile it with --decode-model fixed, or bracket it as it is with 'hexsched gap'"
         )
     return offline_problem(instance)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from experiments.cli.destination import check_destination, deliver
-from experiments.cli.options import Json
+from experiments.cli.options import Force, Json
 from experiments.cli.output import Table, note, percent
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def calibrate_command(
     batch_law: Annotated[
         str, typer.Option(metavar="LAW", help="How an iteration's time grows with the batch: auto, line or curve.")
     ] = "auto",
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Fit prefill and decode times to measurements.
@@ -51,7 +52,7 @@ def calibrate_command(
     """
     from hexsched.profiles import calibrate
 
-    check_destination(output, [table], as_json)
+    check_destination(output, [table], as_json, "profile", force)
     profile = calibrate(table, cast("BatchLaw", batch_law))
     for line in _unknown_names(profile):
         note(f"{table}: {line}")

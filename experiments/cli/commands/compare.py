@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from experiments.cli import CHECK_FAILED
-from experiments.cli.destination import check_writable
+from experiments.cli.destination import check_directory
 from experiments.cli.metric_columns import (
     DECISION_HEADING,
     GOODPUT,
@@ -21,7 +21,7 @@ from experiments.cli.metric_columns import (
     run_values,
     shown_goodput,
 )
-from experiments.cli.options import Estimator, Json, Plugins, Seed, Slo
+from experiments.cli.options import Estimator, Force, Json, Plugins, Seed, Slo
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
@@ -93,6 +93,7 @@ def compare_command(
     ] = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not verify the schedules.")] = False,
     plugin: Plugins = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Run many policies and set their metrics side by side.
@@ -108,7 +109,7 @@ def compare_command(
     if sort in SHARES and thresholds is None:
         raise InputError(f"{sort} is a share within thresholds; give some with --slo", "--sort")
     if output is not None:
-        _check_directory(output, [*instances, *(plugin or ())])
+        check_directory(output, (WORKFLOWS_CSV, SUMMARY_CSV), [*instances, *(plugin or ())], force=force)
     plugins = load_plugins(plugin)
     policy_list = read_policies(policies)
     problems = {path: read_instance(path) for path in instances}
@@ -147,13 +148,6 @@ def compare_command(
         note(f"check failed: {row.instance}: the schedule of {row.run.policy} breaks {rules}")
     if broken:
         raise typer.Exit(CHECK_FAILED)
-
-
-def _check_directory(output: Path, inputs: list[Path]) -> None:
-    if output.exists() and not output.is_dir():
-        raise InputError("expected a directory to write to, this is a file", output)
-    for name in (WORKFLOWS_CSV, SUMMARY_CSV):
-        check_writable(output / name, inputs)
 
 
 def _violations(run: Run) -> dict[str, int]:

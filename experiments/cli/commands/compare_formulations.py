@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli import CHECK_FAILED
-from experiments.cli.destination import check_writable
+from experiments.cli.destination import check_directory
 from experiments.cli.options import Json, Seed
 from experiments.cli.output import Table, emit, note, percent, records
 from hexsched.baselines import ALL
@@ -72,9 +72,7 @@ def compare_formulations_command(
         raise InputError(f"--time-limit must be above 0 seconds, got {time_limit:g}")
     known: list[Row] = []
     if output is not None:
-        if output.exists() and not output.is_dir():
-            raise InputError("expected a directory to write to, this is a file", output)
-        check_writable(output / FORMULATIONS_CSV, [])
+        check_directory(output, (FORMULATIONS_CSV,), [])
         if (output / FORMULATIONS_CSV).exists():
             if not resume:
                 raise InputError("there are results here; give --resume to add to them, or another directory", output)

@@ -12,6 +12,7 @@ from experiments.cli.options import (
     Arrivals,
     ClosedLoopSessions,
     ColumnMap,
+    Force,
     Format,
     Json,
     LeaveOutOversize,
@@ -59,6 +60,7 @@ def compile_command(
     option: Options = None,
     map: ColumnMap = None,
     time_unit: TimeUnit = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Make an instance of a cluster and a workload.
@@ -73,7 +75,7 @@ def compile_command(
     from hexsched.workloads.source import read_workflows
     from hexsched.workloads.workload import Workload
 
-    check_destination(output, [cluster, workload], as_json)
+    check_destination(output, [cluster, workload], as_json, "instance", force)
     spec = read_cluster(cluster)
     imported = read_workflows(workload, format, limit=workflows, options=trace_options(option, map, time_unit))
     if workflows is not None and len(imported.workflows) < workflows:

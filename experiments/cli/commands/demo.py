@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from experiments.cli import CHECK_FAILED
-from experiments.cli.options import Json, Seed
+from experiments.cli.destination import check_directory
+from experiments.cli.options import Force, Json, Seed
 from experiments.cli.output import Table, emit, note, percent
 from hexsched.progress import Progress
 
@@ -27,6 +28,7 @@ def demo(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Store workflows.csv and summary.csv here.")
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """HexAGenT against its baselines on ShareGPT, BFCL-v3, LATS and Mixed, on 8 + 8 heterogeneous instances.
@@ -36,8 +38,10 @@ def demo(
     Every schedule is verified.
     """
     from experiments.demo import CLUSTER, POLICIES, WORKLOADS, compare_on
-    from experiments.results import write_results
+    from experiments.results import SUMMARY_CSV, WORKFLOWS_CSV, write_results
 
+    if output is not None:
+        check_directory(output, (WORKFLOWS_CSV, SUMMARY_CSV), [], force=force)
     comparisons = []
     for name in WORKLOADS:
         with Progress(f"{name}: searching the load", "steps") as progress:

@@ -8,7 +8,7 @@ import typer
 
 from experiments.cli import INTERRUPTED
 from experiments.cli.destination import check_destination, deliver
-from experiments.cli.options import InstanceFile, Json, Plugins, Seed
+from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins
 from hexsched.baselines import BASELINES, HEXAGENT
@@ -39,6 +39,7 @@ def gap_command(
     ] = None,
     seed: Seed = 0,
     plugin: Plugins = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """The gap (value - LB) / LB of policies, with the bracket [LB, UB] that certainly holds the optimum.
@@ -54,7 +55,7 @@ def gap_command(
     from solvers.brackets.gap import gap
 
     load_plugins(plugin)
-    check_destination(output, [instance], as_json)
+    check_destination(output, [instance], as_json, "schedule", force)
     chosen = read_policies(policies)
     problem = read_instance(instance)
     report = gap(problem, chosen, objective, time_limit=time_limit, seed=seed, workers=workers)

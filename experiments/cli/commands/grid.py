@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli import CHECK_FAILED
-from experiments.cli.destination import check_destination, deliver
-from experiments.cli.options import Json
+from experiments.cli.destination import STDOUT, check_destination, check_directory, deliver
+from experiments.cli.options import Force, Json
 from experiments.cli.output import Table, emit, facts, note
 from hexsched.errors import InputError
 from hexsched.registry import choices
@@ -255,7 +255,15 @@ def status_command(
 
 def export_command(
     grid: GridFile,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="CSV file; - is standard output.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="CSV file, - for standard output; a folder with a CSV each where the grid has several tables.",
+        ),
+    ],
     store: StoreFolder = DEFAULT_STORE,
     table: Annotated[
         str | None,
@@ -263,28 +271,47 @@ def export_command(
     ] = None,
     only: Only = None,
     most_cells: MostCells = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write the rows that a grid has in a store as CSV, in the order of the grid."""
     from experiments.store import Store, tables
+    from hexsched.model.files import write_bytes
 
-    check_destination(output, [], as_json)
     plan = _plan(grid, only, False, most_cells)
     opened = Store.open(store)
-    name = _main_table(plan) if table is None else table
-    if name not in tables():
-        raise InputError(f"a store has no table {name!r}; {choices(name, tables(), 'its tables are')}", "--table")
-    present = opened.keys(name)
-    keys = [key for key in plan.cells if key in present]
-    if not keys:
-        raise InputError(f"no cell of this grid has rows in table {name} yet", store)
-    frame = _rows(opened, name, keys)
+    if table is not None and table not in tables():
+        raise InputError(f"a store has no table {table!r}; {choices(table, tables(), 'its tables are')}", "--table")
+    names = _main_tables(plan) if table is None else [table]
+    if len(names) > 1 and output == STDOUT:
+        raise InputError(f"the grid has the tables {', '.join(names)}; choose one, or give a folder with -o", "--table")
+    if len(names) > 1:
+        check_directory(output, [f"{name}.csv" for name in names], [], force=force)
+    else:
+        check_destination(output, [], as_json, "table", force)
+    frames = {}
+    cells = 0
+    for name in names:
+        present = opened.keys(name)
+        keys = [key for key in plan.cells if key in present]
+        if keys:
+            frames[name] = _rows(opened, name, keys)
+            cells += len(keys)
+    if not frames:
+        raise InputError(f"no cell of this grid has rows in table {' or '.join(names)} yet", store)
     progress = plan.progress(opened)
     if progress.to_do or progress.failed:
         note(f"not in {output}: {len(progress.to_do):,} cells that are to do, {len(progress.failed):,} that failed")
-    record = {"grid": grid, "table": name, "rows": len(frame), "output": output, **_counts(progress)}
-    summary = facts(("table", name), ("rows", len(frame)), ("cells", len(keys)))
-    deliver(output, lambda: frame.to_csv(index=False, lineterminator="\n").encode(), record, [summary], as_json)
+    rows = {name: len(frame) for name, frame in frames.items()}
+    counted: dict[str, object] = {"tables": rows} if len(names) > 1 else {"table": names[0], "rows": rows[names[0]]}
+    record = {"grid": grid, **counted, "output": output, **_counts(progress)}
+    summary = [facts(*((f"rows of {name}", count) for name, count in rows.items()), ("cells", cells))]
+    if len(names) == 1:
+        deliver(output, lambda: _csv(frames[names[0]]), record, summary, as_json)
+        return
+    for name, frame in frames.items():
+        write_bytes(Path(output) / f"{name}.csv", _csv(frame))
+    emit(record, summary, as_json)
 
 
 def prune_command(
@@ -355,12 +382,14 @@ def _other_versions(opened: Store) -> int:
     return len(_other_keys(opened))
 
 
-def _main_table(plan: Plan) -> str:
-    """The table of the cells that the grid is about; load searches only serve them."""
-    tables = {cell.kind.marker: None for cell in plan.cells.values() if cell.kind.cells is not None}
-    if len(tables) > 1:
-        raise InputError(f"the grid has cells in the tables {', '.join(tables)}; choose one", "--table")
-    return next(iter(tables))
+def _main_tables(plan: Plan) -> list[str]:
+    """The tables of the cells that the grid is about; load searches only serve them."""
+    return list(dict.fromkeys(cell.kind.marker for cell in plan.cells.values() if cell.kind.cells is not None))
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text.encode()
 
 
 def _rows(opened: Store, table: str, keys: list[str]) -> pd.DataFrame:

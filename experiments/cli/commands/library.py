@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli import CHECK_FAILED, INTERRUPTED
-from experiments.cli.destination import check_writable
-from experiments.cli.options import Json, Plugins, Seed
+from experiments.cli.destination import check_directory, check_writable
+from experiments.cli.options import Force, Json, Plugins, Seed
 from experiments.cli.output import Table, emit, note, percent
 from hexsched.errors import InputError
 from hexsched.progress import Progress
@@ -86,6 +86,7 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
 def write_command(
     names: Names,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the instance files go.")],
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write instances as files, NAME.json each."""
@@ -93,9 +94,10 @@ def write_command(
     from hexsched.model import write_instance
 
     written = {}
-    for name in expand(names):
+    chosen = expand(names)
+    check_directory(output, [f"{name}.json" for name in chosen], [], "instance", force)
+    for name in chosen:
         path = output / f"{name}.json"
-        check_writable(path, [])
         write_instance(path, instance(name))
         written[name] = str(path)
     emit({"instances": written}, [Table(("instance", "file"), list(written.items()))], as_json)
@@ -167,7 +169,7 @@ def improve_command(
 
     path = PACKAGED if archive is None else archive
     entries = _read(archive)
-    check_writable(path, [])
+    check_writable(path, [], "table")
     aims = [text.strip() for text in objective.split(",")] if objective else list(OBJECTIVES)
     for aim in aims:
         if aim not in OBJECTIVES:

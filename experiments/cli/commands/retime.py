@@ -8,7 +8,7 @@ import typer
 
 from experiments.cli.destination import check_destination, deliver
 from experiments.cli.metric_columns import metric_rows, metric_values
-from experiments.cli.options import InstanceFile, Json, ScheduleFile
+from experiments.cli.options import Force, InstanceFile, Json, ScheduleFile
 from experiments.cli.output import facts
 from hexsched.errors import InputError
 
@@ -28,6 +28,7 @@ def retime_command(
             "--output", "-o", metavar="OUT", help="Write the new schedule to this file; - is standard output."
         ),
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Make the times of a schedule anew from its decisions.
@@ -39,7 +40,7 @@ def retime_command(
     from hexsched.model import read_instance, read_schedule
     from hexsched.simulator import replay_run
 
-    check_destination(output, [instance, schedule], as_json)
+    check_destination(output, [instance, schedule], as_json, "schedule", force)
     problem, decisions = read_instance(instance), read_schedule(schedule)
     try:
         run = replay_run(problem, decisions)

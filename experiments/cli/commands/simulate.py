@@ -16,7 +16,7 @@ from experiments.cli.metric_columns import (
     read_slo,
     run_values,
 )
-from experiments.cli.options import Estimator, InstanceFile, Json, Plugins, Seed, Slo
+from experiments.cli.options import Estimator, Force, InstanceFile, Json, Plugins, Seed, Slo
 from experiments.cli.output import facts
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
@@ -52,6 +52,7 @@ def simulate_command(
     seed: Seed = 0,
     slo: Slo = None,
     plugin: Plugins = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Run one policy online and print its metrics.
@@ -63,8 +64,8 @@ def simulate_command(
     from hexsched.model import read_instance, write_instance
     from hexsched.policies import read_policy
 
-    check_destination(output, [instance, *(plugin or ())], as_json)
-    check_destination(open_instance, [instance, *(plugin or ())], as_json)
+    check_destination(output, [instance, *(plugin or ())], as_json, "schedule", force)
+    check_destination(open_instance, [instance, *(plugin or ())], as_json, "instance", force)
     thresholds = read_slo(slo)
     plugins = load_plugins(plugin)
     chosen = read_policy(policy)

@@ -9,7 +9,7 @@ import typer
 
 from experiments.cli import INTERRUPTED
 from experiments.cli.destination import check_destination, check_writable, deliver
-from experiments.cli.options import InstanceFile, Json, Seed
+from experiments.cli.options import Force, InstanceFile, Json, Seed
 from experiments.cli.output import emit, facts, note, percent
 from hexsched.errors import InputError
 from solvers.defaults import OBJECTIVE
@@ -63,6 +63,7 @@ def solve_command(
         typer.Option("--write-model", metavar="FILE", help="Write the model; the ending (.mps, .lp, .pb) says how."),
     ] = None,
     seed: Seed = 0,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Find a good schedule, everything known beforehand, and a lower bound that no schedule can beat.
@@ -73,9 +74,9 @@ def solve_command(
     from solvers.brackets.solve import START_POLICIES, solve
 
     inputs = [instance, *([warm_start] if warm_start else [])]
-    check_destination(output, inputs, as_json)
+    check_destination(output, inputs, as_json, "schedule", force)
     if write_model is not None:
-        check_writable(write_model, inputs)
+        check_writable(write_model, inputs, "model", force)
     result = solve(
         instance,
         objective,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import Arrivals, ColumnMap, Format, Json, Options, Seed, TimeUnit
+from experiments.cli.options import Arrivals, ColumnMap, Force, Format, Json, Options, Seed, TimeUnit
 from experiments.cli.output import Table, emit, facts, note, records
 from experiments.cli.trace import note_span, trace_options
 
@@ -49,6 +49,7 @@ def generate_command(
     arrivals: Arrivals = None,
     seed: Seed = 0,
     output: Output = STDOUT,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Draw workflows of a family that was fitted to real runs.
@@ -60,7 +61,7 @@ def generate_command(
     from hexsched.workloads.families import FAMILIES
     from hexsched.workloads.source import workload as find_workload
 
-    check_destination(output, [], as_json)
+    check_destination(output, [], as_json, "workload", force)
     workload = find_workload(FAMILIES.find(family), workflows=workflows, arrivals=arrivals, seed=seed)
     record = {
         "family": family,
@@ -89,6 +90,7 @@ def import_command(
     arrivals: Arrivals = None,
     seed: Seed = 0,
     output: Output = STDOUT,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Turn a trace into a workload file.
@@ -99,7 +101,7 @@ def import_command(
     from hexsched.workloads.importers.parts.spool import spool
     from hexsched.workloads.source import open_workflows, warn_of_findings
 
-    check_destination(output, [file], as_json)
+    check_destination(output, [file], as_json, "workload", force)
     reading = open_workflows(file, format, limit=limit, options=trace_options(option, map, time_unit))
     found = spool(reading.arrivals, None if arrivals is None else lambda count: _times(arrivals, count, seed))
     warn_of_findings(file, reading)
