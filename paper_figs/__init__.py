@@ -12,11 +12,17 @@ from hexsched.beside import check_beside
 
 if TYPE_CHECKING:
     from paper_figs.plots.attainment import attainment
+    from paper_figs.plots.convergence import convergence
+    from paper_figs.plots.dag import dag
+    from paper_figs.plots.gantt import gantt
+    from paper_figs.plots.gaps import gaps
+    from paper_figs.plots.kv import kv
     from paper_figs.plots.requirements import requirements
+    from paper_figs.plots.utilisation import utilisation
 
 check_beside("solvers", "experiments")
 
-__all__ = ["attainment", "requirements"]
+__all__ = ["attainment", "convergence", "dag", "gantt", "gaps", "kv", "requirements", "utilisation"]
 
 
 def __getattr__(name: str) -> Any:

@@ -386,13 +386,16 @@ def test_kv_over_time_needs_the_instance(store, tmp_path):
         read_utilisation(copy)
 
 
-def test_lanes_of_the_gantt_hold_one_call_at_a_time(store):
+def test_the_gantt_of_a_store_has_both_policies_on_the_same_seconds_and_workflows(store):
     table = read_gantt(store)
-    assert set(table["policy"]) > {"hexagent"}
-    for _, lane in table.groupby(["policy", "stage", "machine", "lane"]):
-        rows = lane.sort_values("start")
-        assert (rows["end"].to_numpy()[:-1] <= rows["start"].to_numpy()[1:] + 1e-9).all()
-    assert (table["lane"] < table["lanes"]).all()
+    assert len(set(table["policy"])) == 2
+    assert len(table[["first", "last"]].drop_duplicates()) == 1
+    chosen = table[table["rank"] > 0]
+    by_rank = chosen.drop_duplicates(["policy", "rank"]).groupby("rank")["workflow_id"].nunique()
+    assert (by_rank == 1).all()
+    worst = chosen[chosen["policy"] == table["policy"].iloc[0]]
+    assert (worst["arrival"] >= worst["first"]).all()
+    assert (worst["completed"] <= worst["last"]).all()
 
 
 def test_command(compared, tmp_path, capsys):

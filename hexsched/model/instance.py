@@ -13,6 +13,7 @@ from hexsched.model.durations import check_durations
 from hexsched.model.file_kind import check_kind
 from hexsched.model.files import decode_json, read_bytes, write_bytes
 from hexsched.model.workload import Workflow, check_unique_ids
+from hexsched.plotting import Accessor
 
 FORMAT = "hexsched-instance/1"
 DECODE_MODELS = ("fluid", "fixed")
@@ -181,6 +182,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def from_bytes(data: bytes, where: str = "instance") -> Instance:
         """Parse and validate; raises ``InputError`` naming ``where`` and the field."""
         return decode_json(data, Instance, where)
+
+    @property
+    def plot(self) -> Accessor:
+        """Its plots: ``instance.plot.NAME(ax=None)``; ``instance.plot`` itself lists them."""
+        return Accessor(self)
 
     def _repr_html_(self) -> str:
         gpus = ", ".join(f"{m.id} ({m.gpu})" for m in self.machines)

@@ -11,6 +11,7 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.model.file_kind import check_kind
 from hexsched.model.files import convert, read_bytes, write_bytes
+from hexsched.plotting import Accessor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +82,11 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         import pandas as pd
 
         return pd.DataFrame([msgspec.structs.asdict(call) for call in self.calls])
+
+    @property
+    def plot(self) -> Accessor:
+        """Its plots: ``schedule.plot.NAME(ax=None)``; ``schedule.plot`` itself lists them."""
+        return Accessor(self)
 
     def _repr_html_(self) -> str:
         return f"<b>Schedule</b> by {self.policy}: {len(self.calls)} calls"

@@ -10,6 +10,7 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_lines, write_bytes
+from hexsched.plotting import Accessor
 
 MAX_TOKENS = 1_000_000_000  # n**2 must stay exact in a double and every sum in 64 bits
 
@@ -89,6 +90,11 @@ class Workflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         if not self.calls:
             raise ValueError(f"workflow {self.workflow_id!r} needs at least one call")
         self.topological_order()
+
+    @property
+    def plot(self) -> Accessor:
+        """Its plots: ``workflow.plot.NAME(ax=None)``; ``workflow.plot`` itself lists them."""
+        return Accessor(self)
 
     def topological_order(self) -> list[int]:
         """Positions in ``calls``, every parent before its children (Kahn's algorithm, stable).

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from hexsched.model.workload import Workflow, write_workload
+from hexsched.plotting import Accessor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,11 @@ class Workload(tuple[Workflow, ...]):
     def save(self, path: str | Path) -> None:
         """Write the workload as hexsched JSON Lines, which ``hexsched.workload(path)`` reads."""
         write_workload(path, self)
+
+    @property
+    def plot(self) -> Accessor:
+        """Its plots: ``workload.plot.NAME(ax=None)``; ``workload.plot`` itself lists them."""
+        return Accessor(self)
 
     def to_frame(self) -> pd.DataFrame:
         """A row a workflow: id, arrival (seconds), number of calls, tokens of all prompts and outputs together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ SMALL_LINE = 0.13
 TITLE_LINE = 0.13
 CHARACTER = 0.052  # inches of a character in a small legend
 HANDLE = 0.42  # inches of its line and the space around it
+AXES_SHARE = 0.775  # of a new figure's width that its axes have
 BESIDE = 4.5  # inches: axes of a figure as wide as this have room for a legend at their right
 CHARACTERS_AN_INCH = 15  # of a title
 MOST_TICKS = 6
@@ -82,39 +83,81 @@ def panels(
     return fig, axes, across
 
 
-def legend_on_top(fig: MatplotlibFigure, axes: Iterable[Axes], across: int, title: str = "", **options: Any) -> None:
-    """One legend for all panels, each label once, in the order in which they are met, under a title."""
-    found: dict[str, Any] = {}
-    for each in axes:
+def legend_on_top(
+    fig: MatplotlibFigure,
+    axes: Iterable[Axes],
+    across: int,
+    title: str = "",
+    shown: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """One legend for all panels, each label once, in the order in which they are met, under a title.
+
+    With ``shown``, artists by label, it has these in place of what the panels name.
+    """
+    found: dict[str, Any] = dict(shown or {})
+    for each in () if shown else axes:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     lines = textwrap.fill(title, int(CHARACTERS_AN_INCH * fig.get_figwidth()))
     options = {"handlelength": 2.6, "title_fontsize": 7.5, "title": lines or None, **options}
     if len(found) > FEW:
-        fits = int(fig.get_figwidth() / (HANDLE + CHARACTER * max(map(len, found))))
-        across = max(1, min(across, fits))
+        across = min(across, columns_within(fig.get_figwidth(), list(found)))
         options = {**options, **SMALL_LEGEND}
     fig.legend(list(found.values()), list(found), loc="outside upper center", ncols=across, **options)
 
 
 def legend_beside(
-    axes: Axes, handles: Sequence[Any], labels: Sequence[str], title: str = "", clear: float = 0.02
+    axes: Axes,
+    handles: Sequence[Any],
+    labels: Sequence[str],
+    title: str = "",
+    *,
+    clear: float = 0.02,
+    above: bool = False,
 ) -> None:
-    """The legend of axes that stand alone: at their right in a wide figure, above them in a narrow one.
+    """The legend of axes that stand alone: at their right in a wide figure, above them and their title in a narrow one.
 
-    ``clear`` is the share of their width that is left free at their right.
+    It is within the axes where others are beside them and the figure has no layout that would make room.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    handles, labels : sequences of artists and str
+    title : str
+    clear : float
+        Share of the width of the axes that is left free at their right.
+    above : bool
+        Above them however wide they are.
     """
-    inches = axes.bbox.width / axes.figure.dpi
-    if inches >= BESIDE * 0.775:  # of a figure, axes take about so much
-        options: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0 + clear, 1.03)}
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.figure.figure  # of a subfigure that which it is in
+    inches = axes.bbox.width / figure.dpi
+    if figure.get_layout_engine() is None and len(figure.axes) > 1:
+        options: dict[str, Any] = {"loc": "best", "frameon": True}
+    elif inches >= BESIDE * AXES_SHARE and not above:
+        options = {"loc": "upper left", "bbox_to_anchor": (1.0 + clear, 1.03)}
     else:
-        fits = int(inches / 0.775 / (HANDLE + CHARACTER * max(map(len, labels), default=1)))
-        # a title of axes stands above them too
-        options = {"loc": "lower left", "bbox_to_anchor": (-0.12, 1.1 if axes.get_title() else 1.02)}
-        options["ncols"] = max(1, min(fits, len(labels)))
+        columns = columns_within(inches / AXES_SHARE, labels)
+        options = {"loc": "lower left", "bbox_to_anchor": (-0.12, 1.0), "ncols": columns}
+        titles = axes.get_title()
+        points = float(axes.title.get_fontsize()) * 1.25 * (titles.count("\n") + 1) + 5 if titles else 2.0
+        up = ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
+        options["bbox_transform"] = axes.transAxes + up
     options.update(title=title or None, title_fontsize=SMALL, **SMALL_LEGEND)
     legend = axes.legend(handles, labels, **options)
     legend.set_alignment("left")
+
+
+def columns_within(inches: float, labels: Sequence[str]) -> int:
+    """The most columns of a small legend that fit; it is filled column by column."""
+    for columns in range(len(labels), 1, -1):
+        tall = -(-len(labels) // columns)
+        longest = [max(map(len, labels[k : k + tall])) for k in range(0, len(labels), tall)]
+        if sum(HANDLE + CHARACTER * length for length in longest) <= inches:
+            return columns
+    return 1
 
 
 def error_bars(rows: pd.DataFrame, scale: float = 1.0) -> np.ndarray[Any, Any]:

@@ -52,6 +52,7 @@ NAMES = {
     "req99": "Req99",
     "max_ratio": "largest ratio",
     "mean_ratio": "mean ratio",
+    "mean_latency": "mean latency",
 }
 
 # a policy of the paper has the same look in every figure

@@ -152,7 +152,7 @@ def _mean_curves(frame: pd.DataFrame, store: StorePath) -> pd.DataFrame:
     )
 
 
-def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def draw_attainment(table: pd.DataFrame, ax: Axes | None = None, levels: bool = True) -> Axes:
     """One instance's curves on ``ax``.
 
     Those that are as good as equal are drawn on each other, thinner and thinner, so that each is seen; a policy whose
@@ -164,6 +164,8 @@ def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         Columns policy, scale, attainment, and low and high where they are means; the rows of one instance.
     ax : matplotlib Axes, optional
         The current one when absent.
+    levels : bool
+        Whether 95 and 99 % have their names at the right end: in a row of panels the last has.
 
     Returns
     -------
@@ -199,6 +201,8 @@ def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             axes.fill_between(scale, 100 * low, 100 * high, step="post", color=style["color"], alpha=0.2, linewidth=0)
     for level, place in zip(LEVELS, ("top", "bottom"), strict=True):
         axes.axhline(level, color="#777777", linewidth=0.6, zorder=1)
+        if not levels:
+            continue
         axes.annotate(
             f"{level} %",
             (1.0, level),
@@ -216,20 +220,6 @@ def draw_attainment(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     axes.set_yticks([0, 20, 40, 60, 80, 100])
     axes.set_xlabel("SLO scale s")
     axes.set_ylabel("attainment, %")
-    note = at_once_text(table)
-    if note:
-        axes.annotate(
-            note,
-            (1.0, 0.0),
-            xycoords="axes fraction",
-            xytext=(-3, 3),
-            textcoords="offset points",
-            fontsize=SMALL,
-            ha="right",
-            va="bottom",
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6},
-            zorder=4,
-        )
     return axes
 
 
@@ -239,8 +229,13 @@ def at_once_text(table: pd.DataFrame) -> str:
     if share == 0:
         return ""
     rule, number = rule_of(str(table["load"].iloc[0])) if "load" in table else ("", np.nan)
-    missed = f"\n({number:g} not reached)" if rule == "stress" else ""
+    missed = f" ({number:g} not reached)" if rule == "stress" else ""
     return "all at once" + (f" at {share:.0%} of seeds" if share < 1 else "") + missed
+
+
+def titled(name: str, note: str) -> str:
+    """A panel's title: its name, and under it what there is to know."""
+    return "\n".join(text for text in (name, note) if text)
 
 
 def req_text(table: pd.DataFrame, policy: str) -> str:
@@ -289,7 +284,7 @@ def _draw_instances(table: pd.DataFrame) -> MatplotlibFigure:
         width = PAGE_WIDTH if table["policy"].nunique() > FEW else COLUMN_WIDTH
         fig, axes, _ = panels(1, 1, ONE_PANEL, width=width)
         draw_attainment(table, axes[0, 0])
-        axes[0, 0].set_title(label(Path(str(instances[0])).stem))
+        axes[0, 0].set_title(titled(label(Path(str(instances[0])).stem), at_once_text(table)))
         legend_of_one(table, axes[0, 0])
         return fig
     columns = min(COLUMNS, len(instances))
@@ -298,9 +293,11 @@ def _draw_instances(table: pd.DataFrame) -> MatplotlibFigure:
     fig, axes, across = panels(rows, columns, PANEL_HEIGHT, entries, sharey=True)
     for panel in axes.flat[len(instances) :]:
         panel.set_visible(False)
-    for panel, instance in zip(axes.flat, instances, strict=False):
-        draw_attainment(table[table["instance"] == instance], panel)
-        panel.set_title(label(Path(str(instance)).stem))
+    for k, (panel, instance) in enumerate(zip(axes.flat, instances, strict=False)):
+        last = k % columns == columns - 1 or k == len(instances) - 1
+        mine = table[table["instance"] == instance]
+        draw_attainment(mine, panel, levels=last)
+        panel.set_title(titled(label(Path(str(instance)).stem), at_once_text(mine)))
     for panel in axes[:, 1:].flat:
         panel.set_ylabel("")
     legend_on_top(fig, axes.flat[:1], across)
@@ -310,6 +307,8 @@ def _draw_instances(table: pd.DataFrame) -> MatplotlibFigure:
 def _draw_grid(table: pd.DataFrame, clusters: list[str]) -> MatplotlibFigure:
     workloads = ordered(list(table["column"]), WORKLOADS)
     fig, axes, across = panels(len(clusters), len(workloads), ROW_HEIGHT, table["policy"].nunique(), sharey=True)
+    notes = {at_once_text(rows) for _, rows in table.groupby(["row", "column"])}
+    alike = len(notes) == 1  # then the title of the page says it
     for i, cluster in enumerate(clusters):
         for j, workload in enumerate(workloads):
             panel = axes[i, j]
@@ -317,15 +316,16 @@ def _draw_grid(table: pd.DataFrame, clusters: list[str]) -> MatplotlibFigure:
             if rows.empty:
                 panel.set_visible(False)
                 continue
-            draw_attainment(rows, panel)
-            panel.set_title(label(workload) if i == 0 else "")
+            draw_attainment(rows, panel, levels=j == len(workloads) - 1)
+            panel.set_title(titled(label(workload) if i == 0 else "", "" if alike else at_once_text(rows)))
             if i < len(clusters) - 1:
                 panel.set_xlabel("")
             named = str(rows["row_label"].iloc[0])
             panel.set_ylabel(named.replace(", ", ",\n") if j == 0 else "", fontsize=7.5)
     fig.supylabel("attainment, %", fontsize=8)
     seeds = table["seeds"].max()
-    title = f"load {table['load'].iloc[0]}; means over {seeds} seed{'s' if seeds > 1 else ''}"
+    note = next(iter(notes)) if alike else ""
+    title = f"load {table['load'].iloc[0]}{note and ': ' + note}; means over {seeds} seed{'s' if seeds > 1 else ''}"
     band = "; band: 95 % interval" if seeds > 1 else ""
     legend_on_top(fig, [panel for panel in axes.flat if panel.get_visible()], across, title + band)
     return fig

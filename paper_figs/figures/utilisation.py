@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from experiments.store import read_instance_of, read_schedule_of
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import legend_on_top, panels
-from paper_figs.drawing.style import COLUMN_WIDTH, label, lines
+from paper_figs.drawing.style import COLOURS, COLUMN_WIDTH, label, lines
 from paper_figs.reading.contended import read_contended_pair
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ MEASURES = {
     "kv": "KV reserved, %",
     "kv_fullest": "KV reserved,\nfullest, %",
 }
+SHARES = {
+    "prefill": "prefill instances busy",
+    "kv": "KV reserved, mean",
+    "kv_fullest": "KV reserved, fullest instance",
+}
 
 Array = np.ndarray[Any, Any]
 
@@ -39,22 +45,25 @@ def read_utilisation(store: Path) -> pd.DataFrame:
     ``kv`` the mean share of a KV cache that is reserved and ``kv_fullest`` that of the fullest one; means over the bin.
     """
     pair = read_contended_pair(store)
-    parts: list[pd.DataFrame] = []
-    schedules = {row["policy"]: read_schedule_of(store, row["key"]) for row in pair.runs.to_dict("records")}
     instance = read_instance_of(store, str(pair.runs["key"].iloc[0]))
-    last = max(call.decode_end for schedule in schedules.values() for call in schedule.calls)
+    runs = {row["policy"]: (instance, read_schedule_of(store, row["key"])) for row in pair.runs.to_dict("records")}
+    return utilisation_table(runs, pair.title)
+
+
+def utilisation_table(runs: Mapping[str, tuple[Instance, Schedule]], title: str = "") -> pd.DataFrame:
+    """``read_utilisation`` of schedules in hand, by policy, all on the same bins of time."""
+    parts: list[pd.DataFrame] = []
+    last = max(call.decode_end for _, schedule in runs.values() for call in schedule.calls)
     edges = np.linspace(0.0, last, BINS + 1)
-    pools = len(instance.prefill), len(instance.decode)
-    for policy, schedule in schedules.items():
+    for policy, (instance, schedule) in runs.items():
+        pools = len(instance.prefill), len(instance.decode)
         for measure, values in {
             **pool_measures(schedule, pools, edges),
             **kv_measures(instance, schedule, edges),
         }.items():
             middle = (edges[1:] + edges[:-1]) / 2
             parts.append(
-                pd.DataFrame(
-                    {"title": pair.title, "policy": policy, "measure": measure, "seconds": middle, "value": values}
-                )
+                pd.DataFrame({"title": title, "policy": policy, "measure": measure, "seconds": middle, "value": values})
             )
     return pd.concat(parts, ignore_index=True)
 
@@ -124,6 +133,20 @@ def draw_measure(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return axes
 
 
+def draw_shares(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The measures of one policy that are shares, a line each, on one axis from 0 to 100 %."""
+    from matplotlib import pyplot as plt
+
+    axes = plt.gca() if ax is None else ax
+    for k, measure in enumerate(dict.fromkeys(table["measure"])):
+        rows = table[table["measure"] == measure]
+        style: dict[str, Any] = {"color": COLOURS[k], "linestyle": ("-", "--", ":")[k % 3], "linewidth": 1.2}
+        axes.plot(rows["seconds"], 100 * rows["value"], label=SHARES[measure], **style)
+    axes.set_ylim(0, 101)
+    axes.set_ylabel("%")
+    return axes
+
+
 def draw(table: pd.DataFrame) -> MatplotlibFigure:
     """The measures above each other, in the width of a column."""
     shown = [measure for measure in MEASURES if measure in set(table["measure"])]
@@ -133,9 +156,7 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     axes[-1, 0].set_xlabel("seconds")
     axes[-1, 0].set_xlim(0, table["seconds"].max())
     fig.align_ylabels()
-    title = str(table["title"].iloc[0])
-    parts = title.split(", ")
-    legend_on_top(fig, axes.flat, across, ", ".join(parts[:3]) + "\n" + ", ".join(parts[3:]))
+    legend_on_top(fig, axes.flat, across, str(table["title"].iloc[0]))
     return fig
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_figs.drawing.plot import Plot, drawn_on
-from paper_figs.figures.attainment import attainment_table, draw_attainment, legend_of_one, read_attainment
+from paper_figs.figures.attainment import (
+    at_once_text,
+    attainment_table,
+    draw_attainment,
+    legend_of_one,
+    read_attainment,
+    titled,
+)
 from paper_figs.reading.results import is_store, one_instance, workflows_in
 
 if TYPE_CHECKING:
@@ -42,8 +49,7 @@ def attainment(data: Any, ax: Axes | None = None, *, instance: str | None = None
     table = one_instance(table, "instance", instance, data)
     with drawn_on(ax) as axes:
         draw_attainment(table, axes)
-        if table["instance"].iloc[0]:
-            axes.set_title(table["instance"].iloc[0])
+        axes.set_title(titled(str(table["instance"].iloc[0]), at_once_text(table)))
         legend_of_one(table, axes)
     return axes
 

@@ -16,6 +16,7 @@ from hexsched.baselines import BASELINES, HEXAGENT
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.model.instance import as_instance
+from hexsched.plotting import Accessor
 from hexsched.policies import Policy
 from hexsched.policies.lists import read_policies
 from hexsched.progress import Progress, Wanted
@@ -121,6 +122,11 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     seconds: float
     schedule: Schedule
+
+    @property
+    def plot(self) -> Accessor:
+        """Its plots: ``report.plot.NAME(ax=None)``; ``report.plot`` itself lists them."""
+        return Accessor(self)
 
     @property
     def interrupted(self) -> bool:

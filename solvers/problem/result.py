@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from hexsched.model import Schedule
+from hexsched.plotting import Accessor
 from solvers.problem.bracket import OnProgress, Progress
 
 Status = Literal["optimal", "feasible", "unknown"]
@@ -125,6 +126,11 @@ class SolveResult:
     series: tuple[Progress, ...] = ()
     message: str = ""
     interrupted: bool = False
+
+    @property
+    def plot(self) -> Accessor:
+        """Its plots: ``result.plot.NAME(ax=None)``; ``result.plot`` itself lists them."""
+        return Accessor(self)
 
     @property
     def gap(self) -> float | None:
