@@ -74,7 +74,7 @@ def test_nothing_is_compiled_after_the_warm_up():
 
 
 def test_compiling_is_announced_and_reading_what_was_compiled_is_not(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(kernel, "_cache_directory", lambda digest: str(tmp_path))
+    monkeypatch.setattr(kernel, "cache_directory", lambda digest: str(tmp_path))
 
     def double(x):
         return 2 * x

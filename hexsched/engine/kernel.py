@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 import types
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import event
 from numba.core.registry import CPUDispatcher
-from platformdirs import user_cache_path
+
+from hexsched.engine.machine_code import cache_directory, keep_checked
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,11 +38,15 @@ def entry(function: F) -> F:
     config: Any = numba.config
     saved = config.CACHE_DIR
     # read when caching is switched on, so only our kernels go there
-    config.CACHE_DIR = _cache_directory(_digest(function))
+    config.CACHE_DIR = cache_directory(_digest(function))
     try:
-        return numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)  # type: ignore
+        compiled: Any = numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(
+            function
+        )
     finally:
         config.CACHE_DIR = saved
+    keep_checked(compiled)
+    return cast(F, compiled)
 
 
 def compile_for(function: Any, *arguments: Any) -> None:
@@ -174,17 +178,3 @@ def _names(function: Any) -> list[tuple[str, Any]]:
     inside = [(name, function.__globals__[name]) for name in function.__code__.co_names if name in function.__globals__]
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return inside + [(name, cell.cell_contents) for name, cell in cells]
-
-
-@cache
-def _cache_directory(digest: str) -> str:
-    """A directory for machine code of that digest: in the user's cache, else in a temporary one."""
-    for base in (user_cache_path("hexsched"), Path(tempfile.gettempdir()) / f"hexsched-{os.getuid()}"):
-        folder = base / f"kernels-{digest}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return str(folder)
-    return tempfile.mkdtemp(prefix="hexsched-")

@@ -1,0 +1,94 @@
+"""Where machine code is kept for the next process, and that only what we wrote there is ever run.
+
+Code from this cache runs in the user's name, so the folder must be the user's own and closed to others. It runs as it
+is, so every file begins with a digest of the rest: what was cut short or changed is compiled again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import stat
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import IndexDataCacheFile
+from platformdirs import user_cache_path
+
+_DIGEST = 32  # bytes
+
+
+@cache
+def cache_directory(digest: str) -> str:
+    """A folder for machine code of that digest: in the user's cache, else in the temporary folder, else a fresh one."""
+    for base in (user_cache_path("hexsched"), Path(tempfile.gettempdir()) / f"hexsched-{os.getuid()}"):
+        folder = base / f"kernels-{digest}"
+        if _make_private(base) and _make_private(folder) and os.access(folder, os.W_OK):
+            return str(folder)
+    return tempfile.mkdtemp(prefix="hexsched-")
+
+
+def _make_private(folder: Path) -> bool:
+    """Make a folder that we own and that nobody else may enter; whether it is one now."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()  # not through a link, which may lead to another's folder
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            return False
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError:
+        return False
+    return True
+
+
+def keep_checked(function: Any) -> None:
+    """Have a cached numba function keep its machine code in files that are checked when they are read."""
+    plain = function._cache._cache_file
+    function._cache._cache_file = CheckedFile(
+        plain._cache_path, function._cache._impl.filename_base, plain._source_stamp
+    )
+
+
+class CheckedFile(IndexDataCacheFile):
+    """numba's files of one function, each with a digest before its content."""
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            data = self._read(self._index_path)
+        except OSError:
+            return {}
+        version, stamp, overloads = pickle.loads(data)
+        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._write(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_data(self, name: str) -> Any:
+        return pickle.loads(self._read(self._data_path(name)))  # numba takes an OSError for a file that is gone
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(self._data_path(name), data)
+
+    def _read(self, path: str) -> bytes:
+        content = Path(path).read_bytes()
+        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+            _say_damaged(self._cache_path)
+            raise FileNotFoundError(path)
+        return content[_DIGEST:]
+
+    def _write(self, path: str, value: Any) -> None:
+        data = self._dump(value)
+        with self._open_for_write(path) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+
+
+@cache  # once a folder
+def _say_damaged(folder: str) -> None:
+    if sys.stderr is not None:
+        print(f"hexsched: machine code in {folder} is damaged; it is compiled again", file=sys.stderr, flush=True)

@@ -1,0 +1,81 @@
+"""The cache of machine code: whose folder it is in, and what becomes of a file that was cut short or changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from hexsched.engine import machine_code
+
+pytestmark = pytest.mark.quick
+
+COMPILE = """
+import sys
+from hexsched.engine import kernel, machine_code
+kernel.cache_directory = lambda digest: sys.argv[1]
+
+@kernel.entry
+def twice(x):
+    return 2 * x
+
+print(twice(21), sum(twice.stats.cache_hits.values()), sum(twice.stats.cache_misses.values()))
+"""
+
+
+def run(folder: Path, script: Path) -> subprocess.CompletedProcess[str]:
+    script.write_text(COMPILE)
+    os.utime(script, (1e9, 1e9))  # numba asks whether its source is as old as it was
+    return subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True, check=True)
+
+
+def test_what_was_cut_short_or_changed_is_compiled_again(tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    script = tmp_path / "twice.py"
+    assert run(folder, script).stdout.split() == ["42", "0", "1"]
+    assert run(folder, script).stdout.split() == ["42", "1", "0"]
+    for file in sorted(p for p in folder.rglob("*") if p.suffix in (".nbi", ".nbc")):
+        data = file.read_bytes()
+        for damaged in (b"", data[: len(data) // 2], data[:-200] + bytes([data[-200] ^ 1]) + data[-199:]):
+            file.write_bytes(damaged)
+            again = run(folder, script)
+            assert again.stdout.split() == ["42", "0", "1"]
+            assert again.stderr.count("is damaged; it is compiled again") == 1
+            assert run(folder, script).stdout.split() == ["42", "1", "0"]
+
+
+def test_the_folder_is_ours_and_closed_to_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine_code, "user_cache_path", lambda name: tmp_path / "home" / name)
+    folder = Path(machine_code.cache_directory("open"))
+    assert folder.is_relative_to(tmp_path / "home")
+    assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("trap", ["link", "file", "foreign"])
+def test_a_folder_that_may_be_anothers_is_not_used(tmp_path, monkeypatch, trap):
+    """The user's cache cannot be made, and somebody was there before us in the temporary folder."""
+    (tmp_path / "no").write_text("in the way")
+    monkeypatch.setattr(machine_code, "user_cache_path", lambda name: tmp_path / "no" / name)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / f"hexsched-{os.getuid()}"
+    if trap == "link":
+        (tmp_path / "elsewhere").mkdir()
+        place.symlink_to(tmp_path / "elsewhere")
+    elif trap == "file":
+        place.write_text("")
+    else:
+        us = os.getuid() + 1  # who the folder is not of
+        place = tmp_path / f"hexsched-{us}"
+        place.mkdir()
+        monkeypatch.setattr(machine_code.os, "getuid", lambda: us)
+    folder = Path(machine_code.cache_directory(f"trap-{trap}"))
+    assert folder.parent == tmp_path
+    assert not folder.is_relative_to(place)
+    assert not list((tmp_path / "elsewhere").iterdir() if trap == "link" else [])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
