@@ -40,9 +40,8 @@ def entry(function: F) -> F:
     # read when caching is switched on, so only our kernels go there
     config.CACHE_DIR = cache_directory(_digest(function))
     try:
-        compiled: Any = numba.njit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(
-            function
-        )
+        jit: Any = numba.njit
+        compiled = jit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)
     finally:
         config.CACHE_DIR = saved
     keep_checked(compiled)
