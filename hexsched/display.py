@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 DIGITS = 4  # significant
 MOST_ROWS = 10  # of a table of many; the rest is counted
-MOST_FACTS = 8  # in a line of text
 
 T = TypeVar("T")
 
@@ -66,7 +65,7 @@ def as_text(kind: str, summary: Summary) -> str:
     """``<Kind title: name value, name value>``, and the rows below it where they are part of the text."""
     facts = [f"{name} {shown(value)}" for name, value in summary.facts.items() if value is not None]
     words = " ".join(filter(None, (kind, summary.title)))
-    line = f"<{words}{': ' if facts else ''}{', '.join(facts[:MOST_FACTS])}>"
+    line = f"<{words}{': ' if facts else ''}{', '.join(facts)}>"
     if not (summary.text and summary.rows):
         return line
     table = _frame(summary.rows).to_string(index=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import pickle
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import hexsched as hx
+import solvers
+from hexsched import progress
 from hexsched.baselines import BASELINES
 from hexsched.clusters import compile_instance, read_cluster
 from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
@@ -26,6 +30,9 @@ FACES = {
         "Call", "ClusterSpec", "Comparison", "InputError", "InputWarning", "Instance", "Policy", "Run", "Schedule",
         "Workflow", "Workload", "cluster", "compare", "instance", "names", "order", "placement", "policy",
         "retime", "simulate", "verify", "workload",
+    },
+    "solvers": {
+        "BoundReport", "GapReport", "Objective", "SearchResult", "SolveResult", "bound", "gap", "search", "solve",
     },
 }  # fmt: skip
 PACKAGES = ("hexsched", "solvers", "experiments", "paper_figs")
@@ -152,6 +159,8 @@ def test_a_comparison_is_a_mapping_of_runs(small, compared):
         (lambda: hx.simulate("hexagent", "demo"), "hexagent: cannot read"),
         (lambda: hx.simulate(3), "expected an instance"),
         (lambda: hx.names("polices"), "did you mean 'policies'?"),
+        (lambda: solvers.gap("demo.json", objective="req95"), "demo.json: cannot read"),
+        (lambda: solvers.gap(3), "expected an instance"),
     ],
 )
 def test_errors_say_what_would_be_right(call, words):
@@ -171,15 +180,78 @@ def test_errors_say_what_would_be_right(call, words):
     ],
 )
 def test_errors_in_policies_say_what_would_be_right(small, policies, words):
-    with pytest.raises(hx.InputError) as error:
-        hx.compare(small, policies)
-    assert words in str(error.value)
+    for call in (hx.compare, solvers.gap):
+        with pytest.raises(hx.InputError) as error:
+            call(small, policies)
+        assert words in str(error.value)
 
 
-def test_what_is_shown_is_short_and_escaped(small, compared):
-    assert len(repr(compared).splitlines()) == 2 + len(compared)
-    assert "hexagent" in compared._repr_html_()
-    odd = hx.Comparison(small, [hx.simulate(small, "fcfs")])
-    object.__setattr__(odd["fcfs"], "policy", "<script>")
-    odd._runs = {"<script>": odd["fcfs"]}
-    assert "<script>" not in odd._repr_html_()
+@pytest.mark.parametrize(("text", "words"), [("req95", "did you mean 'req(0.95)'?"), ("mean", "did you mean 'mean_r")])
+def test_errors_in_objectives_say_what_would_be_right(small, text, words):
+    for call in (solvers.gap, solvers.bound, solvers.search):
+        with pytest.raises(hx.InputError) as error:
+            call(small, objective=text)
+        assert words in str(error.value)
+
+
+def results(small, compared):
+    """One of every type that people look at."""
+    run = compared["fcfs"]
+    fixed = hx.instance("demo", "react", workflows=2, decode_model="fixed")
+    drawn = hx.workload("bfcl", workflows=300)
+    return [
+        small, run, run.schedule, run.metrics, compared, hx.verify(small, run), hx.verify(fixed, run), drawn, drawn[0],
+        hx.cluster("demo"), hx.verify(small, run).metrics, solvers.bound(fixed, bounds="critical-path,load"),
+        solvers.gap(fixed, "hexagent,fcfs", time_limit=1, progress=False),
+        solvers.solve(fixed, "max_ratio", time_limit=5), solvers.search(fixed, evaluations=5),
+    ]  # fmt: skip
+
+
+def test_what_is_shown_is_short_and_every_result_is_a_frame(small, compared):
+    for shown in results(small, compared):
+        kind = type(shown).__name__
+        assert repr(shown).startswith(f"<{kind}"), kind
+        assert len(repr(shown).splitlines()) <= 13, kind
+        assert len(repr({"a": shown})) < 2500, kind
+        assert f"<b>{kind}</b>" in shown._repr_html_()
+        assert dict(item for item in shown.__rich_repr__() if isinstance(item, tuple)), kind
+        if kind != "Instance":
+            assert shown.to_frame() is not None
+    assert len(compared["fcfs"].to_frame()) == 4
+    assert len(compared["fcfs"].schedule.to_frame()) == small.call_count
+
+
+def test_equality_hash_and_encoding_are_those_of_the_struct(small):
+    again = hx.Instance.from_bytes(small.to_bytes())
+    assert (again, again.to_bytes()) == (small, small.to_bytes())
+    assert again.workflows[0] == small.workflows[0]
+
+
+def test_html_is_escaped(small):
+    run = dataclasses.replace(hx.simulate(small, "fcfs"), policy="<script>")
+    odd = hx.Workflow(workflow_id="<img>", arrival=0.0, calls=(hx.Call(call_id="&", prompt_tokens=1, output_tokens=1),))
+    for shown in (run, hx.Comparison(small, [run]), run.schedule, odd, hx.Workload([odd], "<b>x")):
+        page = shown._repr_html_()
+        assert not {"<script>", "<img>", "<b>x"} & set(re.findall(r"<[^>]*>x?", page))
+
+
+def test_progress_is_shown_where_somebody_looks_and_once(small, monkeypatch):
+    told = []
+    hx.compare(small, "fcfs,sjf", progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (2, 2)
+    seen = []
+    monkeypatch.setattr(progress, "SILENT_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "is_watched", lambda: True)
+    monkeypatch.setattr(progress, "_TerminalLine", lambda label: seen.append(label) or _NoLine())
+    hx.compare(small, "fcfs,sjf", progress=False)
+    assert not seen
+    hx.compare(small, "fcfs,sjf")
+    assert seen == ["comparing"]
+
+
+class _NoLine:
+    def update(self, *now):
+        pass
+
+    def close(self):
+        pass

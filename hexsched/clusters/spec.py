@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import msgspec
 
+from hexsched.display import Summary, displayed
 from hexsched.model.cluster import Number, check_number
 from hexsched.model.instance import DECODE_MODELS
 from hexsched.profiles.catalogue import Gpu, Model
 from hexsched.profiles.service import DEFAULT_KV_MEMORY_FRACTION, DEFAULT_MAX_BATCH, TypicalBatch
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FABRICS = ("nic", "nvlink")
 MAX_INSTANCES = 1024  # of one phase; every pair gets a link
@@ -126,6 +133,7 @@ class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise ValueError(f"fabric must be {' or '.join(FABRICS)}, got {self.fabric!r}")
 
 
+@displayed
 class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """A cluster as people write it; ``compile_instance`` makes it explicit.
 
@@ -173,12 +181,33 @@ class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             if total > MAX_INSTANCES:
                 raise ValueError(f"{phase} has {total} instances, at most {MAX_INSTANCES} are allowed")
 
-    def _repr_html_(self) -> str:
-        def pools(phase: tuple[PrefillPool, ...] | tuple[DecodePool, ...]) -> str:
-            return ", ".join(f"{pool.count} x {pool.gpu} (tp {pool.tensor_parallel})" for pool in phase)
+    def save(self, path: str | Path) -> None:
+        """Write the cluster as YAML, which ``hexsched.cluster(path)`` and the command line read."""
+        from hexsched.clusters.files import write_cluster
 
-        model = self.model if isinstance(self.model, str) else self.model.name
-        return f"<b>{self.name}</b>: {model}<br>prefill: {pools(self.prefill)}<br>decode: {pools(self.decode)}"
+        write_cluster(path, self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a pool: phase, GPU, number of instances, GPUs of each."""
+        import pandas as pd
+
+        return pd.DataFrame(self._pools())
+
+    def _pools(self) -> list[dict[str, object]]:
+        phases = (("prefill", self.prefill), ("decode", self.decode))
+        return [
+            {"phase": phase, "gpu": pool.gpu, "count": pool.count, "tensor_parallel": pool.tensor_parallel}
+            for phase, pools in phases
+            for pool in pools
+        ]
+
+    def _summary(self) -> Summary:
+        rows = self._pools()
+        phases = (("prefill", self.prefill), ("decode", self.decode))
+        facts: dict[str, object] = {"model": self.model if isinstance(self.model, str) else self.model.name}
+        for phase, pools in phases:
+            facts[phase] = " + ".join(f"{pool.count:,} x {pool.gpu} tp {pool.tensor_parallel}" for pool in pools)
+        return Summary(self.name, {**facts, "decode model": self.decode_model}, rows, len(rows))
 
 
 def _check_pool(count: int, tensor_parallel: int) -> None:

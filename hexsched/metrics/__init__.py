@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hexsched.display import Summary, displayed
 from hexsched.metrics.parts.metric import Metric
 from hexsched.registry import Registry
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hexsched.metrics.parts.completions import Completions
 
 METRICS: Registry[Metric] = Registry(__name__, "METRIC", "metric", rank=lambda metric: metric.rank)
 
 
+@displayed
 class Metrics(dict[str, int | float]):
     """The value of every metric, by name and as an attribute: ``metrics["req95"]`` is ``metrics.req95``."""
 
@@ -30,6 +34,16 @@ class Metrics(dict[str, int | float]):
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self]
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a metric: ``metric``, ``value``, ``unit``."""
+        import pandas as pd
+
+        units = [METRICS[name].unit if name in METRICS else "" for name in self]
+        return pd.DataFrame({"metric": list(self), "value": list(self.values()), "unit": units})
+
+    def _summary(self) -> Summary:
+        return Summary(facts={METRICS[name].label if name in METRICS else name: value for name, value in self.items()})
 
 
 def summarise(completions: Completions) -> Metrics:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from hexsched.display import Summary, displayed
 from hexsched.errors import InputError
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
 from hexsched.model.context import find_oversize
 from hexsched.model.durations import check_durations
 from hexsched.model.file_kind import check_kind
 from hexsched.model.files import decode_json, read_bytes, write_bytes
+from hexsched.model.frames import calls_frame, workflows_frame
 from hexsched.model.workload import Workflow, check_unique_ids
 from hexsched.plotting import Accessor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = "hexsched-instance/1"
 DECODE_MODELS = ("fluid", "fixed")
@@ -69,6 +77,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError(f"field must be one of {', '.join(SOURCED)}, got {self.field!r}")
 
 
+@displayed
 class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What is scheduled, and on what. Simulator, solvers and verifier all start from this.
 
@@ -188,12 +197,36 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """Its plots: ``instance.plot.NAME(ax=None)``; ``instance.plot`` itself lists them."""
         return Accessor(self)
 
-    def _repr_html_(self) -> str:
-        gpus = ", ".join(f"{m.id} ({m.gpu})" for m in self.machines)
-        return (
-            f"<b>Instance</b>: {len(self.workflows)} workflows, {self.call_count} calls, "
-            f"{len(self.prefill)} prefill + {len(self.decode)} decode, {self.decode_model}<br><small>{gpus}</small>"
-        )
+    def save(self, path: str | Path) -> None:
+        """Write the instance as a file that ``hexsched.instance(path)`` and the command line read."""
+        write_instance(path, self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a workflow: id, arrival (seconds), number of calls, tokens of all prompts and outputs together."""
+        return workflows_frame(self.workflows)
+
+    def calls_to_frame(self) -> pd.DataFrame:
+        """A row a call: the id of its workflow, then the fields of ``Call``."""
+        return calls_frame(self.workflows)
+
+    def _summary(self) -> Summary:
+        loop = self.closed_loop
+        facts = {
+            "workflows": len(self.workflows),
+            "calls": self.call_count,
+            "prefill": _counted(self.prefill),
+            "decode": _counted(self.decode),
+            "decode model": self.decode_model,
+            "last arrival s": None if loop is not None else max(w.arrival for w in self.workflows),
+            "closed loop": None if loop is None else f"{loop.sessions:,} sessions, warm-up of {loop.warm_up:,}",
+        }
+        return Summary(facts=facts)
+
+
+def _counted(machines: Sequence[PrefillInstance | DecodeInstance]) -> str:
+    """``"4 x A100 + 4 x H100"``."""
+    gpus = Counter(machine.gpu for machine in machines)
+    return " + ".join(f"{count:,} x {gpu}" for gpu, count in gpus.items())
 
 
 def as_instance(given: Instance | str | Path) -> Instance:

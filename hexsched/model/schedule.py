@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hexsched.display import MOST_ROWS, Summary, displayed, shown
 from hexsched.errors import InputError
 from hexsched.model.file_kind import check_kind
 from hexsched.model.files import convert, read_bytes, write_bytes
@@ -51,6 +52,7 @@ class ScheduledCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     decode_end: float
 
 
+@displayed
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The outcome of a run: one ``ScheduledCall`` for each call, in the instance's order.
 
@@ -88,8 +90,23 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """Its plots: ``schedule.plot.NAME(ax=None)``; ``schedule.plot`` itself lists them."""
         return Accessor(self)
 
-    def _repr_html_(self) -> str:
-        return f"<b>Schedule</b> by {self.policy}: {len(self.calls)} calls"
+    def save(self, path: str | Path) -> None:
+        """Write the schedule as a file that the command line reads."""
+        write_schedule(path, self)
+
+    def _summary(self) -> Summary:
+        rows = [
+            {
+                "call": f"{call.workflow_id}/{call.call_id}",
+                "prefill": call.prefill_instance,
+                "prefill s": f"{shown(call.prefill_start)} - {shown(call.prefill_end)}",
+                "decode": call.decode_instance,
+                "decode s": f"{shown(call.decode_start)} - {shown(call.decode_end)}",
+            }
+            for call in self.calls[:MOST_ROWS]
+        ]
+        facts = {"calls": len(self.calls), "last completion s": max((c.decode_end for c in self.calls), default=None)}
+        return Summary(f"by {self.policy}", facts, rows, len(self.calls))
 
 
 def read_schedule(path: str | Path) -> Schedule:

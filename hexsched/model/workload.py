@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_lines, write_bytes
+from hexsched.model.frames import calls_frame
 from hexsched.plotting import Accessor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_TOKENS = 1_000_000_000  # n**2 must stay exact in a double and every sum in 64 bits
 
@@ -65,6 +71,7 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(f"delay must be a finite number of seconds >= 0, got {self.delay}")
 
 
+@displayed
 class Workflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One user request: an arrival time and a DAG of calls.
 
@@ -95,6 +102,26 @@ class Workflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def plot(self) -> Accessor:
         """Its plots: ``workflow.plot.NAME(ax=None)``; ``workflow.plot`` itself lists them."""
         return Accessor(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a call: the id of its workflow, then the fields of ``Call``."""
+        return calls_frame([self])
+
+    def _summary(self) -> Summary:
+        row = row_of(self)
+        calls = [
+            {
+                "call": call.call_id,
+                "kind": call.kind or None,
+                "parents": ", ".join(call.parents) or None,
+                "prompt": call.prompt_tokens,
+                "cached": call.cached_tokens,
+                "output": call.output_tokens,
+                "delay s": call.delay,
+            }
+            for call in self.calls[:MOST_ROWS]
+        ]
+        return Summary(str(row.pop("workflow")), row, calls, len(self.calls))
 
     def topological_order(self) -> list[int]:
         """Positions in ``calls``, every parent before its children (Kahn's algorithm, stable).
@@ -132,6 +159,17 @@ class Workflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             stuck = sorted(self.calls[k].call_id for k, count in enumerate(missing) if count > 0)
             raise ValueError(f"the parents of workflow {self.workflow_id!r} form a cycle through call {stuck[0]!r}")
         return order
+
+
+def row_of(workflow: Workflow) -> dict[str, object]:
+    """A workflow in a table for people."""
+    return {
+        "workflow": workflow.workflow_id,
+        "arrival s": workflow.arrival,
+        "calls": len(workflow.calls),
+        "prompt tokens": sum(call.prompt_tokens for call in workflow.calls),
+        "output tokens": sum(call.output_tokens for call in workflow.calls),
+    }
 
 
 def check_unique_ids(workflows: Sequence[Workflow]) -> None:

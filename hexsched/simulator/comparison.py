@@ -153,4 +153,5 @@ def compare(
             runs.append(run)
             if verify:
                 reports[run.policy] = check(problem, run)
+        report(len(chosen), len(chosen), "done")
     return Comparison(problem, runs, reports)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.engine.first_token import first_token_times
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
@@ -38,7 +40,8 @@ TURNS_A_REPORT = 256  # decisions of plain Python between two reports of progres
 EPOCHS_AT_A_TIME = 200_000  # about a tenth of a second: how long compiled code keeps an interrupt waiting
 
 
-@dataclass(frozen=True)
+@displayed
+@dataclass(frozen=True, repr=False)
 class Run:
     """What came of running a policy on an instance.
 
@@ -177,12 +180,16 @@ class Run:
         """Its plots: ``run.plot.NAME(ax=None)``; ``run.plot`` itself lists them."""
         return Accessor(self)
 
-    def _repr_html_(self) -> str:
+    def _summary(self) -> Summary:
         m = self.metrics
-        return (
-            f"<b>{self.policy}</b>: {m.workflows} workflows, {m.calls} calls; "
-            f"Req50 {m.req50:.3f}, Req95 {m.req95:.3f}, Req99 {m.req99:.3f}, max {m.max_ratio:.3f}"
-        )
+        facts = {"workflows": m.workflows, "calls": m.calls, "Req50": m.req50, "Req95": m.req95, "Req99": m.req99}
+        facts |= {"mean latency s": m.mean_latency, "makespan s": m.makespan}
+        times = zip(self.instance.workflows, self.arrival, self.completed, self.ratio, strict=True)
+        rows = [
+            {"workflow": w.workflow_id, "arrival s": float(a), "completed s": float(c), "ratio": float(r)}
+            for w, a, c, r in islice(times, MOST_ROWS)
+        ]
+        return Summary(self.policy, facts, rows, len(self.arrival))
 
 
 def simulate(

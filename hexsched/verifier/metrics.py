@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from hexsched.display import Summary, displayed
 from hexsched.errors import InputError
 from hexsched.model import Workflow
 from hexsched.model.clock import check_clock
@@ -39,6 +39,7 @@ class WorkflowMetrics(msgspec.Struct, frozen=True, kw_only=True):
     ratio: float
 
 
+@displayed
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     """What a valid schedule costs.
 
@@ -148,11 +149,10 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         rows = [msgspec.structs.astuple(workflow) for workflow in self.per_workflow]
         return pd.DataFrame(rows, columns=list(WorkflowMetrics.__struct_fields__))
 
-    def _repr_html_(self) -> str:
-        figures = {name: getattr(self, name) for name in self.__struct_fields__ if not name.startswith("per_")}
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in figures)
-        cells = "".join(f"<td>{value:.6g}</td>" for value in figures.values())
-        return f"<table><tr>{head}</tr><tr>{cells}</tr></table>"
+    def _summary(self) -> Summary:
+        return Summary(
+            facts={name: getattr(self, name) for name in self.__struct_fields__ if not name.startswith("per_")}
+        )
 
 
 def required_scale(ratios: Sequence[float], q: float) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.verifier.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -53,8 +53,6 @@ MODEL_RULES: dict[str, str] = {
 }
 """The rule of docs/model.md that each one checks (decode in ``fixed``: M16)."""
 
-SHOWN_IN_HTML = 20
-
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """One broken rule.
@@ -86,6 +84,7 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.rule}: call {self.call_id!r} of workflow {self.workflow_id!r}: {self.message}"
 
 
+@displayed
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one schedule.
 
@@ -120,20 +119,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         rows = [msgspec.structs.astuple(violation) for violation in self.violations]
         return pd.DataFrame(rows, columns=list(Violation.__struct_fields__))
 
-    def _repr_html_(self) -> str:
-        policy = html.escape(self.policy)
+    def _summary(self) -> Summary:
         if self.metrics is not None:
-            return f"<b>Schedule by {policy}: valid</b>{self.metrics._repr_html_()}"
-        counts = ", ".join(f"{rule} × {count}" for rule, count in self.counts().items())
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(violation)) + "</tr>"
-            for violation in self.violations[:SHOWN_IN_HTML]
-        )
-        more = len(self.violations) - SHOWN_IN_HTML
-        rest = f"<small>and {more} more</small>" if more > 0 else ""
-        head = "".join(f"<th>{name}</th>" for name in ("rule", "workflow", "call", "instance", "what is wrong"))
-        return f"<b>Schedule by {policy}: not valid</b> ({counts})<table><tr>{head}</tr>{rows}</table>{rest}"
-
-
-def _cells(violation: Violation) -> tuple[str, str, str, str, str]:
-    return (violation.rule, violation.workflow_id, violation.call_id, violation.instance, violation.message)
+            m = self.metrics
+            facts = {"workflows": m.workflows, "calls": m.calls, "Req95": m.req95, "Req99": m.req99}
+            facts |= {"max ratio": m.max_ratio, "mean latency s": m.mean_latency}
+            return Summary(f"on {self.policy}", {"verdict": "valid", **facts})
+        counts = ", ".join(f"{rule} ({count:,})" for rule, count in self.counts().items())
+        rows = [
+            {
+                "rule": violation.rule,
+                "call": f"{violation.workflow_id}/{violation.call_id}",
+                "instance": violation.instance or None,
+                "what is wrong": violation.message,
+            }
+            for violation in self.violations[:MOST_ROWS]
+        ]
+        return Summary(f"on {self.policy}", {"verdict": f"not valid, {counts}"}, rows, len(self.violations), text=True)

@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from hexsched.model.workload import Workflow, write_workload
+from hexsched.display import MOST_ROWS, Summary, displayed
+from hexsched.model.frames import calls_frame, workflows_frame
+from hexsched.model.workload import Workflow, row_of, write_workload
 from hexsched.plotting import Accessor
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@displayed
 class Workload(tuple[Workflow, ...]):
     """Workflows in the order of their file: a tuple, with a name.
 
@@ -68,23 +71,17 @@ class Workload(tuple[Workflow, ...]):
 
     def to_frame(self) -> pd.DataFrame:
         """A row a workflow: id, arrival (seconds), number of calls, tokens of all prompts and outputs together."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            {
-                "workflow_id": [w.workflow_id for w in self],
-                "arrival": [w.arrival for w in self],
-                "calls": [len(w.calls) for w in self],
-                "prompt_tokens": [sum(c.prompt_tokens for c in w.calls) for w in self],
-                "output_tokens": [sum(c.output_tokens for c in w.calls) for w in self],
-            }
-        )
+        return workflows_frame(self)
 
     def calls_to_frame(self) -> pd.DataFrame:
         """A row a call: the id of its workflow, then the fields of ``Call``."""
-        import pandas as pd
+        return calls_frame(self)
 
-        fields = ("call_id", "kind", "parents", "prompt_tokens", "output_tokens", "cached_tokens", "delay")
-        calls = [(w.workflow_id, call) for w in self for call in w.calls]
-        columns: dict[str, list[Any]] = {"workflow_id": [name for name, _ in calls]}
-        return pd.DataFrame(columns | {field: [getattr(call, field) for _, call in calls] for field in fields})
+    def _summary(self) -> Summary:
+        facts = {
+            "workflows": len(self),
+            "calls": self.call_count,
+            "last arrival s": max((workflow.arrival for workflow in self), default=None),
+        }
+        rows = [row_of(workflow) for workflow in self[:MOST_ROWS]]
+        return Summary(self.name, facts, rows, len(self))

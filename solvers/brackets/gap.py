@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from hexsched.baselines import BASELINES, HEXAGENT
+from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.model.instance import as_instance
@@ -30,6 +31,8 @@ from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED, Options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from solvers.schedules.search.guide import Guide
 
 Array = np.ndarray[Any, Any]
@@ -81,6 +84,7 @@ class PolicyGap(msgspec.Struct, frozen=True):
     gap_to_upper: float | None
 
 
+@displayed
 class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     """LB <= OPT <= UB, and where every policy is.
 
@@ -122,6 +126,40 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     seconds: float
     schedule: Schedule
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a policy: ``policy``, ``value``, ``gap`` to the lower bound and ``gap_to_upper``, both as fractions."""
+        import pandas as pd
+
+        rows = [(name, found.value, found.gap, found.gap_to_upper) for name, found in self.policies.items()]
+        frame = pd.DataFrame(rows, columns=["policy", "value", "gap", "gap_to_upper"])
+        return frame.astype({"gap": float, "gap_to_upper": float})
+
+    def series_to_frame(self) -> pd.DataFrame:
+        """A row for each time that one of the ends got better: ``seconds``, ``lower_bound``, ``upper_bound``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.series, columns=["seconds", "lower_bound", "upper_bound"])
+
+    def _summary(self) -> Summary:
+        facts = {
+            "lower bound": self.lower_bound,
+            "from": self.bound_source,
+            "upper bound": self.upper_bound,
+            "by": self.upper_source,
+            "seconds": self.seconds,
+            "message": self.message or None,
+        }
+        rows = [
+            {
+                "policy": name,
+                self.objective: found.value,
+                "gap to LB": _percent(found.gap),
+                "gap to UB": _percent(found.gap_to_upper),
+            }
+            for name, found in self.policies.items()
+        ]
+        return Summary(self.objective, facts, rows[:MOST_ROWS], len(rows), text=True)
 
     @property
     def plot(self) -> Accessor:
@@ -386,6 +424,10 @@ def _run(instance: Instance, policy: Policy, seed: int) -> Run:
     if not report.ok:
         raise InputError(f"the schedule of policy {policy.name!r} breaks {', '.join(report.counts())}")
     return run
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.1f} %"
 
 
 def _relative(value: float, base: float) -> float | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from hexsched.display import Summary, displayed
 from hexsched.model import Schedule
 from hexsched.plotting import Accessor
 from solvers.problem.bracket import OnProgress, Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Status = Literal["optimal", "feasible", "unknown"]
 
@@ -88,7 +92,8 @@ class Outcome:
     crashed: bool = False
 
 
-@dataclass(frozen=True)
+@displayed
+@dataclass(frozen=True, repr=False)
 class SolveResult:
     """A certified outcome: ``lower_bound <= optimum <= objective``, both in real time.
 
@@ -138,3 +143,21 @@ class SolveResult:
         if self.objective is None or self.lower_bound <= 0:
             return None
         return (self.objective - self.lower_bound) / self.lower_bound
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each time that value or bound got better: ``seconds``, ``value``, ``bound``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.series, columns=list(Progress._fields)).astype(float)
+
+    def _summary(self) -> Summary:
+        facts = {
+            "status": self.status,
+            "value": self.objective,
+            "lower bound": self.lower_bound,
+            "from": self.bound_source or None,
+            "gap": None if self.gap is None else f"{100 * self.gap:.2f} %",
+            "seconds": self.seconds,
+            "message": self.message or None,
+        }
+        return Summary(f"{self.objective_name} with {self.formulation}", facts)

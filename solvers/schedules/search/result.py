@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from hexsched.display import Summary, displayed
 from hexsched.model import Schedule
 from solvers.problem.result import INTERRUPTED
 from solvers.schedules.search.guide import Guide
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,8 @@ class MoveCount:
     helped: int
 
 
-@dataclass(frozen=True)
+@displayed
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The best schedule found: an upper bound on the optimum.
 
@@ -69,3 +75,13 @@ class SearchResult:
     def source(self) -> str:
         """Start and last move, in a line."""
         return f"search from {self.start}, last {self.move}" if self.move else self.start
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each time that something better was found: ``seconds``, ``value``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.series, columns=["seconds", "value"])
+
+    def _summary(self) -> Summary:
+        facts = {"value": self.value, "from": self.start, "last move": self.move or None, "runs": self.evaluations}
+        return Summary(self.objective_name, {**facts, "seconds": self.seconds, "message": self.message or None})
