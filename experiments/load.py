@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from experiments.rates import FASTEST, SLOWEST
-from hexsched.clusters import ClusterSpec, compile_instance
+from hexsched.baselines import BASELINES
+from hexsched.clusters import ClusterSpec, compile_cluster, compile_instance
+from hexsched.clusters.source import cluster as find_cluster
+from hexsched.errors import InputError
 from hexsched.model import Instance, Workflow
 from hexsched.policies import as_policy
+from hexsched.policies.lists import read_policies
+from hexsched.progress import Progress, Wanted
 from hexsched.simulator import simulate
 from hexsched.workloads.arrivals import apply_arrivals
 from hexsched.workloads.arrivals.renewal import FixedArrivals
+from hexsched.workloads.families import Family
+from hexsched.workloads.source import select_fitting
+from hexsched.workloads.source import workload as find_workload
 
 STEPS = 14  # halvings of the range on a logarithmic scale: the rate is found to 0.1 %
 
@@ -38,6 +47,65 @@ class Load:
     req95: float
     baseline: str
     reached: bool
+
+
+def find_load(
+    cluster: str | Path | Mapping[str, Any] | ClusterSpec,
+    workload: str | Path | Family | Iterable[Workflow],
+    target: float = 5.6,
+    baselines: Any = BASELINES,
+    *,
+    workflows: int | None = None,
+    max_context: int | None = None,
+    leave_out_oversize: bool = False,
+    seed: int = 0,
+    format: str | None = None,
+    progress: Wanted = None,
+    **options: Any,
+) -> Load:
+    """The fixed arrival rate at which the strongest baseline needs a stated SLO scale for 95 % attainment.
+
+    The paper states no rates; this is one rule that can stand in for them.
+
+    Parameters
+    ----------
+    cluster, workload
+        As in ``hexsched.instance``.
+    target : float
+        Req95 that the strongest baseline is to need.
+    baselines : str, Policy, or iterable of these
+        As in ``hexsched.compare``.
+    workflows, max_context, leave_out_oversize, seed, format, **options
+        As in ``hexsched.instance``.
+    progress : bool or callable, optional
+        False for no line that says how far it is; a function is called in its place with (steps done, steps).
+
+    Returns
+    -------
+    Load
+        ``load.rate`` workflows a second; as ``arrivals``: ``f"fixed:{load.rate:g}"``.
+
+    Raises
+    ------
+    InputError
+        As ``hexsched.instance``.
+
+    Examples
+    --------
+    >>> import experiments
+    >>> experiments.find_load("demo", "bfcl", 2.0, "fcfs", workflows=5).baseline
+    'fcfs'
+    """
+    if not target >= 1:
+        raise InputError(
+            f"target must be at least 1: no ratio of latency to standalone horizon is below, got {target:g}"
+        )
+    spec = find_cluster(cluster)
+    drawn = find_workload(workload, workflows=workflows, seed=seed, format=format, **options)
+    where = f"workload {drawn.name}" if drawn.name else "workload"
+    kept, _ = select_fitting(drawn, compile_cluster(spec).largest_kv_cache, max_context, leave_out_oversize, where)
+    with Progress("searching the load", "steps", progress) as report:
+        return stress_load(spec, kept, read_policies(baselines), target, report)
 
 
 def stress_load(

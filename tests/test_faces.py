@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import doctest
 import importlib
+import io
 import pickle
 import re
 import subprocess
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import experiments
 import hexsched as hx
 import solvers
 from hexsched import progress
@@ -31,6 +34,7 @@ FACES = {
         "Workflow", "Workload", "cluster", "compare", "instance", "names", "order", "placement", "policy",
         "retime", "simulate", "verify", "workload",
     },
+    "experiments": {"GridRun", "Load", "find_load", "read_table", "run_grid"},
     "solvers": {
         "BoundReport", "GapReport", "Objective", "SearchResult", "SolveResult", "bound", "gap", "search", "solve",
     },
@@ -255,3 +259,31 @@ class _NoLine:
 
     def close(self):
         pass
+
+
+def test_a_grid_is_run_from_a_mapping(tmp_path):
+    grid = {"clusters": "demo", "workloads": "react", "workflows": 2, "policies": ["fcfs", "sjf"], "seeds": 1}
+    for done, before in ((2, 0), (0, 2)):
+        ran = experiments.run_grid({**grid, "loads": "at-once"}, tmp_path / "runs", workers=1, progress=False)
+        assert (ran.ok, ran.outcome.done, ran.done_before) == (True, done, before)
+    assert sorted(ran.to_frame()["policy"]) == ["fcfs", "sjf"]
+    assert len(experiments.read_table(tmp_path / "runs", "runs")) == 2
+    assert repr(ran).startswith("<GridRun grid: store")
+    with pytest.raises(hx.InputError, match=r"^grid: .*polices"):
+        experiments.run_grid({**grid, "polices": "fcfs"}, tmp_path / "runs")
+
+
+def test_a_load_is_found_by_strings():
+    found = experiments.find_load("demo", "react", 1.5, "fcfs", workflows=3, progress=False)
+    assert found.baseline == "fcfs"
+    with pytest.raises(hx.InputError, match="target must be at least 1"):
+        experiments.find_load("demo", "react", 0.5)
+
+
+@pytest.mark.parametrize(("package", "name"), [(package, name) for package in FACES for name in sorted(FACES[package])])
+def test_examples_in_docstrings_run(package, name):
+    thing = getattr(importlib.import_module(package), name)
+    finder = doctest.DocTestFinder(recurse=False)
+    for test in finder.find(thing, name, globs={}):
+        report = io.StringIO()
+        assert not doctest.DocTestRunner().run(test, out=report.write).failed, report.getvalue()

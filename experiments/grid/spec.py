@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import GenericAlias
@@ -100,12 +100,13 @@ def list_grids() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in LIBRARY.glob("*.yaml")))
 
 
-def read_grid(path_or_name: str, only: str | None = None, most_cells: int = MOST_CELLS) -> Grid:
+def read_grid(given: str | Path | Mapping[str, Any], only: str | None = None, most_cells: int = MOST_CELLS) -> Grid:
     """Read a grid file, or the shipped grid of that name.
 
     Parameters
     ----------
-    path_or_name : str
+    given : str, Path or mapping
+        A name, a file, or what would stand in a file.
     only : str, optional
         The one named grid to take.
     most_cells : int
@@ -116,9 +117,13 @@ def read_grid(path_or_name: str, only: str | None = None, most_cells: int = MOST
     InputError
         Naming file, line and key.
     """
-    path = _resolve(path_or_name)
-    check_kind(path, "grid")
-    document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
+    if isinstance(given, Mapping):
+        path = Path("grid")
+        document = Document(dict(given), {(): 0}, str(path))
+    else:
+        path = _resolve(str(given))
+        check_kind(path, "grid")
+        document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
     forms = Forms.of_vocabulary()
     top = _convert(document, (), forms.file)
     reader = _Reader(document, path.parent, forms, most_cells)

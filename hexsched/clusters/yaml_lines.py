@@ -47,7 +47,8 @@ class Document:
     data : object
         Mappings, sequences and scalars as dicts, lists and Python values.
     lines : dict
-        Line (from 1) of the node at each path, such as ``("prefill", 0, "gpu")``; that of its key inside a mapping.
+        Line (from 1) of the node at each path, such as ``("prefill", 0, "gpu")``; that of its key inside a mapping. 0
+        for what stands in no file.
     file : str
         For messages.
     """
@@ -65,7 +66,7 @@ class Document:
             path = path[:-1]
         spoken_of = ((*path, word) for word in re.findall(r"\w+", message))
         path = next((key for key in spoken_of if key in self.lines), path)
-        return f"{self.file}:{self.lines[path]}"
+        return f"{self.file}:{self.lines[path]}" if self.lines[path] else self.file
 
     def input_error(self, error: msgspec.ValidationError, kind: type) -> InputError:
         """The ``InputError`` for what msgspec found in ``data`` as ``kind``, with the line of the key at fault."""

@@ -159,36 +159,30 @@ def run_command(
     """
     from experiments.grid.backend import Backend
     from experiments.grid.dask import DaskBackend
-    from experiments.grid.display import display
     from experiments.grid.local import LocalBackend
-    from experiments.grid.run import Outcome, run_plan
+    from experiments.grid.start import run_planned
     from experiments.store import Store
+    from experiments.store.store import STORE_JSON
+
+    def open_backend() -> Backend:
+        if dask is None:
+            return LocalBackend(workers)
+        backend = DaskBackend(dask)
+        if backend.threads() == 0:
+            note("the Dask cluster has no workers yet; the grid waits for them")
+        return backend
 
     plan = _plan(grid, only, schedules, most_cells)
-    with Store.writing(store) as opened:
-        progress = plan.progress(opened, whole=True)
-        if progress.damaged:
-            note(f"{len(progress.damaged):,} cells have a file that was changed or damaged; they are computed again")
-        others = _other_versions(opened)
-        if others:
-            note(f"{others:,} cells here are of another version of the code; 'hexsched grid prune' removes them")
-        outcome = Outcome(skipped=len(progress.failed))
-        if progress.to_do or (retry_failed and progress.failed):
-            backend: Backend
-            if dask is None:
-                backend = LocalBackend(workers)
-            else:
-                cluster = backend = DaskBackend(dask)
-                if cluster.threads() == 0:
-                    note("the Dask cluster has no workers yet; the grid waits for them")
-            with display(grid) as show:
-                outcome = run_plan(plan, opened, backend, retry_failed=retry_failed, on_progress=show)
+    if (store / STORE_JSON).exists() and (others := _other_versions(Store.open(store))):
+        note(f"{others:,} cells here are of another version of the code; 'hexsched grid prune' removes them")
+    done = run_planned(grid, plan, store, open_backend, retry_failed)
+    outcome = done.outcome
     record = {
         "grid": grid,
         "store": str(store),
         "cells": len(plan.cells),
         "computed": outcome.done,
-        "already_done": len(progress.done),
+        "already_done": done.done_before,
         "failed": outcome.failed,
         "failed_before": outcome.skipped,
         "errors": [{"cell": cell, "error": error} for cell, error in outcome.errors],
@@ -197,7 +191,7 @@ def run_command(
     table = facts(
         ("cells", len(plan.cells)),
         ("computed", outcome.done),
-        ("done before", len(progress.done)),
+        ("done before", done.done_before),
         ("failed", outcome.failed),
         ("failed before", outcome.skipped),
     )
@@ -206,7 +200,7 @@ def run_command(
     _tell(outcome.faults, "is stored, but")
     if outcome.failed or outcome.skipped:
         note("check failed: not every cell is done; --retry-failed tries those again that failed")
-    if outcome.failed or outcome.skipped or outcome.faults:
+    if not done.ok:
         raise typer.Exit(CHECK_FAILED)
 
 
