@@ -204,7 +204,7 @@ def test_compile_takes_a_cluster_file_and_a_foreign_trace(cli: Cli, tmp_path: Pa
 
 
 def test_simulate(cli: Cli, made: Path, tmp_path: Path) -> None:
-    schedule = tmp_path / "new" / "s.json"
+    schedule = tmp_path / "s.json"
     argv = ("simulate", made / "i.json", "--policy", "hexagent( kv = off )", "--estimator", "noise(0.2)", "--seed", 7)
     outcome = cli(*argv, "-o", schedule, "--json")
     assert outcome.code == OK

@@ -294,7 +294,7 @@ def test_figures_are_drawn_from_the_rows_alone(example, tmp_path):
     assert len(read_sizes(tmp_path)) == 8
     for name in ("formulation-profiles", "proven-sizes"):
         written = write_figure(FIGURES.find(name), tmp_path, tmp_path / "figures")
-        assert [path.suffix for path in written] == [".csv", ".pdf", ".png"]
+        assert [path.suffix for path in written.files] == [".csv", ".pdf", ".png"]
     with pytest.raises(NoDataError, match="compare-formulations"):
         read_profiles(tmp_path / "figures")
 

@@ -378,14 +378,20 @@ def test_raw_traces_with_options_are_workloads(tmp_path: Path, capsys: pytest.Ca
         read_workload_content("no-such-family", tmp_path)
 
 
-def test_recorded_arrivals_of_a_family_and_too_short_a_file_are_failures(tmp_path):
+def test_recorded_arrivals_of_a_family_are_failures(tmp_path):
     (tmp_path / "trace.jsonl").write_bytes(workload_bytes(generate("react", 5, 0)))
-    text = "clusters: demo\nworkloads: [react, trace.jsonl]\nworkflows: [5, 6]\nloads: recorded\npolicies: fcfs\n"
+    text = "clusters: demo\nworkloads: [react, trace.jsonl]\nworkflows: [4, 5]\nloads: recorded\npolicies: fcfs\n"
     outcome = compute(plan_of(tmp_path, text), tmp_path / "s")
-    assert (outcome.done, outcome.failed) == (1, 3)
+    assert (outcome.done, outcome.failed) == (2, 2)
     errors = read_table(tmp_path / "s", "errors")["error"].tolist()
-    assert sum("has no recorded arrivals" in error for error in errors) == 2
-    assert "workload trace has 5 workflows, 6 are asked for" in errors
+    assert all("has no recorded arrivals" in error for error in errors)
+
+
+def test_too_short_a_file_is_seen_in_the_plan(tmp_path):
+    (tmp_path / "trace.jsonl").write_bytes(workload_bytes(generate("react", 5, 0)))
+    text = "clusters: demo\nworkloads: [react, trace.jsonl]\nworkflows: [5, 6]\nloads: at-once\npolicies: fcfs\n"
+    with pytest.raises(InputError, match="workload trace has 5 workflows, 6 are asked for"):
+        plan_of(tmp_path, text)
 
 
 # ---- results

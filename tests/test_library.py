@@ -185,13 +185,13 @@ def test_bounds_are_raised_and_schedules_replaced_only_where_that_is_better(entr
 def test_a_bound_above_a_schedule_is_an_error(entry, monkeypatch):
     from solvers.brackets import solve as solve_module
 
-    real = solve_module.solve
+    real = solve_module.solve_with
 
     def too_low(*args, **options):
         result = real(*args, **options)
         return type(result)(**{**vars(result), "lower_bound": result.objective * 1.01})
 
-    monkeypatch.setattr(solve_module, "solve", too_low)
+    monkeypatch.setattr(solve_module, "solve_with", too_low)
     with pytest.raises(ContradictionError, match=SMALL):
         improve(entry.key, None, QUICK, ignore)
 
