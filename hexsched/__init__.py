@@ -18,6 +18,8 @@ from hexsched.lazy import lazy_names
 if TYPE_CHECKING:
     from hexsched.clusters.source import cluster as cluster
     from hexsched.clusters.spec import ClusterSpec as ClusterSpec
+    from hexsched.contract import PolicyReport as PolicyReport
+    from hexsched.contract import check_policy as check_policy
     from hexsched.errors import InputError as InputError
     from hexsched.errors import InputWarning as InputWarning
     from hexsched.model.instance import Instance as Instance
@@ -50,6 +52,8 @@ _lazy, __dir__, __all__ = lazy_names(
         "InputError": "hexsched.errors",
         "InputWarning": "hexsched.errors",
         "Instance": "hexsched.model.instance",
+        "PolicyReport": "hexsched.contract",
+        "check_policy": "hexsched.contract",
         "Policy": "hexsched.policies.registry",
         "Run": "hexsched.simulator.run",
         "Schedule": "hexsched.model.schedule",

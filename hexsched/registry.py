@@ -6,9 +6,11 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from hexsched.errors import InputError
+from hexsched.outside import Package, complain, things
 
 
 class Named(Protocol):
@@ -40,20 +42,35 @@ class Registry(Mapping[str, T], Generic[T]):
         What people call one: ``bound``.
     rank : callable, optional
         Entries are listed by this, then by name.
+    group : str, optional
+        The group of entry points under which other packages bring entries along: each is an entry, a tuple of them, or
+        a module with the ``attribute``. By default ``hexsched.`` and the last part of the package's name; "" for none.
+        They are loaded when entries are listed, or a name is none of those in the package.
     """
 
-    def __init__(self, package: str, attribute: str, noun: str, rank: Callable[[T], Any] = lambda entry: 0) -> None:
+    def __init__(
+        self,
+        package: str,
+        attribute: str,
+        noun: str,
+        rank: Callable[[T], Any] = lambda entry: 0,
+        group: str | None = None,
+    ) -> None:
         self.package, self.attribute, self.noun, self._rank = package, attribute, noun, rank
+        self.group = f"hexsched.{package.rpartition('.')[2]}" if group is None else group
         self._entries: dict[str, T] | None = None
+        self._outside: dict[str, tuple[T, Package]] | None = None
+        self._all: dict[str, T] | None = None
 
     def __getitem__(self, name: str) -> T:
-        return self._by_name()[name]
+        inside = self._inside()
+        return inside[name] if name in inside else self._everything()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name())
+        return iter(self._everything())
 
     def __len__(self) -> int:
-        return len(self._by_name())
+        return len(self._everything())
 
     def __repr__(self) -> str:
         return f"<{self.noun}s: {', '.join(self)}>"
@@ -80,25 +97,57 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         if entry.name in self:
             raise InputError(f"{self.noun} name {entry.name!r} is taken")
-        self._entries = self._listed([*self._by_name().values(), entry])
+        self._entries, self._all = self._listed([*self._inside().values(), entry]), None
 
     def put(self, entry: T) -> None:
         """Add an entry, in the place of the one of its name where there is one."""
-        others = [known for known in self._by_name().values() if known.name != entry.name]
-        self._entries = self._listed([*others, entry])
+        others = [known for known in self._inside().values() if known.name != entry.name]
+        self._entries, self._all = self._listed([*others, entry]), None
 
     def remove(self, name: str) -> None:
         """Take an entry out again; nothing happens when there is none of that name."""
-        self._by_name().pop(name, None)
+        self._inside().pop(name, None)
+        self._from_outside().pop(name, None)
+        self._all = None
 
     def refresh(self) -> None:
-        """Look into the package anew: its ``__path__`` has another folder, or lost one."""
-        self._entries = None
+        """Look into the package, and at other packages, anew: its ``__path__`` has another folder, or lost one."""
+        self._entries = self._outside = self._all = None
 
-    def _by_name(self) -> dict[str, T]:
+    def packages(self) -> dict[str, Package]:
+        """The packages that entries from outside come from, by the name of the entry."""
+        inside = self._inside()
+        return {name: package for name, (_, package) in self._from_outside().items() if name not in inside}
+
+    def _inside(self) -> dict[str, T]:
         if self._entries is None:
             self._entries = self._listed(self._in_modules())
         return self._entries
+
+    def _everything(self) -> dict[str, T]:
+        if self._all is None:
+            inside = self._inside()
+            outside = [entry for name, (entry, _) in self._from_outside().items() if name not in inside]
+            self._all = self._listed([*inside.values(), *outside])
+        return self._all
+
+    def _from_outside(self) -> dict[str, tuple[T, Package]]:
+        """What other packages bring along; what is wrong with one is told, and the others do not suffer."""
+        if self._outside is None:
+            self._outside = {}
+            for point, thing, package in things(self.group, self.noun) if self.group else ():
+                given = getattr(thing, self.attribute, None) if isinstance(thing, ModuleType) else thing
+                if given is None:
+                    complain(point, self.noun, f"the module has no {self.attribute}")
+                    continue
+                for entry in given if type(given) is tuple else (given,):
+                    if not isinstance(getattr(entry, "name", None), str):
+                        complain(point, self.noun, f"{entry!r:.60} is no {self.noun}: it has no name")
+                    elif entry.name in self._inside() or entry.name in self._outside:
+                        complain(point, self.noun, f"the name {entry.name!r} is taken")
+                    else:
+                        self._outside[entry.name] = entry, package
+        return self._outside
 
     def _in_modules(self) -> Iterator[T]:
         for module in pkgutil.iter_modules(import_module(self.package).__path__):

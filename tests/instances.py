@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from reference import random_instance
 
-from hexsched.model import Call, DecodeInstance, Instance, Link, PrefillInstance, Schedule, Workflow
+from hexsched.model import Call, DecodeInstance, Instance, Link, PrefillInstance, Workflow
 
 CORNERS = {
     "decode_model": ("fluid", "fixed"),
@@ -100,15 +100,6 @@ def named_calls(instance: Instance) -> Iterator[tuple[tuple[str, str], Workflow,
     for flow in instance.workflows:
         for one in flow.calls:
             yield (flow.workflow_id, one.call_id), flow, one
-
-
-def releases(instance: Instance, schedule: Schedule) -> dict[tuple[str, str], float]:
-    """r_c = max(a_w, completions of the parents) + delay of every call, seconds."""
-    end = {(row.workflow_id, row.call_id): row.decode_end for row in schedule.calls}
-    return {
-        name: max([flow.arrival, *(end[flow.workflow_id, parent] for parent in one.parents)]) + one.delay
-        for name, flow, one in named_calls(instance)
-    }
 
 
 def _bend(rng: np.random.Generator, flow: Workflow, chosen: dict[str, str]) -> Workflow:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import call, corner_instances, named_calls, one_pair, releases, workflow
+from instances import call, corner_instances, named_calls, one_pair, workflow
 
+from hexsched.contract import releases
 from hexsched.engine.first_token import first_token_times
 from hexsched.errors import InputError
 from hexsched.metrics.parts.call_times import CallTimes

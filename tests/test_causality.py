@@ -11,57 +11,16 @@ import pytest
 from conftest import ORACLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import call, corner_instance, corner_instances, named_calls, one_pair, releases, workflow
+from instances import call, corner_instance, corner_instances, named_calls, one_pair, workflow
 from msgspec.structs import replace
 
+from hexsched.contract import decisions, longer, other_future, pick_moment, releases
 from hexsched.engine.tables import build_seen
 from hexsched.model import Call, Instance, Workflow
 from hexsched.policies import policy
 from hexsched.simulator import Run, simulate
 
 Names = set[tuple[str, str]]
-
-
-def decisions(run: Run, until: float) -> set[tuple[object, ...]]:
-    """Starts of prefills and admissions at or before ``until``: what, which call, where, when."""
-    made: set[tuple[object, ...]] = set()
-    for row in run.schedule.calls:
-        name = (row.workflow_id, row.call_id)
-        made.add(("start", *name, row.prefill_instance, row.prefill_start))
-        made.add(("admit", *name, row.decode_instance, row.admitted))
-    return {decision for decision in made if decision[-1] <= until}
-
-
-def pick_moment(rng: np.random.Generator, run: Run) -> float:
-    """A time at which something was decided, not too late in the run."""
-    times = sorted(row.prefill_start for row in run.schedule.calls)
-    return times[rng.integers(max(len(times) * 2 // 3, 1))]
-
-
-def other_future(rng: np.random.Generator, instance: Instance, run: Run, moment: float) -> Instance:
-    """An instance that no one can tell from this one until after ``moment``.
-
-    Calls released later get other sizes, delays and kinds, or vanish together with what depends on them; new calls
-    and a new workflow appear.
-    """
-    room = max(machine.kv_capacity_tokens for machine in instance.decode)
-    released = releases(instance, run.schedule)
-    flows = []
-    for flow in instance.workflows:
-        calls: dict[str, Call] = {}
-        for one in (flow.calls[k] for k in flow.topological_order()):
-            if released[flow.workflow_id, one.call_id] <= moment:
-                calls[one.call_id] = one
-            elif all(parent in calls for parent in one.parents) and rng.random() < 0.7:
-                calls[one.call_id] = _resized(rng, replace(one, delay=moment + rng.uniform(0.1, 2), kind="other"), room)
-        parents = tuple(calls)[: rng.integers(3)]
-        new = Call(call_id="b-new", prompt_tokens=1, output_tokens=1, parents=parents, delay=moment + 0.1)
-        calls["b-new"] = _resized(rng, new, room)
-        arrival = flow.arrival if flow.arrival <= moment else moment + rng.uniform(0.1, 5)
-        flows.append(replace(flow, arrival=float(arrival), calls=tuple(calls.values())))
-    late = _resized(rng, Call(call_id="c0", prompt_tokens=1, output_tokens=1), room)
-    flows.append(Workflow(workflow_id="v-new", arrival=moment + 0.1, calls=(late,)))
-    return replace(instance, workflows=tuple(flows))
 
 
 def with_hidden_arrivals(rng: np.random.Generator, instance: Instance, moment: float) -> Instance:
@@ -71,35 +30,6 @@ def with_hidden_arrivals(rng: np.random.Generator, instance: Instance, moment: f
         Workflow(workflow_id=f"a-hidden-{k}", arrival=float(rng.uniform(0, moment)), calls=(late,)) for k in range(4)
     )
     return replace(instance, workflows=(*instance.workflows, *hidden))
-
-
-def _resized(rng: np.random.Generator, one: Call, room: int) -> Call:
-    n = int(rng.integers(1, room))
-    return replace(
-        one,
-        prompt_tokens=n,
-        output_tokens=int(rng.integers(1, room - n, endpoint=True)),
-        cached_tokens=int(rng.integers(n)),
-    )
-
-
-def longer(instance: Instance, chosen: Names) -> Instance:
-    """The same calls, but some of them have twice the output."""
-    return replace(
-        instance,
-        workflows=tuple(
-            replace(
-                flow,
-                calls=tuple(
-                    replace(one, output_tokens=2 * one.output_tokens)
-                    if (flow.workflow_id, one.call_id) in chosen
-                    else one
-                    for one in flow.calls
-                ),
-            )
-            for flow in instance.workflows
-        ),
-    )
 
 
 @settings(max_examples=10)

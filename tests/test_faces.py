@@ -30,9 +30,9 @@ pytestmark = pytest.mark.quick
 ROOT = Path(__file__).resolve().parents[1]
 FACES = {
     "hexsched": {
-        "Call", "ClusterSpec", "Comparison", "InputError", "InputWarning", "Instance", "Policy", "Run", "Schedule",
-        "Workflow", "Workload", "cluster", "compare", "instance", "names", "order", "placement", "policy",
-        "retime", "simulate", "verify", "workload",
+        "Call", "ClusterSpec", "Comparison", "InputError", "InputWarning", "Instance", "Policy", "PolicyReport",
+        "Run", "Schedule", "Workflow", "Workload", "check_policy", "cluster", "compare", "instance", "names",
+        "order", "placement", "policy", "retime", "simulate", "verify", "workload",
     },
     "experiments": {"GridRun", "Load", "find_load", "read_table", "run_grid"},
     "solvers": {

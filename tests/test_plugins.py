@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import call, corner_instance, corner_instances, one_pair, releases, workflow
+from instances import call, corner_instance, corner_instances, one_pair, workflow
 from msgspec.structs import replace
 
+from hexsched.contract import releases
 from hexsched.errors import InputError, InputWarning
 from hexsched.model import Instance, Schedule
 from hexsched.policies import (

@@ -10,10 +10,11 @@ import pytest
 from conftest import policy_names
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import call, corner_instance, corner_instances, named_calls, one_pair, releases, workflow
+from instances import call, corner_instance, corner_instances, named_calls, one_pair, workflow
 from msgspec.structs import replace
 from reference.formulas import base_time
 
+from hexsched.contract import releases
 from hexsched.errors import InputError
 from hexsched.model import DecodeInstance, Instance, Schedule, Workflow
 from hexsched.policies import order, policies

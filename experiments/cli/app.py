@@ -32,6 +32,7 @@ COMMANDS = (
     "calibrate",
     "workload",
     "policies",
+    "check_policy",
     "formulations",
     "compare_formulations",
     "library",

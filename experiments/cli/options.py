@@ -79,6 +79,19 @@ Slo = Annotated[
         "admission, transfer and latency.",
     ),
 ]
+
+
+def _show_tracebacks(wanted: bool) -> bool:
+    from experiments.cli.plugins import show_tracebacks
+
+    show_tracebacks(wanted)
+    return wanted
+
+
+Traceback = Annotated[
+    bool,
+    typer.Option("--traceback", callback=_show_tracebacks, help="Show the whole traceback of an error in a plugin."),
+]
 Plugins = Annotated[
     list[Path] | None,
     typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,19 @@ from hexsched.errors import InputError
 if TYPE_CHECKING:
     from hexsched.policies import Policy
 
-_whole: list[bool] = []  # whether whole tracebacks are shown; empty while nobody has asked
+_whole = [False]  # whether whole tracebacks are shown
 
 
-def show_tracebacks() -> None:
-    """From here on a mistake in a plugin is shown with its traceback, besides the line."""
-    _whole[:] = [True]
+def show_tracebacks(wanted: bool) -> None:
+    """Whether from here on a mistake in a plugin is shown with its traceback, besides the line."""
+    _whole[0] = wanted
+
+
+def shown(error: BaseException) -> bool:
+    """Show the traceback of an error on standard error, if that is wanted; whether it is."""
+    if _whole[0]:
+        traceback.print_exception(error)
+    return _whole[0]
 
 
 def load_plugins(paths: Sequence[Path] | None) -> list[Path]:
@@ -58,10 +66,8 @@ def plugin_errors(paths: Sequence[Path], *policies: Policy) -> Iterator[None]:
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else _definition(policies, files)
         if where is None:
             raise
-        if _whole:
-            traceback.print_exception(error)
         message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        hint = "" if _whole or isinstance(error, InputError) else "; --traceback shows all of it"
+        hint = "" if shown(error) or isinstance(error, InputError) else "; --traceback shows all of it"
         raise InputError(message + hint, where) from None
 
 
@@ -86,6 +92,35 @@ def load_source(source: bytes, path: Path) -> tuple[str, ...]:
 
     Raises as ``load_plugins``.
     """
+    _, names = _run(source, path)
+    if not names:
+        raise InputError("registers no policy; use the decorators hexsched.order and hexsched.policy", path)
+    return names
+
+
+def load_policy(path: Path, name: str) -> Policy:
+    """A policy of a file: by the name that it is registered under, or that of a function, class or object in it.
+
+    Raises
+    ------
+    InputError
+        As ``load_plugins``, and when there is none of that name.
+    """
+    from hexsched.model.files import read_bytes
+    from hexsched.policies import as_policy, read_policy
+    from hexsched.registry import suggest
+
+    module, names = _run(read_bytes(path), path)
+    if re.split(r"[(@\s]", name)[0] in names:
+        return read_policy(name)
+    if name not in vars(module):
+        mine = [each for each, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__]
+        raise InputError(f"there is no {name!r}{suggest(name, [*names, *mine])}", path)
+    with plugin_errors([path]):
+        return as_policy(vars(module)[name])
+
+
+def _run(source: bytes, path: Path) -> tuple[ModuleType, tuple[str, ...]]:
     from hexsched.policies import registered_since
 
     try:
@@ -99,6 +134,4 @@ def load_source(source: bytes, path: Path) -> tuple[str, ...]:
     sys.modules[module.__name__] = module  # where dataclasses and pickle look a class up
     with registered_since() as names, plugin_errors([path]):
         exec(code, module.__dict__)
-    if not names:
-        raise InputError("registers no policy; use the decorators hexsched.order and hexsched.policy", path)
-    return tuple(names)
+    return module, tuple(names)

@@ -13,6 +13,7 @@ import msgspec
 
 from experiments.grid.code import code_version
 from experiments.grid.sources import Json, Plugin
+from hexsched.outside import Package
 
 if TYPE_CHECKING:
     from experiments.grid.kind import Kind
@@ -82,7 +83,7 @@ class Cell(ABC):
         return self
 
     @property
-    def plugins(self) -> tuple[Plugin, ...]:
+    def plugins(self) -> tuple[Plugin | Package, ...]:
         """What must be loaded before."""
         return ()
 

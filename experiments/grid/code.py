@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 from experiments.grid.kinds import KINDS
+from hexsched.outside import Package
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = (".py", ".yaml", ".json", ".csv")
@@ -26,7 +27,22 @@ def code_version(kind: str) -> str:
         name = file.relative_to(ROOT) if file.is_relative_to(ROOT) else Path(file.name)
         digest.update(f"{name.as_posix()}\0".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for text in sorted(f"{each}\0{package.sha256}" for each, package in _outside(kind)):
+        digest.update(text.encode())
     return digest.hexdigest()[:LENGTH]
+
+
+def _outside(kind: str) -> Iterator[tuple[str, Package]]:
+    """What other packages bring along that cells of this kind may use; what cells name, policies, is not among it."""
+    from hexsched.metrics import METRICS
+    from hexsched.workloads.arrivals import PROCESSES
+    from hexsched.workloads.families import FAMILIES
+    from solvers.bounds import BOUNDS
+    from solvers.exact import FORMULATIONS
+
+    solvers = (BOUNDS, FORMULATIONS) if any("solvers" in source for source in KINDS[kind].sources) else ()
+    for registry in (METRICS, PROCESSES, FAMILIES, *solvers):
+        yield from registry.packages().items()
 
 
 def _files(names: Iterable[str]) -> list[Path]:

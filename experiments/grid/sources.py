@@ -14,6 +14,7 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model import DecodeInstance, Link, PrefillInstance, Source
+from hexsched.outside import Package
 
 if TYPE_CHECKING:
     from hexsched.model import Workflow
@@ -147,10 +148,36 @@ class Plugin:
         return tuple(known)
 
 
-def needed_plugins(policies: Sequence[str], plugins: Mapping[str, Plugin]) -> tuple[Plugin, ...]:
-    """The plugins that register any of the policies or their placements; ``plugins`` has the plugin of each name."""
-    names = [name for policy in policies for name in re.findall(r"^[^(@]+|@.+$", policy)]
-    return tuple(dict.fromkeys(plugins[name] for name in names if name in plugins))
+def needed_plugins(policies: Sequence[str], plugins: Mapping[str, Plugin]) -> tuple[Plugin | Package, ...]:
+    """What registers any of the policies or their placements, but for what comes with hexsched.
+
+    Parameters
+    ----------
+    policies : sequence of str
+        In canonical form.
+    plugins : mapping of str to Plugin
+        The plugin of each name that one registers.
+
+    Raises
+    ------
+    InputError
+        For a policy that is registered in this process alone: the processes that compute cells would not know it.
+    """
+    from hexsched.policies.registry import load_packages, registered
+
+    needed: dict[Plugin | Package, None] = {}
+    for name in (name for policy in policies for name in re.findall(r"^[^(@]+|@.+$", policy)):
+        if name in plugins:
+            needed[plugins[name]] = None
+        elif registered(name) is not None:
+            package = load_packages().get(name)
+            if package is None:
+                raise InputError(
+                    f"policy {name.strip('@')!r} is registered in this process alone; put it into a file and that file "
+                    "under 'plugins:' of the grid"
+                )
+            needed[package] = None
+    return tuple(needed)
 
 
 def read_cluster_content(name_or_path: str) -> Cluster:

@@ -7,14 +7,17 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
 from hexsched.errors import InputError, InputWarning
+from hexsched.outside import Package, complain, things
 from hexsched.policies.orders import ORDERS
 from hexsched.policies.own import Own, own
 from hexsched.policies.parts.option import Option, Value
+from hexsched.policies.parts.order import Order
 from hexsched.policies.placements import PLACEMENTS
 from hexsched.registry import choices, suggest
 
@@ -135,29 +138,78 @@ class OwnPlacement:
     own: Own
 
 
+POLICIES = "hexsched.policies"  # the group of entry points
+
 _OWN: dict[str, Policy] = {}  # of users
 _OWN_PLACEMENTS: dict[str, OwnPlacement] = {}
+_packages: dict[str, Package] = {}  # of policies, and placements after an "@", that other packages bring along
+_looked_outside: list[bool] = []  # once they have been loaded
 _listening: list[list[str]] = []  # those who want to know what is registered
 
 
 def policies() -> list[Policy]:
     """All policies: one for each order, then those that users registered."""
-    of_orders = [
-        Policy(
-            name,
-            order.summary,
-            order.source,
-            order=name,
-            placement=order.placement,
-            options={key: option.default for key, option in order.options.items()},
-        )
-        for name, order in ORDERS.items()
-    ]
-    return [*of_orders, *_OWN.values()]
+    load_packages()
+    return [*map(_of_order, ORDERS.values()), *_OWN.values()]
+
+
+def _of_order(order: Order) -> Policy:
+    return Policy(
+        order.name,
+        order.summary,
+        order.source,
+        order=order.name,
+        placement=order.placement,
+        options={key: option.default for key, option in order.options.items()},
+    )
+
+
+def _find(name: str) -> Policy:
+    """The policy of a name without options; other packages are looked at for a name that is not known otherwise."""
+    if name in ORDERS:
+        return _of_order(ORDERS[name])
+    if name not in _OWN:
+        load_packages()
+    if name not in _OWN:
+        raise InputError(f"unknown policy {name!r}{suggest(name, [*ORDERS, *_OWN])}")
+    return _OWN[name]
+
+
+def load_packages() -> dict[str, Package]:
+    """Have the policies registered that other packages bring along (entry points ``hexsched.policies``), once.
+
+    Each is a module whose decorators register them, or what ``as_policy`` takes. A name that the user has registered
+    stays the user's.
+
+    Returns
+    -------
+    dict
+        The package of each of their policies, and of each of their placements, after an ``@``.
+    """
+    if _looked_outside:
+        return _packages
+    _looked_outside.append(True)
+    of_user, places_of_user = dict(_OWN), dict(_OWN_PLACEMENTS)
+    with registered_since() as names, warnings.catch_warnings():
+        for point, thing, package in things(POLICIES, "policy"):
+            try:
+                if isinstance(thing, ModuleType):  # perhaps it was imported before
+                    made = [getattr(each, "__hexsched_policy__", None) for each in vars(thing).values()]
+                    names += [name for one in made if one is not None and registered(name := _key_of(one)) is one]
+                else:
+                    register(replace(as_policy(thing), name=point.name))
+            except InputError as error:
+                complain(point, "policy", str(error))
+            _packages.update(dict.fromkeys(names, package))
+            names.clear()
+    _OWN.update(of_user)
+    _OWN_PLACEMENTS.update(places_of_user)
+    return _packages
 
 
 def list_placements() -> dict[str, str]:
     """Summaries of all placements by name: the shipped ones, then those that users registered."""
+    load_packages()
     mine = {name: one.summary for name, one in _OWN_PLACEMENTS.items()}
     return {name: one.summary for name, one in PLACEMENTS.items()} | mine
 
@@ -190,6 +242,10 @@ def registered_since() -> Iterator[list[str]]:
 def registered(name: str) -> Policy | OwnPlacement | None:
     """What a user registered under a name, that of a placement after an ``@``; None where there is nothing."""
     return _OWN_PLACEMENTS.get(name[1:]) if name.startswith("@") else _OWN.get(name)
+
+
+def _key_of(one: Policy | OwnPlacement) -> str:
+    return one.name if isinstance(one, Policy) else f"@{one.name}"
 
 
 def _tell(name: str) -> None:
@@ -358,14 +414,14 @@ def _own_policy(found: Own, name: str | None, summary: str, source: str, **where
     return Policy(called, summary, source or "your own", options=values, own=found, **where)
 
 
-def _place(place: Any) -> dict[str, Any]:
+def _place(place: Any, where: str = "") -> dict[str, Any]:
     """Where calls go, as fields of a policy."""
     if isinstance(place, str):
         if place in PLACEMENTS:
             return {"placement": place, "placer": None}
-        if place in _OWN_PLACEMENTS:
-            return {"placement": place, "placer": _OWN_PLACEMENTS[place].own}
-        raise InputError(f"unknown placement {place!r}{suggest(place, list_placements())}")
+        if place not in _OWN_PLACEMENTS and place not in list_placements():
+            raise InputError(f"unknown placement {place!r}{where}{suggest(place, list_placements())}")
+        return {"placement": place, "placer": _OWN_PLACEMENTS[place].own}
     known = vars(place).get("__hexsched_policy__") if hasattr(place, "__dict__") else None
     if isinstance(known, OwnPlacement):
         return {"placement": known.name, "placer": known.own}
@@ -389,17 +445,12 @@ def read_policy(text: str) -> Policy:
     if match is None:
         raise InputError(f"policy {text!r}: expected NAME, NAME@PLACEMENT or NAME(option=value, ...)@PLACEMENT")
     name, options, place = match.groups()
-    known = {policy.name: policy for policy in policies()}
-    if name not in known:
-        raise InputError(f"unknown policy {name!r}{suggest(name, known)}")
-    base = known[name]
+    base = _find(name)
     where = {}
     if place is not None:
         if base.decides:
             raise InputError(f"policy {name!r} does its own placement, '@{place}' does not apply")
-        if place not in list_placements():
-            raise InputError(f"unknown placement {place!r} in policy {text!r}{suggest(place, list_placements())}")
-        where = _place(place)
+        where = _place(place, f" in policy {text!r}")
     values = dict(base.options)
     for item in filter(None, (part.strip() for part in (options or "").split(","))):
         key, _, value = (part.strip() for part in item.partition("="))

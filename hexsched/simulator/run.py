@@ -40,6 +40,10 @@ TURNS_A_REPORT = 256  # decisions of plain Python between two reports of progres
 EPOCHS_AT_A_TIME = 200_000  # about a tenth of a second: how long compiled code keeps an interrupt waiting
 
 
+class UnservedError(InputError):
+    """A policy that leaves calls unserved: nothing happens any more, and they wait."""
+
+
 @displayed
 @dataclass(frozen=True, repr=False)
 class Run:
@@ -287,7 +291,7 @@ def collect(instance: Instance, name: str, state: State, places: Places, horizon
 def _check_all_served(state: State, name: str) -> None:
     left = int(state.truth.progress[0].incomplete)
     if left:
-        raise InputError(f"policy {name!r} left {left} of {len(state.seen.calls)} calls unserved")
+        raise UnservedError(f"policy {name!r} left {left} of {len(state.seen.calls)} calls unserved")
 
 
 def _schedule(instance: Instance, policy: str, calls: Records) -> Schedule:

@@ -6,6 +6,8 @@ To add one: a module here with a ``FORMULATION`` in it.
 from hexsched.registry import Registry
 from solvers.exact.parts.formulation import Formulation
 
-FORMULATIONS: Registry[Formulation] = Registry(__name__, "FORMULATION", "formulation", rank=lambda one: not one.exact)
+FORMULATIONS: Registry[Formulation] = Registry(
+    __name__, "FORMULATION", "formulation", rank=lambda one: not one.exact, group="hexsched.formulations"
+)
 
 __all__ = ["FORMULATIONS"]

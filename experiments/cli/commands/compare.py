@@ -21,7 +21,7 @@ from experiments.cli.metric_columns import (
     run_values,
     shown_goodput,
 )
-from experiments.cli.options import Estimator, Force, Json, Plugins, Seed, Slo
+from experiments.cli.options import Estimator, Force, Json, Plugins, Seed, Slo, Traceback
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
@@ -94,6 +94,7 @@ def compare_command(
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not verify the schedules.")] = False,
     plugin: Plugins = None,
     force: Force = False,
+    traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """Run many policies and set their metrics side by side.

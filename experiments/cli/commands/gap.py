@@ -8,7 +8,7 @@ import typer
 
 from experiments.cli import INTERRUPTED
 from experiments.cli.destination import check_destination, deliver
-from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed
+from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins
 from hexsched.baselines import BASELINES, HEXAGENT
@@ -40,6 +40,7 @@ def gap_command(
     seed: Seed = 0,
     plugin: Plugins = None,
     force: Force = False,
+    traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """The gap (value - LB) / LB of policies, with the bracket [LB, UB] that certainly holds the optimum.

@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import CHECK_FAILED, INTERRUPTED
 from experiments.cli.destination import check_directory, check_writable
-from experiments.cli.options import Force, Json, Plugins, Seed
+from experiments.cli.options import Force, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, emit, note, percent
 from hexsched.errors import InputError
 from hexsched.progress import Progress
@@ -230,6 +230,7 @@ def gaps_command(
     archive: Archive = None,
     seed: Seed = 0,
     plugin: Plugins = None,
+    traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """How far policies are from the best bounds known: mean and worst over instances, by objective.

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import ColumnMap, Format, Json, LeaveOutOversize, MaxContext, Options, Plugins, TimeUnit
+from experiments.cli.options import (
+    ColumnMap,
+    Format,
+    Json,
+    LeaveOutOversize,
+    MaxContext,
+    Options,
+    Plugins,
+    TimeUnit,
+    Traceback,
+)
 from experiments.cli.output import emit, facts, note
 from experiments.cli.plugins import load_plugins, plugin_errors
 from experiments.cli.trace import as_options, trace_options
@@ -41,6 +51,7 @@ def load_command(
     map: ColumnMap = None,
     time_unit: TimeUnit = None,
     plugin: Plugins = None,
+    traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """Find the fixed arrival rate at which the strongest baseline needs an SLO scale of R for 95 % attainment.

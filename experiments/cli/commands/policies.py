@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from experiments.cli.options import Json, Plugins
+from experiments.cli.options import Json, Plugins, Traceback
 from experiments.cli.output import Table, emit
 from experiments.cli.plugins import load_plugins
 
@@ -20,7 +20,7 @@ def add(app: typer.Typer) -> None:
     app.command("policies", epilog=epilog)(policies_command)
 
 
-def policies_command(plugin: Plugins = None, as_json: Json = False) -> None:
+def policies_command(plugin: Plugins = None, traceback: Traceback = False, as_json: Json = False) -> None:
     """List policies, placements and estimators.
 
     A policy is written NAME, NAME@PLACEMENT or NAME(option=value,...)@PLACEMENT.

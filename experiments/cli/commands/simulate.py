@@ -16,7 +16,7 @@ from experiments.cli.metric_columns import (
     read_slo,
     run_values,
 )
-from experiments.cli.options import Estimator, Force, InstanceFile, Json, Plugins, Seed, Slo
+from experiments.cli.options import Estimator, Force, InstanceFile, Json, Plugins, Seed, Slo, Traceback
 from experiments.cli.output import facts
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
@@ -53,6 +53,7 @@ def simulate_command(
     slo: Slo = None,
     plugin: Plugins = None,
     force: Force = False,
+    traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """Run one policy online and print its metrics.

@@ -13,6 +13,7 @@ from experiments.grid.scene import Scene, prepared, scene_of
 from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, TIME_LIMIT
 from experiments.grid.sources import Json, Plugin, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
+from hexsched.outside import Package
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class GapCell(Cell):
     objective: str
     policies: tuple[str, ...]
     time_limit: float
-    loaded: tuple[Plugin, ...] = ()
+    loaded: tuple[Plugin | Package, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -75,7 +76,7 @@ class GapCell(Cell):
         return self.scene
 
     @property
-    def plugins(self) -> tuple[Plugin, ...]:
+    def plugins(self) -> tuple[Plugin | Package, ...]:
         return self.loaded
 
     def compute(self, rate: float | None) -> Answer:

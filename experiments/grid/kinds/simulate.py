@@ -21,6 +21,7 @@ from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.metrics import METRICS
 from hexsched.metrics.parts.goodput import COLUMNS
 from hexsched.metrics.parts.thresholds import read_thresholds
+from hexsched.outside import Package
 
 if TYPE_CHECKING:
     from hexsched.model import Instance, Schedule
@@ -40,7 +41,7 @@ class RunCell(Cell):
     scene : Scene
     policy, estimator : str
         In canonical form.
-    loaded : tuple of Plugin
+    loaded : tuple of Plugin or Package
         Where the policy is registered, if it does not come with hexsched.
     slo : str
         Thresholds in canonical form; empty for none.
@@ -51,7 +52,7 @@ class RunCell(Cell):
     scene: Scene
     policy: str
     estimator: str
-    loaded: tuple[Plugin, ...] = ()
+    loaded: tuple[Plugin | Package, ...] = ()
     slo: str = ""
     stored: bool = False
 
@@ -88,7 +89,7 @@ class RunCell(Cell):
         return self.scene
 
     @property
-    def plugins(self) -> tuple[Plugin, ...]:
+    def plugins(self) -> tuple[Plugin | Package, ...]:
         return self.loaded
 
     @property

@@ -7,6 +7,6 @@ To add one: a module here with an ``ORDER`` in it; or, without compiling anythin
 from hexsched.policies.parts.order import Order
 from hexsched.registry import Registry
 
-ORDERS: Registry[Order] = Registry(__name__, "ORDER", "policy", rank=lambda order: order.rank)
+ORDERS: Registry[Order] = Registry(__name__, "ORDER", "policy", rank=lambda order: order.rank, group="")
 
 __all__ = ["ORDERS"]
