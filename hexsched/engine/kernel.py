@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import hashlib
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -108,6 +109,49 @@ def choose(name: str, parameters: str, number: str, kernels: Sequence[Any]) -> A
     return kernel(names[name])
 
 
+def specialised(function: Any, others: Mapping[Any, Any]) -> Any:
+    """An entry with other kernels in the place of some that it reaches, at any depth.
+
+    Everything between is made anew with other names in sight, so both can be used side by side, and each has a folder
+    of its own in the cache.
+
+    Parameters
+    ----------
+    function : entry
+    others : mapping of kernel to kernel
+    """
+    known = {id(old): new for old, new in others.items()}
+
+    def rebuilt(one: Any) -> Any:
+        if id(one) not in known:
+            changed = {name: new for name, value in _kernels(one) if (new := rebuilt(value)) is not value}
+            known[id(one)] = _with_names(one, changed, kernel) if changed else one
+        return known[id(one)]
+
+    return _with_names(function, {name: rebuilt(value) for name, value in _kernels(function)}, entry)
+
+
+def _kernels(one: Any) -> list[tuple[str, Any]]:
+    """The kernels that a kernel calls, by name; fields that are called like one are not among them."""
+    code = one.py_func.__code__
+    called = {each.argval for each in dis.get_instructions(code) if each.opname == "LOAD_GLOBAL"}
+    called |= set(code.co_freevars)
+    return [(name, value) for name, value in _names(one.py_func) if name in called and isinstance(value, CPUDispatcher)]
+
+
+def _with_names(one: Any, changed: Mapping[str, Any], make: Callable[[Any], Any]) -> Any:
+    """The kernel with other values of names that it sees."""
+    source = one.py_func
+    cells = [
+        types.CellType(changed[name]) if name in changed else cell
+        for name, cell in zip(source.__code__.co_freevars, source.__closure__ or (), strict=True)
+    ]
+    names = {**source.__globals__, **changed}
+    new = types.FunctionType(source.__code__, names, source.__name__, source.__defaults__, tuple(cells))
+    new.__module__, new.__qualname__ = source.__module__, source.__qualname__
+    return make(new)
+
+
 @cache
 def interpreted(function: CPUDispatcher) -> Callable[..., Any]:
     """``function`` as plain Python, and every kernel it calls likewise.
@@ -150,8 +194,9 @@ def _digest(function: Callable[..., Any]) -> str:
     files: set[str] = set()
     for one in _reached(function):
         file = one.__code__.co_filename
-        if not os.path.exists(file):  # written by ``choose``
-            digest.update(one.__code__.co_code)
+        if not os.path.exists(file):  # written by ``choose``, or in a notebook
+            code = one.__code__
+            digest.update(code.co_code + repr((code.co_consts, code.co_names)).encode())
         elif file not in files:
             files.add(file)
             digest.update(Path(file).read_bytes())

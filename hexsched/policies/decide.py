@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from hexsched.engine.kernel import entry, kernel
+from functools import cache
+from typing import Any
+
+from hexsched.engine.kernel import announce, entry, kernel, specialised
 from hexsched.engine.loop import advance
 from hexsched.engine.wallclock import nanoseconds, record
-from hexsched.policies.orders.parts.chosen import note_epoch
+from hexsched.policies.orders.parts.chosen import note_entry, note_epoch, note_service, order_key
+from hexsched.policies.parts.order import Order
 from hexsched.policies.parts.settings import ALWAYS, PLAN, QUEUES, READY
 from hexsched.policies.planning.hexagent import plan
 from hexsched.policies.queueing.dispatch import dispatch
+from hexsched.policies.registry import Policy
 from hexsched.policies.replay import replay
 
 
@@ -61,6 +66,25 @@ def run_epochs(state, memory, settings, epochs, latency, buffer):
         counters.plain_turn = 0
         counters.plain_nanoseconds = 0
     return True
+
+
+def epochs_of(policy: Policy) -> Any:
+    """``run_epochs`` for a policy: with the kernels of its order where that does not come with hexsched."""
+    return run_epochs if policy.foreign is None else _with_order(policy.foreign)
+
+
+@cache
+def _with_order(order: Order) -> Any:
+    books = order.books
+    kernels = {
+        order_key: order.key,
+        note_epoch: books.note_epoch,
+        note_entry: books.note_entry,
+        note_service: books.note_service,
+    }
+    made = specialised(run_epochs, kernels)
+    announce(made, f"the simulator with order {order.name!r}", 30)
+    return made
 
 
 @entry

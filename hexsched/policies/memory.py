@@ -12,7 +12,7 @@ import numpy as np
 
 from hexsched.engine.state import Array, Records, Seen, declare, record, records
 from hexsched.policies.orders.parts.chosen import BOOKS
-from hexsched.policies.parts.order import Fields
+from hexsched.policies.parts.order import NO_BOOKS, Books, Fields
 from hexsched.policies.placements import PLACEMENTS
 from hexsched.policies.planning.memory import PlannerMemory, planner_memory
 from hexsched.policies.queueing.memory import QueueMemory, queue_memory
@@ -22,6 +22,11 @@ def _together(*declared: Fields) -> np.dtype:
     """A record of all fields; those of one name are one."""
     fields = dict(field for fields in declared for field in fields)
     return np.dtype(list(fields.items()), align=True)
+
+
+def _extended(kind: np.dtype, fields: Fields) -> np.dtype:
+    """A record with further fields."""
+    return _together(tuple((name, kind[name].str) for name in kind.names or ()), fields) if fields else kind
 
 
 CALL = _together(
@@ -61,7 +66,13 @@ declare(Memory, constant={"draws"})
 
 
 def build_memory(
-    seen: Seen, *, with_queues: bool = True, promotes: bool = False, is_random: bool = False, seed: int = 0
+    seen: Seen,
+    *,
+    with_queues: bool = True,
+    promotes: bool = False,
+    is_random: bool = False,
+    seed: int = 0,
+    books: Books = NO_BOOKS,
 ) -> Memory:
     """A fresh memory.
 
@@ -72,15 +83,17 @@ def build_memory(
         Whether there are local queues, starved calls in them, and random placements: what is not used takes no room.
     seed : int
         Of random placements.
+    books : Books
+        Of an order that does not come with hexsched.
     """
-    calls = records(len(seen.calls), CALL)
+    calls = records(len(seen.calls), _extended(CALL, books.calls))
     calls.planned = -1
     draws = np.random.Generator(np.random.PCG64(seed)).random(DRAWS_PER_CALL * len(calls) if is_random else 1)
     draws.flags.writeable = False
     return Memory(
         counters=record(COUNTERS),
         calls=calls,
-        workflows=records(len(seen.workflows), WORKFLOW),
+        workflows=records(len(seen.workflows), _extended(WORKFLOW, books.workflows)),
         planner=planner_memory(seen),
         queues=queue_memory(seen, with_queues, promotes),
         draws=draws,

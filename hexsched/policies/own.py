@@ -100,7 +100,7 @@ def own(thing: Any, what: str = "policy", expected: str = EXPECTED) -> Own:
     if methods.isdisjoint(ASKED):
         given = f"{kind.__name__} has none of them" if isinstance(thing, type) else f"got {thing!r:.80}"
         raise InputError(f"expected a {what}: {expected}; {given}")
-    name, summary = _spelled(kind.__name__), _first_line(kind)
+    name, summary = spelled(kind.__name__), first_line(kind)
     init: Any = getattr(kind, "__init__", None)
     options = {} if init is object.__init__ else _options(init, what, name, keyword_only=False)
     if isinstance(thing, type):
@@ -133,7 +133,7 @@ class _Function:
 
 
 def _of_function(function: Any, what: str, expected: str) -> Own:
-    name = _spelled(function.__name__)
+    name = spelled(function.__name__)
     positional = [
         one
         for one in inspect.signature(function).parameters.values()
@@ -149,7 +149,7 @@ def _of_function(function: Any, what: str, expected: str) -> Own:
     def make(**chosen: Any) -> Any:
         return _Function(method, functools.partial(function, **chosen) if chosen else function)
 
-    return Own(function, make, options, frozenset({method}), name, _first_line(function))
+    return Own(function, make, options, frozenset({method}), name, first_line(function))
 
 
 def _options(function: Any, what: str, name: str, keyword_only: bool) -> dict[str, Option]:
@@ -194,12 +194,12 @@ def _checked(values: Mapping[str, Any], of: Own) -> dict[str, Value]:
     return {key: of.options[key].of_plain(value) for key, value in values.items()}
 
 
-def _spelled(name: str) -> str:
+def spelled(name: str) -> str:
     """``LongestPrompt`` and ``longest_prompt`` as ``longest-prompt``."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name.strip("<>_"))
     return re.sub(r"_+", "-", words).lower()
 
 
-def _first_line(thing: Any) -> str:
+def first_line(thing: Any) -> str:
     lines = (thing.__doc__ or "").strip().splitlines()
     return lines[0].strip().rstrip(".") if lines else ""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
+from hexsched.engine.kernel import kernel
 from hexsched.errors import InputError, InputWarning
 from hexsched.outside import Package, complain, things
 from hexsched.policies.orders import ORDERS
-from hexsched.policies.own import Own, own
-from hexsched.policies.parts.option import Option, Value
-from hexsched.policies.parts.order import Order
+from hexsched.policies.own import Own, first_line, own, spelled
+from hexsched.policies.parts.option import MOST, Option, Value
+from hexsched.policies.parts.order import NO_BOOKS, Order
 from hexsched.policies.placements import PLACEMENTS
 from hexsched.registry import choices, suggest
 
@@ -46,6 +47,8 @@ class Policy:
         An order or a whole policy in plain Python.
     placer : Own, optional
         A placement in plain Python.
+    compiled : Order, optional
+        An order that is compiled but does not come with hexsched.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Policy:
     options: dict[str, Value] = field(default_factory=dict)
     own: Own | None = None
     placer: Own | None = None
+    compiled: Order | None = None
 
     @property
     def decides(self) -> bool:
@@ -70,13 +74,24 @@ class Policy:
     @property
     def declared(self) -> Mapping[str, Option]:
         """Its options."""
-        return ORDERS[self.order].options if self.own is None else self.own.options
+        return self.own.options if self.own is not None else (self.compiled or ORDERS[self.order]).options
 
     @property
     def in_effect(self) -> dict[str, Any]:
         """Order and placement once options that change them have, and whether it is shown H_w in place of H_w(t)."""
         plain = {"order": self.order, "placement": self.placement, "oracle_horizon": False}
-        return plain | (ORDERS[self.order].changes(self.options) if self.order else {})
+        return plain | ((self.compiled or ORDERS[self.order]).changes(self.options) if self.order else {})
+
+    @property
+    def compiled_order(self) -> Order | None:
+        """The order in effect, shipped or not; None where it is plain Python."""
+        name = self.in_effect["order"]
+        return self.compiled if self.compiled is not None and name == self.order else ORDERS.get(name)
+
+    @property
+    def foreign(self) -> Order | None:
+        """The order in effect where it is compiled but does not come with hexsched."""
+        return self.compiled if self.compiled is not None and self.compiled_order is self.compiled else None
 
     def make(self) -> tuple[Any, Any]:
         """A fresh object of what is plain Python in it, and one of its placement, for one run; None where it is not."""
@@ -89,10 +104,22 @@ class Policy:
     def settings(self) -> Records:
         """The policy as the record that compiled code reads."""
         from hexsched.policies.orders.parts import chosen as orders
-        from hexsched.policies.parts.settings import ALWAYS, DECIDER, NEVER, OPTIONS, PLAN, QUEUES, READY, SETTINGS
+        from hexsched.policies.parts.settings import (
+            ALWAYS,
+            DECIDER,
+            NEVER,
+            OPTIONS,
+            PLAN,
+            QUEUES,
+            READY,
+            SETTINGS,
+            with_options,
+        )
         from hexsched.policies.placements.parts import chosen as placements
 
-        record = np.zeros(1, SETTINGS).view(np.recarray)
+        foreign = self.foreign
+        options = OPTIONS if foreign is None else {**OPTIONS, **foreign.options}
+        record = np.zeros(1, SETTINGS if foreign is None else with_options(options)).view(np.recarray)
         row = record[0]
         if self.placer is not None:
             row.mode, row.placement = QUEUES, placements.PLAIN
@@ -101,15 +128,18 @@ class Policy:
             binds = placement.prefill is not None
             row.mode = DECIDER if self.decides else QUEUES if binds else PLAN
             row.placement = placements.NUMBER[placement.name] if binds else 0
-        if self.order:
-            order = ORDERS[self.in_effect["order"]]
-            row.order, row.books = orders.NUMBER[order.name], orders.BOOKS.index(order.books)
+        order = self.compiled_order
+        if order is not None:
+            if foreign is None:  # its kernels stand in the place of those that choose by number
+                row.order, row.books = orders.NUMBER[order.name], orders.BOOKS.index(order.books)
             row.promotes, row.looks_ahead = order.promotes, order.looks_ahead
         else:
             row.order, row.books = orders.PLAIN, orders.BOOKS.index(orders.ATTAINED_SERVICE)
         listens = any(one.listens for one in (self.own, self.placer) if one is not None)
         row.asks = ALWAYS if self.decides or listens else READY if self.is_plain else NEVER
-        for name, option in OPTIONS.items():
+        for name, option in options.items():
+            if not option.in_settings:
+                continue
             value = self.options.get(name, option.default) if self.order else option.default
             row[name] = option.number(value)
         return record
@@ -119,11 +149,12 @@ class Policy:
         from hexsched.policies.memory import build_memory
 
         shipped = PLACEMENTS.get(self.in_effect["placement"]) if self.placer is None else None
-        promotes = bool(self.order) and ORDERS[self.in_effect["order"]].promotes
+        order = self.compiled_order
         return build_memory(
             seen,
             with_queues=shipped is None or shipped.prefill is not None,
-            promotes=promotes,
+            promotes=order is not None and order.promotes,
+            books=NO_BOOKS if self.foreign is None else self.foreign.books,
             is_random=shipped is not None and shipped.is_random,
             seed=seed,
         )
@@ -161,6 +192,7 @@ def _of_order(order: Order) -> Policy:
         order=order.name,
         placement=order.placement,
         options={key: option.default for key, option in order.options.items()},
+        compiled=None if ORDERS.get(order.name) is order else order,
     )
 
 
@@ -222,7 +254,7 @@ def register(policy: Policy) -> Policy:
     InputError
         When the name is that of a shipped policy, or cannot be written in a policy name.
     """
-    _check_name("policy", policy.name, ORDERS, _OWN, None if policy.own is None else policy.own.thing)
+    _check_name("policy", policy.name, ORDERS, _OWN, policy)
     _OWN[policy.name] = policy
     _tell(policy.name)
     return policy
@@ -259,14 +291,19 @@ def unregister(name: str) -> None:
     _OWN_PLACEMENTS.pop(name, None)
 
 
-def _check_name(what: str, name: str, shipped: Iterable[str], mine: Mapping[str, Any], thing: Any) -> None:
+def _check_name(what: str, name: str, shipped: Iterable[str], mine: Mapping[str, Any], new: Any) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise InputError(f"{what} name {name!r}: use lower-case letters, digits, '-' and '_'")
     if name in shipped:
         raise InputError(f"{what} name {name!r} is that of a {what} of hexsched; choose another")
-    if name in mine and mine[name].own.thing is not thing:
+    if name in mine and _made_of(mine[name]) is not _made_of(new):
         message = f"{what} {name!r} is defined again; the new one takes the place of the earlier one"
         warnings.warn(message, InputWarning, stacklevel=4)
+
+
+def _made_of(one: Policy | OwnPlacement) -> Any:
+    """What a user gave for it."""
+    return one.own.thing if one.own is not None else one.compiled if isinstance(one, Policy) else None
 
 
 # --- decorators ------------------------------------------------------------------------------------------------------
@@ -276,9 +313,25 @@ def _check_name(what: str, name: str, shipped: Iterable[str], mine: Mapping[str,
 def order(name: T, /) -> T: ...
 @overload
 def order(
-    name: str | None = None, /, *, summary: str = "", placement: Any = None, source: str = ""
+    name: str | None = None,
+    /,
+    *,
+    summary: str = "",
+    placement: Any = None,
+    source: str = "",
+    compiled: bool = False,
+    options: Mapping[str, Value] | None = None,
 ) -> Callable[[T], T]: ...
-def order(name: Any = None, /, *, summary: str = "", placement: Any = None, source: str = "") -> Any:
+def order(
+    name: Any = None,
+    /,
+    *,
+    summary: str = "",
+    placement: Any = None,
+    source: str = "",
+    compiled: bool = False,
+    options: Mapping[str, Value] | None = None,
+) -> Any:
     """Decorator: make a function ``key(call, now) -> float`` a policy; the call of least key is served first.
 
     Asked when a call enters a queue: at its release and at the end of its prefill. Nothing is compiled. A class with a
@@ -296,6 +349,11 @@ def order(name: Any = None, /, *, summary: str = "", placement: Any = None, sour
         itself.
     source : str, optional
         Where it was published.
+    compiled : bool
+        Whether numba compiles it with the engine, half a minute once: the function is a kernel
+        ``(seen, memory, settings, c, stage) -> float`` as those in ``hexsched.policies.orders``.
+    options : mapping of str to number, optional
+        Of a compiled one: defaults of what it reads as ``settings.NAME``.
 
     Returns
     -------
@@ -313,7 +371,25 @@ def order(name: Any = None, /, *, summary: str = "", placement: Any = None, sour
     ... def longest_prompt(call, now, *, weight=1.0):
     ...     return -weight * call.prompt_tokens
     """
-    return _decorate(name, lambda thing, given: _as_order(thing, given, summary, placement, source))
+    if not compiled:
+        if options is not None:
+            raise InputError("options= are of compiled orders; those of a Python function are its keyword arguments")
+        return _decorate(name, lambda thing, given: _as_order(thing, given, summary, placement, source))
+
+    def make(thing: Any, given: str | None) -> Policy:
+        function = getattr(thing, "py_func", thing)  # one that numba.njit was applied to
+        declared = {key: Option(value, least=-MOST) for key, value in (options or {}).items()}
+        of_kernel = Order(
+            name=given or spelled(function.__name__),
+            summary=summary or first_line(function) or "a compiled order",
+            source=source or "your own",
+            key=kernel(function),
+            placement=placement or "plan",
+            options=declared,
+        )
+        return _of_order(of_kernel)
+
+    return _decorate(name, make)
 
 
 @overload
@@ -363,8 +439,9 @@ def placement(name: Any = None, /, *, summary: str = "") -> Any:
         if found.options:
             raise InputError(f"placement {found.name!r} has arguments; a placement has no options")
         called = given or found.name
-        _check_name("placement", called, PLACEMENTS, _OWN_PLACEMENTS, thing)
-        _OWN_PLACEMENTS[called] = OwnPlacement(called, summary or found.summary or "in plain Python", found)
+        made = OwnPlacement(called, summary or found.summary or "in plain Python", found)
+        _check_name("placement", called, PLACEMENTS, _OWN_PLACEMENTS, made)
+        _OWN_PLACEMENTS[called] = made
         _tell(f"@{called}")
         return _OWN_PLACEMENTS[called]
 
@@ -466,7 +543,7 @@ def as_policy(thing: Any) -> Policy:
 
     Parameters
     ----------
-    thing : str, Policy, function, class or object
+    thing : str, Policy, Order, function, class or object
         A name as on the command line, what ``order`` or ``policy`` decorated, a plain function ``key(call, now)`` or
         ``decide(view)``, a class or object that has one of these as a method. An object is copied for each run.
 
@@ -479,6 +556,8 @@ def as_policy(thing: Any) -> Policy:
         return thing
     if isinstance(thing, str):
         return read_policy(thing)
+    if isinstance(thing, Order):
+        return _of_order(thing)
     known = vars(thing).get("__hexsched_policy__") if hasattr(thing, "__dict__") else None
     if isinstance(known, Policy):
         return known

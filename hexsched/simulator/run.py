@@ -28,7 +28,7 @@ from hexsched.model import Instance, Schedule, ScheduledCall
 from hexsched.model.instance import as_instance
 from hexsched.plotting import Accessor
 from hexsched.policies import as_policy
-from hexsched.policies.decide import run_epochs
+from hexsched.policies.decide import epochs_of
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.python_policy import python_turn
@@ -256,7 +256,7 @@ def simulate(
     latency = new_histogram()
     calls = instance.call_count
     settings, buffer = chosen.settings(), np.zeros(2, np.int64)
-    run: Any = run_epochs if compiled else interpreted(run_epochs)
+    run = epochs_of(chosen) if compiled else interpreted(epochs_of(chosen))
     ask_python = python_turn(state, memory, settings, chosen, instance, places, compiled)
     plain_turn, turns = memory.counters.plain_turn, 0
     given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)

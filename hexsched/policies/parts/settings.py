@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from hexsched.policies.orders import ORDERS
@@ -26,6 +28,11 @@ OPTIONS: dict[str, Option] = {
     name: option for options in _DECLARED for name, option in options.items() if option.in_settings
 }
 
-SETTINGS = np.dtype(
-    [*COMMON, *((name, "i8" if option.is_whole else "f8") for name, option in OPTIONS.items())], align=True
-)
+
+def with_options(options: Mapping[str, Option]) -> np.dtype:
+    """The record of settings with a field for each of these options."""
+    fields = [(name, "i8" if one.is_whole else "f8") for name, one in options.items() if one.in_settings]
+    return np.dtype([*COMMON, *fields], align=True)
+
+
+SETTINGS = with_options(OPTIONS)
