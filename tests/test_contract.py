@@ -148,6 +148,9 @@ def test_the_command(tmp_path, capsys):
     assert "Traceback" not in said.err
     assert main(["simulate", str(tmp_path / "i.json"), "--policy", "mine(alpha=2)", "--plugin", str(file)]) == 2
     assert f"{file}:6: ZeroDivisionError: float division by zero; --traceback shows" in capsys.readouterr().err
+    gap = ["gap", str(tmp_path / "i.json"), "--objective", "max_ratio", "--policies", "mine(alpha=2)"]
+    assert main([*gap, "--plugin", str(file)]) == 2
+    assert f"{file}:6: ZeroDivisionError: float division by zero; --traceback shows" in capsys.readouterr().err
     assert main(["check-policy", f"{file}:mine(alpha=2)", "--traceback"]) == 1
     assert "in mine\n    return call.prompt_tokens / (alpha - 2)" in capsys.readouterr().err
     assert main(["check-policy", f"{file}:Other", "--json"]) == 1

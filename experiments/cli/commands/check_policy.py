@@ -9,7 +9,7 @@ import typer
 
 from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_destination, deliver
-from experiments.cli.options import Json, Plugins, Seed, Traceback
+from experiments.cli.options import Force, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins, load_policy, shown
 
@@ -39,6 +39,7 @@ def check_command(
     ] = None,
     seed: Seed = 0,
     plugin: Plugins = None,
+    force: Force = False,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
@@ -49,7 +50,7 @@ def check_command(
     """
     from hexsched.contract import check_policy
 
-    check_destination(output, list(plugin or ()), as_json)
+    check_destination(output, list(plugin or ()), as_json, "instance", force)
     load_plugins(plugin)
     report = check_policy(_policy(policy), instances=instances, seed=seed)
     record = {"policy": report.policy, "ok": report.ok, "checks": [_record(each) for each in report.checks]}

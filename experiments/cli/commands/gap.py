@@ -10,7 +10,7 @@ from experiments.cli import INTERRUPTED
 from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, facts, note, percent
-from experiments.cli.plugins import load_plugins
+from experiments.cli.plugins import load_plugins, plugin_errors
 from hexsched.baselines import BASELINES, HEXAGENT
 from solvers.defaults import OBJECTIVE
 
@@ -55,11 +55,12 @@ def gap_command(
     from hexsched.policies.lists import read_policies
     from solvers.brackets.gap import gap
 
-    load_plugins(plugin)
+    plugins = load_plugins(plugin)
     check_destination(output, [instance], as_json, "schedule", force)
     chosen = read_policies(policies)
     problem = read_instance(instance)
-    report = gap(problem, chosen, objective, time_limit=time_limit, seed=seed, workers=workers)
+    with plugin_errors(plugins, *chosen):
+        report = gap(problem, chosen, objective, time_limit=time_limit, seed=seed, workers=workers)
     values = {name: value for name, value in msgspec.structs.asdict(report).items() if name != "schedule"}
     record = {"instance": str(instance), **msgspec.to_builtins(values), "schedule": output}
     outcome = facts(

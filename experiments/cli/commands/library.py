@@ -237,17 +237,17 @@ def gaps_command(
 
     The distance from the optimum is at least that to the upper bound and at most that to the lower one.
     """
-    from experiments.cli.plugins import load_plugins
+    from experiments.cli.plugins import load_plugins, plugin_errors
     from experiments.library.gaps import archived_gaps, summary
     from experiments.library.names import expand
     from hexsched.policies.lists import read_policies
 
-    load_plugins(plugin)
+    plugins = load_plugins(plugin)
     policy_list = read_policies(policies)
     entries = _read(archive)
     instances = set(expand(names)) if names else None
     known = [entry for entry in entries.values() if instances is None or entry.instance in instances]
-    with Progress("running policies", "instances") as progress:
+    with Progress("running policies", "instances") as progress, plugin_errors(plugins, *policy_list):
         gaps = archived_gaps(known, policy_list, seed, progress)
     rows = summary(gaps)
     table = [
