@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hexsched.printable import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -64,7 +66,7 @@ def displayed(cls: type[T]) -> type[T]:
 def as_text(kind: str, summary: Summary) -> str:
     """``<Kind title: name value, name value>``, and the rows below it where they are part of the text."""
     facts = [f"{name} {shown(value)}" for name, value in summary.facts.items() if value is not None]
-    words = " ".join(filter(None, (kind, summary.title)))
+    words = printable(" ".join(filter(None, (kind, summary.title))))
     line = f"<{words}{': ' if facts else ''}{', '.join(facts)}>"
     if not (summary.text and summary.rows):
         return line
@@ -98,7 +100,7 @@ def shown(value: object) -> str:
         return f"{value:,.{DIGITS}g}" if abs(value) < 10**DIGITS else f"{value:,.0f}"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return printable(str(value))
 
 
 def _frame(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:

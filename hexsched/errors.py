@@ -7,6 +7,8 @@ import sys
 import traceback
 import warnings
 
+from hexsched.printable import printable
+
 
 class InputError(Exception):
     """Bad input, told in one line.
@@ -24,7 +26,7 @@ class InputError(Exception):
     def __init__(self, message: str, where: str | os.PathLike[str] | None = None) -> None:
         self.where = None if where is None else str(where)
         text = message if self.where is None else f"{self.where}: {message}"
-        super().__init__(" ".join(text.split()))
+        super().__init__(printable(" ".join(text.split())))
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: one line, and where another error is the cause, where that came from."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +24,7 @@ from hexsched.metrics.parts.thresholds import read_thresholds
 from hexsched.model import Instance, read_instance
 from hexsched.model.digits import written
 from hexsched.policies import policies
+from hexsched.printable import cell, csv_bytes
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
 from solvers.problem.objective import read_objective
@@ -233,3 +237,43 @@ def test_the_limit_of_cells_can_be_moved(tmp_path):
     arguments = ["grid", "plan", str(tmp_path / "g.yaml"), "--store", str(tmp_path / "s"), "--most-cells"]
     assert main([*arguments, "3"]) == 0
     assert main([*arguments, "2"]) == 2
+
+
+# ---- terminals and spreadsheets
+
+EVIL = ("\x1b[31mred\x07", '=HYPERLINK("http://a","b")', "@SUM(1)", "+1+2", "-1", "a\u202eb", "a,\r\nb")
+
+
+def evil_instance() -> dict[str, Any]:
+    data = an_instance(calls=1)
+    flow = data["workflows"][0]
+    data["workflows"] = [{**flow, "workflow_id": name} for name in EVIL]
+    return data
+
+
+def test_no_escape_reaches_the_terminal_and_no_formula_the_csv(tmp_path, capfd):
+    path, out = tmp_path / "i.json", tmp_path / "out"
+    path.write_text(json.dumps(evil_instance()))
+    schedule = tmp_path / "s.json"
+    assert main(["simulate", str(path), "--policy", "fcfs", "-o", str(schedule)]) == 0
+    broken = json.loads(schedule.read_text())
+    for row in broken["calls"]:
+        row["decode_end"] += 1.0
+    schedule.write_text(json.dumps(broken))
+    assert main(["verify", str(path), str(schedule)]) == 1
+    assert main(["compare", str(path), "--policies", "fcfs", "-o", str(out)]) == 0
+    text = "".join(capfd.readouterr())
+    assert "\\x1b[31mred\\x07" in text
+    assert not any((ord(c) < 32 and c != "\n") or c == "\u202e" for c in text)
+    rows = list(csv.DictReader((out / "workflows.csv").open(newline="")))
+    assert [row["workflow_id"] for row in rows] == [cell(name) for name in EVIL]
+    assert [cell(name) for name in EVIL[1:5]] == ["'" + EVIL[1], "'@SUM(1)", "'+1+2", "-1"]
+    assert {name: str(shown) for name, shown in csv_of(pd.DataFrame({"=a": EVIL, "b": -1.5})).items()} == {
+        "'=a": str([cell(name) for name in EVIL]),
+        "b": str(["-1.5"] * len(EVIL)),
+    }
+
+
+def csv_of(frame: pd.DataFrame) -> dict[str, list[str]]:
+    rows = list(csv.DictReader(io.StringIO(csv_bytes(frame).decode(), newline="")))
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -327,7 +327,8 @@ def test_list_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cpsat" in capsys.readouterr().out
 
 
-def test_interrupt_gives_the_best_so_far(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_gives_the_best_so_far(tmp_path: Path, how: signal.Signals) -> None:
     instance, schedule = tmp_path / "i.json", tmp_path / "s.json"
     write_instance(instance, crowded())
     write_schedule(tmp_path / "start.json", serial_schedule(crowded(), np.random.default_rng(0)))
@@ -349,7 +350,7 @@ def test_interrupt_gives_the_best_so_far(tmp_path: Path) -> None:
     while not (tmp_path / "m.pb").exists() and running.poll() is None:  # written when the search is about to begin
         time.sleep(0.05)
     time.sleep(1)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(how)
     out, err = running.communicate(timeout=30)
     assert running.returncode == INTERRUPTED, err
     record = json.loads(out)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 OK = 0
 CHECK_FAILED = 1
@@ -27,13 +31,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 a check failed, 2 bad input or usage (a line on standard error says what), 130 interrupted.
     """
     try:
-        # Imported here so that Ctrl-C while modules load ends like Ctrl-C at any other time.
-        from experiments.cli.app import run
+        with _stop_like_interrupt():
+            # Imported here so that Ctrl-C while modules load ends like Ctrl-C at any other time.
+            from experiments.cli.app import run
 
-        return run(sys.argv[1:] if argv is None else argv)
+            return run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
         print("hexsched: interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception:
         traceback.print_exc()
         return INTERNAL_ERROR
+
+
+@contextlib.contextmanager
+def _stop_like_interrupt() -> Iterator[None]:
+    """SIGTERM, which batch systems and containers send, does as Ctrl-C does: what is best so far is written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def pass_on(*_: object) -> None:
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job
+            raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)  # to whoever takes Ctrl-C at present
+
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

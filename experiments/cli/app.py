@@ -16,6 +16,7 @@ from experiments.cli import BAD_INPUT, OK
 from experiments.cli.output import discard_stdout, note, warnings_as_notes
 from hexsched import __version__
 from hexsched.errors import InputError
+from hexsched.printable import printable
 
 # Modules of ``experiments.cli.commands``; each has ``add(app)``. This is also their order in --help.
 COMMANDS = (
@@ -113,7 +114,7 @@ def hexsched(
 
 
 def _complain(message: str) -> int:
-    print(f"hexsched: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"hexsched: error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return BAD_INPUT
 
 

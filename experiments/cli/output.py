@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hexsched.errors import InputError, InputWarning
+from hexsched.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ def discard_stdout() -> None:
 
 def note(text: str) -> None:
     """One line on standard error."""
-    print(f"hexsched: {' '.join(text.split())}", file=sys.stderr)
+    print(f"hexsched: {printable(' '.join(text.split()))}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -145,7 +146,7 @@ def _rendered(table: Table) -> str:
     for row in table.rows:
         grid.add_row(*map(_cell, row))
     if table.title:
-        console.print(table.title)
+        console.print(printable(table.title))
     console.print(grid)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
@@ -159,4 +160,4 @@ def _cell(value: object) -> str:
         return f"{value:,.0f}"
     if isinstance(value, float):
         return f"{value:#,.4g}".rstrip(".")
-    return str(value)
+    return printable(str(value))

@@ -53,7 +53,7 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._identity: tuple[int, int] | None = None  # of store.json, while this process writes
+        self._identity: tuple[int, int, int] | None = None  # of store.json, while this process writes
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -167,9 +167,9 @@ class Store:
                 for folder in folders:
                     self._file(folder, key).unlink(missing_ok=True)
 
-    def _look(self) -> tuple[int, int]:
+    def _look(self) -> tuple[int, int, int]:
         found = os.stat(self.path / STORE_JSON)
-        return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino, found.st_mtime_ns  # numbers of removed files are given again
 
     def _file(self, table: str, key: str) -> Path:
         return self.path / table / f"{key}{_suffix(table)}"

@@ -34,7 +34,7 @@ def kind_of(path: str | Path) -> str | None:
         with open(path, "rb") as file:
             data = file.read(HEAD)
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < HEAD).lstrip()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # no text, or a name that no file can have
         return None
     suffix = os.path.splitext(path)[1].lower()
     if text.startswith("{"):

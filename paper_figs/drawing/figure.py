@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hexsched.errors import InputError
 from hexsched.model.files import write_bytes
+from hexsched.printable import csv_bytes
 from hexsched.registry import suggest
 from paper_figs.reading.notes import notes_of
 
@@ -93,7 +94,7 @@ def write_figure(
     table = chosen.data(store)
     notes = notes_of(table)
     written = [folder / f"{chosen.name}.csv"]
-    write_bytes(written[0], table.to_csv(index=False).encode())
+    write_bytes(written[0], csv_bytes(table))
     if TEX in formats and chosen.latex is None:
         notes = (*notes, f"it is no table, so there is no {chosen.name}.tex; its numbers are in {chosen.name}.csv")
     with look():

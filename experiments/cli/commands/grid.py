@@ -12,6 +12,7 @@ from experiments.cli.destination import STDOUT, check_destination, check_directo
 from experiments.cli.options import Force, Json
 from experiments.cli.output import Table, emit, facts, note
 from hexsched.errors import InputError
+from hexsched.printable import csv_bytes
 from hexsched.registry import choices
 
 if TYPE_CHECKING:
@@ -301,10 +302,10 @@ def export_command(
     record = {"grid": grid, **counted, "output": output, **_counts(progress)}
     summary = [facts(*((f"rows of {name}", count) for name, count in rows.items()), ("cells", cells))]
     if len(names) == 1:
-        deliver(output, lambda: _csv(frames[names[0]]), record, summary, as_json)
+        deliver(output, lambda: csv_bytes(frames[names[0]]), record, summary, as_json)
         return
     for name, frame in frames.items():
-        write_bytes(Path(output) / f"{name}.csv", _csv(frame))
+        write_bytes(Path(output) / f"{name}.csv", csv_bytes(frame))
     emit(record, summary, as_json)
 
 
@@ -379,11 +380,6 @@ def _other_versions(opened: Store) -> int:
 def _main_tables(plan: Plan) -> list[str]:
     """The tables of the cells that the grid is about; load searches only serve them."""
     return list(dict.fromkeys(cell.kind.marker for cell in plan.cells.values() if cell.kind.cells is not None))
-
-
-def _csv(frame: pd.DataFrame) -> bytes:
-    text: str = frame.to_csv(index=False, lineterminator="\n")
-    return text.encode()
 
 
 def _rows(opened: Store, table: str, keys: list[str]) -> pd.DataFrame:
