@@ -234,7 +234,7 @@ def test_a_damaged_file_is_named(tmp_path):
 def test_unknown_tables_and_schedules(tmp_path):
     with Store.writing(tmp_path):
         pass
-    with pytest.raises(InputError, match="no table 'run'; did you mean runs\? its tables are loads, runs"):
+    with pytest.raises(InputError, match=r"no table 'run'; did you mean runs\? its tables are loads, runs"):
         read_table(tmp_path, "run")
     with pytest.raises(InputError, match=r"schedules.*cannot read the file"):
         read_schedule_of(tmp_path, "c-1")
