@@ -727,17 +727,14 @@ def test_cells_of_other_code_are_counted_and_pruned(tmp_path, cli, inline, monke
 
 def test_failures_end_with_exit_code_1(tmp_path, cli, inline):
     faulty_plan(tmp_path)
-    from hexsched.policies import unregister
-
-    unregister("faulty")
     grid, store = tmp_path / "tiny.yaml", tmp_path / "s"
-    exit_code, record, err = cli("grid", "run", grid, "--store", store)
+    exit_code, record, err = cli("grid", "run", grid, "--store", store, "--allow-plugins")
     assert (exit_code, record["failed"]) == (CHECK_FAILED, RUNS // 2)
     assert "failed: RuntimeError: no idea" in err
     assert "check failed: not every cell is done" in err
     exit_code, record, _ = cli("grid", "status", grid, "--store", store)
     assert record["failed"] == len(record["errors"]) == RUNS // 2
-    exit_code, record, _ = cli("grid", "run", grid, "--store", store)
+    exit_code, record, _ = cli("grid", "run", grid, "--store", store, "--allow-plugins")
     assert (exit_code, record["computed"], record["failed_before"]) == (CHECK_FAILED, 0, RUNS // 2)
 
 

@@ -139,7 +139,7 @@ def deadly_grid(tmp_path: Path, always: bool) -> Path:
 
 def test_a_worker_that_dies_once_costs_nothing(tmp_path):
     (tmp_path / "once").touch()
-    code, out, err = finish(start(deadly_grid(tmp_path, always=False), tmp_path / "s", "--json"))
+    code, out, err = finish(start(deadly_grid(tmp_path, always=False), tmp_path / "s", "--allow-plugins", "--json"))
     assert not (tmp_path / "once").exists()
     assert code == OK, err
     assert json.loads(out)["computed"] == 4
@@ -147,7 +147,7 @@ def test_a_worker_that_dies_once_costs_nothing(tmp_path):
 
 
 def test_a_cell_that_kills_its_worker_is_a_row_and_the_others_are_done(tmp_path):
-    code, out, err = finish(start(deadly_grid(tmp_path, always=True), tmp_path / "s", "--json"))
+    code, out, err = finish(start(deadly_grid(tmp_path, always=True), tmp_path / "s", "--allow-plugins", "--json"))
     assert code == 1, err
     record = json.loads(out)
     assert (record["computed"], record["failed"]) == (2, 2)

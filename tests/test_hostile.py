@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import experiments
 from experiments.cli import main
 from experiments.grid.axes import canonical_estimator
 from experiments.grid.loads import read_load
 from experiments.grid.plan import make_plan
 from experiments.grid.spec import read_grid
+from experiments.store import Store
 from hexsched.clusters import read_cluster
 from hexsched.clusters.yaml_lines import MAX_DEPTH, read_yaml
 from hexsched.errors import InputError
@@ -277,3 +279,51 @@ def test_no_escape_reaches_the_terminal_and_no_formula_the_csv(tmp_path, capfd):
 def csv_of(frame: pd.DataFrame) -> dict[str, list[str]]:
     rows = list(csv.DictReader(io.StringIO(csv_bytes(frame).decode(), newline="")))
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+# ---- files that are programs
+
+OWN = """
+import hexsched as hx, pathlib
+pathlib.Path(__file__).with_suffix(".ran").touch()
+
+@hx.order
+def longest_first(call, now, *, weight=1.0):
+    return -weight * call.prompt_tokens
+"""
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "export", "prune", "run"])
+def test_nothing_that_a_grid_names_is_executed_unless_it_is_allowed(tmp_path, capfd, command):
+    grid, store = tmp_path / "poly.yaml", tmp_path / "s"
+    grid.write_text(f'plugins: "poly.yaml"\n{GRID}description: __import__("os").system("touch {tmp_path}/PWNED")\n')
+    (tmp_path / "own.py").write_text(OWN)
+    own = tmp_path / "own.yaml"
+    own.write_text(f"plugins: own.py\n{GRID.replace('fcfs', '[fcfs, longest-first( weight = 2.0)]')}")
+    with Store.writing(store):
+        pass
+    for file in (grid, own):
+        more = ["-o", str(tmp_path / "out.csv")] if command == "export" else []
+        code = main(["grid", command, str(file), "--store", str(store), *more])
+        err = capfd.readouterr().err
+        if command == "run":
+            assert code == 2
+            assert "--allow-plugins" in err
+    assert not (tmp_path / "PWNED").exists()
+    assert not (tmp_path / "own.ran").exists()
+
+
+def test_a_plan_is_the_same_whether_plugins_are_loaded_or_not(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    names = "[fcfs, 'longest-first( weight = 2.0)@jsq', longest-first]"
+    (tmp_path / "own.yaml").write_text(f"plugins: own.py\n{GRID.replace('fcfs', names)}")
+    path = str(tmp_path / "own.yaml")
+    cold = list(make_plan(read_grid(path)).cells)
+    assert not (tmp_path / "own.ran").exists()
+    run = experiments.run_grid(path, tmp_path / "s", workers=1, allow_plugins=True)
+    assert [len(cold), run.outcome.done] == [3, 3]
+    assert list(make_plan(read_grid(path, load_plugins=True)).cells) == cold
+    assert set(experiments.read_table(tmp_path / "s", "runs")["key"]) == set(cold)
+    (tmp_path / "own.yaml").write_text(f"plugins: own.py\n{GRID.replace('fcfs', 'longest-frist')}")
+    with pytest.raises(InputError, match="did you mean 'longest-first'"):
+        read_grid(path, load_plugins=True)

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.grid.loads import RULES, read_load
-from experiments.grid.sources import Cluster, Workload, read_cluster_content, read_workload_content
+from experiments.grid.sources import (
+    Cluster,
+    Workload,
+    is_installed,
+    names_in,
+    read_cluster_content,
+    read_workload_content,
+)
 from hexsched.baselines import BASELINES
 from hexsched.errors import InputError
 from hexsched.model.digits import written
@@ -20,6 +27,25 @@ Value = str | int | Cluster | Workload
 
 Texts = str | tuple[str, ...]
 Numbers = int | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an entry stands.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the grid file; paths are relative to it.
+    has_plugins : bool
+        Whether the grid names plug-ins: a policy that is not known may be one of theirs.
+    is_checked : bool
+        Whether plug-ins are loaded, so that each policy must be known.
+    """
+
+    folder: Path
+    has_plugins: bool = False
+    is_checked: bool = True
 
 
 @dataclass(frozen=True)
@@ -37,7 +63,7 @@ class Axis:
     meaning : str
         What an entry is, for people.
     read : callable
-        From an entry and the file's folder to the values it stands for; raises ``InputError``.
+        From an entry and the file's place to the values it stands for; raises ``InputError``.
     count : callable or None
         From a number that stands there by itself to the values; None where it is an entry like any other.
     """
@@ -46,12 +72,15 @@ class Axis:
     singular: str
     type: Any
     meaning: str
-    read: Callable[[Any, Path], Sequence[Value]]
+    read: Callable[[Any, Place], Sequence[Value]]
     count: Callable[[int], Sequence[Value]] | None = None
 
 
-def canonical_policy(text: str) -> str:
+def canonical_policy(text: str, has_plugins: bool = False, is_checked: bool = True) -> str:
     """A policy's name with options in their order, and without those that are as they are anyway.
+
+    Where a grid ``has_plugins``, what neither hexsched nor an installed package has is one of theirs, and its name is
+    what was written: it is the same whether they are loaded, and so can be checked, or not.
 
     Raises
     ------
@@ -60,6 +89,10 @@ def canonical_policy(text: str) -> str:
     """
     from hexsched.policies import read_policy
 
+    if has_plugins and not all(map(is_installed, names_in(text))):
+        if is_checked:
+            read_policy(text)
+        return re.sub(r"\s", "", text)
     found = read_policy(text)
     base = read_policy(re.split(r"[(@\s]", text.strip())[0])
     changed = [f"{key}={_plain(value)}" for key, value in found.options.items() if value != base.options[key]]
@@ -80,43 +113,46 @@ def _plain(value: object) -> str:
     return written(value) if isinstance(value, float) else str(value)
 
 
-def _clusters(entry: str, folder: Path) -> list[Value]:
-    in_folder = folder / entry
+def _clusters(entry: str, place: Place) -> list[Value]:
+    in_folder = place.folder / entry
     is_file = in_folder.suffix in (".yaml", ".yml") or len(Path(entry).parts) > 1
     return [read_cluster_content(str(in_folder) if is_file else entry)]
 
 
-def _workloads(entry: str, folder: Path) -> list[Value]:
-    return [read_workload_content(entry, folder)]
+def _workloads(entry: str, place: Place) -> list[Value]:
+    return [read_workload_content(entry, place.folder)]
 
 
-def _policies(entry: str, folder: Path) -> list[Value]:
+def _policies(entry: str, place: Place) -> list[Value]:
     from hexsched.policies import policies
+    from hexsched.policies.registry import load_packages, registered
 
     if entry == "all":
-        return [each.name for each in policies()]
-    return [canonical_policy(name) for name in (BASELINES if entry == "baselines" else (entry,))]
+        packages = load_packages()
+        return [each.name for each in policies() if registered(each.name) is None or each.name in packages]
+    names = BASELINES if entry == "baselines" else (entry,)
+    return [canonical_policy(name, place.has_plugins, place.is_checked) for name in names]
 
 
-def _instances(entry: str, folder: Path) -> list[Value]:
+def _instances(entry: str, place: Place) -> list[Value]:
     from experiments.library.names import expand
 
     return list(expand([entry]))
 
 
-def _formulations(entry: str, folder: Path) -> list[Value]:
+def _formulations(entry: str, place: Place) -> list[Value]:
     from solvers.exact import FORMULATIONS
 
     return list(FORMULATIONS) if entry == "all" else [FORMULATIONS.find(entry).name]
 
 
-def _objectives(entry: str, folder: Path) -> list[Value]:
+def _objectives(entry: str, place: Place) -> list[Value]:
     from solvers.problem.objective import read_objective
 
     return [str(read_objective(entry))]
 
 
-def _decode_models(entry: str, folder: Path) -> list[Value]:
+def _decode_models(entry: str, place: Place) -> list[Value]:
     from hexsched.model.instance import DECODE_MODELS
 
     if entry not in DECODE_MODELS:
@@ -124,8 +160,8 @@ def _decode_models(entry: str, folder: Path) -> list[Value]:
     return [entry]
 
 
-def _whole(least: int) -> Callable[[int, Path], list[Value]]:
-    def read(entry: int, folder: Path) -> list[Value]:
+def _whole(least: int) -> Callable[[int, Place], list[Value]]:
+    def read(entry: int, place: Place) -> list[Value]:
         if entry < least:
             raise InputError(f"expected a whole number from {least}, got {entry}")
         return [entry]
@@ -162,7 +198,7 @@ AXES: dict[str, Axis] = {
         Axis("workflows", "workflows", Numbers, "how many; of a file the first", _whole(1)),
         Axis("decode_models", "decode_model", Texts, "fluid or fixed, in place of the cluster's", _decode_models),
         Axis("seeds", "seed", Numbers, "a list, or their number: 5 is 0, 1, 2, 3, 4", _whole(0), _first_seeds),
-        Axis("loads", "load", Texts, f"a load rule: {', '.join(RULES)}", lambda entry, folder: [str(read_load(entry))]),
+        Axis("loads", "load", Texts, f"a load rule: {', '.join(RULES)}", lambda entry, place: [str(read_load(entry))]),
         Axis("objectives", "objective", Texts, "as in 'hexsched solve'", _objectives),
         Axis("formulations", "formulation", Texts, "a name of 'hexsched formulations', or all", _formulations),
         Axis(
@@ -170,7 +206,7 @@ AXES: dict[str, Axis] = {
             "estimator",
             Texts,
             "as in 'hexsched simulate'",
-            lambda entry, folder: [canonical_estimator(entry)],
+            lambda entry, place: [canonical_estimator(entry)],
         ),
         Axis(
             "policies",

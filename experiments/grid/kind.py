@@ -63,7 +63,7 @@ class Kind:
     amount: str
     seconds: float
     sources: tuple[str, ...]
-    cells: Callable[[Sequence[Point], Mapping[str, Plugin]], list[Cell]] | None = None
+    cells: Callable[[Sequence[Point], Sequence[Plugin]], list[Cell]] | None = None
     axes: Mapping[str, tuple[Value, ...] | None] = field(default_factory=dict)
     settings: tuple[Setting, ...] = ()
     example: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,15 +148,32 @@ class Plugin:
         return tuple(known)
 
 
-def needed_plugins(policies: Sequence[str], plugins: Mapping[str, Plugin]) -> tuple[Plugin | Package, ...]:
+def names_in(policy: str) -> list[str]:
+    """The names in a policy's text: its own, and that of a placement after its ``@``."""
+    return [name.strip() for name in re.findall(r"^[^(@]+|@[^@]+$", policy)]
+
+
+def is_installed(name: str) -> bool:
+    """Whether hexsched or an installed package has a policy, or after an ``@`` a placement, of that name."""
+    from hexsched.policies.orders import ORDERS
+    from hexsched.policies.placements import PLACEMENTS
+    from hexsched.policies.registry import load_packages
+
+    own = PLACEMENTS if name.startswith("@") else ORDERS
+    return name.removeprefix("@") in own or name in load_packages()
+
+
+def needed_plugins(policies: Sequence[str], plugins: Sequence[Plugin]) -> tuple[Plugin | Package, ...]:
     """What registers any of the policies or their placements, but for what comes with hexsched.
+
+    Which of a grid's plug-ins registers a name is not known without running them, so such a name needs all.
 
     Parameters
     ----------
     policies : sequence of str
         In canonical form.
-    plugins : mapping of str to Plugin
-        The plugin of each name that one registers.
+    plugins : sequence of Plugin
+        Those of the grid.
 
     Raises
     ------
@@ -166,17 +183,17 @@ def needed_plugins(policies: Sequence[str], plugins: Mapping[str, Plugin]) -> tu
     from hexsched.policies.registry import load_packages, registered
 
     needed: dict[Plugin | Package, None] = {}
-    for name in (name for policy in policies for name in re.findall(r"^[^(@]+|@.+$", policy)):
-        if name in plugins:
-            needed[plugins[name]] = None
-        elif registered(name) is not None:
-            package = load_packages().get(name)
-            if package is None:
+    for name in (name for policy in policies for name in names_in(policy)):
+        package = load_packages().get(name)
+        if package is not None:
+            needed[package] = None
+        elif not is_installed(name):
+            if not plugins and registered(name) is not None:
                 raise InputError(
                     f"policy {name.strip('@')!r} is registered in this process alone; put it into a file and that file "
                     "under 'plugins:' of the grid"
                 )
-            needed[package] = None
+            needed |= dict.fromkeys(plugins)
     return tuple(needed)
 
 

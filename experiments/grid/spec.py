@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from experiments.grid.axes import AXES, Axis, Texts, Value
+from experiments.grid.axes import AXES, Axis, Place, Texts, Value
 from experiments.grid.kind import Kind
 from experiments.grid.kinds import KINDS, kinds_of_files
 from experiments.grid.settings import Setting
@@ -82,8 +82,8 @@ class Grid:
         The file's, without its ending.
     description : str
     sections : list of Section
-    plugins : dict of str to Plugin
-        By the policy that each registers.
+    plugins : tuple of Plugin
+        Python files that register policies.
     most_cells : int
         How many cells it may have.
     """
@@ -91,7 +91,7 @@ class Grid:
     name: str
     description: str
     sections: list[Section]
-    plugins: dict[str, Plugin]
+    plugins: tuple[Plugin, ...]
     most_cells: int = MOST_CELLS
 
 
@@ -100,7 +100,13 @@ def list_grids() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in LIBRARY.glob("*.yaml")))
 
 
-def read_grid(given: str | Path | Mapping[str, Any], only: str | None = None, most_cells: int = MOST_CELLS) -> Grid:
+def read_grid(
+    given: str | Path | Mapping[str, Any],
+    only: str | None = None,
+    most_cells: int = MOST_CELLS,
+    *,
+    load_plugins: bool = False,
+) -> Grid:
     """Read a grid file, or the shipped grid of that name.
 
     Parameters
@@ -111,6 +117,9 @@ def read_grid(given: str | Path | Mapping[str, Any], only: str | None = None, mo
         The one named grid to take.
     most_cells : int
         How many cells it may have.
+    load_plugins : bool
+        Run the plug-ins that it names, so that their policies are known and checked. A grid file may be a stranger's,
+        and a plug-in is a program: without this nothing of it is executed.
 
     Raises
     ------
@@ -127,7 +136,7 @@ def read_grid(given: str | Path | Mapping[str, Any], only: str | None = None, mo
     forms = Forms.of_vocabulary()
     top = _convert(document, (), forms.file)
     reader = _Reader(document, path.parent, forms, most_cells)
-    plugins = reader.plugins(top)
+    plugins = reader.plugins(top, load_plugins)
     if only is not None and only not in top.grids:
         known = ", ".join(top.grids) or "none"
         raise InputError(f"no grid {only!r} in this file; {hint(only, top.grids)}it has {known}", path)
@@ -247,25 +256,28 @@ class _Reader:
 
     def __init__(self, document: Document, folder: Path, forms: Forms, most_cells: int) -> None:
         self.document = document
-        self.folder = folder
+        self.place = Place(folder)
         self.forms = forms
         self.most_cells = most_cells
         self.named: dict[tuple[type, str], Cluster | Workload] = {}
 
-    def plugins(self, top: Any) -> dict[str, Plugin]:
-        """The plugin of each policy that one registers, and of each placement, after an ``@``."""
-        plugins: dict[str, Plugin] = {}
+    def plugins(self, top: Any, load: bool) -> tuple[Plugin, ...]:
+        """The plug-ins that the file names; they are run only where ``load`` says so."""
+        plugins: list[Plugin] = []
+        by_name: dict[str, Plugin] = {}
         for index, name in enumerate(_listed(top.plugins)):
-            path = self.folder / name
+            path = self.place.folder / name
             try:
                 plugin = Plugin(str(path), read_bytes(path))
-                names = plugin.load()
-                for twice in sorted(plugins.keys() & set(names)):
-                    raise InputError(f"{twice!r} is registered by {plugins[twice].path} and by {path}; rename one")
-                plugins |= dict.fromkeys(names, plugin)
+                for registered in plugin.load() if load else ():
+                    if by_name.setdefault(registered, plugin) is not plugin:
+                        other = by_name[registered].path
+                        raise InputError(f"{registered!r} is registered by {other} and by {path}; rename one")
             except InputError as error:
                 raise InputError(f"plugins: {error}", self.document.where(("plugins", index))) from None
-        return plugins
+            plugins.append(plugin)
+        self.place = Place(self.place.folder, has_plugins=bool(plugins), is_checked=load)
+        return tuple(plugins)
 
     def section(self, name: str, top: Any, named: Any = None) -> Section:
         """One grid of the file: ``top`` itself, or ``named`` with what it does not say taken from ``top``."""
@@ -350,7 +362,7 @@ class _Reader:
             raise InputError(f"{axis.name}: the list is empty", self.document.where(path))
         values: dict[Value, None] = {}
         for index, entry in enumerate(_listed(entries)):
-            values |= dict.fromkeys(self._read(axis, (*path, index), axis.read, entry, self.folder))
+            values |= dict.fromkeys(self._read(axis, (*path, index), axis.read, entry, self.place))
         return tuple(values)
 
     def _read(self, axis: Axis, path: KeyPath, read: Callable[..., Sequence[Value]], *entry: Any) -> tuple[Value, ...]:
@@ -397,6 +409,17 @@ def _convert(document: Document, path: KeyPath, kind: type[Any]) -> Any:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise Document(data, lines, document.file).input_error(error, kind) from None
+
+
+def check_allowed(grid: Grid, allow_plugins: bool) -> None:
+    """Raise ``InputError`` when a grid that is to run names plug-ins and nobody has allowed them."""
+    if grid.plugins and not allow_plugins:
+        paths = ", ".join(plugin.path for plugin in grid.plugins)
+        raise InputError(
+            f"plugins: the grid runs programs, {paths}; look at them, and allow them with --allow-plugins "
+            "(allow_plugins=True in Python)",
+            grid.name,
+        )
 
 
 def check_cells(cells: int, most: int) -> None:

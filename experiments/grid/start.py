@@ -11,7 +11,7 @@ from experiments.grid.display import display
 from experiments.grid.local import LocalBackend
 from experiments.grid.plan import Plan, make_plan
 from experiments.grid.run import Outcome, run_plan
-from experiments.grid.spec import MOST_CELLS, read_grid
+from experiments.grid.spec import MOST_CELLS, check_allowed, read_grid
 from experiments.store import Store, read_table
 from hexsched.display import Summary, displayed
 from hexsched.errors import warn
@@ -82,11 +82,12 @@ def run_grid(
     retry_failed: bool = False,
     progress: Wanted = None,
     most_cells: int = MOST_CELLS,
+    allow_plugins: bool = False,
 ) -> GridRun:
     """Compute the cells of a grid that a store does not have yet; may be interrupted at any moment and run again.
 
     Workers are processes of their own: in a script, call it below ``if __name__ == "__main__":``. Policies of your own
-    stand in a file that the grid names under ``plugins``.
+    stand in a file that the grid names under ``plugins``, which is run only where ``allow_plugins`` says so.
 
     Parameters
     ----------
@@ -107,6 +108,8 @@ def run_grid(
         False for nothing that says how far it is; a function is called in its place with (cells done, cells).
     most_cells : int
         How many cells the grid may have.
+    allow_plugins : bool
+        Run the Python files that the grid names under ``plugins``.
 
     Returns
     -------
@@ -123,7 +126,8 @@ def run_grid(
     >>> grid = {"clusters": "demo", "workloads": "bfcl", "workflows": 5, "policies": ["hexagent", "fcfs"]}
     >>> experiments.run_grid(grid, "runs").to_frame()["req95"]  # doctest: +SKIP
     """
-    read = read_grid(grid, only, most_cells)
+    read = read_grid(grid, only, most_cells, load_plugins=allow_plugins)
+    check_allowed(read, allow_plugins)
     plan = make_plan(read, schedules)
     return run_planned(read.name, plan, Path(store), lambda: LocalBackend(workers), retry_failed, progress)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from experiments.grid.plan import Plan, Progress
+    from experiments.grid.spec import Grid
     from experiments.store import Store
 
 MOST_ERRORS = 10  # told one by one; the table ``errors`` has them all
@@ -148,6 +149,10 @@ def run_command(
         typer.Option("--dask", metavar="ADDRESS", help="Run on this Dask scheduler (address or scheduler file)."),
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try cells again that have failed.")] = False,
+    allow_plugins: Annotated[
+        bool,
+        typer.Option("--allow-plugins", help="Run the Python files that the grid names under 'plugins': look first."),
+    ] = False,
     only: Only = None,
     schedules: Schedules = False,
     most_cells: MostCells = None,
@@ -161,6 +166,8 @@ def run_command(
     from experiments.grid.backend import Backend
     from experiments.grid.dask import DaskBackend
     from experiments.grid.local import LocalBackend
+    from experiments.grid.plan import make_plan
+    from experiments.grid.spec import check_allowed
     from experiments.grid.start import run_planned
     from experiments.store import Store
     from experiments.store.store import STORE_JSON
@@ -173,7 +180,9 @@ def run_command(
             note("the Dask cluster has no workers yet; the grid waits for them")
         return backend
 
-    plan = _plan(grid, only, schedules, most_cells)
+    read = _read(grid, only, most_cells, allow_plugins)
+    check_allowed(read, allow_plugins)
+    plan = make_plan(read, schedules)
     if (store / STORE_JSON).exists() and (others := _other_versions(Store.open(store))):
         note(f"{others:,} cells here are of another version of the code; 'hexsched grid prune' removes them")
     done = run_planned(grid, plan, store, open_backend, retry_failed)
@@ -338,9 +347,14 @@ def prune_command(
 
 def _plan(grid: str, only: str | None, schedules: bool, most_cells: int | None) -> Plan:
     from experiments.grid.plan import make_plan
+
+    return make_plan(_read(grid, only, most_cells), schedules)
+
+
+def _read(grid: str, only: str | None, most_cells: int | None, load_plugins: bool = False) -> Grid:
     from experiments.grid.spec import MOST_CELLS, read_grid
 
-    return make_plan(read_grid(grid, only, MOST_CELLS if most_cells is None else most_cells), schedules)
+    return read_grid(grid, only, MOST_CELLS if most_cells is None else most_cells, load_plugins=load_plugins)
 
 
 def _counts(progress: Progress) -> dict[str, int]:

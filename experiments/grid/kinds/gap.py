@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from experiments.grid.cell import Answer, Cell, Rows
@@ -122,7 +122,7 @@ class GapCell(Cell):
         return Answer(tables, timing={"solve_seconds": report.seconds})
 
 
-def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
+def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
     """A cell for all points that differ in the policy alone."""
     grouped: dict[tuple[Scene, str, float], list[str]] = {}
     for point in points:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -133,7 +133,7 @@ class RunCell(Cell):
         )
 
 
-def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
+def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
     """A cell a point."""
     return [
         RunCell(

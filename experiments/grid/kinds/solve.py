@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.grid.cell import Answer, Cell
@@ -77,7 +77,7 @@ class SolveCell(Cell):
         return Answer({"solves": [row]}, timing={"solve_seconds": result.seconds}, fault=fault)
 
 
-def cells(points: Sequence[Point], plugins: Mapping[str, Plugin]) -> list[Cell]:
+def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
     """A cell a point."""
     return [
         SolveCell(
