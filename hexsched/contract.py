@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec.structs import replace
 
 from hexsched.clusters import compile_instance, read_cluster
+from hexsched.display import Summary, as_html
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Schedule, Workflow
 from hexsched.policies import Policy, as_policy
@@ -21,6 +22,9 @@ from hexsched.simulator import Run, simulate
 from hexsched.simulator.run import UnservedError
 from hexsched.verifier import verify
 from hexsched.workloads.families import generate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHECKS = {
     "runs": "it runs: finite keys, calls that wait, instances that are there",
@@ -93,6 +97,27 @@ class PolicyReport:
             mark = "NOT" if check.fault else "ok " if check.tried else "-  "
             lines.append(f"  {mark} {check.meaning}{check.fault and ': ' + check.fault}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {
+                "what it has to keep": check.meaning,
+                "kept": None if check.ok and not check.tried else check.ok,
+                "instances tried": check.tried,
+                "fault": check.fault,
+            }
+            for check in self.checks
+        ]
+        verdict = "keeps the contract" if self.ok else "breaks the contract"
+        return as_html("PolicyReport", Summary(f"{self.policy}: {verdict}", {}, rows, len(rows)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a check: ``check``, ``meaning``, ``tried`` (instances), ``ok``, ``fault``."""
+        import pandas as pd
+
+        fields = ("meaning", "tried", "ok", "fault")
+        rows = [{"check": check.name} | {name: getattr(check, name) for name in fields} for check in self.checks]
+        return pd.DataFrame(rows)
 
 
 def check_policy(policy: Any, *, instances: int = 40, seed: int = 0) -> PolicyReport:

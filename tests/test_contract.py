@@ -99,6 +99,12 @@ def test_each_breach_is_found(policy, faults):
     assert broken(policy) >= faults
 
 
+def test_a_report_is_a_table_too():
+    report = hx.check_policy(Picky, instances=5)
+    assert report.to_frame().query("not ok")["check"].tolist() == [check.name for check in report.checks if check.fault]
+    assert "breaks the contract" in report._repr_html_()
+
+
 def test_the_smallest_example_is_given():
     (check,) = [check for check in hx.check_policy(Picky).checks if check.fault]
     sizes = [max(one.prompt_tokens for flow in check.example.workflows for one in flow.calls)]

@@ -60,29 +60,39 @@ PINNED = ("fcfs", "workflow-fcfs", "workflow-llf", "atlas")
 SMALL = 6.5  # points; the least that is still read in print
 
 
+LOOK: dict[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E0E0E0",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "svg.hashsalt": "hexsched",
+}
+
+
 @contextmanager
 def look() -> Iterator[None]:
-    """The settings of all figures."""
-    with mpl.rc_context(
-        {
-            "font.size": 8,
-            "axes.titlesize": 8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.color": "#E0E0E0",
-            "grid.linewidth": 0.5,
-            "legend.frameon": False,
-            "lines.linewidth": 1.4,
-            "pdf.fonttype": 42,
-            "savefig.dpi": 200,
-            "xtick.labelsize": 7,
-            "ytick.labelsize": 7,
-            "legend.fontsize": 7.5,
-            "svg.hashsalt": "hexsched",
-        }
-    ):
+    """The settings of all figures, and no others are put back afterwards.
+
+    In a notebook the first figure loads a backend, which makes matplotlib interactive; ``rc_context`` would take that
+    back, and later figures would not be shown.
+    """
+    settings: Any = mpl.rcParams  # its type has the names as literals
+    before = {name: settings[name] for name in LOOK}
+    settings.update(LOOK)
+    try:
         yield
+    finally:
+        settings.update(before)
 
 
 def label(name: str) -> str:
