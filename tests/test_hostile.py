@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import experiments
+import hexsched as hx
 from experiments.cli import main
 from experiments.grid.axes import canonical_estimator
 from experiments.grid.loads import read_load
@@ -25,6 +26,7 @@ from hexsched.errors import InputError
 from hexsched.metrics.parts.thresholds import read_thresholds
 from hexsched.model import Instance, read_instance
 from hexsched.model.digits import written
+from hexsched.model.workload import read_workload
 from hexsched.policies import policies
 from hexsched.printable import cell, csv_bytes
 from hexsched.simulator import simulate
@@ -327,3 +329,32 @@ def test_a_plan_is_the_same_whether_plugins_are_loaded_or_not(tmp_path):
     (tmp_path / "own.yaml").write_text(f"plugins: own.py\n{GRID.replace('fcfs', 'longest-frist')}")
     with pytest.raises(InputError, match="did you mean 'longest-first'"):
         read_grid(path, load_plugins=True)
+
+
+# ---- a key twice
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_key_that_comes_twice_is_refused_with_its_line(tmp_path, indent):
+    text = json.dumps(an_instance(), indent=indent)
+    twice = text.replace('"delay": 0.1', '"delay": 0.1, "cached_tokens": 3', 1)
+    path = tmp_path / "i.json"
+    path.write_text(twice)
+    with pytest.raises(InputError, match=f"{'line [0-9]+: ' if indent else ''}the key 'cached_tokens' comes twice"):
+        read_instance(path)
+    canonical = Instance.from_bytes(text.encode()).to_bytes()
+    path.write_bytes(canonical.replace(b'"d1"', b'"d0", "id": "d1"', 1))
+    line = (
+        canonical.decode().splitlines().index('   "id": "d1",')
+    )  # the object begins a line before, lines count from 1
+    with pytest.raises(InputError, match=rf"line {line}: the key 'id' comes twice in one object"):
+        read_instance(path)
+    flow = json.dumps(an_instance()["workflows"][0])
+    second = flow.replace("w0", "w1").replace("{", '{"arrival": 0, ', 1)
+    (tmp_path / "w.jsonl").write_text(f"{flow}\n{second}\n")
+    with pytest.raises(InputError, match=r"w.jsonl:2: the key 'arrival' comes twice in one object"):
+        read_workload(tmp_path / "w.jsonl")
+    row = '{"timestamp": 0, "input_length": 5, "output_length": 7, "hash_ids": [1]}\n'
+    (tmp_path / "m.jsonl").write_text(row + row.replace('"output', '"input_length": 6, "output'))
+    with pytest.raises(InputError, match=r"m.jsonl:2: the key 'input_length' comes twice in one object"):
+        hx.workload(tmp_path / "m.jsonl")

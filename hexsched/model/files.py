@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.model.json_keys import check_keys
 from hexsched.model.table_files import ARROW, PARQUET, TableLines
 
 T = TypeVar("T")
@@ -156,15 +157,18 @@ def decode_json(data: bytes, kind: type[T], where: str) -> T:
     Raises
     ------
     InputError
-        Naming ``where`` and the field.
+        Naming ``where`` and the field, or the key that comes twice.
     """
     try:
-        return msgspec.json.decode(data, type=kind)
+        value = msgspec.json.decode(data, type=kind)
+        check_keys(data, where, value)
+        return value
     except msgspec.ValidationError as error:
         try:
             plain = msgspec.json.decode(data)
         except (msgspec.MsgspecError, RecursionError):
             raise InputError(validation_message(error), where) from None
+        check_keys(data, where)
         return convert_whole(plain, kind, error, where)
     except msgspec.DecodeError as error:
         raise InputError(f"not valid JSON: {_syntax_message(data, error)}", where) from None

@@ -12,6 +12,7 @@ from hexsched.display import MOST_ROWS, Summary, displayed, shown
 from hexsched.errors import InputError
 from hexsched.model.file_kind import check_kind
 from hexsched.model.files import convert, read_bytes, write_bytes
+from hexsched.model.json_keys import check_keys
 from hexsched.plotting import Accessor
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def read_schedule(path: str | Path) -> Schedule:
         raise InputError(f"not valid JSON: {error}", path) from None
     except RecursionError:
         raise InputError("not valid JSON: nested too deeply", path) from None
+    check_keys(data, str(path))
     return convert(parsed, Schedule, str(path))
 
 

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from hexsched.errors import InputError
 from hexsched.model.files import convert, decode_json, read_bytes, read_lines, whole_floats
+from hexsched.model.json_keys import check_keys
 from hexsched.model.workload import MAX_TOKENS
 
 T = TypeVar("T")
@@ -47,10 +48,7 @@ def json_records(path: Path, kind: type[T]) -> Iterator[tuple[str, T | InputErro
         return
     for number, line in text_lines(path):
         where = f"{name}:{number}"
-        try:
-            yield where, decoder.decode(line)
-        except (msgspec.MsgspecError, RecursionError):
-            yield where, _decoded(line, decoder, kind, where)
+        yield where, _decoded(line, decoder, kind, where)
 
 
 def json_document(path: Path, kind: type[T]) -> T:
@@ -201,6 +199,7 @@ def _decoded(data: bytes, decoder: msgspec.json.Decoder[Any], kind: type[T], whe
     try:
         try:
             found: T = decoder.decode(data)
+            check_keys(data, where)
             return found
         except (msgspec.MsgspecError, RecursionError):
             return convert(plain(decode_json(data, object, where)), kind, where)
