@@ -9,6 +9,8 @@ import warnings
 
 from hexsched.printable import printable
 
+MOST_CHARACTERS = 2000  # of a message
+
 
 class InputError(Exception):
     """Bad input, told in one line.
@@ -26,7 +28,10 @@ class InputError(Exception):
     def __init__(self, message: str, where: str | os.PathLike[str] | None = None) -> None:
         self.where = None if where is None else str(where)
         text = message if self.where is None else f"{self.where}: {message}"
-        super().__init__(printable(" ".join(text.split())))
+        line = printable(" ".join(text.split()))
+        if len(line) > MOST_CHARACTERS:  # somebody's long name; what would be right stands at the end
+            line = f"{line[: MOST_CHARACTERS // 2]} ... {line[-MOST_CHARACTERS // 2 :]}"
+        super().__init__(line)
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: one line, and where another error is the cause, where that came from."""

@@ -199,7 +199,7 @@ def test_thresholds_are_written_in_one_way():
     [
         ("", "expected NAME=VALUE"),
         ("ttft", "expected NAME=VALUE with commas between them, as in ttft=2s"),
-        ("tftt=2s", "unknown name 'tftt'; known are ttft, tpot"),
+        ("tftt=2s", "unknown name 'tftt'; did you mean 'ttft'?"),
         ("ttft=2s,ttft=3s", "ttft comes twice"),
         ("ttft=2", "ttft needs a unit, one of s, ms, us, min; got '2'"),
         ("tpot=50 msec", "tpot needs a unit"),

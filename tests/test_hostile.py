@@ -27,10 +27,14 @@ from hexsched.metrics.parts.thresholds import read_thresholds
 from hexsched.model import Instance, read_instance
 from hexsched.model.digits import written
 from hexsched.model.workload import read_workload
-from hexsched.policies import policies
+from hexsched.policies import policies, read_policy
+from hexsched.policies.lists import read_policies
 from hexsched.printable import cell, csv_bytes
+from hexsched.profiles.table import read_table
 from hexsched.simulator import simulate
+from hexsched.simulator.estimators import read_estimator
 from hexsched.verifier import verify
+from hexsched.workloads.arrivals import read_arrivals
 from solvers.problem.objective import read_objective
 
 pytestmark = pytest.mark.quick
@@ -358,3 +362,38 @@ def test_a_key_that_comes_twice_is_refused_with_its_line(tmp_path, indent):
     (tmp_path / "m.jsonl").write_text(row + row.replace('"output', '"input_length": 6, "output'))
     with pytest.raises(InputError, match=r"m.jsonl:2: the key 'input_length' comes twice in one object"):
         hx.workload(tmp_path / "m.jsonl")
+
+
+# ---- long texts
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (read_policy, "fcfs" + " " * 50_000 + "!"),
+        (read_policy, "fcfs(" + " " * 50_000 + "@"),
+        (read_policies, "fcfs(" * 50_000),
+        (read_policies, "a" * 50_000),
+        (read_objective, "req" + " " * 50_000 + "("),
+        (read_objective, "req(" + " " * 50_000 + "1"),
+        (read_estimator, "noise(" + " " * 50_000 + "x"),
+        (read_estimator, "noise(0.2\x1f)"),
+        (read_load, "rate:" + "9" * 50_000 + "x"),
+        (read_thresholds, "ttft=" + "1e" * 20_000),
+        (read_arrivals, "poisson:" + "1" * 50_000 + "x"),
+        (read_arrivals, "gamma:5e-324,cv=3"),
+        (read_arrivals, "fixed:1e300"),
+    ],
+)
+def test_a_text_that_is_out_to_take_long_is_refused_in_a_short_line(read, text):
+    """Of quadratic work there would be 10^9 steps and more: the suite's time limit would notice."""
+    with pytest.raises(InputError) as caught:
+        read(text)
+    assert len(str(caught.value)) <= 2100
+
+
+def test_a_measurement_that_is_no_time_is_told_with_its_line(tmp_path):
+    rows = "".join(f"llama-3.1-8b,H200,1,prefill,1,{n},{ms}\n" for n, ms in ((512, 11), (1024, "5e-324"), (2048, 43)))
+    (tmp_path / "t.csv").write_text(f"model,system,tp,phase,batch_size,context_tokens,ms\n{rows}")
+    with pytest.raises(InputError, match=r"t.csv:3: column 'ms' must be from 1e-06 to 1e\+12, got '5e-324'"):
+        read_table(tmp_path / "t.csv")

@@ -56,12 +56,10 @@ def _listed(text: str) -> list[Policy]:
 
 def split_top_level(text: str) -> list[str]:
     """Split at the commas outside parentheses."""
-    parts = [""]
-    depth = 0
-    for letter in text:
+    parts, start, depth = [], 0, 0
+    for place, letter in enumerate(text):
         depth += (letter == "(") - (letter == ")")
         if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts]
+            parts.append(text[start:place].strip())
+            start = place + 1
+    return [*parts, text[start:].strip()]

@@ -518,7 +518,7 @@ def read_policy(text: str) -> Policy:
     InputError
         For an unknown name, option, value or placement, with what would be right.
     """
-    match = re.fullmatch(r"\s*([^\s()@]+)\s*(?:\(([^()]*)\))?\s*(?:@\s*(\S+))?\s*", text)
+    match = re.fullmatch(r"\s*+([^\s()@]++)\s*+(?:\(([^()]*+)\))?+\s*+(?:@\s*+(\S++))?+\s*+", text)
     if match is None:
         raise InputError(f"policy {text!r}: expected NAME, NAME@PLACEMENT or NAME(option=value, ...)@PLACEMENT")
     name, options, place = match.groups()

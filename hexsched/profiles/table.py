@@ -112,10 +112,13 @@ def _measurement(header: list[str], cells: list[str], path: str, line: int) -> M
         phase=phase,
         batch=batch,
         context=_whole(row, "context_tokens", where),
-        seconds=_number(row, "ms", where) / 1e3,
+        seconds=_milliseconds(row, where) / 1e3,
         backend=row.get("backend_version", ""),
         line=line,
     )
+
+
+SHORTEST, LONGEST = 1e-6, 1e12  # milliseconds of a measurement
 
 
 def _number(row: dict[str, str], column: str, where: str) -> float:
@@ -125,6 +128,13 @@ def _number(row: dict[str, str], column: str, where: str) -> float:
         raise InputError(f"column {column!r} must be a number, got {row[column]!r}", where) from None
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"column {column!r} must be a finite number above 0, got {row[column]!r}", where)
+    return value
+
+
+def _milliseconds(row: dict[str, str], where: str) -> float:
+    value = _number(row, "ms", where)
+    if not SHORTEST <= value <= LONGEST:
+        raise InputError(f"column 'ms' must be from {SHORTEST:g} to {LONGEST:g}, got {row['ms']!r}", where)
     return value
 
 

@@ -54,7 +54,7 @@ def read_estimator(text: str) -> Estimator:
         return Estimator(name, lambda instance, seed: None)
     if name == "class_mean":
         return Estimator(name, lambda instance, seed: None, class_mean=True)
-    match = re.fullmatch(r"noise\(\s*([^()]*?)\s*\)", name)
+    match = re.fullmatch(r"noise\( *+([^() \x00-\x1f]++) *+\)", name)
     if match:
         try:
             sigma = float(match[1])

@@ -76,7 +76,7 @@ def read_objective(text: str | Objective) -> Objective:
     """
     if isinstance(text, Objective):
         return text
-    match = re.fullmatch(r"\s*([a-z_]+)\s*(?:\(\s*([^()\s]+)\s*\))?\s*", str(text))
+    match = re.fullmatch(r"\s*+([a-z_]++)\s*+(?:\(\s*+([^()\s]++)\s*+\))?+\s*+", str(text))
     kind, parameter = match.groups() if match else ("", None)
     if kind not in KINDS or (parameter is None) == (kind in ("req", "misses")):
         near = hint(str(text), FORMS)

@@ -85,7 +85,7 @@ def read_thresholds(text: str) -> Thresholds:
 
 
 def _number(text: str, name: str, value: str) -> float:
-    match = re.fullmatch(r"([0-9.eE+-]+?)\s*([a-z]*)", value)
+    match = re.fullmatch(r"([0-9.+-]++(?:[eE][+-]?+[0-9]++)?+)\s*+([a-z]*+)", value)
     try:
         number = float(match[1]) if match else math.nan
     except ValueError:

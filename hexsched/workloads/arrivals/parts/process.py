@@ -48,10 +48,15 @@ class ArrivalProcess(ABC):
         """From what follows the colon of a spec; raises ``ValueError`` saying what is wrong."""
 
 
+RARE, OFTEN = 1e-9, 1e9  # workflows a second: one in 30 years, and as good as all together
+
+
 def check_rate(rate: float) -> None:
-    """Raise ``ValueError`` unless the rate is a finite number of workflows a second above 0."""
+    """Raise ``ValueError`` unless the rate is a number of workflows a second above 0, and neither tiny nor huge."""
     if not (math.isfinite(rate) and rate > 0):
         raise ValueError(f"rate must be a finite number of workflows a second > 0, got {rate}")
+    if not RARE <= rate <= OFTEN:
+        raise ValueError(f"rate must be from {RARE:g} to {OFTEN:g} workflows a second, got {rate}")
 
 
 def read_numbers(text: str, names: tuple[str, ...]) -> dict[str, float]:
