@@ -174,6 +174,20 @@ def test_errors_say_what_would_be_right(call, words):
     assert error.value._render_traceback_() == [f"InputError: {error.value}"]
 
 
+def test_a_mapping_names_what_is_compared(small):
+    runs = hx.compare(small, {"light": "sjf", "heavy": lambda call, now: -call.prompt_tokens}, progress=False)
+    assert list(runs) == ["light", "heavy"]
+    assert (runs["light"].completed == hx.simulate(small, "sjf").completed).all()
+
+
+def test_a_bound_that_does_not_hold_says_for_what_it_does(small):
+    notes = solvers.bound(small, "req(0.95)", bounds="load,preemptive-lp,single-machine", progress=False).table
+    assert [row.note for row in notes][1:] == [
+        "holds in the decode model fixed only",
+        "holds for max_ratio, mean_ratio, mean_latency only",
+    ]
+
+
 @pytest.mark.parametrize(
     ("policies", "words"),
     [

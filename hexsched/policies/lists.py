@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hexsched.baselines import ALL, BASELINES
@@ -17,15 +18,17 @@ def read_policies(chosen: Any) -> list[Policy]:
 
     Parameters
     ----------
-    chosen : str, Policy, function, class or object, or iterable of these
+    chosen : str, Policy, function, class or object, or iterable of these, or mapping to these
         Each is what ``as_policy`` takes. Text may have several, with commas between them, and groups: ``all`` is every
-        registered policy, ``baselines`` those of the paper.
+        registered policy, ``baselines`` those of the paper. The keys of a mapping are the names that results have.
 
     Raises
     ------
     InputError
         For an empty or unknown name, for options that do not exist, and when there are none.
     """
+    if isinstance(chosen, Mapping):
+        chosen = [replace(as_policy(thing), name=str(name)) for name, thing in chosen.items()]
     items = chosen if isinstance(chosen, Iterable) and not isinstance(chosen, str) else [chosen]
     by_name: dict[str, Policy] = {}
     for item in items:

@@ -108,7 +108,7 @@ def compare(
     ----------
     instance : Instance, str or Path
         An instance, or the path of its file.
-    policies : str, Policy, function, class or object, or iterable of these
+    policies : str, Policy, function, class or object, or iterable of these, or mapping to these
         Names as on the command line (one text may have several, with commas between them; ``"all"`` is every one), or
         policies themselves, your own as ``hexsched.policies.as_policy`` takes them. By default HexAGenT and the
         baselines of its paper.

@@ -21,8 +21,6 @@ from solvers.problem.offline import OfflineProblem, offline_problem
 if TYPE_CHECKING:
     import pandas as pd
 
-DOES_NOT_APPLY = "does not apply"
-
 
 class Row(NamedTuple):
     """What one bound came to.
@@ -35,7 +33,7 @@ class Row(NamedTuple):
         None where there is none; the note says why.
     seconds : float
     note : str
-        ``does not apply`` to objective and decode model, ``no time left``, or that it proved nothing in its time.
+        What it does not hold for, ``no time left``, or that it proved nothing in its time.
     """
 
     bound: str
@@ -164,7 +162,7 @@ def best_bound(
     for bound in usable:
         bound.warm_up()
     stop = time.monotonic() + time_limit
-    rows: dict[str, Row] = {bound.name: Row(bound.name, None, 0.0, DOES_NOT_APPLY) for bound in candidates}
+    rows = {bound.name: Row(bound.name, None, 0.0, bound.why_not(problem, objective)) for bound in candidates}
     value, source = -float("inf"), ""
     floor = critical_path.compute(problem, objective)
     for position, bound in enumerate(usable):

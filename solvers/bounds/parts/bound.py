@@ -63,7 +63,15 @@ class Bound:
 
     def holds_for(self, problem: OfflineProblem, objective: Objective) -> bool:
         """Whether it says anything of that objective on that instance."""
-        return objective.kind in self.objectives and problem.instance.decode_model in self.decode_models
+        return not self.why_not(problem, objective)
+
+    def why_not(self, problem: OfflineProblem, objective: Objective) -> str:
+        """What it does not hold for, in words; empty where it holds."""
+        if problem.instance.decode_model not in self.decode_models:
+            return f"holds in the decode model {' or '.join(self.decode_models)} only"
+        if objective.kind not in self.objectives:
+            return f"holds for {', '.join(self.objectives)} only"
+        return ""
 
     def value(self, problem: OfflineProblem, objective: Objective, time_limit: float) -> float:
         """Compute it, part by part where long idle stretches split the problem (``Parts``).
