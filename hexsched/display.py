@@ -82,8 +82,10 @@ def as_html(kind: str, summary: Summary) -> str:
     facts = [(name, shown(value)) for name, value in summary.facts.items() if value is not None]
     parts = [head]
     with pd.option_context("display.max_colwidth", None):
-        if facts:
+        if facts and not summary.rows:
             parts.append(pd.DataFrame(facts).to_html(index=False, header=False, border=0))
+        elif facts:  # above a table, a line
+            parts.append(f"<div>{html.escape(', '.join(f'{name} {value}' for name, value in facts))}</div>")
         if summary.rows:
             parts.append(_frame(summary.rows).to_html(index=False, border=0))
     parts += [f"<small>{html.escape(line)}</small>" for line in _rest(summary)]

@@ -239,6 +239,11 @@ def test_what_is_shown_is_short_and_every_result_is_a_frame(small, compared):
     assert len(compared["fcfs"].schedule.to_frame()) == small.call_count
 
 
+def test_above_a_table_facts_are_a_line_and_alone_they_are_a_table(small, compared):
+    assert f"<div>policies {len(compared)}, workflows" in compared._repr_html_()
+    assert compared._repr_html_().count("<table") == small._repr_html_().count("<table") == 1
+
+
 def test_equality_hash_and_encoding_are_those_of_the_struct(small):
     again = hx.Instance.from_bytes(small.to_bytes())
     assert (again, again.to_bytes()) == (small, small.to_bytes())

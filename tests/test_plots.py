@@ -26,7 +26,7 @@ from hexsched.simulator import Run, simulate
 from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 from hexsched.workloads.families import generate
 from paper_figs.drawing.setting import objective_label, setting_text
-from paper_figs.drawing.style import lines
+from paper_figs.drawing.style import lines, look
 from paper_figs.figures.attainment import at_once_text
 from paper_figs.figures.gantt import choose, lanes_of
 from paper_figs.figures.utilisation import SHARES
@@ -538,3 +538,16 @@ def test_every_plot_draws_on_the_axes_it_is_given_and_repeats_to_the_byte(runs):
             figure.savefig(page, format="png")
             pages.append(page.getvalue())
         assert pages[0] == pages[1], name
+
+
+def test_what_a_first_figure_makes_of_matplotlib_is_kept():
+    """The backend of a notebook comes with the first figure and makes matplotlib interactive, which later ones need."""
+    was, size = mpl.is_interactive(), mpl.rcParams["font.size"]
+    try:
+        mpl.interactive(False)
+        with look():
+            mpl.interactive(True)
+        assert mpl.is_interactive()
+        assert mpl.rcParams["font.size"] == size
+    finally:
+        mpl.interactive(was)
