@@ -48,7 +48,7 @@ def draw_figures(
     """Draw figures from stored results, and write the table behind each as CSV."""
     from paper_figs.drawing.figure import read_formats, write_figure
     from paper_figs.figures import FIGURES
-    from paper_figs.reading.store import NoDataError, select_policies
+    from paper_figs.reading.store import NoDataError, lacking, only_failed, select_policies
 
     chosen = [FIGURES.find(name) for name in names] if names else list(FIGURES.values())
     formats = read_formats(format)
@@ -61,22 +61,27 @@ def draw_figures(
         try:
             made = write_figure(each, source, output, formats)
         except NoDataError as error:
-            if names:
-                raise
-            left_out[each.name] = str(error)
+            left_out[each.name] = lacking(source, each.name, str(error)) if names else str(error)
         else:
             written[each.name] = [str(path) for path in made.files]
             notes[each.name] = list(made.notes)
-    if not written:
+    if not written and not names:
         raise InputError(
             f"no results here; 'hexsched grid run smoke --store {store}' or 'hexsched demo -o {store}' makes some",
             store,
         )
     rows = [(name, file) for name, files in written.items() for file in files]
     record = {"figures": written, "notes": notes, "left_out": left_out}
-    emit(record, [Table(("figure", "file"), rows)], as_json)
+    if written:
+        emit(record, [Table(("figure", "file"), rows)], as_json)
     for name, texts in notes.items():
         for text in texts:
             note(f"{name}: {text}")
+    if failed := only_failed(source):
+        note(
+            f"{', '.join(failed)}: only failed cells, so in no figure; 'hexsched grid status --store {store}' says why"
+        )
+    if names and left_out:
+        raise InputError("; ".join(left_out.values()), store)
     for name, reason in left_out.items():
         note(f"left out {name}: {reason}")

@@ -422,6 +422,26 @@ def test_a_named_figure_without_data_is_an_error(name, compared, tmp_path, capsy
     assert not (tmp_path / "out").exists()
 
 
+def test_what_can_be_drawn_is_and_each_of_the_rest_is_named(compared, tmp_path, capsys):
+    asked = ["figures", "gantt", "attainment", "gaps", "--store", str(compared), "-o", str(tmp_path / "out")]
+    assert main(asked) == 2
+    said = capsys.readouterr()
+    assert (tmp_path / "out" / "attainment.png").is_file()
+    assert "attainment.png" in said.out
+    assert "gantt needs the store of a grid" in said.err
+    assert "gaps needs the store of a grid" in said.err
+
+
+def test_policies_of_failed_cells_alone_are_named(tmp_path, capsys):
+    store = tmp_path / "s"
+    write_runs(store, policies=("fcfs", "hexagent"), seeds=(0,))
+    for name in ("lazy", "fcfs"):
+        row = {"key": f"00000000-{name}", "kind": "simulate", "error": "ValueError: no", "attempts": 1}
+        write_cell(store, name, "errors", {"errors": [{**row, "description": f"{name} on demo, 6 bfcl"}]})
+    assert main(["figures", "requirements", "--store", str(store), "--format", "svg", "-o", str(tmp_path / "o")]) == OK
+    assert "lazy: only failed cells" in capsys.readouterr().err
+
+
 def test_an_empty_store_and_none_at_all(tmp_path, capsys):
     assert main(["figures", "--store", str(tmp_path)]) == 2
     assert "no results here" in capsys.readouterr().err

@@ -26,7 +26,7 @@ from hexsched.simulator import Run, simulate
 from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 from hexsched.workloads.families import generate
 from paper_figs.drawing.setting import objective_label, setting_text
-from paper_figs.drawing.style import lines, look
+from paper_figs.drawing.style import label, lines, look
 from paper_figs.figures.attainment import at_once_text
 from paper_figs.figures.gantt import choose, lanes_of
 from paper_figs.figures.utilisation import SHARES
@@ -196,7 +196,7 @@ def test_the_legend_has_the_best_first_with_its_req95(runs):
     told = [text.get_text() for text in legend.get_texts()]
     values = [float(text.split()[0]) for text in told]
     assert values == sorted(values)
-    assert f"{runs['hexagent'].metrics.req95:.2f}  HexAGenT" in [text.partition(" (=")[0] for text in told]
+    assert f"{runs['hexagent'].metrics.req95:.2f}  HexAGenT" in [text.partition(" =")[0] for text in told]
 
 
 def test_levels_of_attainment_are_labelled(runs):
@@ -208,10 +208,23 @@ def test_levels_of_attainment_are_labelled(runs):
 def test_a_curve_that_is_another_s_says_so(runs):
     axes = paper_figs.attainment({"a": runs["fcfs"], "b": runs["fcfs"], "hexagent": runs["hexagent"]})
     told = {text.get_text().split("  ")[1] for text in axes.get_legend().get_texts()}
-    assert told == {"a (= b)", "b (= a)", "HexAGenT"}
+    assert told == {"a = b", "HexAGenT"}
     widths = [line.get_linewidth() for line in axes.get_lines()[:3]]
     assert widths == sorted(widths, reverse=True)
     assert len(set(widths)) == 3
+
+
+def test_of_many_equal_curves_three_are_named_and_the_rest_counted(runs):
+    axes = paper_figs.attainment(dict.fromkeys("abcdefghi", runs["fcfs"]))
+    told = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [text.split("  ")[1] for text in told] == ["a = b = c and 6 more"]
+
+
+def test_a_workload_of_a_file_is_written_without_the_options_that_all_have():
+    odd, other = "odd,output=Tok raus,session=Konv", "odd,output=Tok raus,session=Konv,time_unit=ms"
+    assert label(odd) == label(odd, [odd, "bfcl"]) == "odd"
+    assert [label(name, [odd, other]) for name in (odd, other)] == ["odd", "odd, time_unit=ms"]
+    assert label("hexagent(kv=off,risk=off)@jsq") == "HexAGenT(kv=off,risk=off)@jsq"
 
 
 @pytest.mark.parametrize(("arrivals", "told"), [("fixed:2", False), ("fixed:1000", True)])

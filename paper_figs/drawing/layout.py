@@ -83,6 +83,14 @@ def panels(
     return fig, axes, across
 
 
+def wrapped_title(axes: Axes, text: str, **options: Any) -> None:
+    """A panel's title in lines as wide as its share of the figure, so that none runs over its neighbour's."""
+    spec = axes.get_subplotspec()
+    across = axes.figure.figure.get_figwidth() / (spec.get_gridspec().ncols if spec else 1)
+    width = max(int(CHARACTERS_AN_INCH * 0.9 * across), 8)
+    axes.set_title("\n".join(line for each in text.split("\n") for line in textwrap.wrap(each, width)), **options)
+
+
 def legend_on_top(
     fig: MatplotlibFigure,
     axes: Iterable[Axes],
@@ -152,9 +160,10 @@ def legend_beside(
 
 def columns_within(inches: float, labels: Sequence[str]) -> int:
     """The most columns of a small legend that fit; it is filled column by column."""
+    lengths = [max(map(len, label.split("\n"))) for label in labels]
     for columns in range(len(labels), 1, -1):
         tall = -(-len(labels) // columns)
-        longest = [max(map(len, labels[k : k + tall])) for k in range(0, len(labels), tall)]
+        longest = [max(lengths[k : k + tall]) for k in range(0, len(labels), tall)]
         if sum(HANDLE + CHARACTER * length for length in longest) <= inches:
             return columns
     return 1

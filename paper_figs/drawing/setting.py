@@ -28,7 +28,7 @@ def setting_text(rows: pd.DataFrame) -> str:
     for column, noun in (("cluster", "clusters"), ("workload", "workloads"), ("load", "loads")):
         values = list(dict.fromkeys(str(value) for value in rows.get(column, ()) if value != "" and value == value))
         if values:
-            named = [label(value) if column == "workload" else value for value in values]
+            named = [label(value, values) if column == "workload" else value for value in values]
             parts.append(", ".join(named) if len(values) <= NAMED else f"{len(values)} {noun}")
     sizes = sorted({int(value) for value in rows.get("workflows", ()) if value != "" and value == value})
     if sizes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from typing import Any
@@ -95,11 +95,27 @@ def look() -> Iterator[None]:
         settings.update(before)
 
 
-def label(name: str) -> str:
-    """How a policy or workload is written in figures; options and placements are kept as they are."""
-    base = re.match(r"[^(@]*", name)
+def label(name: str, among: Iterable[str] = ()) -> str:
+    """How a policy or workload is written in figures; options and placements of a policy are kept as they are.
+
+    A workload of a file is stored with the options it was read with, ``"trace,output=n_out,session=user"``: it is
+    written as ``"trace"``, and of its options those that others of that file do not have.
+
+    Parameters
+    ----------
+    name : str
+    among : iterable of str
+        All that are shown beside it.
+    """
+    base = re.match(r"[^(@,]*", name)
     known = base.group() if base else name
-    return NAMES.get(known, known) + name[len(known) :]
+    rest = name[len(known) :]
+    if not rest.startswith(","):
+        return NAMES.get(known, known) + rest
+    options = rest[1:].split(",")
+    others = [set(each.split(",")[1:]) for each in set(among) - {name} if each.split(",")[0] == known]
+    shared = set(options).intersection(*others)
+    return ", ".join([NAMES.get(known, known), *(each for each in options if others and each not in shared)])
 
 
 def pool_label(pool: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import CUT, mark_cut
-from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels
+from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels, wrapped_title
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, seeds_text
 from paper_figs.reading.loads import settings_text
 from paper_figs.reading.paper_numbers import HEXAGENT, WORKLOADS
@@ -126,7 +126,7 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     fig, axes, across = panels(1, len(shown), height, len(HEADLINES), title, sharey=True, width=width)
     for panel, workload in zip(axes.flat, shown, strict=True):
         draw_ablation(table[table["workload"] == workload], panel)
-        panel.set_title(label(workload) if workload != EACH else "")
+        wrapped_title(panel, label(workload, workloads) if workload != EACH else "")
     legend_on_top(fig, axes.flat[:1], across, title, handlelength=1.2)
     return fig
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pandas as pd
 
 from experiments.rates import FASTEST
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.layout import FEW, legend_beside, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.layout import FEW, legend_beside, legend_on_top, panels, plain_log_ticks, wrapped_title
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, cluster_label, label, lines
 from paper_figs.reading.intervals import mean_interval
 from paper_figs.reading.notes import noted
@@ -40,6 +41,8 @@ ROW_HEIGHT = 1.6
 POINTS = 200  # of a mean curve
 LEVELS = (95, 99)  # per cent, marked
 WIDEST, THINNEST = 2.3, 1.0  # points: curves get thinner from the lowest to the uppermost, so that none hides another
+NAMED_EQUALS = 3  # policies of one curve that its line in the legend names; more are counted
+LEGEND_WIDTH = 34  # characters of a line in the legend
 SAME = 1e-9  # of attainment: closer curves are one
 
 Array = np.ndarray[Any, Any]
@@ -155,8 +158,8 @@ def _mean_curves(frame: pd.DataFrame, store: StorePath) -> pd.DataFrame:
 def draw_attainment(table: pd.DataFrame, ax: Axes | None = None, levels: bool = True) -> Axes:
     """One instance's curves on ``ax``.
 
-    Those that are as good as equal are drawn on each other, thinner and thinner, so that each is seen; a policy whose
-    curve is that of another says so in its label. 95 and 99 % are marked at the right end.
+    Those that are as good as equal are drawn on each other, thinner and thinner, so that each is seen; those whose
+    curve is the same share a line of the legend. 95 and 99 % are marked at the right end.
 
     Parameters
     ----------
@@ -238,13 +241,13 @@ def titled(name: str, note: str) -> str:
     return "\n".join(text for text in (name, note) if text)
 
 
-def req_text(table: pd.DataFrame, policy: str) -> str:
-    """The policy with its Req95, as a single panel's legend has it; and whose curve is the same, where one is."""
-    rows = table[table["policy"] == policy]
-    met = rows.loc[rows["attainment"] >= 0.95 - SAME, "scale"]
-    value = f"{met.min():.2f}" if len(met) else f"> {rows['scale'].max():.3g}"
-    same = [other for other in table["policy"].unique() if other != policy and _same(rows, table, other)]
-    return f"{value}  {label(policy)}" + (f" (= {', '.join(map(label, same))})" if same else "")
+def req_text(policies: Sequence[str], needed: float, largest: float) -> str:
+    """A line of a single panel's legend: Req95 and the policies whose curve is this one, a few of them by name."""
+    named = " = ".join(map(label, policies[:NAMED_EQUALS]))
+    more = len(policies) - NAMED_EQUALS
+    text = f"{named} and {more} more" if more > 0 else named
+    value = f"{needed:.2f}" if needed < float("inf") else f"> {largest:.3g}"
+    return textwrap.fill(f"{value}  {text}", LEGEND_WIDTH, subsequent_indent=" " * 8, break_long_words=False)
 
 
 def _same(rows: pd.DataFrame, table: pd.DataFrame, other: str) -> bool:
@@ -255,18 +258,31 @@ def _same(rows: pd.DataFrame, table: pd.DataFrame, other: str) -> bool:
 
 
 def legend_of_one(table: pd.DataFrame, axes: Axes) -> None:
-    """The legend of a panel that stands alone: best policy first, each with its Req95."""
+    """The legend of a panel that stands alone: best policy first, each with its Req95; equal curves share a line."""
     by_label = {label(policy): policy for policy in table["policy"].unique()}
-    handles = [line for line in axes.get_lines() if line.get_label() in by_label]
-    named = [(req_text(table, by_label[str(line.get_label())]), line) for line in handles]
+    drawn = {by_label[name]: line for line in axes.get_lines() if (name := str(line.get_label())) in by_label}
+    groups: list[list[str]] = []
+    for policy in table["policy"].unique():
+        rows = table[table["policy"] == policy]
+        group = next((each for each in groups if _same(rows, table, each[0])), None)
+        if group is None:
+            groups.append([policy])
+        else:
+            group.append(policy)
 
     def needed(policy: str) -> float:
         rows = table[table["policy"] == policy]
         met = rows.loc[rows["attainment"] >= 0.95 - SAME, "scale"]
         return float(met.min()) if len(met) else float("inf")
 
-    named.sort(key=lambda pair: needed(by_label[str(pair[1].get_label())]))
-    legend_beside(axes, [line for _, line in named], [text for text, _ in named], "Req95", clear=0.06)
+    groups.sort(key=lambda group: needed(group[0]))
+    texts = [
+        req_text(group, needed(group[0]), float(table.loc[table["policy"] == group[0], "scale"].max()))
+        for group in groups
+    ]
+    # lines of a tuple are drawn on each other, as the curves are
+    handles = [tuple(sorted((drawn[policy] for policy in group), key=lambda line: line.zorder)) for group in groups]
+    legend_beside(axes, handles, texts, "Req95", clear=0.06)
 
 
 def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
@@ -280,11 +296,12 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
 
 def _draw_instances(table: pd.DataFrame) -> MatplotlibFigure:
     instances = list(table["instance"].unique())
+    stems = [Path(str(instance)).stem for instance in instances]
     if len(instances) == 1:
         width = PAGE_WIDTH if table["policy"].nunique() > FEW else COLUMN_WIDTH
         fig, axes, _ = panels(1, 1, ONE_PANEL, width=width)
         draw_attainment(table, axes[0, 0])
-        axes[0, 0].set_title(titled(label(Path(str(instances[0])).stem), at_once_text(table)))
+        wrapped_title(axes[0, 0], titled(label(stems[0]), at_once_text(table)))
         legend_of_one(table, axes[0, 0])
         return fig
     columns = min(COLUMNS, len(instances))
@@ -297,7 +314,7 @@ def _draw_instances(table: pd.DataFrame) -> MatplotlibFigure:
         last = k % columns == columns - 1 or k == len(instances) - 1
         mine = table[table["instance"] == instance]
         draw_attainment(mine, panel, levels=last)
-        panel.set_title(titled(label(Path(str(instance)).stem), at_once_text(mine)))
+        wrapped_title(panel, titled(label(Path(str(instance)).stem, stems), at_once_text(mine)))
     for panel in axes[:, 1:].flat:
         panel.set_ylabel("")
     legend_on_top(fig, axes.flat[:1], across)
@@ -317,7 +334,8 @@ def _draw_grid(table: pd.DataFrame, clusters: list[str]) -> MatplotlibFigure:
                 panel.set_visible(False)
                 continue
             draw_attainment(rows, panel, levels=j == len(workloads) - 1)
-            panel.set_title(titled(label(workload) if i == 0 else "", "" if alike else at_once_text(rows)))
+            named = label(workload, workloads) if i == 0 else ""
+            wrapped_title(panel, titled(named, "" if alike else at_once_text(rows)))
             if i < len(clusters) - 1:
                 panel.set_xlabel("")
             named = str(rows["row_label"].iloc[0])

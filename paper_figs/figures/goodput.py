@@ -9,7 +9,7 @@ import pandas as pd
 
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import dodged
-from paper_figs.drawing.layout import error_bars, legend_on_top, panels
+from paper_figs.drawing.layout import error_bars, legend_on_top, panels, wrapped_title
 from paper_figs.drawing.style import label, lines
 from paper_figs.figures.sweeps import MOST_TICKS, RULES
 from paper_figs.reading.intervals import mean_interval
@@ -97,7 +97,7 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
             for i, share in enumerate(shares):
                 draw_share(rows[(rows["workload"] == workload) & (rows["share"] == share)], axes[i, j])
                 axes[i, j].set_ylabel(f"{SHARES[share]}\nwithin" if j == 0 else "")
-            axes[0, j].set_title(label(workload))
+            wrapped_title(axes[0, j], label(workload, workloads))
             values = sorted(set(rows["x"]))
             shown = values[:: -(-len(values) // MOST_TICKS)]
             axes[-1, j].set_xticks(shown, [f"{value:g}" for value in shown])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import CUT, mark_cut
 from paper_figs.drawing.latex import tabular
-from paper_figs.drawing.layout import error_bars, legend_on_top, panels
+from paper_figs.drawing.layout import error_bars, legend_on_top, panels, wrapped_title
 from paper_figs.drawing.style import PAGE_WIDTH, SMALL, cluster_label, label, lines, percent, seeds_text
 from paper_figs.reading.intervals import Interval, mean_interval
 from paper_figs.reading.loads import load_text
@@ -34,7 +34,7 @@ LINES_OF_A_PAGE = 56
 STRONGEST = "strongest"
 FULL_COLOUR = 0.5  # reductions beyond it are no darker
 MOST_COLUMNS = 12  # of a page; more are split by metric
-ROOM = 90  # characters of names of columns beside each other
+CHARACTERS_A_PAGE = 145  # of the size in which settings and columns are named, across a page
 TURNED = 35  # degrees that names of many columns are turned by
 UNSURE = "#777777"  # numbers whose interval holds 0
 
@@ -170,7 +170,7 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
                     panel.set_visible(False)
                     continue
                 draw_requirement(cell, panel)
-                panel.set_title(label(workload) if i == 0 else "", pad=13)
+                wrapped_title(panel, label(workload, workloads) if i == 0 else "", pad=13)
                 named = cluster_label(str(cell["model"].iloc[0]), str(cell["pool"].iloc[0]))
                 panel.set_ylabel(named.replace(", ", ",\n") if j == 0 else "", fontsize=7.5)
         fig.supylabel("SLO scale needed", fontsize=8)
@@ -250,7 +250,10 @@ def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]], metric
     by_cell = {tuple(row[c] for c in [*CELL, "metric", "baseline"]): row for row in table.to_dict("records")}
     short = {**{name: label(name).replace("Workflow-", "Wf-") for name in baselines}, STRONGEST: "strongest"}
     longest = max(map(len, short.values()))
-    turned = longest * len(columns) > ROOM
+    named = {tuple(row[c] for c in CELL): row for row in table.to_dict("records")}
+    settings = [_setting(named[cell], set(table["workload"])) for cell in cells]
+    room = CHARACTERS_A_PAGE - max(map(len, settings))
+    turned = (longest + 1) * len(columns) > room
     lift = 9 + (longest * 3.3 * np.sin(np.radians(TURNED)) if turned else 0)  # points
     fig, axes = plt.subplots(figsize=(PAGE_WIDTH, 1.0 + lift / 72 + LINE_HEIGHT * len(cells)), layout="constrained")
     norm, colours = Normalize(-FULL_COLOUR, FULL_COLOUR), plt.get_cmap("RdBu")
@@ -266,8 +269,7 @@ def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]], metric
             dark = sure and abs(norm(row["reduction"]) - 0.5) > 0.35
             ink = "white" if dark else "black" if sure else UNSURE
             axes.text(j + 0.5, i + 0.53, text, ha="center", va="center", fontsize=6, color=ink)
-    named = {tuple(row[c] for c in CELL): row for row in table.to_dict("records")}
-    axes.set_yticks(np.arange(len(cells)) + 0.5, [_setting(named[cell]) for cell in cells], fontsize=6)
+    axes.set_yticks(np.arange(len(cells)) + 0.5, settings, fontsize=6)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [short[b] for _, b in columns], fontsize=6)
     axes.xaxis.tick_top()
     if turned:
@@ -280,8 +282,17 @@ def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]], metric
         spine.set_visible(False)
     study = label(str(table["policy"].iloc[0]))
     for k, metric in enumerate(metrics):
-        middle, above = (k + 0.5) * len(baselines), -(lift + 4) / 72 / LINE_HEIGHT
-        axes.text(middle, above, f"{label(metric)}: % less than", ha="center", va="bottom", fontsize=7, weight="bold")
+        axes.annotate(
+            f"{label(metric)}: % less than",
+            ((k + 0.5) * len(baselines), 1.0),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(0, lift + 4),  # above the names of the columns, however high the lines are
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=7,
+            weight="bold",
+        )
         axes.axvline(k * len(baselines), color="black", linewidth=0.8 if k else 0)
     bar = fig.colorbar(ScalarMappable(norm, colours), ax=axes, location="bottom", shrink=0.45, aspect=40, pad=0.02)
     bar.set_label(
@@ -294,10 +305,10 @@ def _reduction_page(table: pd.DataFrame, cells: list[tuple[object, ...]], metric
     return fig
 
 
-def _setting(row: Mapping[Any, Any]) -> str:
+def _setting(row: Mapping[Any, Any], workloads: Iterable[str] = ()) -> str:
     load = load_text(pd.DataFrame([row])).removeprefix("load ")
     place = cluster_label(str(row["model"]), str(row["pool"]))
-    return f"{place}, {label(str(row['workload']))}, {row['workflows']}, {load}"
+    return f"{place}, {label(str(row['workload']), workloads)}, {row['workflows']}, {load}"
 
 
 def reductions_latex(table: pd.DataFrame) -> str:
@@ -311,7 +322,9 @@ def reductions_latex(table: pd.DataFrame) -> str:
             percent(by[name]["reduction"], by[name]["low"], by[name]["high"]) if name in by else "–"
             for name in baselines
         ]
-        rows.append((_setting(cell.iloc[0].to_dict()), label(str(cell["metric"].iloc[0])), *each))
+        rows.append(
+            (_setting(cell.iloc[0].to_dict(), set(table["workload"])), label(str(cell["metric"].iloc[0])), *each)
+        )
     note = f"less needed by {label(str(table['policy'].iloc[0]))} than by each; 95 % intervals over seeds"
     return tabular(("setting", "", *map(label, baselines)), rows, "ll" + "r" * len(baselines), note)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import dodged
-from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks, wrapped_title
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.reading.intervals import mean_interval
 from paper_figs.reading.notes import noted
@@ -80,7 +80,7 @@ def _unreached(rows: pd.DataFrame) -> str:
     if "reached" not in rows or (missed := rows[rows["reached"] < 1]).empty:
         return ""
     parts = [
-        f"{label(str(workload))} at {', '.join(f'{x:g}' for x in sorted(set(group['x'])))}"
+        f"{label(str(workload), set(rows['workload']))} at {', '.join(f'{x:g}' for x in sorted(set(group['x'])))}"
         for workload, group in missed.groupby("workload", sort=True)
     ]
     return f"; all at once where the load was not reached: {', '.join(parts)}"
@@ -158,7 +158,7 @@ def draw_pages(
                 axes[i, j].set_ylabel(f"{label(metric)}\n(log axis)" if j == 0 else "")
             draw_reduction(cell, axes[2, j])
             axes[2, j].set_ylabel("% less than\nthe strongest" if j == 0 else "")
-            axes[0, j].set_title(label(workload))
+            wrapped_title(axes[0, j], label(workload, workloads))
             values = sorted(set(cell["x"]))
             if is_wide(cell["x"]):
                 axes[2, j].set_xscale("log")

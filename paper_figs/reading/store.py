@@ -156,6 +156,30 @@ def stored_policies(store: StorePath) -> list[str]:
     return sorted(found)
 
 
+def only_failed(store: StorePath) -> list[str]:
+    """The policies that a store has failed simulations of and no results."""
+    if not has_rows(store, "errors"):
+        return []
+    from experiments.store import read_table
+
+    failed = read_table(Path(store), "errors")
+    # a simulation is described as "POLICY on CLUSTER, ..."
+    tried = {text.partition(" on ")[0] for text in failed.loc[failed["kind"] == "simulate", "description"]}
+    chosen = Selection.of(store).policies
+    return sorted(name for name in tried.difference(stored_policies(store)) if not chosen or name in chosen)
+
+
+def lacking(store: StorePath, figure: str, reason: str) -> str:
+    """Why a figure cannot be drawn; of the folder of a comparison, what it is and where the figure would come from."""
+    folder = Path(store)
+    if (folder / WORKFLOWS_CSV).is_file() and not (folder / "store.json").is_file():
+        return (
+            f"{figure} needs the store of a grid, this is the folder of a comparison, which has 'attainment' alone; "
+            "'hexsched grid run smoke --store DIR' makes a store"
+        )
+    return f"{figure}: {reason.removeprefix(f'{store}: ')}"
+
+
 def select_policies(store: StorePath, names: str | None) -> Selection:
     """A list of policies as it is typed, looked up in the store; all of the store when there is none.
 

@@ -36,7 +36,7 @@ def setting_by_setting(less: pd.DataFrame) -> str:
             row = cell.iloc[0].to_dict()
             reduction = mean_interval(cell["reduction"].tolist()).within(most=1.0)
             values = (number(cell["needed"].mean()), label(row["baseline"]), number(cell["value"].mean()))
-            rows.append((_named(row), *values, share(reduction), reduction.n))
+            rows.append((_named(row, less), *values, share(reduction), reduction.n))
         columns = ("setting", label(_study(less)), "strongest", "its", "reduction [95 % interval]", "seeds")
         parts += [f"### {label(metric)}", table(columns, rows)]
     return "\n\n".join(parts)
@@ -60,7 +60,7 @@ def every_policy(exact: pd.DataFrame) -> str:
                 policy: mean_interval(values[metric].tolist()).within(1.0) for policy, values in cell.groupby("policy")
             }
             each = [text(by[policy], digits=2) if policy in by else "–" for policy in policies]
-            rows.append((_named({**cell.iloc[0].to_dict(), "reached": cell["reached"].mean()}), *each))
+            rows.append((_named({**cell.iloc[0].to_dict(), "reached": cell["reached"].mean()}, rows_at), *each))
         parts += [f"{label(metric)}:", table(("setting", *map(label, policies)), rows)]
     return "\n\n".join(parts)
 
@@ -74,7 +74,14 @@ def by_group(less: pd.DataFrame) -> str:
         for value, group in best.groupby(kind, sort=True):
             each = [share(pooled(group[group["metric"] == metric])) for metric in HEADLINES]
             settings = len(group.drop_duplicates(CELL))
-            rows.append((kind, pool_label(str(value)) if kind == "pool" else label(str(value)), settings, *each))
+            rows.append(
+                (
+                    kind,
+                    pool_label(str(value)) if kind == "pool" else label(str(value), map(str, best[kind])),
+                    settings,
+                    *each,
+                )
+            )
     columns = ("by", "", "settings", *(f"{label(metric)}: reduction against the strongest" for metric in HEADLINES))
     return "\n\n".join(["### By model, pool, workload and number of workflows", table(columns, rows)])
 
@@ -100,7 +107,7 @@ def not_better(exact: pd.DataFrame, less: pd.DataFrame) -> str:
             if reduction.known and reduction.high < 0:
                 row = cell.iloc[0].to_dict()
                 load = [number(value) for value in busy[key].values()]
-                rows.append((_named(row), label(row["baseline"]), share(reduction), *load))
+                rows.append((_named(row, less), label(row["baseline"]), share(reduction), *load))
         parts.append(
             f"{label(metric)}: {name} needs less than the strongest baseline in {shown} of {total} settings "
             "beyond the "
@@ -156,8 +163,8 @@ def _study(less: pd.DataFrame) -> str:
     return str(less["policy"].iloc[0])
 
 
-def _named(row: Mapping[Any, Any]) -> str:
+def _named(row: Mapping[Any, Any], beside: pd.DataFrame) -> str:
     place = cluster_label(str(row["model"]), str(row["pool"]))
-    named = f"{place}, {label(str(row['workload']))}, {row['workflows']}"
+    named = f"{place}, {label(str(row['workload']), set(beside['workload']))}, {row['workflows']}"
     load = load_text(pd.DataFrame([row])).removeprefix("load ")
     return named if load == row["load"] else f"{named}, {load}"
