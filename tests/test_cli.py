@@ -409,6 +409,12 @@ def test_verify_names_the_broken_rule(cli: Cli, made: Path, tmp_path: Path) -> N
     assert "not valid: missing-call (1)" in table.out
     line = error_line(cli("retime", made / "i.json", tmp_path / "s.json"))
     assert f"{tmp_path / 's.json'}: the schedule lacks call {missing['workflow_id']}/{missing['call_id']}" in line
+    for one in schedule["calls"]:
+        one["workflow_id"] = "elsewhere"
+    (tmp_path / "s.json").write_text(json.dumps(schedule))
+    assert "no call of the schedule is in this instance" in cli("verify", made / "i.json", tmp_path / "s.json").out
+    (tmp_path / "s.json").write_text(json.dumps(schedule | {"calls": []}))
+    assert "no call of" not in cli("verify", made / "i.json", tmp_path / "s.json").out
 
 
 @pytest.mark.parametrize("name", cases.EXPECTED)

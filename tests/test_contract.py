@@ -163,3 +163,7 @@ def test_the_command(tmp_path, capsys):
     assert '"name":"serves","ok":false' in capsys.readouterr().out
     assert main(["check-policy", f"{file}:Othr"]) == 2
     assert f"{file}: there is no 'Othr'; did you mean 'Other'?" in capsys.readouterr().err
+    assert main(["check-policy", str(file)]) == 2
+    assert f"name one of its policies: {file}:mine" in capsys.readouterr().err
+    assert main(["check-policy", f"{file}:mine", "--plugin", str(file), "--instances", "1"]) == 0
+    assert "defined again" not in capsys.readouterr().err

@@ -275,7 +275,10 @@ def test_bad_field_is_named_with_its_line(name: str, old: str, new: str, line: s
 
 def test_unknown_format_lists_the_formats(tmp_path: Path) -> None:
     path = write(tmp_path, "some,other,table\n1,2,3\n")
-    with pytest.raises(InputError, match="fits no known trace format; name one of the formats: hexsched, azure-2023, "):
+    with pytest.raises(
+        InputError,
+        match=r"a table with columns some, other, table; say .*: --map prompt=NAME.*or name one of the formats: ",
+    ):
         import_trace(path)
     with pytest.raises(InputError, match=r"unknown trace format 'csv'; .*nown are hexsched, azure-2023, "):
         import_trace(path, "csv")

@@ -12,15 +12,19 @@ from experiments.grid.spec import read_grid
 from experiments.library.names import instance
 from experiments.store import read_table
 from hexsched.clusters import read_cluster
+from hexsched.clusters.source import cluster
 from hexsched.errors import InputError
 from hexsched.metrics.parts.thresholds import read_thresholds
 from hexsched.policies import read_policy
 from hexsched.profiles import find_gpu, find_model
 from hexsched.registry import meant
+from hexsched.simulator.comparison import compare
 from hexsched.simulator.estimators import read_estimator
+from hexsched.simulator.warm_up import tiny_instance
 from hexsched.workloads.arrivals import read_arrivals
 from hexsched.workloads.families import generate
 from hexsched.workloads.importers import IMPORTERS
+from hexsched.workloads.source import workload
 from paper_figs.figures import FIGURES
 from solvers.bounds import BOUNDS
 from solvers.exact import FORMULATIONS
@@ -88,3 +92,24 @@ def test_the_command_line_says_what_is_meant(arguments, wanted, capsys, tmp_path
 def test_nothing_near_is_nothing_meant():
     assert meant("zzz", ["alpha", "beta"]) is None
     assert meant("", ["alpha"]) is None
+
+
+def test_a_file_in_place_of_a_policy_leads_to_plugin():
+    with pytest.raises(InputError, match=r"--plugin pol\.py --policy mix"):
+        read_policy("pol.py:mix")
+
+
+def test_an_option_of_a_workload_that_is_meant():
+    with pytest.raises(InputError, match="no option 'workflow'; did you mean 'workflows'"):
+        workload("bfcl", workflow=10)
+
+
+def test_runs_say_what_there_is():
+    runs = compare(tiny_instance(), "hexagent", verify=False)
+    with pytest.raises(KeyError, match="no run of 'hexagnet'; did you mean 'hexagent'"):
+        runs["hexagnet"]
+
+
+def test_a_key_of_a_cluster_that_is_no_file():
+    with pytest.raises(InputError, match="did you mean prefill"):
+        cluster({"name": "mine", "model": "llama-3.1-70b", "prefil": [], "decode": []})

@@ -88,6 +88,29 @@ def test_compiling_is_announced_and_reading_what_was_compiled_is_not(tmp_path, m
         assert entry.signatures == [(numba.int64,)]
 
 
+def test_before_several_parts_stand_their_number_and_cost(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kernel, "cache_directory", lambda digest: str(tmp_path))
+    monkeypatch.setattr(kernel, "_announced", [])
+
+    def triple(x):
+        return 3 * x
+
+    def fivefold(x):
+        return 5 * x
+
+    entries = [kernel.entry(triple), kernel.entry(fivefold)]
+    for part, seconds in zip(entries, (7, 4), strict=True):
+        kernel.announce(part, f"part {seconds}", seconds)
+    with kernel.compiled_together(), kernel.compiled_together():
+        for part in entries:
+            kernel.compile_for(part, 1)
+    assert capsys.readouterr().err.splitlines() == [
+        "hexsched: compiling up to 2 parts, once, about 11 s of CPU; a time limit starts after it",
+        "hexsched: compiling part 7, once, about 7 s",
+        "hexsched: compiling part 4, once, about 4 s",
+    ]
+
+
 class StoppedError(Exception):
     pass
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hexsched.clusters.compile import compile_with_notes
 from hexsched.clusters.files import read_cluster
 from hexsched.clusters.spec import ClusterSpec
+from hexsched.clusters.yaml_lines import Document
 from hexsched.errors import InputError
-from hexsched.model.files import convert
+from hexsched.model.files import whole_floats
 
 
 def cluster(source: str | Path | Mapping[str, Any] | ClusterSpec) -> ClusterSpec:
@@ -44,7 +47,10 @@ def cluster(source: str | Path | Mapping[str, Any] | ClusterSpec) -> ClusterSpec
     if isinstance(source, str | Path):
         return read_cluster(source)
     if isinstance(source, Mapping):
-        spec = convert(dict(source), ClusterSpec, "cluster")
+        try:
+            spec = msgspec.convert(whole_floats(dict(source)), ClusterSpec)
+        except msgspec.ValidationError as error:
+            raise Document(dict(source), {(): 0}, "cluster").input_error(error, ClusterSpec) from None
         compile_with_notes(spec)  # told to whoever compiles it
         return spec
     raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import hashlib
 import os
@@ -66,20 +67,50 @@ def announce(function: Any, what: str, seconds: int) -> None:
     seconds : int
         About how long that takes on one core; it is said, and has no other effect.
     """
-    event.register("numba:compile", _Announcement(function, what, seconds))
+    announcement = _Announcement(function, what, seconds)
+    _announced.append(announcement)
+    event.register("numba:compile", announcement)
+
+
+@contextlib.contextmanager
+def compiled_together() -> Iterator[None]:
+    """Say, where something is compiled meanwhile, one line first: how many parts may follow, and what all of it costs.
+
+    Parts are what is announced so far and not yet loaded in this process; some of them may come from the cache.
+    Inside another of these nothing more is said.
+    """
+    if _to_say[0]:
+        yield
+        return
+    cold = [each for each in _announced if not each.function.signatures]
+    if len(cold) > 1:
+        seconds = sum(each.seconds for each in cold)
+        _to_say[0] = (
+            f"hexsched: compiling up to {len(cold)} parts, once, about {seconds} s of CPU; a time limit starts after it"
+        )
+    try:
+        yield
+    finally:
+        _to_say[0] = ""
+
+
+_announced: list[_Announcement] = []
+_to_say = [""]  # the line that comes before that of the next part to be compiled
 
 
 class _Announcement(event.Listener):
     """Hears of all that numba compiles in this process, and speaks of one entry."""
 
     def __init__(self, function: Any, what: str, seconds: int) -> None:
-        self._function = function
+        self.function, self.seconds = function, seconds
         self._text = f"hexsched: compiling {what}, once, about {seconds} s"
 
     def on_start(self, event: event.Event) -> None:
-        if event.data["dispatcher"] is self._function and sys.stderr is not None:
+        if event.data["dispatcher"] is self.function and sys.stderr is not None:
             erase = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of progress may stand there
-            print(f"{erase}{self._text}", file=sys.stderr, flush=True)
+            lines = [self._text] if not _to_say[0] else [_to_say[0], self._text]
+            _to_say[0] = ""
+            print(erase + "\n".join(lines), file=sys.stderr, flush=True)
 
     def on_end(self, event: event.Event) -> None:
         pass

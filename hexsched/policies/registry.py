@@ -203,6 +203,12 @@ def _find(name: str) -> Policy:
     if name not in _OWN:
         load_packages()
     if name not in _OWN:
+        if name.endswith(".py") or ".py:" in name:
+            file, _, inside = name.partition(":")
+            raise InputError(
+                f"{name!r} is a file; policies in a file: --plugin {file} --policy {inside or 'NAME'} "
+                f"('hexsched policies --plugin {file}' lists them)"
+            )
         raise InputError(f"unknown policy {name!r}{suggest(name, [*ORDERS, *_OWN])}")
     return _OWN[name]
 

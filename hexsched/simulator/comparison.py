@@ -13,6 +13,7 @@ from hexsched.model.instance import Instance, as_instance
 from hexsched.plotting import Accessor
 from hexsched.policies.lists import read_policies
 from hexsched.progress import Progress, Wanted
+from hexsched.registry import suggest
 from hexsched.simulator.run import Run, simulate
 from hexsched.verifier import Report
 from hexsched.verifier import verify as check
@@ -40,6 +41,8 @@ class Comparison(Mapping[str, Run]):
         self._runs = {run.policy: run for run in runs}
 
     def __getitem__(self, policy: str) -> Run:
+        if policy not in self._runs:
+            raise KeyError(f"no run of {policy!r}{suggest(str(policy), self._runs)}")
         return self._runs[policy]
 
     def __iter__(self) -> Iterator[str]:

@@ -498,6 +498,13 @@ class View:
         self._ready_now: tuple[CallView, ...] | None = ()
         self._prefilled_now: tuple[CallView, ...] | None = ()
 
+    def __repr__(self) -> str:
+        return (
+            f"<view at {self.now:g} s: {len(self._ready)} calls ready, {len(self._prefilled)} prefilled, "
+            f"{sum(one.idle for one in self.prefill)} of {len(self.prefill)} prefill instances idle, "
+            f"{len(self.decode)} decode instances>"
+        )
+
     @property
     def now(self) -> float:
         """Seconds."""

@@ -9,6 +9,7 @@ from hexsched.errors import InputError, warn
 from hexsched.model.context import find_oversize
 from hexsched.model.file_kind import check_kind
 from hexsched.model.workload import Workflow
+from hexsched.registry import meant
 from hexsched.workloads.arrivals import ArrivalProcess, apply_arrivals, read_arrivals
 from hexsched.workloads.families import FAMILIES, Family, generate
 from hexsched.workloads.importers import ImportResult, Reading, choose, split_spec
@@ -92,6 +93,9 @@ def _found(
         return Workload(imported.workflows, Path(path).name.partition(".")[0])
     if format is not None or options:
         which = ", ".join(options) or "format"
+        arguments = ("workflows", "arrivals", "seed", "format")
+        if options and (near := meant(next(iter(options)), arguments)):
+            raise InputError(f"no option {next(iter(options))!r}; did you mean {near!r}?", "workload")
         raise InputError(f"{which}: only traces have a format and its options", "workload")
     if isinstance(source, Family):
         return Workload(generate(source, DRAWN if workflows is None else workflows, seed), source.name)

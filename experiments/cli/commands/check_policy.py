@@ -11,7 +11,8 @@ from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import Force, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, emit, note
-from experiments.cli.plugins import load_plugins, load_policy, shown
+from experiments.cli.plugins import load_plugins, load_policy, load_source, shown
+from hexsched.errors import InputError
 
 if TYPE_CHECKING:
     from hexsched.contract import Check
@@ -51,7 +52,8 @@ def check_command(
     from hexsched.contract import check_policy
 
     check_destination(output, list(plugin or ()), as_json, "instance", force)
-    load_plugins(plugin)
+    file = policy.partition(".py:")[0] + ".py"
+    load_plugins([path for path in plugin or () if path.resolve() != Path(file).resolve()])  # a file is run once
     report = check_policy(_policy(policy), instances=instances, seed=seed)
     record = {"policy": report.policy, "ok": report.ok, "checks": [_record(each) for each in report.checks]}
     rows = [(each.meaning, _verdict(each), each.tried, each.fault or None) for each in report.checks]
@@ -70,8 +72,12 @@ def check_command(
 
 
 def _policy(text: str) -> Policy:
+    from hexsched.model.files import read_bytes
     from hexsched.policies import read_policy
 
+    if text.endswith(".py"):
+        names = load_source(read_bytes(Path(text)), Path(text))
+        raise InputError(f"name one of its policies: {', '.join(f'{text}:{name}' for name in names)}", text)
     file, colon, name = text.partition(".py:")
     return load_policy(Path(f"{file}.py"), name) if colon else read_policy(text)
 

@@ -29,7 +29,8 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, slo: Slo = No
     from hexsched.verifier.report import MODEL_RULES
 
     thresholds = read_slo(slo)
-    report = verify(read_instance(instance), read_schedule(schedule))
+    plan = read_schedule(schedule)
+    report = verify(read_instance(instance), plan)
     values = None if report.metrics is None else metric_values(report.metrics)
     within: dict[str, object] = {}
     if thresholds is not None and report.metrics is not None:
@@ -60,6 +61,8 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, slo: Slo = No
             for violation in report.violations[:SHOWN]
         ]
         title = f"not valid: {counts}{more}"
+        if report.counts().get("unknown-call", 0) == len(plan.calls) > 0:
+            title = f"no call of the schedule is in this instance: it is of another one\n{title}"
         tables = [Table(("rule", "model", "call", "instance", "message"), rows, title)]
     emit(record, tables, as_json)
     if not report.ok:

@@ -16,6 +16,7 @@ from hexsched.model import Workflow
 from hexsched.registry import Registry, suggest
 from hexsched.workloads.importers.parts.head import Head, read_head
 from hexsched.workloads.importers.parts.importer import Importer, ImportOptions, ImportResult, Reading
+from hexsched.workloads.importers.parts.records import column_names
 from hexsched.workloads.importers.parts.tables import Columns
 from hexsched.workloads.importers.parts.trace import open_trace_files
 
@@ -23,6 +24,7 @@ IMPORTERS: Registry[Importer[Any]] = Registry(__name__, "IMPORTER", "trace forma
 
 ROLES = tuple(each.name for each in fields(Columns))  # of the columns of a table
 COLUMNS = "columns"  # the format that a map is of
+SHOWN = 12  # columns of an unknown table that a message names
 ALIKE = 0.5  # share of a format's needed fields from which on a file is said to look like it
 
 
@@ -179,6 +181,13 @@ def _near_miss(head: Head) -> str:
         return f"schema {schema!r} is that of no known trace format; {_name_one()}"
     closest = max(IMPORTERS.values(), key=lambda importer: importer.signature.likeness(head))
     if closest.signature.likeness(head)[0] < ALIKE:
+        columns = sorted(head.keys) if head.is_json else _csv_columns(head)
+        if len(columns) > 1:
+            more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
+            return (
+                f"fits no known trace format: a table with columns {', '.join(columns[:SHOWN])}{more}; say which is "
+                f"what: --map prompt=NAME,output=NAME,session=NAME (in Python map=...), or {_name_one()}"
+            )
         return f"the beginning fits no known trace format; {_name_one()}"
     lacking = closest.signature.missing(head)
     if not lacking:
@@ -193,6 +202,13 @@ def _near_miss(head: Head) -> str:
         f"this looks like {closest.name} but has no {what}{names} (line {head.line_without(lacking[0])}); "
         f"name the fields with --map prompt=…,output=…, or {_name_one()}"
     )
+
+
+def _csv_columns(head: Head) -> list[str]:
+    """The columns of a CSV header; none where the line after it has another number of them, as in prose."""
+    lines = [line for line in head.text.splitlines() if line.strip()][:2]
+    rows = [column_names(line) for line in lines]
+    return rows[0] if len(rows) == 2 and len(rows[0]) == len(rows[1]) else []
 
 
 def _name_one() -> str:

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from hexsched.engine.kernel import announce
+from hexsched.engine.kernel import announce, compiled_together
 from hexsched.simulator import simulate, warm_up_replay
 from hexsched.simulator.warm_up import tiny_instance
 from solvers.problem.offline import offline_problem
@@ -22,8 +22,9 @@ announce(run_orders, "the search by decisions", 3)
 @cache
 def warm_up() -> None:
     """Compile, or read from the cache, both ways to run the simulator, and what policies and re-timing run."""
-    warm_up_replay()
-    problem = offline_problem(tiny_instance())
-    evaluator = Evaluator(problem)
-    evaluator(plain_guide(np.zeros(problem.calls), problem.workflows, len(evaluator.kind_of_decode)))
-    evaluator.replay(decisions_of(evaluator, simulate(problem.instance, "hexagent").schedule))
+    with compiled_together():
+        warm_up_replay()
+        problem = offline_problem(tiny_instance())
+        evaluator = Evaluator(problem)
+        evaluator(plain_guide(np.zeros(problem.calls), problem.workflows, len(evaluator.kind_of_decode)))
+        evaluator.replay(decisions_of(evaluator, simulate(problem.instance, "hexagent").schedule))
