@@ -11,6 +11,7 @@ import hexsched as hx
 from experiments.cli import main
 from hexsched.contract import CHECKS
 from hexsched.errors import InputError
+from hexsched.policies.registry import unregister
 from hexsched.simulator.view import CallView, View
 
 pytestmark = pytest.mark.quick
@@ -165,5 +166,7 @@ def test_the_command(tmp_path, capsys):
     assert f"{file}: there is no 'Othr'; did you mean 'Other'?" in capsys.readouterr().err
     assert main(["check-policy", str(file)]) == 2
     assert f"name one of its policies: {file}:mine" in capsys.readouterr().err
+    unregister("mine")  # by the commands before, which run in this process
+    capsys.readouterr()
     assert main(["check-policy", f"{file}:mine", "--plugin", str(file), "--instances", "1"]) == 0
     assert "defined again" not in capsys.readouterr().err
