@@ -26,7 +26,7 @@ _DIGEST = 32  # bytes
 def cache_directory(digest: str) -> str:
     """A folder for machine code of that digest: in the user's cache, else in the temporary folder, else a fresh one."""
     for base in (user_cache_path("hexsched"), Path(tempfile.gettempdir()) / f"hexsched-{os.getuid()}"):
-        folder = base / f"kernels-{digest}"
+        folder = base / f"checked-{digest}"  # not "kernels-", in which earlier versions kept files without a digest
         if _make_private(base) and _make_private(folder) and os.access(folder, os.W_OK):
             return str(folder)
     return tempfile.mkdtemp(prefix="hexsched-")
