@@ -216,7 +216,7 @@ def test_cpsat_stays_exact_with_everything_on(text: str) -> None:
 def test_model_file(formulation: str, tmp_path: Path) -> None:
     for ending in exact.FORMULATIONS.find(formulation).model_formats:
         path = tmp_path / f"model{ending}"
-        solve_with(tiny(*SMALL[0]), formulation, options=Options(time_limit=0.2, workers=1, write_model=path))
+        solve_with(tiny(*SMALL[0]), formulation, options=Options(time_limit=2.0, workers=1, write_model=path))
         assert path.stat().st_size > 100
 
 
