@@ -208,7 +208,7 @@ def set_arrivals(workflows: Workload, arrivals: str | ArrivalProcess | None, see
     """The workflows with new arrivals, as they are without any; what is odd about these is told in a warning."""
     if arrivals is None:
         return workflows
-    process = read_arrivals(arrivals) if isinstance(arrivals, str) else arrivals
+    process = arrivals if isinstance(arrivals, ArrivalProcess) else read_arrivals(str(arrivals))
     timed = apply_arrivals(workflows, process, seed)
     for text in process.notes:
         warn(text)

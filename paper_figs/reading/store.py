@@ -26,7 +26,7 @@ CELL = ["cluster", "workload", "workflows", "load", "estimator"]
 RUN = [*CELL, "policy", "seed"]
 GAP_CASE = ["cluster", "workload", "workflows", "load", "decode_model", "seed"]
 EXACT = "exact"
-PRUNE = "'hexsched grid prune' removes what is out of date"
+PRUNE = "'hexsched grid prune GRID... --store DIR --yes' keeps what these grids have now and removes all else"
 
 
 def read_stored(store: StorePath, table: str, needs: str) -> pd.DataFrame:

@@ -77,9 +77,8 @@ def decisions(store: StorePath) -> str:
     text = (
         f"Wall clock a decision epoch, as measured while the grid ran. The paper gives {least} to {most} ms for "
         "a Python "
-        "implementation on other hardware; here policies are compiled, so this shows that the rules are cheap, "
-        "not that "
-        "the paper is wrong."
+        "implementation on other hardware; here all policies but those of plug-ins are compiled, so this shows that "
+        "the rules are cheap, not that the paper is wrong."
     )
     return "\n\n".join(["## What a decision costs", text, table(columns, rows)])
 
