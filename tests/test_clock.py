@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import corner_instance
 from msgspec.structs import replace
@@ -53,6 +53,7 @@ def exponents(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(np.log10(low), np.log10(high)).map(lambda exponent: 10.0**exponent)
 
 
+@settings(max_examples=settings.default.max_examples // 2)  # each runs every bound
 @given(
     seed=st.integers(0, 2**32 - 1),
     span=exponents(1e-3, 6 * MONTH),

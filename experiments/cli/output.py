@@ -146,7 +146,7 @@ def _rendered(table: Table) -> str:
     for row in table.rows:
         grid.add_row(*map(_cell, row))
     if table.title:
-        console.print(printable(table.title))
+        console.print("\n".join(map(printable, table.title.splitlines())))
     console.print(grid)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 

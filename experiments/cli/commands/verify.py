@@ -29,8 +29,8 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, slo: Slo = No
     from hexsched.verifier.report import MODEL_RULES
 
     thresholds = read_slo(slo)
-    plan = read_schedule(schedule)
-    report = verify(read_instance(instance), plan)
+    problem, plan = read_instance(instance), read_schedule(schedule)
+    report = verify(problem, plan)
     values = None if report.metrics is None else metric_values(report.metrics)
     within: dict[str, object] = {}
     if thresholds is not None and report.metrics is not None:
