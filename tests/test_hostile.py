@@ -26,6 +26,7 @@ from hexsched.errors import InputError
 from hexsched.metrics.parts.thresholds import read_thresholds
 from hexsched.model import Instance, read_instance
 from hexsched.model.digits import written
+from hexsched.model.json_keys import check_keys
 from hexsched.model.workload import read_workload
 from hexsched.policies import policies, read_policy
 from hexsched.policies.lists import read_policies
@@ -358,6 +359,12 @@ def test_a_key_that_comes_twice_is_refused_with_its_line(tmp_path, indent):
     (tmp_path / "w.jsonl").write_text(f"{flow}\n{second}\n")
     with pytest.raises(InputError, match=r"w.jsonl:2: the key 'arrival' comes twice in one object"):
         read_workload(tmp_path / "w.jsonl")
+    long = flow.replace('"delay": 0.1', '"delay": 0.1, "delay": ' + "1" * 5000, 1)
+    (tmp_path / "w.jsonl").write_text(f"{long}\n")
+    with pytest.raises(InputError, match=r"w.jsonl:1: "):
+        read_workload(tmp_path / "w.jsonl")
+    with pytest.raises(InputError, match=r"the key 'a' comes twice"):
+        check_keys(b'{"n": ' + b"1" * 5000 + b', "a": 1, "a": 2}', "f.json")
     row = '{"timestamp": 0, "input_length": 5, "output_length": 7, "hash_ids": [1]}\n'
     (tmp_path / "m.jsonl").write_text(row + row.replace('"output', '"input_length": 6, "output'))
     with pytest.raises(InputError, match=r"m.jsonl:2: the key 'input_length' comes twice in one object"):
@@ -386,7 +393,7 @@ def test_a_key_that_comes_twice_is_refused_with_its_line(tmp_path, indent):
     ],
 )
 def test_a_text_that_is_out_to_take_long_is_refused_in_a_short_line(read, text):
-    """Of quadratic work there would be 10^9 steps and more: the suite's time limit would notice."""
+    """That it is refused is tested; work of the square of the length, 10^9 steps, would be seen as minutes of tests."""
     with pytest.raises(InputError) as caught:
         read(text)
     assert len(str(caught.value)) <= 2100

@@ -57,7 +57,7 @@ def test_the_folder_is_ours_and_closed_to_others(tmp_path, monkeypatch):
     assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("trap", ["link", "file", "foreign"])
+@pytest.mark.parametrize("trap", ["link", "file", "foreign", "writable"])
 def test_a_folder_that_may_be_anothers_is_not_used(tmp_path, monkeypatch, trap):
     """The user's cache cannot be made, and somebody was there before us in the temporary folder."""
     (tmp_path / "no").write_text("in the way")
@@ -69,6 +69,9 @@ def test_a_folder_that_may_be_anothers_is_not_used(tmp_path, monkeypatch, trap):
         place.symlink_to(tmp_path / "elsewhere")
     elif trap == "file":
         place.write_text("")
+    elif trap == "writable":
+        place.mkdir()
+        place.chmod(0o777)
     else:
         us = os.getuid() + 1  # who the folder is not of
         place = tmp_path / f"hexsched-{us}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from hexsched.clusters.sources import GIVEN, sources
+from hexsched.clusters.provenance import GIVEN, sources
 from hexsched.clusters.spec import ClusterSpec, DecodePool, PrefillPool
 from hexsched.errors import InputError, warn
 from hexsched.model.cluster import DecodeInstance, Link, PrefillInstance

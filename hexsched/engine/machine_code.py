@@ -40,7 +40,10 @@ def _make_private(folder: Path) -> bool:
         found = folder.lstat()  # not through a link, which may lead to another's folder
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             return False
-        if stat.S_IMODE(found.st_mode) != 0o700:
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & 0o022:  # others could write here, and may have: what lies in it is not to be trusted
+            return False
+        if mode != 0o700:
             folder.chmod(0o700)
     except OSError:
         return False

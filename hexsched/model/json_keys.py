@@ -28,6 +28,7 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_once)
+_OF_LONG_NUMBERS = json.JSONDecoder(object_pairs_hook=_once, parse_int=str)  # slower; digits without end stay text
 
 
 def check_keys(data: bytes, where: str, value: object = None) -> None:
@@ -50,12 +51,13 @@ def check_keys(data: bytes, where: str, value: object = None) -> None:
         return
     text = data.decode()
     try:
-        _DECODER.decode(text)
+        try:
+            _DECODER.decode(text)
+        except ValueError:  # Python reads no whole number of more than some thousand digits
+            _OF_LONG_NUMBERS.decode(text)
     except _TwiceError as twice:
         line = f"line {_line_of(text)}: " if "\n" in text.strip() else ""
         raise InputError(f"{line}the key {twice.key!r} comes twice in one object", where) from None
-    except (ValueError, RecursionError):  # a number of thousands of digits: what reads the value judges that
-        return
 
 
 def _is_canonical(data: bytes, value: msgspec.Struct) -> bool:
@@ -81,9 +83,9 @@ def _line_of(text: str) -> int:
                 found = text.count("\n", 0, start) + 1
             raise
 
-    decoder: Any = json.JSONDecoder(object_pairs_hook=_once)
+    decoder: Any = json.JSONDecoder(object_pairs_hook=_once, parse_int=str)
     decoder.parse_object = parse_object
     decoder.scan_once = json.scanner.py_make_scanner(decoder)  # type: ignore[attr-defined]
-    with contextlib.suppress(_TwiceError, ValueError, RecursionError):
+    with contextlib.suppress(_TwiceError):
         decoder.decode(text)
     return found
