@@ -1,7 +1,8 @@
-"""Results of runs as two CSV files that pandas, spreadsheets and the figures read."""
+"""Results of runs as CSV files that pandas, spreadsheets and the figures read."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 WORKFLOWS_CSV = "workflows.csv"
 SUMMARY_CSV = "summary.csv"
+PROVENANCE_CSV = "provenance.csv"
+FILES = (WORKFLOWS_CSV, SUMMARY_CSV, PROVENANCE_CSV)
 WORKFLOW_COLUMNS = ("instance", "policy", "workflow_id", "arrival", "latency", "horizon", "ratio")
 
 
@@ -34,13 +37,29 @@ class Result(NamedTuple):
     values: dict[str, object]
 
 
-def write_results(folder: str | Path, results: Sequence[Result]) -> None:
-    """Write ``workflows.csv`` (a row a workflow and policy; no warm-up) and ``summary.csv`` (a row a run)."""
+def write_results(folder: str | Path, results: Sequence[Result], **given: object) -> None:
+    """Write ``workflows.csv``, a row a workflow and policy, without warm-up; ``summary.csv`` and ``provenance.csv``, a
+    row a run.
+
+    Parameters
+    ----------
+    folder : str or Path
+    results : sequence of Result
+    **given
+        What else ``provenance.csv`` is to say: seed, estimator, digests of what the policies come from.
+    """
+    from experiments.environment import versions
     from hexsched.model.files import write_bytes
 
     keys = list(results[0].values)
     summary = ((r.instance, r.run.policy, *(r.values[key] for key in keys)) for r in results)
     write_bytes(Path(folder) / SUMMARY_CSV, _csv(("instance", "policy", *keys), summary))
+    origin = {**given, **versions()}
+    columns = ("instance", "policy", "instance_sha256", *origin)
+    instances = {id(result.run.instance): result.run.instance for result in results}  # several runs of each
+    digests = {name: hashlib.sha256(instance.to_bytes()).hexdigest() for name, instance in instances.items()}
+    origins = ((r.instance, r.run.policy, digests[id(r.run.instance)], *origin.values()) for r in results)
+    write_bytes(Path(folder) / PROVENANCE_CSV, _csv(columns, origins))
     rows = (row for result in results for row in _workflow_rows(result))
     write_bytes(Path(folder) / WORKFLOWS_CSV, _csv(WORKFLOW_COLUMNS, rows))
 

@@ -53,6 +53,7 @@ def test_the_example_of_every_kind_fills_its_tables(kind, tmp_path):
         row = rows[rows["key"] == key].iloc[0]
         assert {column: row[column] for column in cell.case} == cell.case
     assert set(read_table(tmp_path / "s", "timings")["kind"]) == {cell.kind.name for cell in plan.cells.values()}
+    assert main(["rerun", *plan.cells, "--store", str(tmp_path / "s")]) == OK
 
 
 def test_settings_of_one_name_are_one_setting():
@@ -84,6 +85,7 @@ def test_one_more_file_is_one_more_kind(tmp_path, capsys, monkeypatch):
     with extended(KINDS, tmp_path, COUNT):
         test_every_kind_says_what_others_need_to_know(KINDS["count"])
         test_the_example_of_every_kind_fills_its_tables(KINDS["count"], tmp_path)
+        capsys.readouterr()
         names = {kind["name"]: kind for kind in run("grid", "kinds")["kinds"]}
         assert names["count"]["settings"] == ["factor"]
         assert run("grid", "plan", path, "--store", store)["kinds"]["count"]["to_do"] == 2

@@ -30,6 +30,7 @@ COMMANDS = (
     "gap",
     "load",
     "grid",
+    "rerun",
     "calibrate",
     "workload",
     "policies",

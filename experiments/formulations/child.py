@@ -11,6 +11,7 @@ import time
 from multiprocessing import connection, get_context, parent_process
 from typing import TYPE_CHECKING, Any
 
+from experiments.environment import as_text
 from experiments.formulations.rows import Row, Task, share_above
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _failed(task: Task, seconds: float, message: str) -> Row:
         constraints=None,
         nonzeros=None,
         message=message,
+        environment=as_text(),
     )
 
 
@@ -142,6 +144,7 @@ def _measured(task: Task, data: bytes) -> dict[str, Any]:
         "constraints": result.size.constraints,
         "nonzeros": result.size.nonzeros,
         "message": " ".join(result.message.split()),
+        "environment": as_text(),
     }
 
 

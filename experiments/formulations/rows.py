@@ -68,6 +68,8 @@ class Row(NamedTuple):
     variables, constraints, nonzeros : int or None
         Size of the model; ``nonzeros`` where the formulation counts them.
     message : str
+    environment : str
+        Versions of what the row was computed with; empty in tables of earlier versions.
     """
 
     instance: str
@@ -92,6 +94,7 @@ class Row(NamedTuple):
     constraints: int | None
     nonzeros: int | None
     message: str
+    environment: str = ""
 
     @property
     def task(self) -> Task:
@@ -148,9 +151,9 @@ def read_rows(folder: str | Path) -> list[Row]:
         raise InputError(f"no {FORMULATIONS_CSV} here; make it with 'hexsched compare-formulations ... -o DIR'", folder)
     lines = csv.reader(io.StringIO(read_bytes(path).decode(), newline=""))
     heading = tuple(next(lines))
-    if heading != Row._fields:
+    if heading not in (Row._fields, Row._fields[:-1]):  # the last column came later
         raise InputError(f"expected the columns {', '.join(Row._fields)}", path)
-    return [_row(fields, f"{path}:{lines.line_num}") for fields in lines]
+    return [_row(heading, fields, f"{path}:{lines.line_num}") for fields in lines]
 
 
 def as_frame(rows: Iterable[Row]) -> pd.DataFrame:
@@ -163,10 +166,10 @@ def as_frame(rows: Iterable[Row]) -> pd.DataFrame:
     return frame
 
 
-def _row(fields: list[str], where: str) -> Row:
-    if len(fields) != len(Row._fields):
-        raise InputError(f"expected {len(Row._fields)} columns, got {len(fields)}", where)
-    values: dict[str, object] = dict(zip(Row._fields, fields, strict=True))
+def _row(heading: tuple[str, ...], fields: list[str], where: str) -> Row:
+    if len(fields) != len(heading):
+        raise InputError(f"expected {len(heading)} columns, got {len(fields)}", where)
+    values: dict[str, object] = dict(zip(heading, fields, strict=True))
     for column in (*INTEGERS, *NUMBERS, *NUMBERS_OF_ROOT):
         text = str(values[column])
         if not text and column not in REQUIRED:

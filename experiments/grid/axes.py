@@ -116,7 +116,7 @@ def _plain(value: object) -> str:
 def _clusters(entry: str, place: Place) -> list[Value]:
     in_folder = place.folder / entry
     is_file = in_folder.suffix in (".yaml", ".yml") or len(Path(entry).parts) > 1
-    return [read_cluster_content(str(in_folder) if is_file else entry)]
+    return [read_cluster_content(str(in_folder) if is_file else entry, entry)]
 
 
 def _workloads(entry: str, place: Place) -> list[Value]:

@@ -73,6 +73,14 @@ class Cell(ABC):
         """For people."""
 
     @property
+    def grid(self) -> Json:
+        """A grid file that has this cell alone, or with the load search that it needs; empty where none can be said.
+
+        It is kept with the results, so that they can be made again.
+        """
+        return {}
+
+    @property
     def needs(self) -> LoadCell | None:
         """The load search that must be done before."""
         return None
@@ -99,5 +107,9 @@ class Cell(ABC):
     @cached_property
     def key(self) -> str:
         """``CODE-INPUTS``: hexadecimal digits of the code version and of SHA-256 over the inputs as canonical JSON."""
-        data = msgspec.json.encode({"kind": self.kind.name, **self.inputs}, order="deterministic")
-        return f"{code_version(self.kind.name)}-{hashlib.sha256(data).hexdigest()[:32]}"
+        return f"{code_version(self.kind.name)}-{hashlib.sha256(self.identity).hexdigest()[:32]}"
+
+    @property
+    def identity(self) -> bytes:
+        """Its kind and its inputs as canonical JSON."""
+        return msgspec.json.encode({"kind": self.kind.name, **self.inputs}, order="deterministic")

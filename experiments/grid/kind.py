@@ -50,6 +50,11 @@ class Kind:
         The one of these columns that the time of cells that are not alike is in proportion to.
     seconds : float
         Wall-clock seconds a unit of ``amount``, where the store has no cell of this kind to go by.
+    timed : dict of str to tuple
+        By table, the columns that depend on how far a cell got in its time limit, and so on the machine.
+    bracket : (str, str) or None
+        The columns of a lower bound and of a value in its first table: the bound of one run is never above the value
+        of another.
     warm_up : callable
         Compiles what its cells run besides the simulator; called before the clock of a cell starts.
     rank : int
@@ -68,6 +73,8 @@ class Kind:
     settings: tuple[Setting, ...] = ()
     example: str = ""
     timing: Columns = field(default_factory=dict)
+    timed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bracket: tuple[str, str] | None = None
     warm_up: Callable[[], None] = lambda: None
     rank: int = 100
 

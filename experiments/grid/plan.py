@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from experiments.grid import settings
 from experiments.grid.cell import Cell
@@ -22,9 +23,12 @@ class Plan:
     ----------
     cells : dict of str to Cell
         By key, in the order of the file; load searches stand before what needs them.
+    folder : Path
+        What paths of its grid are relative to.
     """
 
     cells: dict[str, Cell]
+    folder: Path = Path()
 
     def progress(self, store: Store | None, *, whole: bool = False) -> Progress:
         """What a store has of it; nothing where there is no store.
@@ -89,4 +93,4 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
                 cells[cell.key] = cell
     if not cells:
         raise InputError("no cell is left: the filters drop them all", grid.name)
-    return Plan(cells)
+    return Plan(cells, grid.folder)

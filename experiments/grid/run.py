@@ -135,7 +135,10 @@ class _Runner:
         for first in range(0, len(cells), CELLS_A_TASK):
             part = tuple(cells[first : first + CELLS_A_TASK])
             needed = part[0].needs
-            yield Task(part, None if needed is None else self.rates[needed.key])
+            yield self._task(part, None if needed is None else self.rates[needed.key])
+
+    def _task(self, cells: tuple[Cell, ...], rate: float | None) -> Task:
+        return Task(cells, rate, str(self.plan.folder.resolve()))
 
     def _finished(self, result: Result) -> list[CellFiles]:
         if result.key not in self.missing:  # the cluster computed it twice
@@ -169,11 +172,11 @@ class _Runner:
             again.remove(loss.culprit)
             deaths = self.deaths[loss.culprit.key] = self.deaths.get(loss.culprit.key, 0) + 1
             if deaths < ATTEMPTS:
-                self.ready.appendleft(Task((loss.culprit,), loss.rate))
+                self.ready.appendleft(self._task((loss.culprit,), loss.rate))
             else:
                 files = self._failed(loss.culprit, f"{loss.reason}, {deaths} times", deaths)
         if loss.culprit is not None and again:
-            self.ready.appendleft(Task(tuple(again), loss.rate))
+            self.ready.appendleft(self._task(tuple(again), loss.rate))
         elif again:  # nobody knows which one it was: one by one it will show
-            self.ready.extendleft(Task((cell,), loss.rate) for cell in reversed(again))
+            self.ready.extendleft(self._task((cell,), loss.rate) for cell in reversed(again))
         return files

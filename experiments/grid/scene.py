@@ -67,6 +67,23 @@ class Scene:
         }
 
     @property
+    def entries(self) -> Json:
+        """What a grid file says to have it."""
+        switches = {
+            MAX_CONTEXT.name: self.max_context,
+            LEAVE_OUT_OVERSIZE.name: self.leave_out_oversize,
+            WARM_UP.name: self.warm_up,
+        }
+        return {
+            "clusters": self.cluster.entry,
+            "workloads": self.workload.entry,
+            "workflows": self.workflows,
+            "loads": self.load,
+            "seeds": [self.seed],
+            **{name: value for name, value in switches.items() if value},
+        }
+
+    @property
     def case(self) -> Json:
         """The columns that its rows begin with."""
         return {"cluster": self.cluster.name, "workload": self.workload.name, "workflows": self.workflows}

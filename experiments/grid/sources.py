@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ class Cluster:
         As in ``Instance``.
     sources
         As in ``Instance``; no part of what is identified by ``sha256``.
+    entry : str
+        What a grid file says to have it; nor is this.
     """
 
     name: str
@@ -50,11 +52,12 @@ class Cluster:
     decode: tuple[DecodeInstance, ...]
     links: tuple[Link, ...]
     sources: tuple[Source, ...] = ()
+    entry: str = field(default="", compare=False)
 
     @cached_property
     def sha256(self) -> str:
         """Of everything above but where it comes from."""
-        names = [name for name in self.__dataclass_fields__ if name != "sources"]
+        names = [name for name in self.__dataclass_fields__ if name not in ("sources", "entry")]
         return sha256(msgspec.json.encode([getattr(self, name) for name in names]))
 
     def __str__(self) -> str:
@@ -74,10 +77,13 @@ class Workload:
         A family, or the name of a file without its ending, with the options that it was read with.
     data : bytes or None
         The file's workflows as hexsched JSON Lines; None for a family.
+    entry : str
+        What a grid file says to have it; no part of what it is.
     """
 
     name: str
     data: bytes | None = None
+    entry: str = field(default="", compare=False)
 
     @cached_property
     def identity(self) -> Json:
@@ -123,10 +129,13 @@ class Plugin:
     path : str
         For messages.
     source : bytes
+    entry : str
+        What a grid file says to have it.
     """
 
     path: str
     source: bytes
+    entry: str = field(default="", compare=False)
 
     @cached_property
     def sha256(self) -> str:
@@ -163,6 +172,12 @@ def is_installed(name: str) -> bool:
     return name.removeprefix("@") in own or name in load_packages()
 
 
+def entries(plugins: Sequence[Plugin | Package]) -> Json:
+    """What a grid file says to have these plug-ins; nothing where there are none."""
+    files = [plugin.entry for plugin in plugins if isinstance(plugin, Plugin)]
+    return {"plugins": files} if files else {}
+
+
 def needed_plugins(policies: Sequence[str], plugins: Sequence[Plugin]) -> tuple[Plugin | Package, ...]:
     """What registers any of the policies or their placements, but for what comes with hexsched.
 
@@ -197,8 +212,11 @@ def needed_plugins(policies: Sequence[str], plugins: Sequence[Plugin]) -> tuple[
     return tuple(needed)
 
 
-def read_cluster_content(name_or_path: str) -> Cluster:
-    """A cluster by name or YAML file; raises ``InputError`` as ``hexsched.clusters.read_cluster``."""
+def read_cluster_content(name_or_path: str, entry: str | None = None) -> Cluster:
+    """A cluster by name or YAML file; raises ``InputError`` as ``hexsched.clusters.read_cluster``.
+
+    ``entry`` is what stands in the grid file, where that is not the same.
+    """
     from hexsched.clusters import compile_cluster, read_cluster
 
     spec = read_cluster(name_or_path)
@@ -215,6 +233,7 @@ def read_cluster_content(name_or_path: str) -> Cluster:
         decode=parts.decode,
         links=parts.links,
         sources=parts.sources,
+        entry=name_or_path if entry is None else entry,
     )
 
 
@@ -237,12 +256,12 @@ def read_workload_content(spec: str, folder: Path) -> Workload:
     from hexsched.workloads.source import names_a_family, read_workflows
 
     if names_a_family(spec, folder):
-        return Workload(FAMILIES.find(spec).name)
+        return Workload(FAMILIES.find(spec).name, entry=spec)
     name, options = split_spec(spec)
     path = folder / name
     imported = read_workflows(path, options.pop("format", None), options=options)
     called = ",".join([path.name.partition(".")[0], *(f"{key}={value}" for key, value in options.items())])
-    return Workload(called, workload_bytes(imported.workflows))
+    return Workload(called, workload_bytes(imported.workflows), spec)
 
 
 def sha256(data: bytes) -> str:

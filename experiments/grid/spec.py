@@ -86,6 +86,8 @@ class Grid:
         Python files that register policies.
     most_cells : int
         How many cells it may have.
+    folder : Path
+        What its paths are relative to.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Grid:
     sections: list[Section]
     plugins: tuple[Plugin, ...]
     most_cells: int = MOST_CELLS
+    folder: Path = Path()
 
 
 def list_grids() -> tuple[str, ...]:
@@ -106,6 +109,7 @@ def read_grid(
     most_cells: int = MOST_CELLS,
     *,
     load_plugins: bool = False,
+    folder: str | Path = ".",
 ) -> Grid:
     """Read a grid file, or the shipped grid of that name.
 
@@ -120,6 +124,8 @@ def read_grid(
     load_plugins : bool
         Run the plug-ins that it names, so that their policies are known and checked. A grid file may be a stranger's,
         and a plug-in is a program: without this nothing of it is executed.
+    folder : str or Path
+        What paths in a mapping are relative to; those of a file are relative to it.
 
     Raises
     ------
@@ -127,8 +133,8 @@ def read_grid(
         Naming file, line and key.
     """
     if isinstance(given, Mapping):
-        path = Path("grid")
-        document = Document(dict(given), {(): 0}, str(path))
+        path = Path(folder) / "grid"
+        document = Document(dict(given), {(): 0}, path.name)
     else:
         path = _resolve(str(given))
         check_kind(path, "grid")
@@ -146,7 +152,7 @@ def read_grid(
         names = [name for name in top.grids if only in (None, name)]
         subs = {name: _convert(document, ("grids", name), forms.named) for name in top.grids}
         sections = [reader.section(name, top, subs[name]) for name in names]
-    return Grid(path.stem, top.description, sections, plugins, most_cells)
+    return Grid(path.stem, top.description, sections, plugins, most_cells, path.parent)
 
 
 @dataclass(frozen=True)
@@ -268,7 +274,7 @@ class _Reader:
         for index, name in enumerate(_listed(top.plugins)):
             path = self.place.folder / name
             try:
-                plugin = Plugin(str(path), read_bytes(path))
+                plugin = Plugin(str(path), read_bytes(path), name)
                 for registered in plugin.load() if load else ():
                     if by_name.setdefault(registered, plugin) is not plugin:
                         other = by_name[registered].path

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from experiments.grid.cell import Cell
 from experiments.grid.code import code_version
-from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, TIMINGS, encode, tables
+from experiments.grid.provenance import provenance
+from experiments.store.schema import ERRORS, INSTANCES, PROVENANCE, SCHEDULES, TIMINGS, encode, tables
 from experiments.store.store import CellFiles
 from hexsched import __version__
 
@@ -27,10 +28,13 @@ class Task:
         All of one group and kind.
     rate : float or None
         What the load search they need has found.
+    folder : str
+        What paths of their grid are relative to.
     """
 
     cells: tuple[Cell, ...]
     rate: float | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,19 @@ def run_task(task: Task) -> Iterator[Result]:
         planned, here = cell.key.partition("-")[0], code_version(cell.kind.name)
         if here != planned:
             raise OtherCodeError(f"code version {here} here, {planned} where the grid was planned")
-        yield _compute(cell, task.rate)
+        yield _compute(cell, task.rate, task.folder)
 
 
-def _compute(cell: Cell, rate: float | None) -> Result:
+def prepare(cell: Cell) -> None:
+    """Load and compile what a cell needs; raises ``InputError`` for a mistake in a plug-in."""
+    for plugin in cell.plugins:
+        plugin.load()
+    cell.kind.warm_up()
+
+
+def _compute(cell: Cell, rate: float | None, folder: str) -> Result:
     try:
-        for plugin in cell.plugins:
-            plugin.load()
-        cell.kind.warm_up()
+        prepare(cell)
         wall, cpu = time.perf_counter(), _cpu_seconds()
         answer = cell.compute(rate)
         wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
@@ -98,9 +107,10 @@ def _compute(cell: Cell, rate: float | None) -> Result:
             "cpu_seconds": cpu,
             "hexsched_version": __version__,
             "host": platform.node(),
+            "folder": folder,
             **answer.timing,
         }
-        rows_of = {**answer.tables, TIMINGS: [timing]}
+        rows_of = {**answer.tables, TIMINGS: [timing], PROVENANCE: [provenance(cell)]}
         data = {name: encode(name, [{**row, "key": cell.key} for row in rows]) for name, rows in rows_of.items()}
         if answer.schedule is not None:
             data[SCHEDULES] = answer.schedule

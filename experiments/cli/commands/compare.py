@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -25,7 +26,7 @@ from experiments.cli.options import Estimator, Force, Json, Plugins, Seed, Slo, 
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
-from experiments.results import SUMMARY_CSV, WORKFLOWS_CSV
+from experiments.results import FILES
 from hexsched.baselines import ALL
 from hexsched.errors import InputError
 from hexsched.metrics import METRICS
@@ -87,9 +88,7 @@ def compare_command(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help=f"Write {WORKFLOWS_CSV} and {SUMMARY_CSV} to this directory."
-        ),
+        typer.Option("--output", "-o", metavar="DIR", help=f"Write {', '.join(FILES)} to this directory."),
     ] = None,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not verify the schedules.")] = False,
     plugin: Plugins = None,
@@ -110,7 +109,7 @@ def compare_command(
     if sort in SHARES and thresholds is None:
         raise InputError(f"{sort} is a share within thresholds; give some with --slo", "--sort")
     if output is not None:
-        check_directory(output, (WORKFLOWS_CSV, SUMMARY_CSV), [*instances, *(plugin or ())], force=force)
+        check_directory(output, FILES, [*instances, *(plugin or ())], force=force)
     plugins = load_plugins(plugin)
     policy_list = read_policies(policies)
     problems = {path: read_instance(path) for path in instances}
@@ -131,8 +130,15 @@ def compare_command(
         rows.sort(key=lambda row: _rank(sort, row.values[sort]))  # stable; grouped by instance below
     if output is not None:
         from experiments.results import Result, write_results
+        from hexsched.model.files import read_bytes
 
-        write_results(output, [Result(str(r.instance), r.run, {**r.values, "verified": _verdict(r)}) for r in rows])
+        write_results(
+            output,
+            [Result(str(r.instance), r.run, {**r.values, "verified": _verdict(r)}) for r in rows],
+            estimator=estimator,
+            seed=seed,
+            policy_sha256=" ".join(hashlib.sha256(read_bytes(path)).hexdigest() for path in plugins),
+        )
     groups = {path: [row for row in rows if row.instance == path] for path in problems}
     record = {
         "estimator": estimator,

@@ -38,17 +38,17 @@ def demo(
     Every schedule is verified.
     """
     from experiments.demo import CLUSTER, POLICIES, WORKLOADS, compare_on
-    from experiments.results import SUMMARY_CSV, WORKFLOWS_CSV, write_results
+    from experiments.results import FILES, write_results
 
     if output is not None:
-        check_directory(output, (WORKFLOWS_CSV, SUMMARY_CSV), [], force=force)
+        check_directory(output, FILES, [], force=force)
     comparisons = []
     for name in WORKLOADS:
         with Progress(f"{name}: searching the load", "steps") as progress:
             comparisons.append(compare_on(name, workflows=workflows, target=target, seed=seed, progress=progress))
     results = [result for comparison in comparisons for result in comparison.results]
     if output is not None:
-        write_results(output, results)
+        write_results(output, results, estimator="exact", seed=seed)
     tables = []
     for metric, heading in (("req95", "Req95"), ("req99", "Req99")):
         rows = []

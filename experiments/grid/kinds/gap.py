@@ -11,7 +11,7 @@ from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
 from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, TIME_LIMIT
-from experiments.grid.sources import Json, Plugin, needed_plugins
+from experiments.grid.sources import Json, Plugin, entries, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.outside import Package
 
@@ -66,6 +66,16 @@ class GapCell(Cell):
     @property
     def description(self) -> str:
         return f"gap of {', '.join(self.policies)} in {self.objective} on {self.scene}"
+
+    @property
+    def grid(self) -> Json:
+        mine = {
+            "decode_models": self.scene.cluster.decode_model,
+            "objectives": self.objective,
+            "policies": self.policies,
+            TIME_LIMIT.name: self.time_limit,
+        }
+        return {"kind": KIND.name, **self.scene.entries, **mine, **entries(self.loaded)}
 
     @property
     def needs(self) -> LoadCell | None:
@@ -185,6 +195,12 @@ KIND = Kind(
     example="clusters: demo\nworkloads: react\nworkflows: 2\nloads: at-once\nobjectives: mean_ratio\n"
     "policies: fcfs\ntime_limit: 1\n",
     timing={"solve_seconds": REAL},
+    timed={
+        "gaps": ("lower_bound", "bound_source", "upper_bound", "upper_source", "gap", "gap_to_upper"),
+        "gap_series": ("objective", "seconds", "lower_bound", "upper_bound"),
+        "gap_binding": ("objective", "resource", "share"),
+    },
+    bracket=("lower_bound", "upper_bound"),
     alike=("time_limit",),
     amount="time_limit",
     seconds=1.0,

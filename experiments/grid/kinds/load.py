@@ -34,6 +34,12 @@ class LoadCell(Cell):
         return f"load search on {self.scene}"
 
     @property
+    def grid(self) -> Json:
+        # of gaps, since these can say the decode model; the policy and the objective have no part in the search
+        mine = {"decode_models": self.scene.cluster.decode_model, "objectives": "mean_ratio", "policies": "fcfs"}
+        return {"kind": "gap", **self.scene.entries, **mine}
+
+    @property
     def group(self) -> object:
         return self.scene
 

@@ -16,7 +16,7 @@ from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
 from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SCHEDULES, SLO, WARM_UP
-from experiments.grid.sources import Json, Plugin, needed_plugins
+from experiments.grid.sources import Json, Plugin, entries, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.metrics import METRICS
 from hexsched.metrics.parts.goodput import COLUMNS
@@ -79,6 +79,12 @@ class RunCell(Cell):
     @property
     def description(self) -> str:
         return f"{self.policy} on {self.scene}, estimator {self.estimator}"
+
+    @property
+    def grid(self) -> Json:
+        slo = {SLO.name: self.slo} if self.slo else {}
+        mine = {"policies": self.policy, "estimators": self.estimator, **slo}
+        return {"kind": KIND.name, **self.scene.entries, **mine, **entries(self.loaded)}
 
     @property
     def needs(self) -> LoadCell | None:

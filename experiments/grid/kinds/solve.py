@@ -50,6 +50,18 @@ class SolveCell(Cell):
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"marker": KIND.marker}
 
     @property
+    def grid(self) -> Json:
+        return {
+            "kind": KIND.name,
+            "instances": self.instance,
+            "formulations": self.formulation,
+            "objectives": self.objective,
+            "seeds": [self.seed],
+            TIME_LIMIT.name: self.time_limit,
+            THREADS.name: self.threads,
+        }
+
+    @property
     def description(self) -> str:
         return f"{self.formulation} on {self.instance}, {self.objective}, seed {self.seed}"
 
@@ -126,6 +138,8 @@ KIND = Kind(
     settings=(TIME_LIMIT, THREADS),
     example="instances: contended-chain-4-0\nformulations: cpsat\nobjectives: max_ratio\ntime_limit: 5\n",
     timing={"solve_seconds": REAL},
+    timed={"solves": ("status", "value", "lower_bound", "root_bound", "message")},
+    bracket=("lower_bound", "value"),
     alike=("time_limit",),
     amount="time_limit",
     seconds=1.0,
