@@ -1,0 +1,85 @@
+"""What is changed, room by room, and the fast checks that have to notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from campaigns.mutation.worker import ROOT
+
+# of the engine, what runs: not how it is compiled and where machine code is kept
+ENGINE = (
+    "actions",
+    "first_token",
+    "heap",
+    "horizon",
+    "loop",
+    "pairing_heap",
+    "physics",
+    "state",
+    "tables",
+    "wallclock",
+)
+
+
+@dataclass(frozen=True)
+class Room:
+    """Modules and their checks.
+
+    Attributes
+    ----------
+    targets : tuple of str
+        Files and folders, from the root of the tree.
+    checks : tuple of str
+        Files of tests, or tests, from ``tests`` on.
+    without : tuple of str
+        Tests with such a text in their name are left out: those that take long, or say nothing of the targets.
+    conftest : bool
+        Whether the tests need ``conftest.py``, which takes half a second to load.
+    """
+
+    targets: tuple[str, ...]
+    checks: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    conftest: bool = False
+
+    @property
+    def files(self) -> list[str]:
+        """Every module of the targets, in order."""
+        found: list[Path] = []
+        for target in self.targets:
+            path = ROOT / target
+            found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        return [str(path.relative_to(ROOT)) for path in found]
+
+
+ROOMS: dict[str, Room] = {
+    "verifier": Room(
+        ("hexsched/verifier",),
+        ("checks/test_verifier_edges.py", "checks/test_against_naive.py", "test_verify.py", "test_call_times.py"),
+        ("the_engine_makes",),
+    ),
+    "engine": Room(
+        tuple(f"hexsched/engine/{name}.py" for name in ENGINE),
+        (
+            "checks/test_engine_parts.py",
+            "checks/test_against_naive.py",
+            "checks/test_what_policies_see.py",
+            "test_engine.py",
+            "test_call_times.py",
+        ),
+        ("its_metrics_are", "has_its_times", "the_stages_add_up", "recomputes_every_share"),
+    ),
+    "simulator": Room(
+        ("hexsched/simulator",),
+        (
+            "checks/test_simulator_parts.py",
+            "checks/test_against_naive.py",
+            "checks/test_what_policies_see.py",
+            "test_plugins.py",
+            "test_retime.py",
+        ),
+        ("its_metrics_are", "has_its_times", "equals_the_built_in", "[", "any_order", "test_a_retimed", "first_come"),
+        conftest=True,
+    ),
+}

@@ -1,0 +1,213 @@
+"""Running checks in a process of their own that begins with every library loaded, and with nothing of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# loaded once, before the first fork: what takes long, and what numba needs for a dispatcher
+import highspy  # noqa: F401
+import hypothesis
+import numba  # noqa: F401
+import pandas as pd  # noqa: F401
+import pulp  # noqa: F401
+import pyarrow.parquet  # noqa: F401
+import pytest
+import scipy.integrate
+import scipy.optimize
+import scipy.sparse  # noqa: F401
+from campaigns.mutation.interpreted import Loader, module_of
+from campaigns.mutation.operators import Mutant, mutated
+from hypothesis import Phase
+from ortools.sat.python import cp_model  # noqa: F401
+
+TESTS = Path(__file__).resolve().parents[2]
+ROOT = TESTS.parent
+MEMORY = 6 << 30  # bytes of data of a process: far above what any check takes
+OURS = ("hexsched", "solvers", "experiments", "paper_figs")
+PROFILE = "mutation"
+
+KILLED, SURVIVED, TIMED_OUT = "killed", "survived", "timed out"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a mutant: ``KILLED``, ``SURVIVED`` or ``TIMED_OUT``, and by which check."""
+
+    mutant: Mutant
+    outcome: str
+    by: str = ""
+
+
+@dataclass
+class Check:
+    """A test: the CPU seconds that it takes, and the (file, line) pairs of the targets that it runs."""
+
+    name: str
+    seconds: float
+    lines: set[tuple[str, int]] = field(default_factory=set)
+
+
+def survey(files: Sequence[str], tests: Sequence[str], excluded: Sequence[str], conftest: bool) -> list[Check]:
+    """Run the tests on what is not changed, and note what each of them runs of the files; the quickest come first.
+
+    Raises
+    ------
+    RuntimeError
+        When one of them fails, which says nothing of mutants.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "checks"
+        process = os.fork()
+        if process == 0:
+            watch = _Watch([str(ROOT / file) for file in files], tests, excluded)
+            code = _run_pytest(tests, watch, None, quiet=False, conftest=conftest)
+            out.write_text(json.dumps([(c.name, c.seconds, sorted(c.lines)) for c in watch.checks]))
+            os._exit(code)
+        _, status = os.waitpid(process, 0)
+        if os.waitstatus_to_exitcode(status) != 0:
+            raise RuntimeError("the checks fail on the code as it is")
+        found = [Check(name, took, {(f, n) for f, n in lines}) for name, took, lines in json.loads(out.read_text())]
+    return sorted(found, key=lambda check: check.seconds)
+
+
+def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
+    """Run the checks that reach the place of a mutant, until one of them fails."""
+    places = {(mutant.file, line) for line in mutant.lines}
+    chosen = [c for c in checks if not places or places & c.lines]
+    if not chosen:
+        return Result(mutant, SURVIVED, "no check runs it")
+    base = sum(c.seconds for c in chosen)
+    allowed = 20.0 + 4.0 * base  # seconds of CPU; far more than what is not caught in a loop
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "by"
+        process = os.fork()
+        if process == 0:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (int(allowed), int(allowed) + 5))
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+            source = (ROOT / mutant.file).read_text()
+            loader = Loader(module_of(mutant.file), mutant.file, mutated(source, mutant.number))
+            picked = _Picked([c.name for c in chosen], out)
+            files = sorted({c.name.partition("::")[0] for c in chosen})
+            os._exit(_run_pytest(files, picked, loader, quiet=True, conftest=conftest))
+        code = _wait(process, 4 * allowed)
+        by = out.read_text() if out.exists() else "while it is loaded"
+    if code is None or code == -signal.SIGXCPU:
+        return Result(mutant, TIMED_OUT, f"after {allowed:.0f} s of CPU")
+    if code == 0:
+        return Result(mutant, SURVIVED, f"{len(chosen)} checks run it")
+    if code < 0:
+        by = f"signal {-code}"
+    return Result(mutant, KILLED, by)
+
+
+def _wait(process: int, seconds: float) -> int | None:
+    """The exit code of a process and the end of all that it began; None where it had to be ended."""
+    until = time.monotonic() + seconds
+    pause = 0.002
+    while True:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > until:
+            os.killpg(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            return None
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
+
+
+def _run_pytest(tests: Sequence[str], plugin: object, loader: Loader | None, *, quiet: bool, conftest: bool) -> int:
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT), str(TESTS)]
+    sys.meta_path.insert(0, loader or Loader())
+    assert not [name for name in sys.modules if name.split(".")[0] in OURS]
+    hypothesis.settings.register_profile(
+        PROFILE,
+        derandomize=True,
+        deadline=None,
+        max_examples=25,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+    )
+    if quiet:
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (1, 2):
+            os.dup2(null, stream)
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no" if quiet else "--tb=short"]
+    options += ["-p", "no:randomly", "-m", "", "--no-header", "-W", "ignore"]
+    options += [] if conftest else ["--noconftest"]
+    options += ["--hypothesis-profile", PROFILE]
+    try:
+        return int(pytest.main([*options, *(str(TESTS / test) for test in tests)], plugins=[plugin]))
+    finally:
+        sys.stdout.flush()
+
+
+def _name(item: pytest.Item) -> str:
+    return item.nodeid.removeprefix("tests/")
+
+
+class _Watch:
+    """A plugin that notes how long each test takes and which lines it runs."""
+
+    def __init__(self, files: Sequence[str], tests: Sequence[str], excluded: Sequence[str]) -> None:
+        self.checks: list[Check] = []
+        self._files = {file: str(Path(file).relative_to(ROOT)) for file in files}
+        self._excluded = excluded
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if not any(text in item.nodeid for text in self._excluded)]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        check = Check(_name(item), 0.0)
+        lines, files = check.lines, self._files
+
+        def trace(frame: Any, event: str, argument: Any) -> Any:
+            file = files.get(frame.f_code.co_filename)
+            if file is None:
+                return None
+
+            def inside(frame: Any, event: str, argument: Any) -> Any:
+                if event == "line":
+                    lines.add((file, frame.f_lineno))
+                return inside
+
+            lines.add((file, frame.f_lineno))
+            return inside
+
+        start = time.process_time()
+        sys.settrace(trace)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            check.seconds = time.process_time() - start
+            self.checks.append(check)
+
+
+class _Picked:
+    """A plugin that runs some tests, in a given order, and notes the one that fails."""
+
+    def __init__(self, names: Sequence[str], out: Path) -> None:
+        self._rank = {name: k for k, name in enumerate(names)}
+        self._out = out
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        chosen = [item for item in items if _name(item) in self._rank]
+        items[:] = sorted(chosen, key=lambda item: self._rank[_name(item)])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self._out.exists():
+            self._out.write_text(report.nodeid.removeprefix("tests/"))

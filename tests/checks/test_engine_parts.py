@@ -1,0 +1,270 @@
+"""Parts of the engine one by one, as the Python they are written in: what each does, and with how many steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from instances import call, one_pair, workflow
+from msgspec.structs import replace
+
+from hexsched.engine import actions, first_token, heap, pairing_heap, wallclock
+from hexsched.engine import state as st
+from hexsched.engine.kernel import interpreted
+from hexsched.engine.tables import batch_seconds, build_seen, build_state, workload_columns
+from hexsched.model import Instance
+
+pytestmark = pytest.mark.quick
+
+PUSH, POP = interpreted(heap.heap_push), interpreted(heap.heap_pop)
+SORT = interpreted(heap.sort_ascending)
+
+
+class Counted:
+    """An array that counts how often it is looked at, and ends what looks too often: a loop that does not end fails."""
+
+    def __init__(self, array: Any, most: int) -> None:
+        self._array, self.left = array, most
+
+    def _look(self) -> None:
+        self.left -= 1
+        assert self.left >= 0, "more steps than it may take"
+
+    def __getitem__(self, key: Any) -> Any:
+        self._look()
+        return self._array[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._look()
+        self._array[key] = value
+
+
+def steps(size: int) -> int:
+    """Looks that a push or a pop may take in a heap of that size: a few for each level."""
+    return 12 * (2 + math.ceil(math.log2(size + 2)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_heap_gives_the_least_and_takes_steps_for_its_levels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    entries = st.records(64, st.HEAP_ENTRY)
+    expected: list[tuple[float, int]] = []
+    for code in range(200):
+        if len(expected) < 64 and (not expected or rng.random() < 0.6):
+            pushed = (float(rng.integers(5)), int(rng.integers(1000)) * 256 + code)
+            PUSH(Counted(entries, steps(len(expected))), len(expected), *pushed)
+            expected.append(pushed)
+        else:
+            least = min(expected)
+            assert POP(Counted(entries, steps(len(expected))), len(expected)) == least[1]
+            expected.remove(least)
+        kept = entries[: len(expected)]
+        assert sorted(zip(kept.key.tolist(), kept.code.tolist(), strict=True)) == sorted(expected)
+        for k in range(1, len(expected)):  # every entry is after the one above it
+            assert (kept[(k - 1) // 2].key, kept[(k - 1) // 2].code) < (kept[k].key, kept[k].code)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31])
+def test_numbers_are_sorted_and_those_behind_left_alone(count: int) -> None:
+    rng = np.random.default_rng(count)
+    for numbers in (rng.permutation(count), np.arange(count), np.arange(count)[::-1], rng.integers(0, 3, count)):
+        behind = np.array([7, -5, 3])
+        array = np.concatenate([numbers, behind])
+        SORT(Counted(array, 20 + count * steps(count)), count)
+        assert array[:count].tolist() == sorted(numbers.tolist())
+        assert array[count:].tolist() == behind.tolist()
+
+
+def test_numbers_in_order_are_looked_at_once() -> None:
+    array = np.arange(1000)
+    SORT(Counted(array, 2 * 1000), 1000)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pairing_heaps_keep_every_entry_and_their_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    push, pop = interpreted(pairing_heap.pairing_push), interpreted(pairing_heap.pairing_pop)
+    entries = st.records(40, pairing_heap.ENTRY)
+    entries.child = entries.next = 99  # what an entry had before does not count
+    keys = rng.integers(0, 6, 40).astype(float)
+    root = -1
+    inside: set[int] = set()
+    for _ in range(150):
+        out = [k for k in range(40) if k not in inside]
+        if out and (not inside or rng.random() < 0.55):
+            new = int(rng.choice(out))
+            entries[new].key = keys[new]
+            root = push(Counted(entries, 20), root, new)
+            inside.add(new)
+        else:
+            inside.remove(root)
+            root = pop(Counted(entries, 30 * (len(inside) + 2)), root)
+        expected = min(((keys[k], k) for k in inside), default=(0.0, -1))
+        assert root == expected[1]
+    left = []
+    while root >= 0 and len(left) <= 40:
+        left.append(root)
+        root = pop(Counted(entries, 30 * 42), root)
+    assert left == sorted(inside, key=lambda k: (keys[k], k))
+
+
+# --- actions ---------------------------------------------------------------------------------------------------------
+
+
+def state_of(instance: Instance) -> Any:
+    workload, _ = workload_columns(instance)
+    state = build_state(instance, workload)
+    state.seen.calls.n, state.seen.calls.estimate = workload.n, workload.m
+    return state
+
+
+def test_room_is_that_of_the_roomiest_instance_with_a_free_place() -> None:
+    one = one_pair(
+        workflow("A", 0, call("a", 10, 4)), workflow("B", 0, call("b", 20, 5)), kv_capacity_tokens=40, max_batch=2
+    )
+    other = replace(one.decode[0], id="d1", kv_capacity_tokens=30, max_batch=1)
+    instance = replace(one, decode=(*one.decode, other), links=(*one.links, replace(one.links[0], to="d1")))
+    state = state_of(instance)
+    room, fits, admit = (interpreted(f) for f in (actions.largest_room, actions.has_room, actions.admit))
+    assert room(state) == 40
+    state.seen.calls.prefill_instance = 0
+    admit(state, 1, 0)  # B takes 25 of d0
+    assert (room(state), state.truth.reserved.tolist(), state.seen.decodes.admitted.tolist()) == (30, [25, 0], [1, 0])
+    assert (fits(state, 0, 0), fits(state, 0, 1)) == (True, True)  # 14 of 15, 14 of 30
+    admit(state, 0, 1)
+    assert room(state) == 15  # no place is left on d1
+    assert not fits(state, 0, 1)
+    admit(state, 0, 0)
+    assert room(state) == -1
+    assert state.seen.decodes.in_transfer.tolist() == [30, 10]
+    full = state_of(one_pair(workflow("A", 0, call("a", 10, 4)), kv_capacity_tokens=14))
+    assert interpreted(actions.has_room)(full, 0, 0)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_constant_changing_and_scratch() -> None:
+    state = state_of(one_pair(workflow("A", 0, call("a", 10, 4), call("b", 10, 4, "a"))))
+    every = [part for memory in state for part in memory]
+    sorts = {name: st.arrays(state, name) for name in ("constant", "scratch", "changing")}
+    assert sorted(map(id, every)) == sorted(id(one) for rows in sorts.values() for one in rows)
+    assert any(one is state.seen.links for one in sorts["constant"])
+    assert any(one is state.truth.events for one in sorts["scratch"])
+    assert any(one is state.seen.calls for one in sorts["changing"])
+    for one in (state.seen.batch_seconds, state.seen.pairs, state.truth.parents, state.truth.roots):
+        with pytest.raises(ValueError, match="read-only"):
+            one[...] = 0
+
+
+def test_bare_arrays_are_the_same_arrays() -> None:
+    state = state_of(one_pair(workflow("A", 0, call("a", 10, 4))))
+    bare = st.bare((state, state.seen.clock))
+    assert type(bare) is tuple
+    assert type(bare[0]) is st.State
+    assert type(bare[0].seen.calls) is np.ndarray
+    bare[0].seen.calls["n"] = 77
+    assert state.seen.calls.n.tolist() == [77]
+    row = st.record(st.KIND, tokens=3.0)
+    assert (row.tokens.tolist(), row["count"].tolist()) == ([3.0], [0])
+
+
+def test_twins_share_a_kind_and_stand_for_each_other() -> None:
+    one = one_pair(workflow("A", 0, call("a", 10, 4)))
+    prefill = (
+        *one.prefill,
+        replace(one.prefill[0], id="p1"),
+        replace(one.prefill[0], id="p2", prefill_coeffs=(2, 0, 0)),
+    )
+    decode = (
+        *one.decode,
+        replace(one.decode[0], id="d1", max_batch=3),  # as fast and roomy: how many go in does not matter alone
+        replace(one.decode[0], id="d2", kv_capacity_tokens=999),
+        replace(one.decode[0], id="d3", fixed_iteration_time=3),
+    )
+    links = tuple(replace(one.links[0], source=p.id, to=d.id) for p in prefill for d in decode)
+    seen = build_seen(replace(one, prefill=prefill, decode=decode, links=links), 5, 1)
+    assert seen.prefills.kind.tolist() == [0, 0, 1]
+    assert seen.decodes.kind.tolist() == [0, 0, 1, 2]
+    assert sorted(map(tuple, seen.pairs.tolist())) == [(i, j) for i in (0, 2) for j in (0, 2, 3)]
+    assert seen.prefills.running.tolist() == [-1] * 3
+    assert seen.seats.shape == (4, 5)
+    assert seen.batch_seconds.shape == (4, 9)
+    assert (seen.calls.prefill_instance.tolist(), seen.calls.decode_instance.tolist()) == ([-1] * 5, [-1] * 5)
+    far = tuple(replace(link, latency=9.0) if link.to == "d1" else link for link in links)
+    seen = build_seen(replace(one, prefill=prefill, decode=decode, links=far), 5, 1)
+    assert seen.decodes.kind.tolist() == [0, 1, 2, 3]
+
+
+def test_a_curve_is_straight_between_its_points_and_flat_behind_them() -> None:
+    server = one_pair(workflow("A", 0, call("a", 10, 4)), batch_curve=((1, 1.0), (3, 2.0), (8, 4.5))).decode[0]
+    assert batch_seconds(server, 10).tolist() == pytest.approx([1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 4.5, 4.5])
+    line = replace(server, batch_curve=None)
+    assert batch_seconds(line, 3).tolist() == [1.5, 2.0, 2.5]
+
+
+def test_capacity_needed_is_that_of_the_smallest_cache_that_can_hold_a_call() -> None:
+    one = one_pair(workflow("A", 0, call("a", 10, 4), call("b", 10, 5), call("c", 1, 1)), kv_capacity_tokens=20)
+    decode = (*one.decode, replace(one.decode[0], id="d1", kv_capacity_tokens=14))
+    instance = replace(one, decode=decode, links=(*one.links, replace(one.links[0], to="d1")))
+    workload, _ = workload_columns(instance)
+    state = build_state(instance, workload, estimates=np.array([1.0, 2.0, 3.0]))
+    assert state.truth.calls.needs_capacity.tolist() == [14, 20, 14]
+    assert state.truth.calls.estimate.tolist() == [1, 2, 3]
+    progress = state.truth.progress[0]
+    assert (progress.begun, progress.incomplete, progress.prior, progress.events) == (1, 3, 256, 0)
+    assert state.truth.next_completion.tolist() == [math.inf, math.inf]
+
+
+# --- first tokens ----------------------------------------------------------------------------------------------------
+
+
+def test_first_tokens_on_two_instances_and_after_a_pause() -> None:
+    one = one_pair(workflow("w", 0, call("c", 10, 4)))
+    other = replace(one.decode[0], id="d1", decode_coeffs=(3, 0, 0))
+    instance = replace(one, decode=(*one.decode, other), links=(*one.links, replace(one.links[0], to="d1")))
+    place = np.array([1, 0, 0, 1])
+    prompt, output = np.array([10, 10, 20, 5]), np.array([4, 4, 3, 2])
+    start, end = np.array([0.0, 0.0, 50.0, 1.0]), np.array([12.0, 6.48, 55.0, 7.0])
+    found = first_token.first_token_times(instance, place, prompt, output, start, end, compiled=False)
+    # d1: 3 s an iteration, whoever is there. d0: (1.5 + 0.1) + 0.005, and after the pause as if nothing had been
+    assert found.tolist() == pytest.approx([3.0, 1.605, 50 + 1.7 + 0.005, 4.0], rel=1e-12)
+    none = np.zeros(0, dtype=np.int64)
+    assert first_token.first_token_times(one, none, none, none, none * 1.0, none * 1.0, compiled=False).tolist() == []
+
+
+def test_calls_that_join_together_have_their_first_token_together() -> None:
+    one = one_pair(workflow("w", 0, call("c", 10, 4)))
+    prompt, output = np.array([10, 20, 30]), np.array([9, 9, 9])
+    start, end = np.array([5.0, 5.0, 5.0]), np.array([90.0, 90.0, 90.0])
+    found = first_token.first_token_times(one, np.zeros(3, np.int64), prompt, output, start, end, compiled=False)
+    assert found.tolist() == pytest.approx([5 + 2.5 + 0.6 + 0.03 / 2] * 3, rel=1e-12)
+
+
+# --- the clock of decisions ------------------------------------------------------------------------------------------
+
+
+def test_times_of_decisions_are_counted_in_bins_of_an_eighth_of_an_octave() -> None:
+    histogram = wallclock.new_histogram()
+    assert (wallclock.mean_seconds(histogram), wallclock.quantile_seconds(histogram, 0.5)) == (0.0, 0.0)
+    record = interpreted(wallclock.record)
+    for elapsed in (0, 1, 1024, 1025, 2**60):
+        record(histogram, elapsed)
+    assert histogram[0] == 2  # up to a nanosecond
+    assert histogram[80] == 2  # 1024 = 2^10
+    assert histogram[wallclock.BINS - 1] == 1  # whatever takes longer than the last bin
+    assert (histogram[-2], histogram[-1]) == (5, 2 + 1023 + 1025 + 2**60)
+    assert len(histogram) == wallclock.BINS + 2
+    assert wallclock.BINS == 320
+    only = wallclock.new_histogram()
+    for _ in range(4):
+        record(only, 3000)
+    assert wallclock.mean_seconds(only) == pytest.approx(3e-6)
+    assert 3e-6 <= wallclock.quantile_seconds(only, 0.5) <= 3e-6 * 2 ** (1 / 8)
+    record(only, 2**20)
+    assert wallclock.quantile_seconds(only, 0.8) < 4e-6 < wallclock.quantile_seconds(only, 0.81)
+    buffer = np.zeros(2, np.int64)
+    first = interpreted(wallclock.nanoseconds)(buffer)
+    assert 0 < first <= interpreted(wallclock.nanoseconds)(buffer)
