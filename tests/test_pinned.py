@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 
 import pytest
-from pinned import cases
+from pinned import cases, reports
 from pinned.cases import INSTANCES, SMALL, BoundPin, Pin, SearchPin
+from pinned.reports import ReportPin
 from pinned.write import look, prove, run
+
+from hexsched.verifier import RULES
 
 pytestmark = pytest.mark.quick
 
@@ -55,3 +58,18 @@ def test_bound_proves_the_same(pin):
         assert found == pin
     else:
         assert float(found.value) == pytest.approx(float(pin.value), rel=1e-9)
+
+
+REPORTS = [pin._replace(seed=int(pin.seed)) for pin in read(reports.REPORTS, ReportPin)]
+
+
+def test_reports_are_as_listed_and_every_rule_is_broken_often():
+    assert [pin._replace(violations="", sha256="") for pin in REPORTS] == list(reports.reports())
+    broken = [entry.partition(":")[0] for pin in REPORTS for entry in pin.violations.split()]
+    assert all(broken.count(rule) >= 12 for rule in RULES)
+
+
+@pytest.mark.parametrize("case", list(dict.fromkeys(pin.case for pin in REPORTS)))
+def test_the_verifier_says_the_same_to_the_letter(case):
+    pins = [pin for pin in REPORTS if pin.case == case]
+    assert [reports.look(pin) for pin in pins] == pins

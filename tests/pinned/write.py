@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hexsched.simulator import simulate
-from pinned import cases
+from pinned import cases, reports
 from pinned.cases import BoundPin, Pin, SearchPin, digest, instance
 from solvers.bounds import BOUNDS
 from solvers.problem.objective import read_objective
@@ -52,6 +52,7 @@ def main() -> None:
     write(cases.RUNS, cases.runs(), run)
     write(cases.SEARCHES, cases.searches(), look)
     write(cases.BOUNDS, cases.bounds(), prove)
+    write(reports.REPORTS, reports.reports(), reports.look)
 
 
 if __name__ == "__main__":
