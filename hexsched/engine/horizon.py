@@ -16,7 +16,7 @@ def horizons(instance: Instance) -> dict[str, float]:
     """H_w of every workflow of an instance, in seconds, by workflow id in file order."""
     workload, places = workload_columns(instance)
     seconds = standalone_horizons(instance, workload)
-    return {w.workflow_id: float(seconds[k]) for w, k in zip(instance.workflows, places.workflow, strict=True)}
+    return {name: float(seconds[k]) for name, k in zip(instance.columns.workflow_id, places.workflow, strict=True)}
 
 
 def standalone_horizons(instance: Instance, workload: Workload, compiled: bool = True) -> Array:
@@ -41,7 +41,7 @@ def standalone_horizons(instance: Instance, workload: Workload, compiled: bool =
     walk(path, before, stack, workload.delay, missing, first_child, children, np.ascontiguousarray(child))
     longest = np.zeros(len(workload.arrival))
     np.maximum.at(longest, workload.workflow, path)
-    check_clock(sorted(w.workflow_id for w in instance.workflows), workload.arrival, longest)
+    check_clock(lambda: sorted(instance.columns.workflow_id), workload.arrival, longest)
     return longest
 
 

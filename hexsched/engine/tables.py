@@ -9,6 +9,7 @@ import numpy as np
 from hexsched.engine import state as st
 from hexsched.engine.state import Array, Seen, State, Truth
 from hexsched.model import DecodeInstance, Instance
+from hexsched.model.rows import Texts
 
 
 class Workload(NamedTuple):
@@ -45,31 +46,45 @@ class Places(NamedTuple):
 
 def workload_columns(instance: Instance) -> tuple[Workload, Places]:
     """The workload of an instance as columns, and how the file's order maps to them."""
-    ids = [w.workflow_id for w in instance.workflows]
-    workflow_order = sorted(range(len(ids)), key=ids.__getitem__)
-    workflow_place = np.empty(len(ids), np.int64)
-    workflow_place[workflow_order] = np.arange(len(ids))
-    first_in_file = np.cumsum([0] + [len(w.calls) for w in instance.workflows])
-    call_place = np.empty(first_in_file[-1], np.int64)
-    kinds: dict[str, int] = {}
-    rows: list[tuple[int, int, int, int, float, int]] = []
-    edges: list[tuple[int, int]] = []
-    for w, position in enumerate(workflow_order):
-        calls = instance.workflows[position].calls
-        order = sorted(range(len(calls)), key=lambda k: calls[k].call_id)
-        number = {calls[k].call_id: len(rows) + rank for rank, k in enumerate(order)}
-        for k in order:
-            call = calls[k]
-            c = len(rows)
-            call_place[first_in_file[position] + k] = c
-            number_of_kind = kinds.setdefault(call.kind, len(kinds))
-            rows.append((w, call.prompt_tokens, call.output_tokens, call.cached_tokens, call.delay, number_of_kind))
-            edges.extend((number[parent], c) for parent in call.parents)
-    workflow, n, m, h, delay, kind = (np.array(column) for column in zip(*rows, strict=True))
-    edge_array = np.array(sorted(edges), np.int64).reshape(-1, 2)
-    arrival = np.array([instance.workflows[k].arrival for k in workflow_order], np.float64)
-    columns = Workload(arrival, workflow, n, m, h, delay.astype(np.float64), kind, edge_array)
-    return columns, Places(workflow_place, call_place)
+    columns = instance.columns
+    ids = columns.workflow_id
+    workflow_order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
+    workflow_place = _inverse(workflow_order)
+    of_call = workflow_place[columns.workflow]
+    order = np.lexsort((_ranks(columns.call_id), of_call))
+    call_place = _inverse(order)
+    parent, child = call_place[columns.parent], call_place[columns.child]
+    by_parent = np.lexsort((child, parent))
+    workload = Workload(
+        arrival=columns.arrival[workflow_order],
+        workflow=of_call[order],
+        n=columns.prompt[order],
+        m=columns.output[order],
+        h=columns.cached[order],
+        delay=columns.delay[order],
+        kind=_numbered(columns.kind.codes[order]),
+        edges=np.stack([parent[by_parent], child[by_parent]], axis=1),
+    )
+    return workload, Places(workflow_place, call_place)
+
+
+def _inverse(order: Array) -> Array:
+    """The place of each in an order."""
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return place
+
+
+def _ranks(texts: Texts) -> Array:
+    """Numbers that are ordered as the texts are."""
+    distinct = texts.distinct
+    return _inverse(np.array(sorted(range(len(distinct)), key=distinct.__getitem__), np.int64))[texts.codes]
+
+
+def _numbered(codes: Array) -> Array:
+    """The same numbers for the same codes, from 0 in the order in which they first appear."""
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    return _inverse(np.argsort(first))[inverse]
 
 
 def build_state(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 COARSEST = 2.5e-7  # of H_w: the largest step between neighbouring times; a latency is wrong by two or three
 
 
-def check_clock(names: Sequence[str], arrival: Floats, horizon: Floats) -> None:
+def check_clock(names: Callable[[], Sequence[str]], arrival: Floats, horizon: Floats) -> None:
     """Refuse a workload whose times are too late for its durations.
 
     Neighbouring doubles at time t are t / 2**52 apart. At Unix microseconds, read as seconds, that is 0.25 s: sums of
@@ -22,8 +22,8 @@ def check_clock(names: Sequence[str], arrival: Floats, horizon: Floats) -> None:
 
     Parameters
     ----------
-    names : sequence of str
-        Ids of the workflows.
+    names : callable
+        Gives the ids of the workflows; asked when one is to be named.
     arrival, horizon : (W,) float arrays
         a_w and H_w, seconds.
 
@@ -35,7 +35,7 @@ def check_clock(names: Sequence[str], arrival: Floats, horizon: Floats) -> None:
     step = np.spacing(arrival + horizon)
     for w in np.flatnonzero(step > COARSEST * horizon)[:1]:
         raise InputError(
-            f"workflow {names[w]!r} arrives at {arrival[w]:g} s, where times of double precision are {step[w]:.2g} s "
+            f"workflow {names()[w]!r} arrives at {arrival[w]:g} s, where times of double precision are {step[w]:.2g} s "
             f"apart: too coarse for a workflow that takes {horizon[w]:.2g} s alone; "
             "count arrivals from the first one, and in seconds"
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance
-from hexsched.model.workload import Workflow
+from hexsched.model.columns import WorkloadColumns
 
 SHORTEST = 1e-12  # seconds of a prefill or an iteration: their inverses, rates, stay far from infinity
 LONGEST = 1e12  # seconds of a stage of one call at its slowest: sums over a billion calls are still times
@@ -16,7 +18,7 @@ def check_durations(
     decode: Sequence[DecodeInstance],
     links: Sequence[Link],
     kv_bytes_per_token: Number,
-    workflows: Sequence[Workflow],
+    workload: WorkloadColumns,
 ) -> None:
     """Refuse a cluster on which a stage of some call may take shorter than ``SHORTEST`` or longer than ``LONGEST``.
 
@@ -28,21 +30,19 @@ def check_durations(
     ValueError
         Naming the instance or link, and the number that makes it so.
     """
-    prompt = max(call.prompt_tokens for workflow in workflows for call in workflow.calls)
-    output = max(call.output_tokens for workflow in workflows for call in workflow.calls)
+    prompt, output = int(workload.prompt.max()), int(workload.output.max())
     for what, seconds in _shortest(prefill, decode):
         if not seconds >= SHORTEST:
             raise ValueError(f"{what} takes {seconds:g} s; nothing may take less than {SHORTEST:g} s")
     for what, seconds in _longest(prefill, decode, links, kv_bytes_per_token, prompt, output):
         if not seconds <= LONGEST:
             raise ValueError(f"{what} may take {seconds:g} s; no stage of a call may take more than {LONGEST:g} s")
-    for workflow in workflows:
-        for call in workflow.calls:
-            if call.delay > LONGEST:
-                raise ValueError(
-                    f"delay of call {call.call_id!r} of workflow {workflow.workflow_id!r} must be at most "
-                    f"{LONGEST:g} s, got {call.delay:g}"
-                )
+    for c in np.flatnonzero(workload.delay > LONGEST)[:1].tolist():
+        workflow_id, call_id = workload.name(c)
+        raise ValueError(
+            f"delay of call {call_id!r} of workflow {workflow_id!r} must be at most {LONGEST:g} s, "
+            f"got {workload.delay[c]:g}"
+        )
 
 
 def _shortest(prefill: Sequence[PrefillInstance], decode: Sequence[DecodeInstance]) -> Iterator[tuple[str, float]]:

@@ -145,6 +145,8 @@ def unreadable(error: BaseException, path: str | Path) -> InputError:
 
 def check_utf8(data: bytes, where: str) -> None:
     """Raise ``InputError`` unless ``data`` is UTF-8."""
+    if data.isascii():  # no copy of a long file
+        return
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from hexsched.display import Summary, displayed
 from hexsched.errors import InputError
+from hexsched.model import quick_json
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance, check_number
+from hexsched.model.columns import (
+    ColumnsBuilder,
+    WorkloadColumns,
+    columns_of,
+    pieces,
+    records,
+    surely_valid,
+    workflows_of,
+)
 from hexsched.model.context import find_oversize
 from hexsched.model.durations import check_durations
 from hexsched.model.file_kind import check_kind
-from hexsched.model.files import decode_json, read_bytes, write_bytes
+from hexsched.model.files import decode_json, read_bytes, write_chunks
 from hexsched.model.frames import calls_frame, workflows_frame
 from hexsched.model.workload import Workflow, check_unique_ids
 from hexsched.plotting import Accessor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    Workflows = Sequence[Workflow]
+else:
+    Workflows = tuple[Workflow, ...]  # what a decoder makes
 
 FORMAT = "hexsched-instance/1"
 DECODE_MODELS = ("fluid", "fixed")
@@ -78,7 +94,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 @displayed
-class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, dict=True):
     """What is scheduled, and on what. Simulator, solvers and verifier all start from this.
 
     Attributes
@@ -95,8 +111,8 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         At least one.
     links : tuple of Link
         Exactly one for each (prefill, decode) pair.
-    workflows : tuple of Workflow
-        At least one.
+    workflows : sequence of Workflow
+        At least one. A tuple, or ``Rows``, which equal one and are made when they are looked at.
     closed_loop : ClosedLoop or None
         Where it is given, arrivals follow from completions, and those of the workflows are 0.
     sources : tuple of Source
@@ -109,7 +125,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     prefill: tuple[PrefillInstance, ...]
     decode: tuple[DecodeInstance, ...]
     links: tuple[Link, ...]
-    workflows: tuple[Workflow, ...]
+    workflows: Workflows
     closed_loop: ClosedLoop | None = None
     sources: tuple[Source, ...] = ()
 
@@ -135,13 +151,14 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 if name not in names:
                     raise ValueError(f"sources: {source.field} is of {name!r}, which is no instance")
         self._check_links()
-        check_unique_ids(self.workflows)
+        check_unique_ids(self.columns.workflow_id)
         if self.closed_loop is not None:
             self._check_closed_loop(self.closed_loop)
-        oversize = find_oversize(self.workflows, max(machine.kv_capacity_tokens for machine in self.decode))
-        if oversize.workflows:
+        columns, room = self.columns, max(machine.kv_capacity_tokens for machine in self.decode)
+        if (columns.prompt + columns.output).max() > room:
+            oversize = find_oversize(self.workflows, room)
             raise ValueError(f"{oversize.share} do not fit any KV cache: {oversize.reason}")
-        check_durations(self.prefill, self.decode, self.links, self.kv_bytes_per_token, self.workflows)
+        check_durations(self.prefill, self.decode, self.links, self.kv_bytes_per_token, columns)
 
     def _check_closed_loop(self, closed: ClosedLoop) -> None:
         if closed.warm_up >= len(self.workflows):
@@ -149,12 +166,11 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
                 f"closed_loop: warm_up must be less than the number of workflows ({len(self.workflows)}), "
                 f"got {closed.warm_up}"
             )
-        for workflow in self.workflows:
-            if workflow.arrival:
-                raise ValueError(
-                    f"closed_loop: arrivals follow from completions, so that of workflow {workflow.workflow_id!r} must "
-                    f"be 0, got {workflow.arrival}"
-                )
+        for w in np.flatnonzero(self.columns.arrival)[:1]:
+            raise ValueError(
+                f"closed_loop: arrivals follow from completions, so that of workflow {self.columns.workflow_id[w]!r} "
+                f"must be 0, got {self.workflows[w].arrival}"
+            )
 
     def _check_links(self) -> None:
         sources = {machine.id for machine in self.prefill}
@@ -178,19 +194,42 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """Both pools, prefill first."""
         return (*self.prefill, *self.decode)
 
+    @cached_property
+    def columns(self) -> WorkloadColumns:
+        """The workflows as columns: what to use in place of them where there may be many."""
+        return columns_of(self.workflows)
+
     @property
     def call_count(self) -> int:
         """Number of calls over all workflows."""
-        return sum(len(w.calls) for w in self.workflows)
+        return self.columns.calls
 
     def to_bytes(self) -> bytes:
         """Canonical JSON; ``Instance.from_bytes(x.to_bytes()).to_bytes() == x.to_bytes()``."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+        return b"".join(self.to_chunks())
+
+    def to_chunks(self) -> Iterator[bytes]:
+        """The same in pieces."""
+        fields = {field.name: getattr(self, field.name) for field in msgspec.structs.fields(self) if field.required}
+        fields |= {name: value for name in ("closed_loop", "sources") if (value := getattr(self, name))}
+        head = msgspec.json.format(msgspec.json.encode({**fields, "workflows": []}), indent=1)
+        before, mark, after = head.partition(b'\n "workflows": []')
+        yield before + mark[:-1]
+        separator = b""
+        for first, last in pieces(len(self.columns.workflow_id)):
+            rows = [quick_json.plain_workflow(*record) for record in records(self.columns, first, last)]
+            text = msgspec.json.format(msgspec.json.encode(rows), indent=1)[1:-2]
+            yield separator + text.replace(b"\n", b"\n ")  # a level deeper; in texts a new line is spelled \n
+            separator = b","
+        yield b"\n ]" + after + b"\n"
 
     @staticmethod
     def from_bytes(data: bytes, where: str = "instance") -> Instance:
         """Parse and validate; raises ``InputError`` naming ``where`` and the field."""
-        return decode_json(data, Instance, where)
+        try:
+            return _read_quickly(data)
+        except quick_json.InDoubtError:
+            return decode_json(data, Instance, where)
 
     @property
     def plot(self) -> Accessor:
@@ -217,7 +256,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "prefill": _counted(self.prefill),
             "decode": _counted(self.decode),
             "decode model": self.decode_model,
-            "last arrival s": None if loop is not None else max(w.arrival for w in self.workflows),
+            "last arrival s": None if loop is not None else float(self.columns.arrival.max()),
             "closed loop": None if loop is None else f"{loop.sessions:,} sessions, warm-up of {loop.warm_up:,}",
         }
         return Summary(facts=facts)
@@ -249,4 +288,26 @@ def read_instance(path: str | Path) -> Instance:
 
 def write_instance(path: str | Path, instance: Instance) -> None:
     """Write an instance file in canonical form."""
-    write_bytes(path, instance.to_bytes())
+    write_chunks(path, instance.to_chunks())
+
+
+_HEAD = quick_json.head_of(Instance, "workflows")
+
+
+def _read_quickly(data: bytes) -> Instance:
+    """An instance in which nothing is wrong, and every workflow and call spelled as we spell them."""
+    head, texts = quick_json.read_head(data, _HEAD, "workflows")
+    builder = ColumnsBuilder()
+    try:
+        for workflows in quick_json.read_rows(texts, quick_json.PlainWorkflow):
+            builder.add(workflows)
+        return instance_of(head, builder.columns())
+    except (KeyError, OverflowError, ValueError):
+        raise quick_json.InDoubtError from None
+
+
+def instance_of(head: dict[str, Any], columns: WorkloadColumns) -> Instance:
+    """The instance of columns and everything else; raises ``ValueError`` for what breaks a rule."""
+    if not surely_valid(columns):
+        raise ValueError("the workload is in doubt")
+    return Instance(**head, workflows=workflows_of(columns))

@@ -172,11 +172,10 @@ def row_of(workflow: Workflow) -> dict[str, object]:
     }
 
 
-def check_unique_ids(workflows: Sequence[Workflow]) -> None:
+def check_unique_ids(workflow_ids: Sequence[str]) -> None:
     """Raise ``ValueError`` when two workflows share an id."""
-    if len({w.workflow_id for w in workflows}) < len(workflows):
-        twice = _first_duplicate(w.workflow_id for w in workflows)
-        raise ValueError(f"duplicate workflow_id {twice!r}")
+    if len(set(workflow_ids)) < len(workflow_ids):
+        raise ValueError(f"duplicate workflow_id {_first_duplicate(workflow_ids)!r}")
 
 
 def read_workload(path: str | Path) -> tuple[Workflow, ...]:

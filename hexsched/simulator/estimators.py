@@ -12,6 +12,7 @@ import numpy as np
 from hexsched.engine.state import Array
 from hexsched.errors import InputError
 from hexsched.model import Instance
+from hexsched.model.rows import Texts
 from hexsched.registry import choices
 
 
@@ -70,10 +71,13 @@ def _noisy(instance: Instance, sigma: float, seed: int) -> Array:
     """Each call's factor depends on its ids and the seed alone, so that no call's estimate tells of another's."""
     spread = np.sqrt(np.log1p(sigma**2))
     estimates = []
-    for workflow in instance.workflows:
-        for call in workflow.calls:
-            name = f"{seed}/{workflow.workflow_id}/{call.call_id}".encode()
-            bits = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
-            z = np.random.Generator(np.random.PCG64(bits)).standard_normal()
-            estimates.append(max(call.output_tokens * np.exp(spread * z - spread**2 / 2), 1.0))
+    columns = instance.columns
+    workflow_ids = Texts(columns.workflow, columns.workflow_id).tolist()
+    for workflow_id, call_id, output in zip(
+        workflow_ids, columns.call_id.tolist(), columns.output.tolist(), strict=True
+    ):
+        name = f"{seed}/{workflow_id}/{call_id}".encode()
+        bits = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+        z = np.random.Generator(np.random.PCG64(bits)).standard_normal()
+        estimates.append(max(output * np.exp(spread * z - spread**2 / 2), 1.0))
     return np.array(estimates)

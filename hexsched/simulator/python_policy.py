@@ -14,6 +14,7 @@ from hexsched.engine.state import Records, State, bare
 from hexsched.engine.tables import Places
 from hexsched.errors import InputError
 from hexsched.model import Instance
+from hexsched.model.rows import Texts
 from hexsched.policies import Policy
 from hexsched.policies.memory import Memory
 from hexsched.policies.own import HOOKS
@@ -170,16 +171,17 @@ class _Turn:
 
 def _names(instance: Instance, places: Places) -> Names:
     """(workflow id, call id, kind) of every call, by its number."""
-    names = [("", "", "")] * len(places.call)
-    files = ((w.workflow_id, c.call_id, c.kind) for w in instance.workflows for c in w.calls)
-    for number, of_call in zip(places.call.tolist(), files, strict=True):
-        names[number] = of_call
-    return names
+    columns = instance.columns
+    workflow_ids = Texts(columns.workflow, columns.workflow_id).tolist()
+    in_file = list(zip(workflow_ids, columns.call_id.tolist(), columns.kind.tolist(), strict=True))
+    order = np.empty_like(places.call)
+    order[places.call] = np.arange(len(order))
+    return [in_file[k] for k in order.tolist()]
 
 
 def _calls_left(instance: Instance, places: Places) -> dict[int, int]:
     """Calls of every workflow, by its number."""
-    return {w: len(flow.calls) for w, flow in zip(places.workflow.tolist(), instance.workflows, strict=True)}
+    return dict(zip(places.workflow.tolist(), np.diff(instance.columns.first).tolist(), strict=True))
 
 
 def _method(policy: Policy, thing: Any, name: str) -> Any:

@@ -101,8 +101,8 @@ def _places(schedule: Schedule, column: str, known: dict[str, int]) -> Array:
 
 
 def _times(schedule: Schedule, column: str) -> Array:
-    times = np.array([getattr(call, column) for call in schedule.calls])
-    for k in np.flatnonzero(~np.isfinite(times)):
+    times: Array = getattr(schedule.columns, column)
+    for k in np.flatnonzero(~np.isfinite(times)).tolist():
         call = schedule.calls[k]
         raise InputError(f"call {call.workflow_id}/{call.call_id}: {column} is {times[k]}, not a finite time")
     return times

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.engine.first_token import first_token_times
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
-from hexsched.engine.state import Array, Records, State, bare
+from hexsched.engine.state import Array, State, bare
 from hexsched.engine.tables import Places, build_state, workload_columns
 from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds
 from hexsched.errors import InputError
@@ -24,8 +24,10 @@ from hexsched.metrics.parts.call_times import CallTimes
 from hexsched.metrics.parts.completions import Completions
 from hexsched.metrics.parts.goodput import goodput
 from hexsched.metrics.parts.thresholds import Thresholds, read_thresholds
-from hexsched.model import Instance, Schedule, ScheduledCall
+from hexsched.model import Instance, Schedule
 from hexsched.model.instance import as_instance
+from hexsched.model.rows import Texts
+from hexsched.model.schedule import ScheduleColumns, schedule_of
 from hexsched.plotting import Accessor
 from hexsched.policies import as_policy
 from hexsched.policies.decide import epochs_of
@@ -42,6 +44,19 @@ EPOCHS_AT_A_TIME = 200_000  # about a tenth of a second: how long compiled code 
 
 class UnservedError(InputError):
     """A policy that leaves calls unserved: nothing happens any more, and they wait."""
+
+
+class Served(NamedTuple):
+    """Where and when each call ran, (N,) arrays in file order: positions of instances, and seconds."""
+
+    released: Array
+    prefill_instance: Array
+    prefill_start: Array
+    prefill_end: Array
+    decode_instance: Array
+    admitted: Array
+    decode_start: Array
+    decode_end: Array
 
 
 @displayed
@@ -63,7 +78,7 @@ class Run:
     horizon: Array
     arrival: Array
     completed: Array
-    _calls: Records = field(repr=False)
+    _calls: Served = field(repr=False)
     _latency: Array = field(repr=False)
 
     @property
@@ -90,11 +105,10 @@ class Run:
     @cached_property
     def call_times(self) -> CallTimes:
         """The times of every call, in file order."""
-        calls = self._calls
-        sizes = [(len(w.calls), [(c.prompt_tokens, c.output_tokens) for c in w.calls]) for w in self.instance.workflows]
-        prompt, output = np.array([tokens for _, of_calls in sizes for tokens in of_calls], dtype=np.int64).T
+        calls, workload = self._calls, self.instance.columns
+        prompt, output = workload.prompt, workload.output
         return CallTimes(
-            workflow=np.repeat(np.arange(len(sizes)), [count for count, _ in sizes]),
+            workflow=workload.workflow,
             output=output,
             released=calls.released,
             prefill_start=calls.prefill_start,
@@ -150,8 +164,8 @@ class Run:
 
         return pd.DataFrame(
             {
-                "workflow_id": [w.workflow_id for w in self.instance.workflows],
-                "calls": [len(w.calls) for w in self.instance.workflows],
+                "workflow_id": list(self.instance.columns.workflow_id),
+                "calls": np.diff(self.instance.columns.first),
                 "arrival": self.arrival,
                 "completed": self.completed,
                 "latency": self.completed - self.arrival,
@@ -168,12 +182,12 @@ class Run:
         """
         import pandas as pd
 
-        calls = self.call_times
+        calls, workload = self.call_times, self.instance.columns
         columns = ("released", "queueing", "prefill", "admission", "transfer", "decode", "ttft", "tpot")
         return pd.DataFrame(
             {
-                "workflow_id": [w.workflow_id for w in self.instance.workflows for _ in w.calls],
-                "call_id": [c.call_id for w in self.instance.workflows for c in w.calls],
+                "workflow_id": Texts(workload.workflow, workload.workflow_id).tolist(),
+                "call_id": workload.call_id.tolist(),
                 **{name: getattr(calls, name) for name in columns},
                 "warm_up": calls.workflow < self.warm_up,
             }
@@ -188,10 +202,10 @@ class Run:
         m = self.metrics
         facts = {"workflows": m.workflows, "calls": m.calls, "Req50": m.req50, "Req95": m.req95, "Req99": m.req99}
         facts |= {"mean latency s": m.mean_latency, "makespan s": m.makespan}
-        times = zip(self.instance.workflows, self.arrival, self.completed, self.ratio, strict=True)
+        times = zip(self.instance.columns.workflow_id, self.arrival, self.completed, self.ratio, strict=True)
         rows = [
-            {"workflow": w.workflow_id, "arrival s": float(a), "completed s": float(c), "ratio": float(r)}
-            for w, a, c, r in islice(times, MOST_ROWS)
+            {"workflow": name, "arrival s": float(a), "completed s": float(c), "ratio": float(r)}
+            for name, a, c, r in islice(times, MOST_ROWS)
         ]
         return Summary(self.policy, facts, rows, len(self.arrival))
 
@@ -283,7 +297,7 @@ def collect(instance: Instance, name: str, state: State, places: Places, horizon
         horizon=horizon[places.workflow],
         arrival=state.truth.flows.arrival[places.workflow],
         completed=completed[places.workflow],
-        _calls=calls[places.call].view(np.recarray),
+        _calls=Served(*(calls[name][places.call] for name in Served._fields)),
         _latency=latency,
     )
 
@@ -294,36 +308,19 @@ def _check_all_served(state: State, name: str) -> None:
         raise UnservedError(f"policy {name!r} left {left} of {len(state.seen.calls)} calls unserved")
 
 
-def _schedule(instance: Instance, policy: str, calls: Records) -> Schedule:
-    prefill = [machine.id for machine in instance.prefill]
-    decode = [machine.id for machine in instance.decode]
-    ids = ((w.workflow_id, c.call_id) for w in instance.workflows for c in w.calls)
-    columns = zip(
-        ids,
-        calls.prefill_instance.tolist(),
-        calls.prefill_start.tolist(),
-        calls.prefill_end.tolist(),
-        calls.decode_instance.tolist(),
-        calls.admitted.tolist(),
-        calls.decode_start.tolist(),
-        calls.decode_end.tolist(),
-        strict=True,
-    )
-    return Schedule(
-        format="hexsched-schedule/1",
-        policy=policy,
-        calls=tuple(
-            ScheduledCall(
-                workflow_id=workflow_id,
-                call_id=call_id,
-                prefill_instance=prefill[i],
-                prefill_start=prefill_start,
-                prefill_end=prefill_end,
-                decode_instance=decode[j],
-                admitted=admitted,
-                decode_start=decode_start,
-                decode_end=decode_end,
-            )
-            for (workflow_id, call_id), i, prefill_start, prefill_end, j, admitted, decode_start, decode_end in columns
+def _schedule(instance: Instance, policy: str, calls: Served) -> Schedule:
+    workload = instance.columns
+    return schedule_of(
+        policy,
+        ScheduleColumns(
+            workflow_id=Texts(workload.workflow, workload.workflow_id),
+            call_id=workload.call_id,
+            prefill_instance=Texts(calls.prefill_instance, tuple(machine.id for machine in instance.prefill)),
+            prefill_start=calls.prefill_start,
+            prefill_end=calls.prefill_end,
+            decode_instance=Texts(calls.decode_instance, tuple(machine.id for machine in instance.decode)),
+            admitted=calls.admitted,
+            decode_start=calls.decode_start,
+            decode_end=calls.decode_end,
         ),
     )

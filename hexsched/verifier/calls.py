@@ -5,12 +5,15 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from hexsched.model import DecodeInstance
-from hexsched.verifier.claims import Claims, Floats
+from hexsched.model.rows import Rows, Texts
+from hexsched.verifier.claims import Claims, Floats, Integers
 from hexsched.verifier.physics import batch_seconds
 
 CALL_LIMITS = ("ttft", "tpot", "queueing", "admission", "transfer")
@@ -30,21 +33,26 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     tpot: float | None
 
 
-def measure_calls(claims: Claims) -> tuple[CallMetrics, ...]:
-    """Every call's times in the instance's order; the schedule is a valid one."""
-    released = claims.arrival.copy()
-    np.maximum.at(released, claims.child, claims.decode_end[claims.parent])
-    released += claims.delay
-    first = _first_tokens(claims)
-    later = claims.output - 1
-    columns = (
-        claims.prefill_start - released,
-        claims.admitted - claims.prefill_end,
-        claims.decode_start - claims.admitted,
-        first - released,
-        (claims.decode_end - first) / np.maximum(later, 1),
-        later,
-    )
+class CallColumns(NamedTuple):
+    """The same of every call; ``workflow`` is the position of its workflow, ``tpot`` NaN where it has none."""
+
+    workflow_ids: Texts
+    call_ids: Texts
+    workflow: Integers
+    queueing: Floats
+    admission: Floats
+    transfer: Floats
+    ttft: Floats
+    tpot: Floats
+
+    def rows(self) -> Rows[CallMetrics]:
+        """As rows."""
+        return Rows(self, len(self.ttft), _call_metrics)
+
+
+def _call_metrics(columns: CallColumns) -> tuple[CallMetrics, ...]:
+    names = columns.workflow_ids.tolist(), columns.call_ids.tolist()
+    times = columns.queueing, columns.admission, columns.transfer, columns.ttft, columns.tpot
     return tuple(
         CallMetrics(
             workflow_id=workflow_id,
@@ -53,24 +61,49 @@ def measure_calls(claims: Claims) -> tuple[CallMetrics, ...]:
             admission=admission,
             transfer=transfer,
             ttft=ttft,
-            tpot=tpot if more > 0 else None,
+            tpot=None if math.isnan(tpot) else tpot,
         )
-        for (workflow_id, call_id), queueing, admission, transfer, ttft, tpot, more in zip(
-            claims.names, *(column.tolist() for column in columns), strict=True
+        for workflow_id, call_id, queueing, admission, transfer, ttft, tpot in zip(
+            *names, *(column.tolist() for column in times), strict=True
         )
     )
 
 
-def smallest_for(values: Sequence[float], percentage: int) -> float:
+def measure_calls(claims: Claims, skipped: int) -> CallColumns:
+    """Every call's times in the instance's order, without the first workflows; the schedule is a valid one."""
+    workload = claims.workload
+    released = claims.arrival.copy()
+    np.maximum.at(released, claims.child, claims.decode_end[claims.parent])
+    released += claims.delay
+    first = _first_tokens(claims)
+    later = claims.output - 1
+    tpot = (claims.decode_end - first) / np.maximum(later, 1)
+    workflow, counted = workload.workflow, slice(int(workload.first[skipped]), None)
+    return CallColumns(
+        workflow_ids=Texts(workflow[counted], workload.workflow_id),
+        call_ids=Texts(workload.call_id.codes[counted], workload.call_id.distinct),
+        workflow=workflow[counted] - skipped,
+        queueing=(claims.prefill_start - released)[counted],
+        admission=(claims.admitted - claims.prefill_end)[counted],
+        transfer=(claims.decode_start - claims.admitted)[counted],
+        ttft=(first - released)[counted],
+        tpot=np.where(later > 0, tpot, np.nan)[counted],
+    )
+
+
+def smallest_for(values: Floats, percentage: int) -> float:
     """The least value that ``percentage`` % of the values do not exceed; NaN where there is none."""
-    needed = -(-percentage * len(values) // 100)
-    return sorted(values)[max(needed, 1) - 1] if values else math.nan
+    needed = max(-(-percentage * len(values) // 100), 1)
+    return float(np.partition(values, needed - 1)[needed - 1]) if len(values) else math.nan
 
 
-def call_is_within(call: CallMetrics, limits: Mapping[str, float]) -> bool:
-    """Whether a call exceeds none of the limits that are of calls."""
-    values = ((getattr(call, name), limits[name]) for name in CALL_LIMITS if name in limits)
-    return all(value is None or value <= limit + limit * ROUNDING for value, limit in values)
+def within(columns: NamedTuple, limits: Mapping[str, float], names: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which rows exceed none of the limits of these names; what has no value exceeds nothing."""
+    columns_of = [(getattr(columns, name), limits[name]) for name in names if name in limits]
+    inside = np.ones(len(columns[-1]), bool)
+    for values, limit in columns_of:
+        inside &= np.isnan(values) | (values <= limit + limit * ROUNDING)
+    return inside
 
 
 def _first_tokens(claims: Claims) -> Floats:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hexsched.model import Instance, Schedule, ScheduledCall
+from hexsched.model import Instance, Schedule
+from hexsched.model.columns import WorkloadColumns
+from hexsched.model.rows import Texts
+from hexsched.model.schedule import ScheduleColumns
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -24,22 +27,26 @@ class Claims:
 
     Attributes
     ----------
-    names : list of (workflow_id, call_id)
+    workload : WorkloadColumns
+        The ids of the calls, and which are whose parents.
+    rows : ScheduleColumns
+        As the schedule has them.
     prompt, output, cached : tokens
     arrival, delay : seconds
         In a closed loop a workflow's arrival follows from the completions that the schedule claims.
     child, parent : arrays over the precedence edges
         Positions of calls.
-    row : list of ScheduledCall or None
-        The first row of each call; a later one is only reported.
+    row : positions in the schedule
+        The first row of each call, -1 where it has none; a later one is only reported.
     prefill_start, prefill_end, admitted, decode_start, decode_end : seconds
     prefill, decode : positions in the instance's pools
-    unknown, duplicate : lists of ScheduledCall
+    unknown, duplicate : positions in the schedule
         Rows that match no call, and second rows of a call.
     """
 
     instance: Instance
-    names: list[tuple[str, str]]
+    workload: WorkloadColumns
+    rows: ScheduleColumns
     prompt: Floats
     output: Floats
     cached: Floats
@@ -47,7 +54,7 @@ class Claims:
     delay: Floats
     child: Integers
     parent: Integers
-    row: list[ScheduledCall | None]
+    row: Integers
     prefill_start: Floats
     prefill_end: Floats
     admitted: Floats
@@ -55,55 +62,71 @@ class Claims:
     decode_end: Floats
     prefill: Integers
     decode: Integers
-    unknown: list[ScheduledCall]
-    duplicate: list[ScheduledCall]
+    unknown: Integers
+    duplicate: Integers
 
 
 def match(instance: Instance, schedule: Schedule) -> Claims:
     """Match rows with calls; nothing is judged yet."""
-    calls = [(workflow, call) for workflow in instance.workflows for call in workflow.calls]
-    names = [(workflow.workflow_id, call.call_id) for workflow, call in calls]
-    position = {name: k for k, name in enumerate(names)}
-    edges = [
-        (k, position[workflow.workflow_id, parent])
-        for k, (workflow, call) in enumerate(calls)
-        for parent in call.parents
-    ]
-    child, parent = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-
-    row: list[ScheduledCall | None] = [None] * len(calls)
-    unknown, duplicate = [], []
-    for claim in schedule.calls:
-        k = position.get((claim.workflow_id, claim.call_id))
-        if k is None:
-            unknown.append(claim)
-        elif row[k] is not None:
-            duplicate.append(claim)
-        else:
-            row[k] = claim
-
-    prefill_position = {machine.id: i for i, machine in enumerate(instance.prefill)}
-    decode_position = {machine.id: j for j, machine in enumerate(instance.decode)}
-    prefill = [-1 if claim is None else prefill_position.get(claim.prefill_instance, -1) for claim in row]
-    decode = [-1 if claim is None else decode_position.get(claim.decode_instance, -1) for claim in row]
-    arrivals = _arrivals(instance, _times(row, "decode_end"))
+    workload, rows = instance.columns, schedule.columns
+    calls = workload.calls
+    call_of_row = _calls_of_rows(workload, rows)
+    known = np.flatnonzero(call_of_row >= 0)
+    row = np.full(calls, -1)
+    row[call_of_row[known][::-1]] = known[::-1]  # written last, the first row stands
+    has_row = row >= 0
+    times = {name: _of_calls(getattr(rows, name), row, has_row, np.nan) for name in TIMES}
+    prefill = _places(rows.prefill_instance, [machine.id for machine in instance.prefill])
+    decode = _places(rows.decode_instance, [machine.id for machine in instance.decode])
     return Claims(
         instance=instance,
-        names=names,
-        prompt=np.array([call.prompt_tokens for _, call in calls], dtype=np.float64),
-        output=np.array([call.output_tokens for _, call in calls], dtype=np.float64),
-        cached=np.array([call.cached_tokens for _, call in calls], dtype=np.float64),
-        arrival=np.repeat(arrivals, [len(workflow.calls) for workflow in instance.workflows]),
-        delay=np.array([call.delay for _, call in calls], dtype=np.float64),
-        child=child,
-        parent=parent,
+        workload=workload,
+        rows=rows,
+        prompt=workload.prompt.astype(np.float64),
+        output=workload.output.astype(np.float64),
+        cached=workload.cached.astype(np.float64),
+        arrival=np.repeat(_arrivals(instance, times["decode_end"]), np.diff(workload.first)),
+        delay=workload.delay,
+        child=workload.child,
+        parent=workload.parent,
         row=row,
-        prefill=np.array(prefill, dtype=np.int64),
-        decode=np.array(decode, dtype=np.int64),
-        unknown=unknown,
-        duplicate=duplicate,
-        **{name: _times(row, name) for name in TIMES},
+        prefill=_of_calls(prefill, row, has_row, -1),
+        decode=_of_calls(decode, row, has_row, -1),
+        unknown=np.flatnonzero(call_of_row < 0),
+        duplicate=known[row[call_of_row[known]] != known],
+        **times,
     )
+
+
+def _calls_of_rows(workload: WorkloadColumns, rows: ScheduleColumns) -> Integers:
+    """The call that each row is of; -1 where there is none of its names."""
+    names = len(workload.call_id.distinct)
+    keys = workload.workflow * names + workload.call_id.codes
+    workflow = _places(rows.workflow_id, workload.workflow_id)
+    call = _places(rows.call_id, workload.call_id.distinct)
+    wanted = np.where((workflow >= 0) & (call >= 0), workflow * names + call, -1)
+    if np.array_equal(wanted, keys):  # as the simulator writes them
+        return np.arange(len(keys))
+    order = np.argsort(keys, kind="stable")
+    found = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    return np.where(keys[found] == wanted, found, -1)
+
+
+def _places(texts: Texts, known: list[str] | tuple[str, ...]) -> Integers:
+    """The place of each text among those known, -1 for one that is not among them."""
+    if texts.distinct is known:
+        return texts.codes
+    place = {text: k for k, text in enumerate(known)}
+    return np.array([place.get(text, -1) for text in texts.distinct], np.int64)[texts.codes]
+
+
+def _of_calls(values: npt.NDArray, row: Integers, has_row: npt.NDArray[np.bool_], absent: float) -> npt.NDArray:
+    """A value a call out of one a row."""
+    if not has_row.all():
+        found = np.full(len(row), absent, values.dtype)
+        found[has_row] = values[row[has_row]]
+        return found
+    return values[row]
 
 
 def _arrivals(instance: Instance, completed: Floats) -> Floats:
@@ -111,17 +134,13 @@ def _arrivals(instance: Instance, completed: Floats) -> Floats:
 
     A call whose completion is not known counts as complete from the start: what is left is still a lower bound.
     """
-    given = np.array([workflow.arrival for workflow in instance.workflows], dtype=np.float64)
+    workload = instance.columns
     if instance.closed_loop is None:
-        return given
+        return workload.arrival
+    given = workload.arrival.copy()
     known = np.where(np.isfinite(completed), completed, 0.0)
-    first = np.cumsum([0, *(len(workflow.calls) for workflow in instance.workflows)])[:-1]
-    order = np.sort(np.maximum.reduceat(known, first))
+    order = np.sort(np.maximum.reduceat(known, workload.first[:-1]))
     later = len(given) - instance.closed_loop.sessions
     if later > 0:
         given[-later:] = order[:later]
     return given
-
-
-def _times(row: list[ScheduledCall | None], name: str) -> Floats:
-    return np.array([np.nan if claim is None else getattr(claim, name) for claim in row], dtype=np.float64)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
 from hexsched.display import Summary, displayed
 from hexsched.errors import InputError
-from hexsched.model import Workflow
 from hexsched.model.clock import check_clock
+from hexsched.model.rows import Rows
 from hexsched.verifier.calls import (
     CALL_LIMITS,
-    ROUNDING,
     WORKFLOW_LIMITS,
+    CallColumns,
     CallMetrics,
-    call_is_within,
     measure_calls,
     smallest_for,
+    within,
 )
 from hexsched.verifier.claims import Claims, Floats
 from hexsched.verifier.physics import alone_seconds, fixed_seconds, prefill_seconds, transfer_seconds
@@ -37,6 +36,27 @@ class WorkflowMetrics(msgspec.Struct, frozen=True, kw_only=True):
     latency: float
     horizon: float
     ratio: float
+
+
+class WorkflowColumns(NamedTuple):
+    """The same of every workflow."""
+
+    workflow_id: tuple[str, ...]
+    latency: Floats
+    horizon: Floats
+    ratio: Floats
+
+    def rows(self) -> Rows[WorkflowMetrics]:
+        """As rows."""
+        return Rows(self, len(self.ratio), _workflow_metrics)
+
+
+def _workflow_metrics(columns: WorkflowColumns) -> tuple[WorkflowMetrics, ...]:
+    values = zip(*(column if isinstance(column, tuple) else column.tolist() for column in columns), strict=True)
+    return tuple(
+        WorkflowMetrics(workflow_id=workflow_id, latency=latency, horizon=horizon, ratio=ratio)
+        for workflow_id, latency, horizon, ratio in values
+    )
 
 
 @displayed
@@ -62,9 +82,9 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         How many there are.
     span : float
         From the first arrival to the last completion, seconds.
-    per_workflow : tuple of WorkflowMetrics
+    per_workflow : Rows of WorkflowMetrics
         In the instance's order.
-    per_call : tuple of CallMetrics
+    per_call : Rows of CallMetrics
         In the instance's order.
     """
 
@@ -87,8 +107,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     workflows: int
     calls: int
     span: float
-    per_workflow: tuple[WorkflowMetrics, ...]
-    per_call: tuple[CallMetrics, ...]
+    per_workflow: Rows[WorkflowMetrics]
+    per_call: Rows[CallMetrics]
 
     def req(self, q: float) -> float:
         """Req_q: the smallest SLO scale that a share ``q`` of the workflows meets.
@@ -98,7 +118,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         InputError
             When ``q`` is not above 0 and at most 1.
         """
-        return required_scale([workflow.ratio for workflow in self.per_workflow], q)
+        return required_scale(self._workflows.ratio, q)
 
     def attainment(self, scale: float) -> float:
         """A(s): share of the workflows with ratio <= ``scale``."""
@@ -106,7 +126,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
 
     def misses(self, scale: float) -> int:
         """Number of workflows with ratio > ``scale``."""
-        return sum(workflow.ratio > scale for workflow in self.per_workflow)
+        return int((self._workflows.ratio > scale).sum())
 
     def goodput(self, limits: Mapping[str, float]) -> dict[str, float | None]:
         """What stays within limits: shares of calls and workflows, and how many of them a second of the span.
@@ -123,31 +143,27 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
             ``calls_within``, ``workflows_within``, ``call_goodput``, ``workflow_goodput``; None for calls without a
             limit of theirs.
         """
-        late = {call.workflow_id for call in self.per_call if not call_is_within(call, limits)}
-        calls = sum(call_is_within(call, limits) for call in self.per_call)
-        workflows = sum(
-            workflow.workflow_id not in late
-            and all(
-                getattr(workflow, name) <= limits[name] + limits[name] * ROUNDING
-                for name in WORKFLOW_LIMITS
-                if name in limits
-            )
-            for workflow in self.per_workflow
-        )
+        calls: CallColumns = self.per_call.columns
+        calls_in, workflows_in = within(calls, limits, CALL_LIMITS), within(self._workflows, limits, WORKFLOW_LIMITS)
+        workflows_in[calls.workflow[~calls_in]] = False
         of_calls = any(name in limits for name in CALL_LIMITS)
         return {
-            "calls_within": calls / self.calls if of_calls else None,
-            "workflows_within": workflows / self.workflows,
-            "call_goodput": calls / self.span if of_calls else None,
-            "workflow_goodput": workflows / self.span,
+            "calls_within": int(calls_in.sum()) / self.calls if of_calls else None,
+            "workflows_within": int(workflows_in.sum()) / self.workflows,
+            "call_goodput": int(calls_in.sum()) / self.span if of_calls else None,
+            "workflow_goodput": int(workflows_in.sum()) / self.span,
         }
+
+    @property
+    def _workflows(self) -> WorkflowColumns:
+        columns: WorkflowColumns = self.per_workflow.columns
+        return columns
 
     def to_frame(self) -> pd.DataFrame:
         """One row a workflow: workflow_id, latency, horizon, ratio."""
         import pandas as pd
 
-        rows = [msgspec.structs.astuple(workflow) for workflow in self.per_workflow]
-        return pd.DataFrame(rows, columns=list(WorkflowMetrics.__struct_fields__))
+        return pd.DataFrame(self._workflows._asdict())
 
     def _summary(self) -> Summary:
         return Summary(
@@ -155,7 +171,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def required_scale(ratios: Sequence[float], q: float) -> float:
+def required_scale(ratios: Sequence[float] | Floats, q: float) -> float:
     """The ceil(q N)-th smallest of N ratios.
 
     ``q * N`` is rounded to a millionth first: 0.07 * 100 is 7.000000000000001 in doubles and means 7.
@@ -163,10 +179,10 @@ def required_scale(ratios: Sequence[float], q: float) -> float:
     if not 0 < q <= 1:
         raise InputError(f"q must be above 0 and at most 1, got {q}")
     rank = max(1, math.ceil(round(q * len(ratios), 6)))
-    return sorted(ratios)[rank - 1]
+    return float(np.partition(ratios, rank - 1)[rank - 1])
 
 
-def standalone_horizons(claims: Claims) -> list[float]:
+def standalone_horizons(claims: Claims) -> Floats:
     """H_w of each workflow, seconds, in the instance's order.
 
     Raises
@@ -174,66 +190,53 @@ def standalone_horizons(claims: Claims) -> list[float]:
     InputError
         When the clock is too coarse for them.
     """
-    workflows, best = claims.instance.workflows, standalone_seconds(claims)
-    first = np.cumsum([0] + [len(workflow.calls) for workflow in workflows])
-    horizons = [critical_path(w, best[a:b]) for w, a, b in zip(workflows, first, first[1:], strict=False)]
-    check_clock(
-        [workflow.workflow_id for workflow in workflows],
-        np.array([workflow.arrival for workflow in workflows]),
-        np.array(horizons),
-    )
+    workload = claims.workload
+    horizons = critical_paths(claims, standalone_seconds(claims))
+    check_clock(lambda: workload.workflow_id, workload.arrival, horizons)
     return horizons
 
 
-def measure(claims: Claims, horizons: Sequence[float]) -> Metrics:
+def measure(claims: Claims, horizons: Floats) -> Metrics:
     """Metrics of a schedule in which every call has a finite completion, without the warm-up of a closed loop.
 
     Parameters
     ----------
     claims : Claims
-    horizons : sequence of float
+    horizons : (W,) float array
         H_w of each workflow, as ``standalone_horizons`` has them.
     """
-    instance = claims.instance
-    per_workflow = []
-    first = 0
-    for workflow, horizon in zip(instance.workflows, horizons, strict=True):
-        last = first + len(workflow.calls)
-        latency = float(claims.decode_end[first:last].max() - claims.arrival[first])
-        per_workflow.append(
-            WorkflowMetrics(workflow_id=workflow.workflow_id, latency=latency, horizon=horizon, ratio=latency / horizon)
-        )
-        first = last
-    skipped = 0 if instance.closed_loop is None else instance.closed_loop.warm_up
-    first_counted = sum(len(workflow.calls) for workflow in instance.workflows[:skipped])
-    per_workflow = per_workflow[skipped:]
-    ratios = [workflow.ratio for workflow in per_workflow]
-    per_call = measure_calls(claims)[first_counted:]
+    workload, closed = claims.workload, claims.instance.closed_loop
+    skipped = 0 if closed is None else closed.warm_up
+    first = workload.first[:-1]
+    latency = (np.maximum.reduceat(claims.decode_end, first) - claims.arrival[first])[skipped:]
+    ratio = latency / horizons[skipped:]
+    flows = WorkflowColumns(workload.workflow_id[skipped:], latency, horizons[skipped:], ratio)
+    calls = measure_calls(claims, skipped)
+    first_counted = int(workload.first[skipped])
     last_end = float(claims.decode_end[first_counted:].max())
-    ttft = [call.ttft for call in per_call]
-    tpot = [call.tpot for call in per_call if call.tpot is not None]
+    tpot = calls.tpot[~np.isnan(calls.tpot)]
     return Metrics(
-        req50=required_scale(ratios, 0.50),
-        req95=required_scale(ratios, 0.95),
-        req99=required_scale(ratios, 0.99),
-        max_ratio=max(ratios),
-        mean_ratio=float(np.mean(ratios)),
-        mean_latency=float(np.mean([workflow.latency for workflow in per_workflow])),
+        req50=required_scale(ratio, 0.50),
+        req95=required_scale(ratio, 0.95),
+        req99=required_scale(ratio, 0.99),
+        max_ratio=float(ratio.max()),
+        mean_ratio=float(np.mean(ratio)),
+        mean_latency=float(np.mean(latency)),
         makespan=last_end,
-        ttft_p50=smallest_for(ttft, 50),
-        ttft_p95=smallest_for(ttft, 95),
-        ttft_p99=smallest_for(ttft, 99),
+        ttft_p50=smallest_for(calls.ttft, 50),
+        ttft_p95=smallest_for(calls.ttft, 95),
+        ttft_p99=smallest_for(calls.ttft, 99),
         tpot_p50=smallest_for(tpot, 50),
         tpot_p95=smallest_for(tpot, 95),
         tpot_p99=smallest_for(tpot, 99),
-        mean_queueing=float(np.mean([call.queueing for call in per_call])),
-        mean_admission=float(np.mean([call.admission for call in per_call])),
-        mean_transfer=float(np.mean([call.transfer for call in per_call])),
-        workflows=len(per_workflow),
-        calls=len(per_call),
+        mean_queueing=float(np.mean(calls.queueing)),
+        mean_admission=float(np.mean(calls.admission)),
+        mean_transfer=float(np.mean(calls.transfer)),
+        workflows=len(ratio),
+        calls=len(calls.ttft),
         span=last_end - float(claims.arrival[first_counted:].min()),
-        per_workflow=tuple(per_workflow),
-        per_call=per_call,
+        per_workflow=flows.rows(),
+        per_call=calls.rows(),
     )
 
 
@@ -241,25 +244,46 @@ def standalone_seconds(claims: Claims) -> Floats:
     """best_c: least prefill + transfer + decode alone over the pairs of instances that can hold the call, seconds."""
     instance = claims.instance
     links = {(link.source, link.to): link for link in instance.links}
-    best = np.full(len(claims.names), np.inf)
+    best = np.full(len(claims.prompt), np.inf)
+    looked_at = set()
     for decode in instance.decode:
         fits = claims.prompt + claims.output <= decode.kv_capacity_tokens
-        prompt, output, cached = claims.prompt[fits], claims.output[fits], claims.cached[fits]
+        everything = slice(None) if fits.all() else fits
+        prompt, output, cached = claims.prompt[everything], claims.output[everything], claims.cached[everything]
         if instance.decode_model == "fixed":
             alone = fixed_seconds(decode, output)
         else:
             alone = alone_seconds(decode, prompt, output)
         for prefill in instance.prefill:
-            transfer = transfer_seconds(links[prefill.id, decode.id], prompt, instance.kv_bytes_per_token)
-            best[fits] = np.minimum(best[fits], prefill_seconds(prefill, prompt, cached) + transfer + alone)
+            link = links[prefill.id, decode.id]
+            numbers = (decode.decode_coeffs, decode.batch_curve, decode.fixed_iteration_time, decode.kv_capacity_tokens)
+            pair = (*numbers, prefill.prefill_coeffs, link.latency, link.bandwidth)
+            if pair in looked_at:  # of identical pairs one is enough
+                continue
+            looked_at.add(pair)
+            transfer = transfer_seconds(link, prompt, instance.kv_bytes_per_token)
+            seconds = prefill_seconds(prefill, prompt, cached) + transfer + alone
+            best[everything] = np.minimum(best[everything], seconds)
     return best
 
 
-def critical_path(workflow: Workflow, best: Floats) -> float:
-    """H_w: the longest path through the workflow with weight delay + best on each call, seconds."""
-    weight = {call.call_id: call.delay + float(b) for call, b in zip(workflow.calls, best, strict=True)}
-    parents = {call.call_id: call.parents for call in workflow.calls}
-    finish: dict[str, float] = {}
-    for call_id in TopologicalSorter(parents).static_order():
-        finish[call_id] = max((finish[parent] for parent in parents[call_id]), default=0.0) + weight[call_id]
-    return max(finish.values())
+def critical_paths(claims: Claims, best: Floats) -> Floats:
+    """H_w: the longest path through each workflow with weight delay + best on each call, seconds.
+
+    Calls are looked at in waves: first those without parents, then those whose last parent was in the wave before.
+    """
+    path, above = claims.delay + best, np.zeros(len(best))
+    missing = np.bincount(claims.child, minlength=len(best))
+    by_parent = np.argsort(claims.parent, kind="stable")
+    child = claims.child[by_parent]
+    begin = np.searchsorted(claims.parent[by_parent], np.arange(len(best) + 1))
+    wave = np.flatnonzero(missing == 0)
+    while len(wave):
+        path[wave] += above[wave]
+        counts = begin[wave + 1] - begin[wave]
+        edges = np.repeat(begin[wave] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        reached = child[edges]
+        np.maximum.at(above, reached, np.repeat(path[wave], counts))
+        np.subtract.at(missing, reached, 1)
+        wave = np.unique(reached[missing[reached] == 0])
+    return np.maximum.reduceat(path, claims.workload.first[:-1])

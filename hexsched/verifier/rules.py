@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from hexsched.verifier.claims import TIMES, Claims, Floats
+from hexsched.verifier.claims import TIMES, Claims, Floats, Integers
 from hexsched.verifier.physics import alone_seconds, fixed_seconds, fluid_tokens, prefill_seconds, transfer_seconds
 from hexsched.verifier.report import Violation
 from hexsched.verifier.tolerance import slack
@@ -22,48 +22,30 @@ Check = Callable[[Claims], Iterator[Violation]]
 
 def check_rows(claims: Claims) -> Iterator[Violation]:
     """Every call has exactly one row, and every row a call."""
-    for claim in claims.unknown:
-        yield Violation(
-            rule="unknown-call",
-            workflow_id=claim.workflow_id,
-            call_id=claim.call_id,
-            instance="",
-            message="the instance has no such call",
-        )
-    for claim in claims.duplicate:
-        yield Violation(
-            rule="duplicate-call",
-            workflow_id=claim.workflow_id,
-            call_id=claim.call_id,
-            instance="",
-            message="the call has another row before this one; only the first is checked further",
-        )
-    for k, row in enumerate(claims.row):
-        if row is None:
-            yield _violation(claims, "missing-call", k, "", "the schedule has no row for it")
+    for r in claims.unknown.tolist():
+        yield _row_violation(claims, "unknown-call", r, "the instance has no such call")
+    for r in claims.duplicate.tolist():
+        message = "the call has another row before this one; only the first is checked further"
+        yield _row_violation(claims, "duplicate-call", r, message)
+    for k in _where(claims.row < 0):
+        yield _violation(claims, "missing-call", k, "", "the schedule has no row for it")
 
 
 def check_finite(claims: Claims) -> Iterator[Violation]:
     """Every time is a finite number."""
     broken = ~np.isfinite(np.stack([getattr(claims, name) for name in TIMES]))
-    for k in _where(broken.any(axis=0)):
-        row = claims.row[k]
-        if row is not None:
-            found = ", ".join(
-                f"{name} is {getattr(row, name)}" for name in TIMES if not np.isfinite(getattr(row, name))
-            )
-            yield _violation(claims, "nan", k, "", f"{found}; a finite number of seconds was expected")
+    for k in _where(broken.any(axis=0) & (claims.row >= 0)):
+        times = {name: float(getattr(claims, name)[k]) for name in TIMES}
+        found = ", ".join(f"{name} is {time}" for name, time in times.items() if not np.isfinite(time))
+        yield _violation(claims, "nan", k, "", f"{found}; a finite number of seconds was expected")
 
 
 def check_placement(claims: Claims) -> Iterator[Violation]:
     """Prefill runs on an instance of the prefill pool, decode on one of the decode pool."""
-    for k in _where((claims.prefill < 0) | (claims.decode < 0)):
-        row = claims.row[k]
-        if row is None:
-            continue
+    for k in _where(((claims.prefill < 0) | (claims.decode < 0)) & (claims.row >= 0)):
         for pool, position, name in (
-            ("prefill", claims.prefill[k], row.prefill_instance),
-            ("decode", claims.decode[k], row.decode_instance),
+            ("prefill", claims.prefill[k], _prefill_name(claims, k)),
+            ("decode", claims.decode[k], _decode_name(claims, k)),
         ):
             if position < 0:
                 yield _violation(claims, "unknown-instance", k, name, f"{name!r} is not in the {pool} pool")
@@ -87,7 +69,7 @@ def check_release(claims: Claims) -> Iterator[Violation]:
 
 def check_prefill_time(claims: Claims) -> Iterator[Violation]:
     """Prefill takes P(n, h): it is neither cut short, nor preempted or stretched."""
-    expected = np.full(len(claims.names), np.nan)
+    expected = np.full(len(claims.prompt), np.nan)
     for i, machine in enumerate(claims.instance.prefill):
         here = claims.prefill == i
         expected[here] = prefill_seconds(machine, claims.prompt[here], claims.cached[here])
@@ -120,15 +102,17 @@ def check_admission(claims: Claims) -> Iterator[Violation]:
 
 def check_transfer_time(claims: Claims) -> Iterator[Violation]:
     """Decode starts T(n) after admission."""
-    expected = np.full(len(claims.names), np.nan)
+    expected = np.full(len(claims.prompt), np.nan)
     links = {(link.source, link.to): link for link in claims.instance.links}
+    placed = (claims.prefill >= 0) & (claims.decode >= 0)
     for i, source in enumerate(claims.instance.prefill):
+        starts_here = np.flatnonzero(placed & (claims.prefill == i))
+        ends_at = claims.decode[starts_here]
         for j, target in enumerate(claims.instance.decode):
-            here = (claims.prefill == i) & (claims.decode == j)
+            here = starts_here[ends_at == j]
             expected[here] = transfer_seconds(
                 links[source.id, target.id], claims.prompt[here], claims.instance.kv_bytes_per_token
             )
-    placed = (claims.prefill >= 0) & (claims.decode >= 0)
     yield from _duration(claims, "transfer", expected, claims.admitted, claims.decode_start, placed)
 
 
@@ -182,7 +166,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def _fixed_decode_time(claims: Claims) -> Iterator[Violation]:
-    expected = np.full(len(claims.names), np.nan)
+    expected = np.full(len(claims.prompt), np.nan)
     for j, machine in enumerate(claims.instance.decode):
         here = claims.decode == j
         expected[here] = fixed_seconds(machine, claims.output[here])
@@ -197,26 +181,28 @@ def _fluid_decode_time(claims: Claims) -> Iterator[Violation]:
     start, end = claims.decode_start, claims.decode_end
     finite = np.isfinite(start) & np.isfinite(end)
     for j, machine in enumerate(claims.instance.decode):
-        here = claims.decode == j
-        members = np.flatnonzero(here & finite & (start < end))
-        tokens = np.zeros(len(start))
-        tokens[members] = fluid_tokens(machine, start[members], end[members], claims.prompt[members])
-        pace = alone_seconds(machine, claims.prompt, claims.output) / claims.output
-        pace[members] = (end[members] - start[members]) / tokens[members]
-        short = (claims.output - tokens) * pace
-        wrong = here & finite & ~(np.abs(short) <= slack(start, end)) & (end <= _batch_known_until(claims, here))
-        for k in _where(wrong):
-            rule = "long-decode" if short[k] < 0 else "short-decode"
+        here = np.flatnonzero(claims.decode == j)
+        members = np.flatnonzero(finite[here] & (start[here] < end[here]))
+        begins, ends, prompt, output = start[here], end[here], claims.prompt[here], claims.output[here]
+        tokens = np.zeros(len(here))
+        tokens[members] = fluid_tokens(machine, begins[members], ends[members], prompt[members])
+        pace = alone_seconds(machine, prompt, output) / output
+        pace[members] = (ends[members] - begins[members]) / tokens[members]
+        short = (output - tokens) * pace
+        known = finite[here] & (ends <= _batch_known_until(claims, here))
+        for position in _where(known & ~(np.abs(short) <= slack(begins, ends))):
+            k = int(here[position])
+            rule = "long-decode" if short[position] < 0 else "short-decode"
             message = (
-                f"decode from {start[k]:.9g} s to {end[k]:.9g} s gives {tokens[k]:.9g} of {claims.output[k]:.0f} "
-                "tokens in the batches that the schedule claims"
+                f"decode from {start[k]:.9g} s to {end[k]:.9g} s gives {tokens[position]:.9g} of "
+                f"{claims.output[k]:.0f} tokens in the batches that the schedule claims"
             )
-            yield _violation(claims, rule, k, machine.id, message, abs(short[k]))
+            yield _violation(claims, rule, k, machine.id, message, abs(short[position]))
 
 
-def _batch_known_until(claims: Claims, here: Booleans) -> float:
+def _batch_known_until(claims: Claims, here: Integers) -> float:
     """Until when the batches of a decode instance are known: a member of it with a broken time may come in later."""
-    broken = here & ~(np.isfinite(claims.decode_start) & np.isfinite(claims.decode_end))
+    broken = here[~(np.isfinite(claims.decode_start[here]) & np.isfinite(claims.decode_end[here]))]
     before = np.stack([getattr(claims, name)[broken] for name in TIMES if name != "decode_end"])
     return float(np.where(np.isfinite(before), before, -np.inf).max(axis=0).min(initial=np.inf))
 
@@ -243,7 +229,7 @@ def _where(mask: Booleans) -> list[int]:
 def _violation(
     claims: Claims, rule: str, k: int, instance: str, message: str, excess: float | None = None, unit: str = "s"
 ) -> Violation:
-    workflow_id, call_id = claims.names[k]
+    workflow_id, call_id = claims.workload.name(k)
     return Violation(
         rule=rule,
         workflow_id=workflow_id,
@@ -255,11 +241,22 @@ def _violation(
     )
 
 
+def _row_violation(claims: Claims, rule: str, r: int, message: str) -> Violation:
+    """Of a row that is no call's, or not its first one."""
+    return Violation(
+        rule=rule,
+        workflow_id=claims.rows.workflow_id[r],
+        call_id=claims.rows.call_id[r],
+        instance="",
+        message=message,
+    )
+
+
 def _prefill_name(claims: Claims, k: int) -> str:
     row = claims.row[k]
-    return "" if row is None else row.prefill_instance
+    return "" if row < 0 else claims.rows.prefill_instance[row]
 
 
 def _decode_name(claims: Claims, k: int) -> str:
     row = claims.row[k]
-    return "" if row is None else row.decode_instance
+    return "" if row < 0 else claims.rows.decode_instance[row]

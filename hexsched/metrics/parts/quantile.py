@@ -17,6 +17,6 @@ def required(values: Array, q: float) -> float:
         return math.nan
     exact = Fraction(str(q)) * len(values)  # 0.95 means 95/100; in binary 0.07 * 100 is more than 7
     rank = max(math.ceil(exact), 1)
-    ordered = values.copy()
-    ordered.sort()
-    return float(ordered[rank - 1])
+    parted = values.copy()
+    parted.partition(rank - 1)  # a tenth of the time of sorting
+    return float(parted[rank - 1])
