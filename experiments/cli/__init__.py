@@ -16,6 +16,8 @@ BAD_INPUT = 2
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a bug, which must not read as a failed check
 INTERRUPTED = 130
 
+NO_ROOM = ("failed to map segment", "Cannot allocate memory", "cannot allocate memory")  # a library's words for it
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -39,9 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("hexsched: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception:
+    except MemoryError as error:
+        return _out_of_memory(error)
+    except Exception as error:
+        if isinstance(error, ImportError) and any(sign in str(error) for sign in NO_ROOM):
+            return _out_of_memory(error)
         traceback.print_exc()
         return INTERNAL_ERROR
+
+
+def _out_of_memory(error: Exception) -> int:
+    why = " ".join(str(error).split())
+    print(f"hexsched: error: there is not enough memory{f': {why}' if why else ''}", file=sys.stderr)
+    return BAD_INPUT
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from solvers.bounds import BOUNDS, cheap, costing
 from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost
 from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket
+from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED, Options
 
@@ -238,6 +239,7 @@ def gap(
     instance = as_instance(instance)
     check_open(instance)
     aim = read_objective(objective)
+    check_memory()
     chosen = read_policies(policies)
     warm_up(chosen)
     with Progress(f"bracketing {aim}", wanted=progress) as shown:

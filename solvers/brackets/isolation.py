@@ -23,6 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from solvers.problem.memory import RESERVE, memory_of_all
+
 AVAILABLE = sys.platform == "linux"
 AFTER_INTERRUPT = 15.0  # seconds in which work must end after Ctrl-C
 LOOK = 0.1  # seconds between looks at the time and the memory of a child
@@ -49,7 +51,8 @@ def in_child(work: Callable[[Tell], Any], hear: Tell, patience: float, memory: f
     patience : float
         Seconds after which the child is killed.
     memory : float
-        Bytes of main memory, of the child and of what it started, above which it is killed.
+        Bytes of main memory, of the child and of what it started, above which it is killed. It is killed as well when
+        there is next to none left for anybody (``solvers.problem.memory.RESERVE``).
 
     Raises
     ------
@@ -217,6 +220,8 @@ def _wait(listener: _Listener, limits: _Limits, interrupts: _Interrupts) -> None
             raise StoppedError("it did not end at its time limit and was stopped")
         if math.isfinite(limits.memory) and memory_of(listener.pid) > limits.memory:
             raise StoppedError(f"it took more than {limits.memory / 1e9:g} GB of memory and was stopped")
+        if memory_of_all() < RESERVE:
+            raise StoppedError(f"less than {RESERVE / 1e9:g} GB of memory was left for all and it was stopped")
 
 
 def memory_of(pid: int) -> int:
@@ -281,6 +286,6 @@ def _cause(status: int) -> str:
             name = signal.Signals(number).name
         except ValueError:
             name = str(number)
-        hint = ", perhaps for want of memory" if number == signal.SIGKILL else ""
+        hint = ", perhaps for want of memory" if number in (signal.SIGKILL, signal.SIGABRT) else ""
         return f"it was killed by signal {name}{hint}"
     return f"it ended without a result (exit code {os.waitstatus_to_exitcode(status)})"

@@ -15,6 +15,7 @@ from hexsched.progress import Progress, Wanted
 from solvers.bounds import BOUNDS, critical_path
 from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound
 from solvers.defaults import OBJECTIVE
+from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, offline_problem
 
@@ -112,6 +113,7 @@ def bound(
     >>> solvers.bound(hx.instance("demo", "bfcl", workflows=4), bounds="critical-path").source
     'critical-path'
     """
+    check_memory()
     aim, chosen = read_objective(objective), read_bounds(bounds)
     with Progress(f"bounds of {aim}", "bounds", progress) as report:
         return best_bound(offline_problem(as_instance(instance)), aim, time_limit, chosen, report)

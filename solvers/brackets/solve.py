@@ -23,6 +23,7 @@ from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.certificate import certified_value, offer
 from solvers.problem.idle import WithoutIdle, without_idle
+from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import INTERRUPTED, Options, Outcome, SolveResult, Status
@@ -156,6 +157,7 @@ def solve_with(
         For a ``fluid`` instance, an unknown formulation, objective, policy or switch, and a warm start that is no
         schedule of the instance.
     """
+    check_memory()
     from solvers.schedules.search import warm_up  # it takes long to load
 
     chosen, problem = FORMULATIONS.find(formulation), fixed_problem(instance)

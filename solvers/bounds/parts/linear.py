@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hexsched.errors import InputWarning
+from solvers.problem.memory import RESERVE, memory_left
 
 Array = np.ndarray[Any, Any]
 
@@ -16,6 +17,7 @@ Array = np.ndarray[Any, Any]
 # Seconds for each number, less than any solve takes: HiGHS goes on without a limit when presolve has used it up.
 PRESOLVE_SECONDS = 2e-6
 MOST_NUMBERS = 4_000_000  # columns, rows and coefficients: below 1 GB with all that a solver makes of them
+BYTES_A_NUMBER = 250  # of that
 
 
 class GaveUpError(Exception):
@@ -35,11 +37,14 @@ class Program:
     stop : float
         Time of ``time.monotonic`` at which building ends.
     most : int
-        Columns, rows and coefficients together.
+        Columns, rows and coefficients together; fewer where there is not the memory for so many.
     """
 
     def __init__(self, name: str, stop: float = float("inf"), most: int = MOST_NUMBERS) -> None:
-        self.name, self.stop, self.most = name, stop, most
+        self.name, self.stop = name, stop
+        left = memory_left()
+        self.most = most if left == float("inf") else min(most, int(max(left - RESERVE, 0.0) / BYTES_A_NUMBER))
+        self._short = self.most < most  # of memory
         self._size = 0
         self._cost: list[Array] = []
         self._upper: list[Array] = []
@@ -79,11 +84,15 @@ class Program:
     def _grow(self, numbers: int) -> None:
         self._size += numbers
         if self._size > self.most:
-            text = f"{self.name}: linear programs of more than {self.most:,} numbers are left out; bounds are weaker"
-            warnings.warn(InputWarning(text), stacklevel=2)
-            raise GaveUpError(text)
+            why = ", for want of memory" if self._short else ""
+            text = f"linear programs of more than {self.most:,} numbers are left out{why}; bounds are weaker"
+            raise self._given_up(text)
         if time.monotonic() > self.stop:
             raise GaveUpError(f"{self.name}: the time was up while a linear program was built")
+
+    def _given_up(self, text: str) -> GaveUpError:
+        warnings.warn(InputWarning(f"{self.name}: {text}"), stacklevel=3)
+        return GaveUpError(f"{self.name}: {text}")
 
     def lower_bound(self, time_limit: float, method: Literal["highs-ds", "highs-ipm"] = "highs-ds") -> float | None:
         """A value that no feasible x goes below; None when the solver found no dual solution in time."""
@@ -96,18 +105,22 @@ class Program:
 
         if time_limit <= PRESOLVE_SECONDS * self._size:
             return None
-        cost, upper, rhs = (np.concatenate(part) for part in (self._cost, self._upper, self._rhs))
-        box: Any = np.column_stack([np.zeros_like(upper), upper])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)
-            found = linprog(
-                cost,
-                self._matrix(),
-                rhs,
-                bounds=box,
-                method=method,
-                options={"time_limit": time_limit},
-            )
+        try:
+            cost, upper, rhs = (np.concatenate(part) for part in (self._cost, self._upper, self._rhs))
+            box: Any = np.column_stack([np.zeros_like(upper), upper])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", OptimizeWarning)
+                found = linprog(
+                    cost,
+                    self._matrix(),
+                    rhs,
+                    bounds=box,
+                    method=method,
+                    options={"time_limit": time_limit},
+                )
+        except MemoryError:
+            self._given_up(f"no memory to solve a linear program of {self._size:,} numbers; bounds are weaker")
+            return None
         return np.maximum(-found.ineqlin.marginals, 0.0) if found.status == 0 else None
 
     def proved_by(self, y: Array) -> float:
