@@ -834,3 +834,17 @@ def test_shares_within_thresholds_are_columns(tmp_path: Path) -> None:
         plan_of(tmp_path, text.replace("seeds: 1", "slo: ttft=2"))
     compute(plan_of(tmp_path, text), tmp_path / "without")
     assert read_table(tmp_path / "without", "runs")["calls_within"].isna().all()
+
+
+@pytest.mark.parametrize("table", ["runs", "workflows", "provenance", "timings"])
+def test_a_file_that_was_removed_is_computed_again(tmp_path, table):
+    plan = plan_of(tmp_path, TINY.replace("seeds: 2", "seeds: 1"))
+    with Store.writing(tmp_path / "s") as store:
+        run_plan(plan, store, Inline())
+    before = contents(tmp_path / "s")
+    key = next(key for key, cell in plan.cells.items() if cell.kind.name == "simulate")
+    (tmp_path / "s" / table / f"{key}.parquet").unlink()
+    with Store.writing(tmp_path / "s") as store:
+        assert plan.progress(store).to_do == {key}
+        assert run_plan(plan, store, Inline()).done == 1
+    assert contents(tmp_path / "s") == before

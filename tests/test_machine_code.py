@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -48,6 +49,24 @@ def test_what_was_cut_short_or_changed_is_compiled_again(tmp_path):
             assert again.stdout.split() == ["42", "0", "1"]
             assert again.stderr.count("is damaged; it is compiled again") == 1
             assert run(folder, script).stdout.split() == ["42", "1", "0"]
+
+
+def test_where_there_is_no_room_for_the_cache_all_works_without(tmp_path):
+    """No file may grow beyond a few bytes, as on a full disk."""
+    folder, script = tmp_path / "cache", tmp_path / "twice.py"
+    folder.mkdir()
+    script.write_text(COMPILE)
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16)),
+    )
+    assert done.stdout.split() == ["42", "0", "1"]
+    assert done.stderr.count("machine code is not kept, the next run compiles it again") == 1
+    assert run(folder, script).stdout.split() == ["42", "0", "1"]  # nothing half written is taken
+    assert run(folder, script).stdout.split() == ["42", "1", "0"]
 
 
 def test_the_folder_is_ours_and_closed_to_others(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from experiments.grid.code import code_version
 from experiments.store import CellFiles, Store, read_schedule_of, read_table, tables
 from experiments.store.schema import encode
 from experiments.store.seal import is_whole
@@ -98,6 +99,23 @@ def test_of_two_code_versions_the_newer_file_counts(tmp_path):
         store.write([run_files("new-1", req95=2.0), run_files("old-1", req95=1.0), run_files("old-2", req95=3.0)])
     os.utime(tmp_path / "runs" / "old-1.parquet", (1, 1))
     assert read_table(tmp_path, "runs")["key"].tolist() == ["new-1", "old-2"]
+
+
+def test_the_code_as_it_is_counts_whatever_the_clock_said(tmp_path):
+    """The clock was set back between two runs: what was written last has the older time."""
+    now = f"{code_version('simulate')}-1"
+    with Store.writing(tmp_path) as store:
+        store.write([run_files(now, req95=2.0), run_files("old-1", req95=1.0)])
+    os.utime(tmp_path / "runs" / f"{now}.parquet", (1, 1))
+    assert read_table(tmp_path, "runs")["key"].tolist() == [now]
+
+
+def test_a_file_of_the_same_time_is_read_anew(tmp_path):
+    with Store.writing(tmp_path) as store:
+        for value in (1.0, 2.0):
+            store.write([run_files("c-1", req95=value)])
+            os.utime(tmp_path / "runs" / "c-1.parquet", (1, 1))
+            assert read_table(tmp_path, "runs")["req95"].tolist() == [value]
 
 
 def test_success_takes_the_error_away(tmp_path):

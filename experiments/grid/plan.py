@@ -10,7 +10,7 @@ from experiments.grid.cell import Cell
 from experiments.grid.expand import points
 from experiments.grid.kinds.load import LoadCell
 from experiments.grid.spec import Grid
-from experiments.store.schema import ERRORS, SCHEDULES, markers
+from experiments.store.schema import ERRORS, PROVENANCE, SCHEDULES, TIMINGS, tables
 from experiments.store.store import Store
 from hexsched.errors import InputError
 
@@ -37,12 +37,12 @@ class Plan:
         """
         if store is None:
             return Progress(set(), set(), set(self.cells))
-        marked = {table: store.keys(table) for table in markers()}
-        schedules = store.keys(SCHEDULES)
+        there = {table: store.keys(table) for table in (*tables(), SCHEDULES)}
         done = {
             key
             for key, cell in self.cells.items()
-            if key in marked[cell.kind.marker] and (key in schedules or not cell.wants_schedule)
+            if all(key in there[table] for table in (*cell.kind.tables, TIMINGS, PROVENANCE))  # none was removed
+            and (key in there[SCHEDULES] or not cell.wants_schedule)
         }
         failed = (store.keys(ERRORS) & self.cells.keys()) - done
         damaged = store.damaged(done | failed) if whole else set()

@@ -110,7 +110,12 @@ def _compute(cell: Cell, rate: float | None, folder: str) -> Result:
             "folder": folder,
             **answer.timing,
         }
-        rows_of = {**answer.tables, TIMINGS: [timing], PROVENANCE: [provenance(cell)]}
+        rows_of = {
+            **dict.fromkeys(cell.kind.tables, ()),
+            **answer.tables,
+            TIMINGS: [timing],
+            PROVENANCE: [provenance(cell)],
+        }
         data = {name: encode(name, [{**row, "key": cell.key} for row in rows]) for name, rows in rows_of.items()}
         if answer.schedule is not None:
             data[SCHEDULES] = answer.schedule

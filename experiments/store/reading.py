@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from experiments.store.schema import INSTANCES, SCHEDULES, arrow_schema, tables
 from experiments.store.seal import is_whole
-from experiments.store.store import Store, fingerprint
+from experiments.store.store import Store, fingerprint, version_of
 from hexsched.errors import InputError
 from hexsched.registry import choices
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hexsched.model import Instance, Schedule
 
 T = TypeVar("T")
+Stamp = tuple[int, int]  # of a file: when it was written, in ns, and its number
 
 AGAIN = "'hexsched grid run' computes it again"
 
@@ -40,7 +41,7 @@ def read_table(store: str | Path, table: str) -> pd.DataFrame:
     -------
     DataFrame
         Empty, but with its columns, where no cell has written to the table. Where the same cell is there from several
-        versions of the code, only the newest file counts; the files themselves hold all.
+        versions of the code, that of the code as it is counts, else the newest file; the files themselves hold all.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def read_table(store: str | Path, table: str) -> pd.DataFrame:
     if table not in tables():
         raise InputError(f"a store has no table {table!r}; {choices(table, tables(), 'its tables are')}")
     opened = Store.open(store)
-    stamps = tuple(sorted((name, stat.st_mtime_ns) for name, stat in opened.stats(table)))
+    stamps = tuple(sorted((name, (stat.st_mtime_ns, stat.st_ino)) for name, stat in opened.stats(table)))
     frame = _frame(os.fspath(opened.path), table, stamps)
     return frame.copy()
 
@@ -103,18 +104,32 @@ def read_cells(store: Store, table: str, keys: Iterable[str]) -> pa.Table:
 
 
 @lru_cache(maxsize=16)  # figures read the same tables again and again, and a store has thousands of files
-def _frame(store: str, table: str, stamps: tuple[tuple[str, int], ...]) -> pd.DataFrame:
+def _frame(store: str, table: str, stamps: tuple[tuple[str, Stamp], ...]) -> pd.DataFrame:
     frame: pd.DataFrame = read_cells(Store(store), table, newest(stamps)).to_pandas()
     return frame
 
 
-def newest(stamps: tuple[tuple[str, int], ...]) -> list[str]:
-    """Keys in order; of those with the same inputs only the one that was written last."""
-    latest: dict[str, tuple[int, str]] = {}
-    for key, time in stamps:
-        inputs = fingerprint(key)
-        latest[inputs] = max(latest.get(inputs, (-1, "")), (time, key))
-    return sorted(key for _, key in latest.values())
+def newest(stamps: tuple[tuple[str, Stamp], ...]) -> list[str]:
+    """Keys in order; of those with the same inputs only the one of the code as it is, else the one written last.
+
+    The time of a file says little where a clock was set back.
+    """
+    of_inputs: dict[str, list[tuple[Stamp, str]]] = {}
+    for key, stamp in stamps:
+        of_inputs.setdefault(fingerprint(key), []).append((stamp, key))
+    several = any(len(found) > 1 for found in of_inputs.values())
+    current = _versions() if several else frozenset()
+    chosen = (max(found, key=lambda each: (version_of(each[1]) in current, *each)) for found in of_inputs.values())
+    return sorted(key for _, key in chosen)
+
+
+@cache
+def _versions() -> frozenset[str]:
+    """Of the code as it is, of every kind of cell."""
+    from experiments.grid.code import code_version
+    from experiments.grid.kinds import KINDS
+
+    return frozenset(code_version(kind) for kind in KINDS)
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:

@@ -61,6 +61,12 @@ def keep_checked(function: Any) -> None:
 class CheckedFile(IndexDataCacheFile):
     """numba's files of one function, each with a digest before its content."""
 
+    def save(self, key: Any, data: Any) -> None:
+        try:
+            super().save(key, data)
+        except OSError as error:  # a full disk, say: what was compiled works all the same
+            _say_not_kept(self._cache_path, error.strerror or str(error))
+
     def _load_index(self) -> dict[Any, str]:
         try:
             data = self._read(self._index_path)
@@ -89,6 +95,13 @@ class CheckedFile(IndexDataCacheFile):
         data = self._dump(value)
         with self._open_for_write(path) as file:
             file.write(hashlib.sha256(data).digest() + data)
+
+
+@cache  # once a folder
+def _say_not_kept(folder: str, why: str) -> None:
+    if sys.stderr is not None:
+        text = f"hexsched: machine code is not kept, the next run compiles it again: {folder}: {why}"
+        print(text, file=sys.stderr, flush=True)
 
 
 @cache  # once a folder
