@@ -7,7 +7,10 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,18 +18,21 @@ from hypothesis import strategies as st
 import experiments
 import hexsched as hx
 from experiments.cli import main
+from experiments.formulations.rows import FORMULATIONS_CSV, Row, read_rows
 from experiments.grid.axes import canonical_estimator
 from experiments.grid.loads import read_load
 from experiments.grid.plan import make_plan
 from experiments.grid.spec import read_grid
+from experiments.library.archive import read_archive
 from experiments.store import Store
-from hexsched.clusters import read_cluster
+from hexsched.clusters import compile_instance, read_cluster
 from hexsched.clusters.yaml_lines import MAX_DEPTH, read_yaml
 from hexsched.errors import InputError
 from hexsched.metrics.parts.thresholds import read_thresholds
 from hexsched.model import Instance, read_instance
 from hexsched.model.digits import written
 from hexsched.model.json_keys import check_keys
+from hexsched.model.schedule import read_schedule
 from hexsched.model.workload import read_workload
 from hexsched.policies import policies, read_policy
 from hexsched.policies.lists import read_policies
@@ -36,6 +42,7 @@ from hexsched.simulator import simulate
 from hexsched.simulator.estimators import read_estimator
 from hexsched.verifier import verify
 from hexsched.workloads.arrivals import read_arrivals
+from hexsched.workloads.importers import read_trace
 from solvers.problem.objective import read_objective
 
 pytestmark = pytest.mark.quick
@@ -404,3 +411,121 @@ def test_a_measurement_that_is_no_time_is_told_with_its_line(tmp_path):
     (tmp_path / "t.csv").write_text(f"model,system,tp,phase,batch_size,context_tokens,ms\n{rows}")
     with pytest.raises(InputError, match=r"t.csv:3: column 'ms' must be from 1e-06 to 1e\+12, got '5e-324'"):
         read_table(tmp_path / "t.csv")
+
+
+# ---- what a campaign of changed inputs found
+
+
+def test_a_clock_too_coarse_for_short_stages_is_refused():
+    """A slow link makes H_w so long that steps of seconds pass beside it, in which a prefill of 0.1 s is lost."""
+    slow = [(("links", k, "bandwidth"), 1e-2) for k in range(4)]
+    late = [*slow, (("workflows", 0, "arrival"), 2.0**53)]
+    with pytest.raises(InputError, match="too coarse"):
+        simulate(Instance.from_bytes(bent(late, "fluid")), "fcfs")
+    together = [(("links", k, "latency"), 9e9) for k in range(4)]
+    with pytest.raises(InputError, match=r"may take 5.4\d*e\+10 s one after another, each stage at its slowest"):
+        Instance.from_bytes(bent(together, "fluid"))
+    instance = Instance.from_bytes(bent([(path, 5e9) for path, _ in together], "fluid"))
+    assert verify(instance, simulate(instance, "fcfs").schedule).ok
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "told"),
+    [
+        (read_table, "\ufeff", "the file is empty"),
+        (read_table, "model," + "1" * 200_000, "not valid CSV: field larger than field limit"),
+        (read_archive, "1" * 200_000, "not valid CSV: field larger than field limit"),
+        (read_archive, "\ufeff", "the file is empty"),
+    ],
+)
+def test_a_table_that_is_no_csv(tmp_path, read, text, told):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=told):
+        read(tmp_path / "t.csv")
+
+
+def test_rows_of_formulations_hold_numbers_that_a_column_holds(tmp_path):
+    given = {
+        "calls": "6",
+        "time_limit": "10",
+        "workers": "1",
+        "seed": "0",
+        "seconds": "1",
+        "variables": "1" + "0" * 400,
+    }
+    cells = [given.get(column, "") for column in Row._fields]
+    (tmp_path / FORMULATIONS_CSV).write_text(f"{','.join(Row._fields)}\n{','.join(cells)}\n")
+    with pytest.raises(InputError, match=r"csv:2: variables must be a number"):
+        read_rows(tmp_path)
+
+
+def test_half_of_a_surrogate_pair_in_a_schedule(tmp_path):
+    (tmp_path / "s.json").write_text('{"format": "hexsched-schedule/1", "policy": "\\udc00", "calls": []}')
+    with pytest.raises(InputError, match="half of a surrogate pair"):
+        read_schedule(tmp_path / "s.json")
+
+
+@pytest.mark.parametrize("number", ["1" * 5000, "1" + "0" * 308])
+@pytest.mark.parametrize("format", ["vidur", "burstgpt", "ragpulse", "otel-genai"])
+def test_times_of_more_digits_than_a_time_has(tmp_path, format, number):
+    text = {
+        "vidur": f"arrived_at,num_prefill_tokens,num_decode_tokens\n{number},3,4\n1,3,4\n",
+        "burstgpt": "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+        f"{number},m,3,4,7,a\n1,m,3,4,7,a\n",
+        "ragpulse": "".join(
+            f'{{"timestamp": "{time}", "input_length": 9, "output_length": 3, "hash_ids": {{"s": [1]}}}}\n'
+            for time in (1, number)
+        ),
+        "otel-genai": json.dumps({"name": "chat", "start_time_unix_nano": 0}).replace(": 0}", f": {number}}}") + "\n",
+    }[format]
+    (tmp_path / "t").write_text(text)
+    with pytest.raises(InputError) as caught:
+        simulate(compile_instance(read_cluster("demo"), read_trace(tmp_path / "t", format).workflows), "fcfs")
+    assert len(str(caught.value)) <= 2100
+
+
+def test_digits_that_are_no_number(tmp_path):
+    tokens = {"gen_ai.usage.output_tokens": "\u00b2", "gen_ai.usage.input_tokens": 5}
+    (tmp_path / "t").write_text(json.dumps({"name": "chat", "attributes": tokens}, ensure_ascii=False))
+    with pytest.raises(InputError, match="tokens: expected a whole number"):
+        read_trace(tmp_path / "t", "otel-genai")
+
+
+def arrow_file(path: Any) -> bytes:
+    table = pa.table({"timestamp": [0, 1], "input_length": [5, 6], "output_length": [7, 8], "name": ["abcd", "efgh"]})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    return path.read_bytes()
+
+
+def test_bytes_of_a_binary_table_that_point_outside_it(tmp_path):
+    """Offsets of texts are places in memory: one that is too large reads whatever is there."""
+    path = tmp_path / "t.arrow"
+    data = arrow_file(path)
+    offsets = np.array([0, 4, 8], np.int32).tobytes()
+    assert data.count(offsets) == 1
+    for wrong in (np.array([0, -4, 8], np.int32), np.array([0, 4, 2**30], np.int32)):
+        path.write_bytes(data.replace(offsets, wrong.tobytes()))
+        with pytest.raises(InputError, match="it may be damaged"):
+            read_trace(path, "mooncake")
+    for name in (b"\xff\x80cd", b"input_\xffength"):
+        path.write_bytes(data.replace(b"abcd" if len(name) == 4 else b"input_length", name))
+        with pytest.raises(InputError, match="it may be damaged"):
+            read_trace(path, "mooncake")
+    parquet = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"input_length": [5], "output_length": [7]}), parquet, store_schema=False)
+    parquet.write_bytes(parquet.read_bytes().replace(b"input_length", b"input_\xffength"))
+    with pytest.raises(InputError, match="it may be damaged"):
+        read_trace(parquet, "mooncake")
+
+
+@pytest.mark.parametrize("read", [read_trace, hx.workload, read_grid, Store.open, read_rows])
+def test_a_name_longer_than_names_can_be(read):
+    with pytest.raises(InputError):
+        read("x" * 5000)
+
+
+def test_a_manifest_that_is_no_text(tmp_path):
+    (tmp_path / "store.json").write_bytes(b'{"format": "\xff"}')
+    with pytest.raises(InputError, match="not UTF-8"):
+        Store.open(tmp_path)

@@ -56,8 +56,8 @@ def check_writable(output: str | Path, inputs: Iterable[str | Path], kind: str, 
             if os.path.exists(path) and os.path.samefile(output, path):
                 raise InputError("the output would overwrite this input; give another name", path)
     folder = Path(output).absolute().parent
-    nearest = next(each for each in (folder, *folder.parents) if each.exists())
-    if nearest != folder and nearest.is_dir():
+    nearest = next(each for each in (folder, *folder.parents) if os.path.exists(each))
+    if nearest != folder and os.path.isdir(nearest):
         raise InputError(f"cannot write the file: there is no folder {folder}; make it, or give another name", output)
     _check_folder(nearest, output)
     if not force and os.path.isfile(output) and os.path.getsize(output) and (found := kind_of(output)) != kind:
@@ -70,22 +70,22 @@ def check_directory(
 ) -> None:
     """As ``check_writable``, for a directory that is made where there is none, and files of these names in it."""
     folder = Path(output)
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise InputError("expected a directory to write to, this is a file", output)
-    if folder.exists():
+    if os.path.exists(folder):
         _check_folder(folder, output)
         for name in names:
             check_writable(folder / name, inputs, kind, force)
         return
     above = folder.absolute().parent
-    if not above.exists():
+    if not os.path.exists(above):
         raise InputError(f"there is no folder {above} to make it in; make that, or give another name", output)
     _check_folder(above, output)
 
 
 def _check_folder(folder: Path, output: str | Path) -> None:
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        what = "no files can be made in" if folder.is_dir() else "not a directory:"
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        what = "no files can be made in" if os.path.isdir(folder) else "not a directory:"
         raise InputError(f"cannot write the file: {what} {folder}", output)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hexsched.errors import InputError
-from hexsched.model.files import read_bytes, write_bytes
+from hexsched.model.csv_rows import csv_rows
+from hexsched.model.files import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +121,7 @@ class Row(NamedTuple):
 INTEGERS = ("calls", "workers", "seed", "variables", "constraints", "nonzeros")
 NUMBERS = ("time_limit", "seconds", "cpu_seconds", "seconds_to_optimal", "value", "lower_bound", "gap")
 NUMBERS_OF_ROOT = ("root_bound", "root_gap")
+LARGEST_INTEGER = 2**63  # what a column of a data frame holds
 REQUIRED = ("calls", "time_limit", "workers", "seed", "seconds")
 
 
@@ -147,13 +150,13 @@ def read_rows(folder: str | Path) -> list[Row]:
         When there is none, naming what makes one, or naming the line that is wrong.
     """
     path = Path(folder) / FORMULATIONS_CSV
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"no {FORMULATIONS_CSV} here; make it with 'hexsched compare-formulations ... -o DIR'", folder)
-    lines = csv.reader(io.StringIO(read_bytes(path).decode(), newline=""))
-    heading = tuple(next(lines))
-    if heading not in (Row._fields, Row._fields[:-1]):  # the last column came later
+    lines = csv_rows(path)
+    _, heading = next(lines)
+    if tuple(heading) not in (Row._fields, Row._fields[:-1]):  # the last column came later
         raise InputError(f"expected the columns {', '.join(Row._fields)}", path)
-    return [_row(heading, fields, f"{path}:{lines.line_num}") for fields in lines]
+    return [_row(tuple(heading), fields, where) for where, fields in lines]
 
 
 def as_frame(rows: Iterable[Row]) -> pd.DataFrame:
@@ -176,7 +179,10 @@ def _row(heading: tuple[str, ...], fields: list[str], where: str) -> Row:
             values[column] = None
             continue
         try:
-            values[column] = int(text) if column in INTEGERS else float(text)
+            number = int(text) if column in INTEGERS else float(text)
+            if isinstance(number, int) and abs(number) >= LARGEST_INTEGER:
+                raise ValueError
+            values[column] = number
         except ValueError:
             raise InputError(f"{column} must be a number, got {text!r}", where) from None
     return Row(**values)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -445,6 +446,6 @@ def _resolve(path_or_name: str) -> Path:
     if path_or_name in names:
         return LIBRARY / f"{path_or_name}.yaml"
     path = Path(path_or_name)
-    if path.exists() or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+    if os.path.exists(path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         return path
     raise InputError(f"unknown grid {path_or_name!r}; {choices(path_or_name, names, 'a YAML file or one of:')}")

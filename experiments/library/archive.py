@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from experiments.library.names import names
 from hexsched.errors import InputError
-from hexsched.model.files import read_bytes, write_bytes
+from hexsched.model.csv_rows import csv_rows
+from hexsched.model.files import write_bytes
 
 PACKAGED = Path(__file__).parent / "best_known.csv"
 OBJECTIVES = ("max_ratio", "req(0.75)", "mean_ratio", "mean_latency", "misses(1.5)")
@@ -66,12 +67,12 @@ def read_archive(path: str | Path = PACKAGED) -> dict[Key, Entry]:
         Naming file and line: another heading, a wrong number of columns, a bound that is no finite number, a second
         row of the same instance and objective.
     """
-    lines = csv.reader(io.StringIO(read_bytes(path).decode(), newline=""))
-    if tuple(next(lines)) != Entry._fields:
+    lines = csv_rows(path)
+    _, heading = next(lines)
+    if tuple(heading) != Entry._fields:
         raise InputError(f"expected the columns {', '.join(Entry._fields)}", path)
     entries: dict[Key, Entry] = {}
-    for row in lines:
-        where = f"{path}:{lines.line_num}"
+    for where, row in lines:
         if len(row) != len(Entry._fields):
             raise InputError(f"expected {len(Entry._fields)} columns, got {len(row)}", where)
         values: dict[str, str | float] = dict(zip(Entry._fields, row, strict=True))

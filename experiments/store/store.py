@@ -16,6 +16,7 @@ import msgspec
 from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, markers, tables
 from experiments.store.seal import is_whole
 from hexsched.errors import InputError
+from hexsched.model.files import decode_json, read_bytes
 
 FORMAT = "hexsched-store/2"
 STORE_JSON = "store.json"
@@ -65,8 +66,8 @@ class Store:
             When there is none, or one of another format.
         """
         store = cls(path)
-        if not store.path.is_dir():
-            what = "a store is a folder, this is a file" if store.path.exists() else "there is no such store"
+        if not os.path.isdir(store.path):
+            what = "a store is a folder, this is a file" if os.path.exists(store.path) else "there is no such store"
             raise InputError(f"{what}; 'hexsched grid run GRID --store DIR' makes one", path)
         store._check_format()
         return store
@@ -191,8 +192,8 @@ class Store:
 
     def _exists(self) -> bool:
         """Whether there is something here already, right or wrong; a folder with nothing of ours in it is nothing."""
-        if not self.path.is_dir():
-            return self.path.exists()
+        if not os.path.isdir(self.path):
+            return os.path.exists(self.path)
         return any(name not in (LOCK, PARTIAL) for name in os.listdir(self.path))
 
     def _create(self) -> None:
@@ -207,12 +208,12 @@ class Store:
 
     def _check_format(self) -> None:
         path = self.path / STORE_JSON
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError(f"this is no store: it has no {STORE_JSON}; give a new or an empty folder", self.path)
         try:
-            content = msgspec.json.decode(path.read_bytes())
-        except (OSError, msgspec.DecodeError) as error:
-            raise InputError(f"cannot read the store's format: {error}", path) from None
+            content = decode_json(read_bytes(path), object, str(path))
+        except InputError as error:
+            raise InputError(f"cannot read the store's format: {error}") from None
         known = content.get("format") if isinstance(content, dict) else None
         if known != FORMAT:
             raise InputError(f"the store has format {known!r}, this version of hexsched reads {FORMAT!r} only", path)

@@ -12,6 +12,7 @@ from hexsched.errors import InputError
 Floats = npt.NDArray[np.float64]
 
 COARSEST = 2.5e-7  # of H_w: the largest step between neighbouring times; a latency is wrong by two or three
+LATEST = 2.0**35  # seconds, 1,100 years: of an arrival, and of all calls one after another; steps of 15 us at their sum
 
 
 def check_clock(names: Callable[[], Sequence[str]], arrival: Floats, horizon: Floats) -> None:
@@ -30,10 +31,10 @@ def check_clock(names: Callable[[], Sequence[str]], arrival: Floats, horizon: Fl
     Raises
     ------
     InputError
-        For the first workflow around which times are more than ``COARSEST`` H_w apart.
+        For the first workflow around which times are more than ``COARSEST`` H_w apart, or that arrives past ``LATEST``.
     """
     step = np.spacing(arrival + horizon)
-    for w in np.flatnonzero(step > COARSEST * horizon)[:1]:
+    for w in np.flatnonzero((step > COARSEST * horizon) | (arrival > LATEST))[:1]:
         raise InputError(
             f"workflow {names()[w]!r} arrives at {arrival[w]:g} s, where times of double precision are {step[w]:.2g} s "
             f"apart: too coarse for a workflow that takes {horizon[w]:.2g} s alone; "

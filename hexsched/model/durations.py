@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from hexsched.model.clock import LATEST
 from hexsched.model.cluster import DecodeInstance, Link, Number, PrefillInstance
 from hexsched.model.columns import WorkloadColumns
 
@@ -42,6 +43,49 @@ def check_durations(
         raise ValueError(
             f"delay of call {call_id!r} of workflow {workflow_id!r} must be at most {LONGEST:g} s, "
             f"got {workload.delay[c]:g}"
+        )
+    check_together(prefill, decode, links, kv_bytes_per_token, workload)
+
+
+def check_together(
+    prefill: Sequence[PrefillInstance],
+    decode: Sequence[DecodeInstance],
+    links: Sequence[Link],
+    kv_bytes_per_token: Number,
+    workload: WorkloadColumns,
+) -> None:
+    """Refuse calls that, even one after another, each stage at its slowest, may end past ``LATEST``.
+
+    A run in which something always happens lasts no longer. Past it a double is too coarse for short stages.
+
+    Raises
+    ------
+    ValueError
+        Saying how long they may take.
+    """
+    prompt, output = workload.prompt.astype(np.float64), workload.output.astype(np.float64)
+    calls, held = len(prompt), float((prompt + output).sum())
+    p0, p1, p2 = (max(machine.prefill_coeffs[k] for machine in prefill) for k in range(3))
+    iteration = max(
+        max(
+            server.batch_seconds(min(server.max_batch, calls))
+            + server.decode_coeffs[2] * min(float(server.kv_capacity_tokens), held),
+            float(server.fixed_iteration_time),
+        )
+        for server in decode
+    )
+    latency, per_token = max(link.latency for link in links), max(kv_bytes_per_token / link.bandwidth for link in links)
+    together = (
+        workload.delay.sum()
+        + calls * (float(p0) + latency)
+        + (float(p1) + per_token) * prompt.sum()
+        + float(p2) * (prompt**2).sum()
+        + iteration * output.sum()
+    )
+    if not together <= LATEST:
+        raise ValueError(
+            f"the calls may take {together:g} s one after another, each stage at its slowest; beyond {LATEST:g} s "
+            "times of double precision are too coarse for short stages"
         )
 
 

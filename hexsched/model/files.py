@@ -23,6 +23,7 @@ from hexsched.model.table_files import ARROW, PARQUET, TableLines
 
 T = TypeVar("T")
 
+HALF_A_PAIR = "a text has half of a surrogate pair (\\ud800 to \\udfff), which is no character"
 EXACT = 2**53  # whole numbers up to here are exact in a double
 MOST_UNPACKED = 256 * 2**20  # bytes of a line, or of a file read as a whole, that a packed file may unpack to
 
@@ -184,6 +185,8 @@ def convert(data: object, kind: type[T], where: str) -> T:
         return msgspec.convert(data, type=kind)
     except msgspec.ValidationError as error:
         return convert_whole(data, kind, error, where)
+    except UnicodeEncodeError:
+        raise InputError(HALF_A_PAIR, where) from None
 
 
 def convert_whole(data: object, kind: type[T], refusal: msgspec.ValidationError, where: str) -> T:
@@ -192,6 +195,8 @@ def convert_whole(data: object, kind: type[T], refusal: msgspec.ValidationError,
         return msgspec.convert(whole_floats(data), type=kind)
     except (msgspec.ValidationError, RecursionError):
         raise InputError(validation_message(refusal), where) from None
+    except UnicodeEncodeError:
+        raise InputError(HALF_A_PAIR, where) from None
 
 
 def whole_floats(value: Any) -> Any:

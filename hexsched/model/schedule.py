@@ -17,7 +17,7 @@ from hexsched.errors import InputError
 from hexsched.model import quick_json
 from hexsched.model.columns import pieces
 from hexsched.model.file_kind import check_kind
-from hexsched.model.files import convert, read_bytes, write_chunks
+from hexsched.model.files import HALF_A_PAIR, convert, read_bytes, write_chunks
 from hexsched.model.json_keys import check_keys
 from hexsched.model.rows import Floats, Rows, Texts, TextsBuilder, joined
 from hexsched.plotting import Accessor
@@ -263,4 +263,13 @@ def _read_slowly(data: bytes, path: str | Path) -> Schedule:
     except RecursionError:
         raise InputError("not valid JSON: nested too deeply", path) from None
     check_keys(data, str(path))
+    if b"\\ud" in data.lower():
+        _check_pairs(parsed, path)
     return convert(parsed, Schedule, str(path))
+
+
+def _check_pairs(parsed: object, path: str | Path) -> None:
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError(HALF_A_PAIR, path) from None

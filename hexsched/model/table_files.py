@@ -44,7 +44,7 @@ class TableLines(io.RawIOBase):
                 self._left = next(self._pieces)
         except StopIteration:
             return 0
-        except pa.ArrowException as error:
+        except (pa.ArrowException, ValueError, KeyError, OverflowError, SystemError) as error:  # of damaged bytes
             raise OSError(f"{error}") from None
         size = min(len(buffer), len(self._left))
         buffer[:size] = self._left[:size]
@@ -78,6 +78,7 @@ def _batches(file: BinaryIO) -> Iterator[pa.RecordBatch]:
     reader = pyarrow.ipc.open_file(file)
     for index in range(reader.num_record_batches):
         batch = reader.get_batch(index)
+        batch.validate(full=True)  # offsets into memory are taken as they stand in the file otherwise
         for first in range(0, batch.num_rows, BATCH_ROWS):
             yield batch.slice(first, BATCH_ROWS)
 

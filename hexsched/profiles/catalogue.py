@@ -173,6 +173,7 @@ def model_name(name: str) -> str:
     return name.strip() if entry is None else entry.name
 
 
+@lru_cache(maxsize=4096)  # a cluster asks for the same few names some hundred times
 def name_key(name: str) -> str:
     """What spellings of one name share: ``"NVIDIA A100-SXM"`` and ``"a100_sxm"``, ``"org/Model"`` and ``"model"``."""
     return re.sub(r"[^a-z0-9]", "", name.rsplit("/", 1)[-1].casefold()).removeprefix("nvidia")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from hexsched.errors import InputError
-from hexsched.model.files import read_bytes
+from hexsched.model.csv_rows import csv_rows
 
 Phase = Literal["prefill", "decode"]
 
@@ -64,17 +62,11 @@ def read_table(path: str | Path) -> tuple[Measurement, ...]:
     InputError
         Naming file, line and column.
     """
-    text = read_bytes(path).decode("utf-8-sig")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader)]
-        _check_header(header, f"{path}:1")
-        rows = []
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append(_measurement(header, cells, str(path), reader.line_num))
-    except csv.Error as error:
-        raise InputError(f"not valid CSV: {error}", f"{path}:{reader.line_num}") from None
+    lines = csv_rows(path)
+    where, names = next(lines)
+    header = [name.strip() for name in names]
+    _check_header(header, where)
+    rows = [_measurement(header, cells, where) for where, cells in lines if any(cell.strip() for cell in cells)]
     if not rows:
         raise InputError("the table has a header and no rows; expected one measurement a line", path)
     return tuple(rows)
@@ -91,8 +83,7 @@ def _check_header(header: list[str], where: str) -> None:
         raise InputError(f"column {twice[0]!r} appears twice", where)
 
 
-def _measurement(header: list[str], cells: list[str], path: str, line: int) -> Measurement:
-    where = f"{path}:{line}"
+def _measurement(header: list[str], cells: list[str], where: str) -> Measurement:
     if len(cells) != len(header):
         raise InputError(f"expected {len(header)} columns as in the header, found {len(cells)}", where)
     row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
@@ -114,7 +105,7 @@ def _measurement(header: list[str], cells: list[str], path: str, line: int) -> M
         context=_whole(row, "context_tokens", where),
         seconds=_milliseconds(row, where) / 1e3,
         backend=row.get("backend_version", ""),
-        line=line,
+        line=int(where.rpartition(":")[2]),
     )
 
 

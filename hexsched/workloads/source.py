@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def _found(
 def names_a_family(text: str, folder: Path = Path()) -> bool:
     """Whether this is a family rather than a file: a family's name, or no such file and nothing that looks like one."""
     path = folder / split_spec(text)[0]
-    return text in FAMILIES or not (path.suffix or len(Path(text).parts) > 1 or path.exists())
+    return text in FAMILIES or not (path.suffix or len(Path(text).parts) > 1 or os.path.exists(path))
 
 
 def open_workflows(

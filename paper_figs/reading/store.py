@@ -51,7 +51,7 @@ def read_stored(store: StorePath, table: str, needs: str) -> pd.DataFrame:
     from experiments.store import read_table
 
     folder = Path(store)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError("no such folder; 'hexsched grid run smoke --store DIR' makes a store", folder)
     if not has_rows(store, table):
         raise NoDataError(f"no {table} in this store; fill it with {fill(needs, store)}", folder)
@@ -70,7 +70,7 @@ def fill(grid: str, store: StorePath) -> str:
 def has_rows(store: StorePath, table: str) -> bool:
     """Whether the store has any row of the table."""
     folder = Path(store) / table
-    return folder.is_dir() and any(folder.glob("*.parquet"))
+    return os.path.isdir(folder) and any(folder.glob("*.parquet"))
 
 
 def read_runs(store: StorePath, needs: str = "paper") -> pd.DataFrame:
@@ -222,7 +222,7 @@ def read_workflows(store: StorePath) -> pd.DataFrame:
         When the folder has no such table, or one with other columns.
     """
     path = Path(store) / WORKFLOWS_CSV
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise NoDataError(f"no {WORKFLOWS_CSV} here; make it with 'hexsched compare ... -o {store}'", store)
     try:
         frame = pd.read_csv(path, dtype={"instance": str, "policy": str, "workflow_id": str})

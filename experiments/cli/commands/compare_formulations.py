@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -202,7 +203,7 @@ def _problems(texts: list[str] | None) -> dict[str, Instance]:
 
     problems: dict[str, Instance] = {}
     for text in texts or names():
-        if Path(text).suffix or Path(text).exists():
+        if Path(text).suffix or os.path.exists(text):
             problems[text] = read_instance(text)
         else:
             problems |= {name: instance(name) for name in expand([text])}

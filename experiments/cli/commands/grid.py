@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,7 +123,7 @@ def plan_command(
 
     plan = _plan(grid, only, schedules, most_cells)
     # what is there instead of a store, if anything, is for 'run' to complain of
-    opened = Store.open(store) if (store / STORE_JSON).exists() else None
+    opened = Store.open(store) if os.path.exists(store / STORE_JSON) else None
     progress = plan.progress(opened)
     seconds, basis = estimate_seconds((plan.cells[key] for key in progress.to_do), opened, workers)
     record = {
@@ -183,7 +184,7 @@ def run_command(
     read = _read(grid, only, most_cells, allow_plugins)
     check_allowed(read, allow_plugins)
     plan = make_plan(read, schedules)
-    if (store / STORE_JSON).exists() and (others := _other_versions(Store.open(store))):
+    if os.path.exists(store / STORE_JSON) and (others := _other_versions(Store.open(store))):
         note(f"{others:,} cells here are of another version of the code; 'hexsched grid prune' removes them")
     done = run_planned(grid, plan, store, open_backend, retry_failed)
     outcome = done.outcome

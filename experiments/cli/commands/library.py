@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -269,7 +270,7 @@ def _read(archive: Path | None) -> dict[Key, Entry]:
     from experiments.library.archive import PACKAGED, read_archive
 
     path = PACKAGED if archive is None else archive
-    return read_archive(path) if path.exists() else {}
+    return read_archive(path) if os.path.exists(path) else {}
 
 
 def _chosen(texts: list[str] | None) -> list[str]:

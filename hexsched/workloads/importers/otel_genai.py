@@ -20,7 +20,7 @@ from hexsched.model.workload import MAX_TOKENS
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Head, Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
-from hexsched.workloads.importers.parts.records import plain
+from hexsched.workloads.importers.parts.records import plain, shown
 from hexsched.workloads.importers.parts.sessions import stopped
 from hexsched.workloads.importers.parts.times import Clock, nanoseconds
 from hexsched.workloads.importers.parts.trace import Trace
@@ -273,9 +273,10 @@ def _is_failed(record: Mapping[str, Any]) -> bool:
 
 
 def _tokens(value: Any, where: str) -> int:
-    number = plain(float(value) if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit() else value)
+    is_text = isinstance(value, str) and value.isascii() and value.strip().replace(".", "", 1).isdigit()
+    number = plain(float(value) if is_text else value)
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_TOKENS:
-        raise InputError(f"tokens: expected a whole number up to {MAX_TOKENS}, got {str(value)[:40]!r}", where)
+        raise InputError(f"tokens: expected a whole number up to {MAX_TOKENS}, got {shown(value)}", where)
     return number
 
 
@@ -287,9 +288,9 @@ def _time(record: Mapping[str, Any], names: tuple[str, ...], where: str) -> int 
     if isinstance(value, str) and not value.isdecimal():
         return nanoseconds(value, names[2], where)
     is_number = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    number = float(value) if is_number else math.nan
+    number = (float(value) if isinstance(value, str) else value) if is_number else math.nan
     if not 0 <= number < 10**20:
-        raise InputError(f"{names[2]}: expected a time, got {str(value)[:40]!r}", where)
+        raise InputError(f"{names[2]}: expected a time, got {shown(value)}", where)
     per_second = next((scale for scale in (1, 10**3, 10**6) if number < 10**11 * scale), 10**9)
     return int(value) * (10**9 // per_second) if float(value).is_integer() else round(number * (10**9 // per_second))
 

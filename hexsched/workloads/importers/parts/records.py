@@ -121,6 +121,13 @@ def whole_number(text: str, column: str, where: str) -> int:
     return int(value)
 
 
+def shown(value: object) -> str:
+    """The beginning of a value that is wrong; of whole numbers with more digits than Python writes, that they have."""
+    if isinstance(value, int) and abs(value) >= 10**40:
+        return "a whole number of more than 40 digits"
+    return repr(str(value)[:40])
+
+
 def number(text: str, column: str, where: str) -> float:
     """A finite number >= 0 of a CSV cell."""
     try:

@@ -13,6 +13,7 @@ from hexsched.errors import InputError
 from hexsched.workloads.importers.parts.records import number
 
 Unit = Literal["s", "ms", "us", "ns"]
+MOST_DIGITS = 20  # of a whole number of nanoseconds since 1970 that is a time; Python is slow with thousands
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 # A whole number stays one, so that nanoseconds since 1970 lose nothing before the start is taken off.
@@ -52,7 +53,9 @@ class Clock:
 
 def time_number(text: str, column: str, where: str) -> float:
     """A time >= 0 in a cell; a whole number stays one."""
-    return int(text) if text.isdecimal() and text.isascii() else number(text, column, where)
+    if len(text) <= MOST_DIGITS and text.isdecimal() and text.isascii():
+        return int(text)
+    return number(text, column, where)
 
 
 def nanoseconds(text: str, field: str, where: str) -> int:

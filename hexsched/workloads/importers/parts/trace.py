@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -135,7 +136,7 @@ def open_trace_files(path: str | Path) -> Trace:
         For a folder without a file to read.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which takes names that no file can have
         return Trace(path, (path,))
     found = sorted(each for each in path.rglob("*") if each.is_file() and not _is_hidden(each.relative_to(path)))
     files = tuple(each for each in found if _is_data(each)) or tuple(found)
