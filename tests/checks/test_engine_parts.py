@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from instances import call, one_pair, workflow
+from instances import call, corner_instance, one_pair, workflow
 from msgspec.structs import replace
 
-from hexsched.engine import actions, first_token, heap, pairing_heap, wallclock
+from hexsched.engine import actions, first_token, heap, loop, pairing_heap, wallclock
 from hexsched.engine import state as st
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.tables import batch_seconds, build_seen, build_state, workload_columns
-from hexsched.model import Instance
+from hexsched.model import ClosedLoop, Instance
 
 pytestmark = pytest.mark.quick
 
@@ -268,3 +268,107 @@ def test_times_of_decisions_are_counted_in_bins_of_an_eighth_of_an_octave() -> N
     buffer = np.zeros(2, np.int64)
     first = interpreted(wallclock.nanoseconds)(buffer)
     assert 0 < first <= interpreted(wallclock.nanoseconds)(buffer)
+
+
+# --- the loop --------------------------------------------------------------------------------------------------------
+
+
+def epochs(instance: Instance, seed: int) -> Any:
+    """Drive the loop by hand: calls start and are admitted at random, and every epoch is looked at."""
+    rng = np.random.default_rng(seed)
+    workload, places = workload_columns(instance)
+    state = build_state(instance, workload, waiting=places.workflow)
+    seen, clock = state.seen, state.seen.clock[0]
+    step, start, has_room, admit = (
+        interpreted(f) for f in (loop.advance, actions.start_prefill, actions.has_room, actions.admit)
+    )
+    ready: list[int] = []
+    prefilled: list[int] = []
+    calls, last = len(workload.n), -1.0
+    most = 4 * calls + len(workload.arrival)  # a release, ends of a prefill, of a transfer and of a decode; arrivals
+    for _ in range(most + 1):
+        if not step(state):
+            assert state.truth.progress[0].incomplete == 0
+            return state
+        assert clock.now >= last
+        last = float(clock.now)
+        for numbers, count, waiting in (
+            (seen.released, clock.released, ready),
+            (seen.prefilled, clock.prefilled, prefilled),
+        ):
+            new = numbers[:count].tolist()
+            assert new == sorted(set(new))
+            waiting.extend(new)
+        for c in seen.completed[: clock.completed].tolist():
+            assert seen.calls[c].decode_end == clock.now
+        rng.shuffle(ready)
+        for i in range(len(seen.prefills)):
+            if ready and seen.prefills[i].running < 0:
+                start(state, ready.pop(), i)
+        for c in list(prefilled):
+            able = [j for j in range(len(seen.decodes)) if has_room(state, c, j)]
+            if able:
+                admit(state, c, int(rng.choice(able)))
+                prefilled.remove(c)
+        check_memory(state, workload)
+    raise AssertionError("more happens than can happen to calls")
+
+
+def check_memory(state: Any, workload: Any) -> None:
+    """What is kept of each decode instance is what its calls say."""
+    seen, truth, now = state.seen, state.truth, float(state.seen.clock[0].now)
+    for j, decode in enumerate(seen.decodes):
+        inside = [
+            c for c, call in enumerate(seen.calls) if call.decode_instance == j and call.decode_end == 0 and call.n > 0
+        ]
+        assert sorted(seen.seats[j, : decode.admitted].tolist()) == inside
+        assert [seen.calls[c].seat for c in seen.seats[j, : decode.admitted]] == list(range(len(inside)))
+        assert truth.reserved[j] == sum(workload.n[c] + workload.m[c] for c in inside)
+        assert decode.reserved == pytest.approx(truth.reserved[j])
+        moving = [c for c in inside if seen.calls[c].decode_start > now]
+        ending = [c for c in inside if seen.calls[c].decode_start == now]  # what takes no time ends in the next epoch
+        least = sum(workload.n[c] for c in moving)
+        assert least <= decode.in_transfer <= least + sum(workload.n[c] for c in ending)
+        batch = [c for c in inside if seen.calls[c].decode_start < now]
+        assert len(batch) <= decode.batch <= len(inside) - len(moving)
+        if decode.batch == 0:
+            assert truth.next_completion[j] == math.inf
+            assert (decode.kv, decode.iterations) == (0, 0)
+        else:
+            assert truth.next_completion[j] >= now
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_has_no_more_epochs_than_things_can_happen(seed: int) -> None:
+    rng = np.random.default_rng([seed, 9])
+    instance = corner_instance(
+        rng,
+        workflows=(2, 4),
+        calls=(1, 4),
+        arrivals=("together", "spread")[seed % 2],
+        room=("loose", "barely")[seed // 2 % 2],
+    )
+    if seed == 7:
+        flows = tuple(replace(flow, arrival=0.0) for flow in instance.workflows)
+        instance = replace(instance, workflows=flows, closed_loop=ClosedLoop(sessions=1))
+    state = epochs(instance, seed)
+    kinds = state.truth.kinds
+    assert kinds["count"][-1] == instance.call_count == kinds["count"][:-1].sum()
+    assert (
+        kinds.tokens[-1] == sum(c.output_tokens for w in instance.workflows for c in w.calls) == kinds.tokens[:-1].sum()
+    )
+
+
+def test_prefills_that_end_together_are_told_by_their_ids() -> None:
+    one = one_pair(workflow("A", 0, call("a", 10, 4)), workflow("B", 0, call("b", 10, 4)))
+    other = replace(one.prefill[0], id="p1")
+    instance = replace(one, prefill=(*one.prefill, other), links=(*one.links, replace(one.links[0], source="p1")))
+    workload, _ = workload_columns(instance)
+    state = build_state(instance, workload)
+    step, start = interpreted(loop.advance), interpreted(actions.start_prefill)
+    assert step(state)
+    start(state, 1, 0)
+    start(state, 0, 1)
+    assert step(state)
+    assert state.seen.prefilled[:2].tolist() == [0, 1]
+    assert not step(state)

@@ -28,10 +28,12 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from campaigns.mutation.operators import Mutant, mutants
@@ -55,7 +57,7 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="write what was not killed to this file")
     parser.add_argument("--all", action="store_true", help="list those that were killed too, and by what")
     asked = parser.parse_args()
-    reasons = _equivalent()
+    reasons = Equivalent.read(EQUIVALENT)
     lines: list[str] = []
     total: Counter[str] = Counter()
     low = False
@@ -73,9 +75,9 @@ def main() -> int:
         every = len(drawn)
         if asked.sample and asked.sample < every:
             drawn = random.Random(f"{asked.seed}/{name}").sample(drawn, asked.sample)
-        alike = [m for m in drawn if m.name in reasons]
+        alike = [m for m in drawn if reasons.of(m)]
         began = time.monotonic()
-        checks = survey(room.files, room.checks, room.without, room.conftest)
+        checks = survey(room.files, room.checks, room.without, room.first, room.conftest)
         print(f"{name}: {len(checks)} checks, {sum(c.seconds for c in checks):.1f} s of CPU", flush=True)
         judged: list[Result] = []
 
@@ -83,7 +85,7 @@ def main() -> int:
             return judge(mutant, checks, conftest)
 
         with ThreadPoolExecutor(asked.workers) as pool:
-            for result in pool.map(one, [m for m in drawn if m.name not in reasons]):
+            for result in pool.map(one, [m for m in drawn if not reasons.of(m)]):
                 judged.append(result)
                 if result.outcome != KILLED or asked.all:
                     mutant = result.mutant
@@ -116,16 +118,31 @@ def _said(counted: Counter[str]) -> str:
     return f"score {_score(counted):.1f} %: {outcomes}"
 
 
-def _equivalent() -> dict[str, str]:
-    """Names of mutants that are no mistakes, and why."""
-    reasons: dict[str, str] = {}
-    why = ""
-    for line in EQUIVALENT.read_text().splitlines():
-        if line.startswith("# "):
-            why = line[2:]
-        elif line:
-            reasons[line] = why
-    return reasons
+@dataclass(frozen=True)
+class Equivalent:
+    """Mutants that are no mistakes, and why; ``*`` stands for any text.
+
+    The file has paragraphs: a line that begins with ``#`` has the reason, each line after it a name.
+    """
+
+    reasons: dict[str, str]
+    patterns: list[str]
+
+    @staticmethod
+    def read(file: Path) -> Equivalent:
+        """What the file says."""
+        reasons: dict[str, str] = {}
+        why = ""
+        for line in file.read_text().splitlines():
+            if line.startswith("# "):
+                why = line[2:]
+            elif line:
+                reasons[line] = why
+        return Equivalent(reasons, [re.escape(name).replace(r"\*", ".*") for name in reasons if "*" in name])
+
+    def of(self, mutant: Mutant) -> bool:
+        """Whether a mutant is one of them."""
+        return mutant.name in self.reasons or any(re.fullmatch(one, mutant.name) for one in self.patterns)
 
 
 if __name__ == "__main__":

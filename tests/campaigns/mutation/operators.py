@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,9 @@ class Mutant:
         The operator.
     change : str
         What stood there, and what stands there now.
+    within : str
+        The first line of the statement around it; with a count where a module has the same change in the same line
+        more than once.
     """
 
     file: str
@@ -70,19 +74,25 @@ class Mutant:
     lines: tuple[int, ...]
     kind: str
     change: str
+    within: str
 
     @property
     def name(self) -> str:
         """What it is called in reports and in the list of equivalent ones: a line's number may change."""
-        return f"{self.file} | {self.kind} | {self.change}"
+        return f"{self.file} | {self.kind} | {self.change} | {self.within}"
 
 
 def mutants(file: str, source: str) -> list[Mutant]:
     """All mutants of a module."""
-    return [
-        Mutant(file, number, change.line, change.lines, change.kind, f"{change.before} -> {change.after}")
-        for number, change in enumerate(_Changes(ast.parse(source)).all())
-    ]
+    found: list[Mutant] = []
+    times: Counter[str] = Counter()
+    for number, change in enumerate(_Changes(ast.parse(source)).all()):
+        text, within = f"{change.before} -> {change.after}", change.within
+        times[f"{change.kind} {text} {within}"] += 1
+        if (count := times[f"{change.kind} {text} {within}"]) > 1:
+            within = f"{within} ({count})"
+        found.append(Mutant(file, number, change.line, change.lines, change.kind, text, within))
+    return found
 
 
 def mutated(source: str, number: int) -> ast.Module:
@@ -103,6 +113,7 @@ class _Change:
     old: Any
     new: Any
     lines: tuple[int, ...]
+    within: str
 
     @property
     def line(self) -> int:
@@ -136,6 +147,9 @@ class _Changes:
 
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
+        self._indices = {
+            n.slice for n in ast.walk(tree) if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple)
+        }
 
     def all(self) -> Iterator[_Change]:
         yield from self._inside(self._tree, None, False)
@@ -147,8 +161,12 @@ class _Changes:
             if field == "keywords" and isinstance(node, ast.ClassDef):  # frozen=True: a declaration
                 continue
             within = runs or (isinstance(node, ast.FunctionDef | ast.Lambda) and field == "body")
+            if isinstance(node, ast.Subscript) and field == "slice" and isinstance(value, ast.Constant):
+                continue  # changed with what it is an index of
             if isinstance(value, list):
                 for k, one in enumerate(value):
+                    if field == "elts" and node in self._indices and isinstance(one, ast.Constant):
+                        continue
                     if isinstance(one, ast.AST):
                         yield from self._of(one, value, k, statement, within)
             elif isinstance(value, ast.AST):
@@ -160,8 +178,9 @@ class _Changes:
         if isinstance(node, ast.stmt):
             statement = node
         lines = _lines(node, statement) if runs and statement is not None and hasattr(node, "lineno") else ()
+        within = "" if statement is None else _text(statement)
         for kind, new in _instead(node):
-            yield _Change(kind, holder, place, node, new, lines)
+            yield _Change(kind, holder, place, node, new, lines, within)
         yield from self._inside(node, statement, runs)
 
 
@@ -236,6 +255,17 @@ def _instead(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         new = _copy(node)
         new.body, new.orelse = new.orelse, new.body
         yield "condition", new
+    elif isinstance(node, ast.Subscript):
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        for k, index in enumerate(places):
+            if isinstance(index, ast.Constant):
+                for value in _other_constants(index.value):
+                    new = _copy(node)
+                    if isinstance(new.slice, ast.Tuple):
+                        new.slice.elts[k] = ast.Constant(value)
+                    else:
+                        new.slice = ast.Constant(value)
+                    yield "index", new
     elif isinstance(node, ast.Constant):
         for value in _other_constants(node.value):
             yield "constant", ast.Constant(value)

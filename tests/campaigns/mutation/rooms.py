@@ -22,6 +22,10 @@ ENGINE = (
 )
 
 
+# tests of every policy in turn
+BY_POLICY = ("test_a_retimed_run", "nothing_gets_later", "first_come", "twice_changes_nothing", "interpreted_replay")
+
+
 @dataclass(frozen=True)
 class Room:
     """Modules and their checks.
@@ -34,6 +38,9 @@ class Room:
         Files of tests, or tests, from ``tests`` on.
     without : tuple of str
         Tests with such a text in their name are left out: those that take long, or say nothing of the targets.
+    first : tuple of str
+        Tests with such a text in their name run before all others, which else begin with the quickest: those that end
+        what would go on for ever.
     conftest : bool
         Whether the tests need ``conftest.py``, which takes half a second to load.
     """
@@ -41,6 +48,7 @@ class Room:
     targets: tuple[str, ...]
     checks: tuple[str, ...]
     without: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
     conftest: bool = False
 
     @property
@@ -69,6 +77,7 @@ ROOMS: dict[str, Room] = {
             "test_call_times.py",
         ),
         ("its_metrics_are", "has_its_times", "the_stages_add_up", "recomputes_every_share"),
+        ("steps", "epochs"),
     ),
     "simulator": Room(
         ("hexsched/simulator",),
@@ -79,7 +88,11 @@ ROOMS: dict[str, Room] = {
             "test_plugins.py",
             "test_retime.py",
         ),
-        ("its_metrics_are", "has_its_times", "equals_the_built_in", "[", "any_order", "test_a_retimed", "first_come"),
+        ("its_metrics_are", "has_its_times", "equals_the_built_in", "any_order", *BY_POLICY),
         conftest=True,
+    ),
+    "ticks and certificates": Room(
+        ("solvers/problem",),
+        ("checks/test_offline_parts.py", "test_bracket.py"),
     ),
 }

@@ -57,7 +57,9 @@ class Check:
     lines: set[tuple[str, int]] = field(default_factory=set)
 
 
-def survey(files: Sequence[str], tests: Sequence[str], excluded: Sequence[str], conftest: bool) -> list[Check]:
+def survey(
+    files: Sequence[str], tests: Sequence[str], excluded: Sequence[str], first: Sequence[str], conftest: bool
+) -> list[Check]:
     """Run the tests on what is not changed, and note what each of them runs of the files; the quickest come first.
 
     Raises
@@ -77,7 +79,7 @@ def survey(files: Sequence[str], tests: Sequence[str], excluded: Sequence[str], 
         if os.waitstatus_to_exitcode(status) != 0:
             raise RuntimeError("the checks fail on the code as it is")
         found = [Check(name, took, {(f, n) for f, n in lines}) for name, took, lines in json.loads(out.read_text())]
-    return sorted(found, key=lambda check: check.seconds)
+    return sorted(found, key=lambda check: (not any(text in check.name for text in first), check.seconds))
 
 
 def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
