@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from instances import call, corner_instance, one_pair, workflow
 from msgspec.structs import replace
 
-from hexsched.engine import actions, first_token, heap, loop, pairing_heap, wallclock
+from hexsched.engine import actions, first_token, heap, loop, pairing_heap, physics, wallclock
 from hexsched.engine import state as st
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.tables import batch_seconds, build_seen, build_state, workload_columns
+from hexsched.engine.wallclock import nanoseconds as wallclock_nanoseconds
 from hexsched.model import ClosedLoop, Instance
 
 pytestmark = pytest.mark.quick
@@ -218,6 +221,25 @@ def test_capacity_needed_is_that_of_the_smallest_cache_that_can_hold_a_call() ->
     assert state.truth.next_completion.tolist() == [math.inf, math.inf]
 
 
+def test_what_is_left_of_a_call_once_it_is_prefilled() -> None:
+    one = one_pair(workflow("A", 0, call("a", 10, 4)))
+    decode = (
+        *one.decode,
+        replace(one.decode[0], id="d1", decode_coeffs=(1, 0, 0)),
+        replace(one.decode[0], id="d2", decode_coeffs=(0, 0, 0.001), kv_capacity_tokens=14),
+    )
+    links = tuple(
+        replace(one.links[0], to=d.id, latency=latency) for d, latency in zip(decode, (0.5, 1.5, 0), strict=True)
+    )
+    seen = build_seen(replace(one, decode=decode, links=links), 1, 1, 3)
+    least = interpreted(physics.best_after_prefill)
+    alone = [1 * 4 + 0.5 * 4 + 0.01 * 10 * 4 + 0.01 * 16 / 2, 4.0, 0.001 * 10 * 4 + 0.001 * 16 / 2]
+    assert least(seen, 0, 10, 4, 14) == pytest.approx(1.0 + alone[2])
+    assert least(seen, 0, 10, 4, 1000) == pytest.approx(min(1.5 + alone[0], 2.5 + alone[1]))
+    assert least(seen, 0, 10, 4, 1001) == math.inf
+    assert seen.parents.tolist() == [-1, -1, -1]
+
+
 # --- first tokens ----------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +288,11 @@ def test_times_of_decisions_are_counted_in_bins_of_an_eighth_of_an_octave() -> N
     record(only, 2**20)
     assert wallclock.quantile_seconds(only, 0.8) < 4e-6 < wallclock.quantile_seconds(only, 0.81)
     buffer = np.zeros(2, np.int64)
+    compiled = numba.njit(lambda scratch: wallclock_nanoseconds(scratch))
+    compiled(buffer)
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    told = compiled(buffer)
+    assert before <= told <= time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     first = interpreted(wallclock.nanoseconds)(buffer)
     assert 0 < first <= interpreted(wallclock.nanoseconds)(buffer)
 

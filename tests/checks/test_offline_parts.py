@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,10 @@ def test_whole_ticks_never_take_longer_than_what_they_stand_for(length: float) -
     a, b = rng.uniform(0, 1e4, 500), rng.uniform(0, 50, 500)
     assert (ticks.down(a + b) >= ticks.down(a) + ticks.down(b) - 1e-9).all()
     assert ticks.back(3) == pytest.approx(3 * length)
+    # in exact numbers, of what lies just below a whole tick
+    for k in range(1, 2000):
+        below = math.nextafter(k * length, 0.0)
+        assert Fraction(int(ticks.down(below))) * Fraction(length) <= Fraction(below)
     assert ticks.down(0.9999999 * length * 5) == 4
 
 
@@ -209,6 +214,14 @@ def test_precedences_heads_and_tails(problem: OfflineProblem) -> None:
     assert problem.horizon.tolist() == pytest.approx([a - b for a, b in zip(longest, problem.arrival, strict=True)])
 
 
+def test_parents_come_first_whatever_their_ids() -> None:
+    chain = workflow("w", 1, call("a", 10, 1, "b", "d"), call("b", 10, 1, "c"), call("c", 10, 1, "d"), call("d", 10, 1))
+    problem = offline_problem(one_pair(chain, decode_model="fixed"))
+    assert problem.topological.tolist() == [3, 2, 1, 0]
+    assert problem.head.tolist() == [20.5, 14.0, 7.5, 1.0]
+    assert problem.tail.tolist() == [0.0, 6.5, 13.0, 19.5]
+
+
 def test_instances_of_a_type_can_be_swapped(problem: OfflineProblem) -> None:
     for types, durations in (
         (problem.prefill_types, lambda k: (problem.prefill[:, k].tolist(), problem.transfer[:, k].tolist())),
@@ -302,6 +315,12 @@ def test_the_work_of_a_workflow_has_its_delays_and_its_longest_stays() -> None:
     parts = Parts(offline_problem(replace(one, prefill=prefill, decode=decode, links=links)))
     assert parts.work.tolist() == [2 + 3 + 2 * (7 + 1.5 + 4)]
     assert parts.open == []
+    quick = one_pair(workflow("A", 5, call("a", 10, 1)), decode_model="fixed")
+    tiny = replace(quick.decode[0], id="d1", kv_capacity_tokens=10)
+    fast = replace(quick.decode[0], fixed_iteration_time=0.25)
+    link = replace(quick.links[0], latency=0.125, bandwidth=1e18)
+    quick = replace(quick, decode=(fast, tiny), links=(link, replace(link, to="d1")), kv_bytes_per_token=0)
+    assert Parts(offline_problem(quick)).work.tolist() == [3.375]
     fork = workflow("A", 5, call("a", 10, 1), call("b", 10, 1))
     assert Parts(offline_problem(one_pair(fork, decode_model="fixed"))).open == [0]
 
@@ -405,6 +424,7 @@ def test_a_bracket_begins_with_nothing_and_ends_with_its_deadline() -> None:
         ("misses(1.5)", 3.0, 2.0 + 0.9e-6, False),  # by less than a millionth: two
         ("misses(1.5)", 3.0, 2.0 + 1.2e-6, True),
         ("misses(1.5)", 0.0, 0.0, True),
+        ("misses(1.5)", 20_000.0, 19_999.0, False),
         ("misses(1.5)", 1.0, 0.0, False),
     ],
 )
@@ -492,4 +512,5 @@ def test_the_gap_of_a_result_is_of_its_bound() -> None:
     assert not own.interrupted
     assert Outcome() == Outcome(Size(0, 0), None, "", False)
     assert Options().isolate
+    assert Options().workers == 2
     assert (Options().time_limit, Options().overtime, Options().memory, Options().seed) == (60.0, 3.0, 3e9, 0)

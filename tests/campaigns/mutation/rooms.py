@@ -22,6 +22,11 @@ ENGINE = (
 )
 
 
+# of the bounds, what proves: not what looks for prices (ascent, mixture, tuning), which decides how soon and how much
+BOUNDS = (
+    *("critical_path.py", "load.py", "single_machine.py", "preemptive_lp.py", "time_indexed_lp.py", "parts", "windows"),
+    *(f"prices/{name}.py" for name in ("decode", "grid", "planner", "program", "relaxation", "tables")),
+)
 # tests of every policy in turn
 BY_POLICY = ("test_a_retimed_run", "nothing_gets_later", "first_come", "twice_changes_nothing", "interpreted_replay")
 
@@ -94,5 +99,14 @@ ROOMS: dict[str, Room] = {
     "ticks and certificates": Room(
         ("solvers/problem",),
         ("checks/test_offline_parts.py", "test_bracket.py"),
+    ),
+    "bounds": Room(
+        tuple(f"solvers/bounds/{name}" for name in BOUNDS),
+        ("checks/test_small_bounds.py", "test_slack_grid.py"),
+    ),
+    "brackets": Room(
+        ("solvers/brackets",),
+        ("checks/test_brackets.py", "test_gap.py"),
+        conftest=True,
     ),
 }

@@ -79,7 +79,11 @@ def survey(
         if os.waitstatus_to_exitcode(status) != 0:
             raise RuntimeError("the checks fail on the code as it is")
         found = [Check(name, took, {(f, n) for f, n in lines}) for name, took, lines in json.loads(out.read_text())]
-    return sorted(found, key=lambda check: (not any(text in check.name for text in first), check.seconds))
+
+    def rank(check: Check) -> int:
+        return next((k for k, text in enumerate(first) if text in check.name), len(first))
+
+    return sorted(found, key=lambda check: (rank(check), check.seconds))
 
 
 def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
