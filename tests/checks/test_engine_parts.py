@@ -328,6 +328,7 @@ def epochs(instance: Instance, seed: int) -> Any:
             waiting.extend(new)
         for c in seen.completed[: clock.completed].tolist():
             assert seen.calls[c].decode_end == clock.now
+        assert all(p.running == -1 or p.busy_until > clock.now for p in seen.prefills)
         rng.shuffle(ready)
         for i in range(len(seen.prefills)):
             if ready and seen.prefills[i].running < 0:

@@ -90,6 +90,8 @@ def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
     """Run the checks that reach the place of a mutant, until one of them fails."""
     places = {(mutant.file, line) for line in mutant.lines}
     chosen = [c for c in checks if not places or places & c.lines]
+    if not chosen:  # what only compiled code runs leaves no trace
+        chosen = [c for c in checks if any(file == mutant.file for file, _ in c.lines)]
     if not chosen:
         return Result(mutant, SURVIVED, "no check runs it")
     base = sum(c.seconds for c in chosen)
