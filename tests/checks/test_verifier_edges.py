@@ -14,9 +14,10 @@ from reference.by_hand import row, schedule, two_calls
 from checks.naive import smallest
 from hexsched.errors import InputError
 from hexsched.model import ClosedLoop, Instance, Link, PrefillInstance, Schedule
+from hexsched.model.rows import Texts
 from hexsched.verifier import verify
-from hexsched.verifier.calls import CallMetrics, smallest_for
-from hexsched.verifier.metrics import Metrics, WorkflowMetrics, required_scale
+from hexsched.verifier.calls import CallColumns, CallMetrics, smallest_for
+from hexsched.verifier.metrics import Metrics, WorkflowColumns, WorkflowMetrics, required_scale
 from hexsched.verifier.tolerance import slack
 
 pytestmark = pytest.mark.quick
@@ -270,7 +271,20 @@ def test_quantiles_at_their_ends() -> None:
 def metrics_of(calls: list[CallMetrics], workflows: list[WorkflowMetrics], span: float) -> Metrics:
     numbers = dict.fromkeys((f for f in Metrics.__struct_fields__ if not f.startswith("per_")), 0.0)
     numbers |= {"workflows": len(workflows), "calls": len(calls), "span": span}
-    return Metrics(**numbers, per_workflow=tuple(workflows), per_call=tuple(calls))
+    ids = tuple(one.workflow_id for one in workflows)
+    of = np.array([ids.index(one.workflow_id) for one in calls])
+    times = {
+        name: np.array([math.nan if getattr(one, name) is None else getattr(one, name) for one in calls])
+        for name in ("queueing", "admission", "transfer", "ttft", "tpot")
+    }
+    call_ids = Texts(np.arange(len(calls)), tuple(one.call_id for one in calls))
+    per_call = CallColumns(workflow_ids=Texts(of, ids), call_ids=call_ids, workflow=of, **times)
+    columns = {name: np.array([getattr(one, name) for one in workflows]) for name in ("latency", "horizon", "ratio")}
+    per_workflow = WorkflowColumns(workflow_id=ids, **columns)
+    metrics = Metrics(**numbers, per_workflow=per_workflow.rows(), per_call=per_call.rows())
+    assert list(metrics.per_call) == calls
+    assert list(metrics.per_workflow) == workflows
+    return metrics
 
 
 def a_call(flow: str, name: str, **values: float | None) -> CallMetrics:
