@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import itertools
 import json
 import os
 import random
@@ -21,17 +23,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tiny_grid import TINY, Inline, contents, plan_of, write_grid
 
 from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK
 from experiments.formulations.rows import FORMULATIONS_CSV, read_rows
+from experiments.grid.backend import Loss
+from experiments.grid.plan import Plan
 from experiments.grid.run import run_plan
+from experiments.grid.work import Result
 from experiments.library.archive import Entry, Key, read_archive
 from experiments.store import Store, read_table, tables
+from hexsched.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "ready"
@@ -232,6 +239,86 @@ def kills(work: Round, faults: int) -> None:
         whole(work.folder / "s")
     ended(grid(work), OK)
     same(work.folder / "s", expected)
+
+
+class Replay(Inline):
+    """A backend that has every result already, so that a run is what it writes and nothing else."""
+
+    def __init__(self, results: Mapping[str, Result]) -> None:
+        super().__init__()
+        self.results = results
+
+    def wait(self, seconds: float) -> list[Result | Loss]:
+        return [self.results[cell.key] for cell in self.tasks.pop().cells]
+
+
+def recorded(folder: Path) -> tuple[Plan, dict[str, Result]]:
+    """The plan of a small grid, and the results of its cells."""
+    results: dict[str, Result] = {}
+
+    class Recording(Inline):
+        def wait(self, seconds: float) -> list[Result | Loss]:
+            found = super().wait(seconds)
+            results.update({result.key: result for result in found if isinstance(result, Result)})
+            return found
+
+    plan = plan_of(folder, TINY)
+    with Store.writing(folder / "recorded") as store:
+        run_plan(plan, store, Recording())
+    return plan, results
+
+
+STEPS = 200  # on the disk, of a run that writes the whole grid: about so many
+
+
+def steps(work: Round, faults: int) -> None:
+    """A process killed, or told of an error, at any step that it takes on the disk: of syncs, renames and removals."""
+    plan, results = recorded(work.folder)
+    expected = contents(work.folder / "recorded")
+    store = work.folder / "s"
+    for _ in range(faults):
+        last, wrong = work.chance.randrange(STEPS), work.chance.choice((0, errno.ENOSPC, errno.EIO, errno.EDQUOT))
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                _fail_at(last, wrong)
+                with Store.writing(store) as opened:
+                    run_plan(plan, opened, Replay(results))
+                code = 0
+            except InputError as error:
+                code = 2 if os.strerror(wrong) in str(error) else 70
+            finally:
+                os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code not in (0, -signal.SIGKILL if wrong == 0 else 2):
+            raise LostError(f"exit code {code} after {os.strerror(wrong)} at step {last}")
+        work.faults += code != 0
+        whole(store)
+        if code == 0:
+            same(store, expected)
+            shutil.rmtree(store)
+    with Store.writing(store) as opened:
+        run_plan(plan, opened, Replay(results))
+    same(store, expected)
+
+
+def _fail_at(last: int, wrong: int) -> None:
+    """From that step on every one fails; where nothing is said to be wrong, the process dies of it."""
+    left = itertools.count(last, -1)
+
+    def failing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            if next(left) <= 0:
+                if wrong == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                raise OSError(wrong, os.strerror(wrong))
+            return function(*args, **options)
+
+        return call
+
+    for name in ("fsync", "replace", "mkdir", "unlink"):
+        setattr(os, name, failing(getattr(os, name)))
 
 
 def signals(work: Round, faults: int) -> None:
@@ -507,9 +594,10 @@ def dask(work: Round, faults: int) -> None:
 
 
 KINDS: dict[str, Callable[[Round, int], None]] = {
-    each.__name__: each for each in (kills, signals, workers, disk, shm, clock, improve, compare, damage, dask)
+    each.__name__: each for each in (steps, kills, signals, workers, disk, shm, clock, improve, compare, damage, dask)
 }
 ROUND = 5  # faults of a round at most: then it begins from nothing
+MANY = 200  # the same where each takes no time
 
 
 @dataclass
@@ -526,7 +614,7 @@ def bring(kind: str, faults: int, seed: int, keep: Path | None = None) -> Tally:
     """Bring on so many faults of a kind."""
     tally, began, number = Tally(), time.monotonic(), 0
     while faults > 0 and not tally.note:
-        now = min(faults, ROUND)
+        now = min(faults, MANY if kind == steps.__name__ else ROUND)
         folder = Path(tempfile.mkdtemp(prefix=f"faults-{kind}-"))
         work = Round(folder, random.Random(f"{seed}-{kind}-{number}"))
         try:
