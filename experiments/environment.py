@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from hexsched import __version__
 
@@ -24,6 +27,20 @@ def versions() -> dict[str, str | None]:
         "platform": f"{platform.system()} {platform.machine()}",
     }
     return {name: here[name] for name in NAMES}
+
+
+def origin(files: Iterable[str | Path], **given: object) -> dict[str, object]:
+    """What a record on standard output says of where its numbers come from.
+
+    Returns
+    -------
+    dict
+        ``given``; ``inputs``, SHA-256 of each file by its path (what is no file, a name or a pipe, is left out); and
+        ``versions``.
+    """
+    paths = [Path(file) for file in files]
+    inputs = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
+    return {**given, "inputs": inputs, "versions": versions()}
 
 
 def as_text() -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hexsched.printable import cell
 
 if TYPE_CHECKING:
+    from hexsched.model import Instance
     from hexsched.simulator import Run
 
 WORKFLOWS_CSV = "workflows.csv"
@@ -57,11 +58,18 @@ def write_results(folder: str | Path, results: Sequence[Result], **given: object
     origin = {**given, **versions()}
     columns = ("instance", "policy", "instance_sha256", *origin)
     instances = {id(result.run.instance): result.run.instance for result in results}  # several runs of each
-    digests = {name: hashlib.sha256(instance.to_bytes()).hexdigest() for name, instance in instances.items()}
+    digests = {name: _digest(instance) for name, instance in instances.items()}
     origins = ((r.instance, r.run.policy, digests[id(r.run.instance)], *origin.values()) for r in results)
     write_bytes(Path(folder) / PROVENANCE_CSV, _csv(columns, origins))
     rows = (row for result in results for row in _workflow_rows(result))
     write_bytes(Path(folder) / WORKFLOWS_CSV, _csv(WORKFLOW_COLUMNS, rows))
+
+
+def _digest(instance: Instance) -> str:
+    """As ``instance_sha256`` of a store: without where its numbers come from."""
+    import msgspec
+
+    return hashlib.sha256(msgspec.structs.replace(instance, sources=()).to_bytes()).hexdigest()
 
 
 def _workflow_rows(result: Result) -> Iterable[tuple[object, ...]]:

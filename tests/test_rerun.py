@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -203,6 +204,31 @@ def test_results_of_compare_say_where_they_come_from(tmp_path, capsys):
     assert set(joined["seed"]) == {3}
     assert joined[["instance_sha256", "policy_sha256"]].map(len).eq(64).all(axis=None)
     assert set(joined["numpy"]) == {environment.versions()["numpy"]}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("simulate", "i.json", "--policy", "longest", "--plugin", "longest.py", "--seed", "3"),
+        ("compare", "i.json", "--policies", "fcfs,longest", "--plugin", "longest.py"),
+        ("bound", "i.json", "--bounds", "load"),
+        ("solve", "i.json", "--time-limit", "1", "--seed", "3"),
+        ("gap", "i.json", "--policies", "longest", "--plugin", "longest.py", "--time-limit", "1", "--seed", "3"),
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_records_say_where_they_come_from(tmp_path, capsys, monkeypatch, argv):
+    monkeypatch.chdir(tmp_path)
+    write_instance("i.json", instance("demo", "react", workflows=2, decode_model="fixed"))
+    capsys.readouterr()
+    assert main([*argv, "--json"]) == OK
+    record = json.loads(capsys.readouterr().out)
+    origin = record["provenance"]
+    assert origin["versions"] == environment.versions()
+    files = {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in ("i.json", "longest.py")}
+    assert origin["inputs"] == {name: digest for name, digest in files.items() if name in argv}
+    if "--seed" in argv:
+        assert 3 in (record.get("seed"), origin.get("seed"))
 
 
 def test_solves_say_with_which_versions(tmp_path):

@@ -8,6 +8,7 @@ import typer
 
 from experiments.cli.options import InstanceFile, Json
 from experiments.cli.output import Table, emit
+from experiments.environment import origin
 from hexsched.baselines import ALL
 from hexsched.registry import modules_of
 from solvers.defaults import OBJECTIVE
@@ -43,13 +44,15 @@ def bound_command(
     from solvers.brackets.portfolio import bound
 
     best = bound(instance, objective, bounds=bounds, time_limit=time_limit)
-    record = {
+    record: dict[str, object] = {
         "instance": str(instance),
         "objective": best.objective,
         "lower_bound": best.value,
         "bound_source": best.source,
         "bounds": {row.bound: {"value": row.value, "seconds": row.seconds, "note": row.note} for row in best.table},
     }
+    if as_json:
+        record["provenance"] = origin([instance], time_limit=time_limit)
     rows: list[tuple[object, ...]] = [
         (row.bound, row.value, row.seconds, "best" if row.bound == best.source else row.note) for row in best.table
     ]

@@ -26,6 +26,7 @@ from experiments.cli.options import Estimator, Force, Json, Plugins, Seed, Slo, 
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
+from experiments.environment import origin
 from experiments.results import FILES
 from hexsched.baselines import ALL
 from hexsched.errors import InputError
@@ -140,7 +141,7 @@ def compare_command(
             policy_sha256=" ".join(hashlib.sha256(read_bytes(path)).hexdigest() for path in plugins),
         )
     groups = {path: [row for row in rows if row.instance == path] for path in problems}
-    record = {
+    record: dict[str, object] = {
         "estimator": estimator,
         "seed": seed,
         "instances": [
@@ -148,6 +149,8 @@ def compare_command(
             for path, group in groups.items()
         ],
     }
+    if as_json:
+        record["provenance"] = origin([*instances, *plugins])
     emit(record, [_table(path, group) for path, group in groups.items()], as_json)
     broken = [row for row in rows if row.violations]
     for row in broken:

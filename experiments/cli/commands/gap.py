@@ -11,6 +11,7 @@ from experiments.cli.destination import check_destination, deliver
 from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins, plugin_errors
+from experiments.environment import origin
 from hexsched.baselines import BASELINES, HEXAGENT
 from solvers.defaults import OBJECTIVE
 
@@ -63,6 +64,9 @@ def gap_command(
         report = gap(problem, chosen, objective, time_limit=time_limit, seed=seed, workers=workers)
     values = {name: value for name, value in msgspec.structs.asdict(report).items() if name != "schedule"}
     record = {"instance": str(instance), **msgspec.to_builtins(values), "schedule": output}
+    if as_json:
+        given = {"seed": seed, "workers": workers, "time_limit": time_limit}
+        record["provenance"] = origin([instance, *plugins], **given)
     outcome = facts(
         ("objective", report.objective),
         ("lower bound", report.lower_bound),

@@ -21,6 +21,7 @@ from experiments.cli.options import (
 from experiments.cli.output import emit, facts, note
 from experiments.cli.plugins import load_plugins, plugin_errors
 from experiments.cli.trace import as_options, trace_options
+from experiments.environment import origin
 from hexsched.baselines import BASELINES
 from hexsched.progress import Progress
 
@@ -85,6 +86,8 @@ def load_command(
         "baseline": load.baseline,
         "req95": load.req95,
     }
+    if as_json:
+        record["provenance"] = origin([cluster, workload, *plugins])
     table = facts(
         ("arrivals", record["arrivals"]),
         ("strongest baseline", load.baseline),

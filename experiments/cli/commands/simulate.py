@@ -20,6 +20,7 @@ from experiments.cli.options import Estimator, Force, InstanceFile, Json, Plugin
 from experiments.cli.output import facts
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
+from experiments.environment import origin
 
 
 def add(app: typer.Typer) -> None:
@@ -83,6 +84,8 @@ def simulate_command(
         **within,
         "schedule": output,
     }
+    if as_json:
+        record["provenance"] = origin([instance, *plugins])
     table = facts(
         ("policy", run.policy),
         *metric_rows(values),

@@ -11,6 +11,7 @@ from experiments.cli import INTERRUPTED
 from experiments.cli.destination import check_destination, check_writable, deliver
 from experiments.cli.options import Force, InstanceFile, Json, Seed
 from experiments.cli.output import emit, facts, note, percent
+from experiments.environment import origin
 from hexsched.errors import InputError
 from solvers.defaults import OBJECTIVE
 
@@ -90,10 +91,13 @@ def solve_command(
         switches=_switches(switch or []),
         write_model=write_model,
     )
-    _deliver(result, instance, output, as_json)
+    given = {"seed": seed, "workers": workers, "time_limit": time_limit}
+    _deliver(result, instance, output, as_json, origin(inputs, **given) if as_json else {})
 
 
-def _deliver(result: SolveResult, instance: Path, output: str | None, as_json: bool) -> None:
+def _deliver(
+    result: SolveResult, instance: Path, output: str | None, as_json: bool, provenance: dict[str, object]
+) -> None:
     record = {
         "instance": str(instance),
         "formulation": result.formulation,
@@ -109,6 +113,7 @@ def _deliver(result: SolveResult, instance: Path, output: str | None, as_json: b
         "constraints": result.size.constraints,
         "message": result.message,
         "schedule": output if result.schedule is not None else None,
+        "provenance": provenance,
     }
     table = facts(
         ("status", result.status),
