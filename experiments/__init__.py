@@ -13,6 +13,8 @@ from hexsched.beside import check_beside
 from hexsched.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from experiments.grid.rerun import Rerun as Rerun
+    from experiments.grid.rerun import rerun as rerun
     from experiments.grid.start import GridRun as GridRun
     from experiments.grid.start import run_grid as run_grid
     from experiments.load import Load as Load
@@ -26,8 +28,10 @@ _lazy, __dir__, __all__ = lazy_names(
     {
         "GridRun": "experiments.grid.start",
         "Load": "experiments.load",
+        "Rerun": "experiments.grid.rerun",
         "find_load": "experiments.load",
         "read_table": "experiments.store.reading",
+        "rerun": "experiments.grid.rerun",
         "run_grid": "experiments.grid.start",
     },
 )

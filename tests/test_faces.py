@@ -34,7 +34,7 @@ FACES = {
         "Run", "Schedule", "Workflow", "Workload", "check_policy", "cluster", "compare", "instance", "names",
         "order", "placement", "policy", "retime", "simulate", "verify", "workload",
     },
-    "experiments": {"GridRun", "Load", "find_load", "read_table", "run_grid"},
+    "experiments": {"GridRun", "Load", "Rerun", "find_load", "read_table", "rerun", "run_grid"},
     "solvers": {
         "BoundReport", "GapReport", "Objective", "SearchResult", "SolveResult", "bound", "gap", "search", "solve",
     },
@@ -288,6 +288,9 @@ def test_a_grid_is_run_from_a_mapping(tmp_path):
     assert sorted(ran.to_frame()["policy"]) == ["fcfs", "sjf"]
     assert len(experiments.read_table(tmp_path / "runs", "runs")) == 2
     assert repr(ran).startswith("<GridRun grid: store")
+    again = experiments.rerun(tmp_path / "runs", ran.to_frame()["key"][0])
+    assert again.ok
+    assert repr(again).startswith(f"<Rerun {again.key}: verdict equal, compared")
     with pytest.raises(hx.InputError, match=r"^grid: .*polices"):
         experiments.run_grid({**grid, "polices": "fcfs"}, tmp_path / "runs")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from experiments.grid.work import prepare
 from experiments.store.reading import AGAIN, read_cells
 from experiments.store.schema import PROVENANCE, SCHEDULES, TIMINGS, as_arrow, tables
 from experiments.store.store import Store, fingerprint, version_of
+from hexsched.display import Summary, displayed
 from hexsched.errors import InputError
 
 ROUNDING = 1e-6  # relative: a bound this far above another run's value is wrong, not rounded
@@ -52,7 +53,8 @@ class Difference:
     timed: bool = False
 
 
-@dataclass(frozen=True)
+@displayed
+@dataclass(frozen=True, repr=False)
 class Rerun:
     """What came of making a cell again.
 
@@ -87,6 +89,22 @@ class Rerun:
             return "failed"
         return "differs" if any(not each.timed for each in self.differences) else "equal"
 
+    @property
+    def ok(self) -> bool:
+        """Whether all is as it is stored."""
+        return self.verdict == "equal"
+
+    def _summary(self) -> Summary:
+        facts = {
+            "verdict": self.verdict,
+            "compared": self.compared,
+            "changed": "; ".join(self.changed) or None,
+            "error": self.error or None,
+            "other versions of": ", ".join(self.versions) or None,
+        }
+        rows = [asdict(each) for each in self.differences]
+        return Summary(self.key, facts, rows[:10], len(rows), text=True)
+
 
 def find_cells(store: Store, texts: Sequence[str]) -> list[str]:
     """Keys of the finished cells that are meant: a key, its part after the hyphen, or the first digits of either.
@@ -112,42 +130,51 @@ def find_cells(store: Store, texts: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def rerun(store: Store, key: str, *, folder: str | Path | None = None, allow_plugins: bool = False) -> Rerun:
-    """Make a finished cell again, its load search too, and compare what comes of it with what is stored.
+def rerun(
+    store: str | Path | Store, cell: str, *, folder: str | Path | None = None, allow_plugins: bool = False
+) -> Rerun:
+    """Make a finished cell of a grid again, its load search too, and compare every number with what is stored.
 
     Parameters
     ----------
-    store : Store
-    key : str
+    store : str, Path or Store
+    cell : str
+        Its key, as in the column ``key`` of every table, or the first digits.
     folder : str or Path, optional
         What paths are relative to; by default the folder of the grid file that the cell comes from.
     allow_plugins : bool
         Run the Python files that it needs.
 
+    Returns
+    -------
+    Rerun
+
     Raises
     ------
     InputError
-        When the store does not say where the cell comes from, is damaged, or an input cannot be read.
+        When there is no such cell, the store does not say where it comes from, is damaged, or an input cannot be read.
     """
+    store = store if isinstance(store, Store) else Store.open(store)
+    (key,) = find_cells(store, [cell])
     if store.damaged([key]):
         raise InputError(f"a file of cell {key} was changed after it was written; {AGAIN}", store.path)
     row = next(iter(read_cells(store, PROVENANCE, _present(store, PROVENANCE, key)).to_pylist()), None)
     if row is None or row["grid"] is None:
         raise InputError(f"the store does not say how cell {key} was made; {AGAIN} and then does", store.path)
     where = _folder(store, key) if folder is None else Path(folder)
-    cell = _cell(row, key, where, allow_plugins, SCHEDULES if key in store.keys(SCHEDULES) else "")
+    made = _cell(row, key, where, allow_plugins, schedules=key in store.keys(SCHEDULES))
     other = {name: (row[name], now) for name, now in versions().items() if row[name] != now}
-    if version_of(key) != version_of(cell.key):
-        other["code"] = (version_of(key), version_of(cell.key))
-    changed = _changes(msgspec.json.decode(row["inputs"]), msgspec.json.decode(cell.identity), cell, where)
+    if version_of(key) != version_of(made.key):
+        other["code"] = (version_of(key), version_of(made.key))
+    changed = _changes(msgspec.json.decode(row["inputs"]), msgspec.json.decode(made.identity), made, where)
     if changed:
-        return Rerun(key, cell.description, changed=changed, versions=other)
+        return Rerun(key, made.description, changed=changed, versions=other)
     try:
-        answer = _answer(cell)
+        answer = _answer(made)
     except InputError as error:
-        return Rerun(key, cell.description, versions=other, error=str(error))
-    compared, differences = _compare(store, key, cell.kind, answer)
-    return Rerun(key, cell.description, compared, differences, versions=other)
+        return Rerun(key, made.description, versions=other, error=str(error))
+    compared, differences = _compare(store, key, made.kind, answer)
+    return Rerun(key, made.description, compared, differences, versions=other)
 
 
 def _present(store: Store, table: str, key: str) -> list[str]:
@@ -159,7 +186,7 @@ def _folder(store: Store, key: str) -> Path:
     return Path((timing[0]["folder"] if timing else None) or ".")
 
 
-def _cell(row: Mapping[str, Any], key: str, folder: Path, allow_plugins: bool, schedules: str) -> Cell:
+def _cell(row: Mapping[str, Any], key: str, folder: Path, allow_plugins: bool, schedules: bool) -> Cell:
     """The cell that the stored grid has now."""
     try:
         grid = read_grid(msgspec.json.decode(row["grid"]), load_plugins=allow_plugins, folder=folder)
@@ -168,7 +195,7 @@ def _cell(row: Mapping[str, Any], key: str, folder: Path, allow_plugins: bool, s
             f"the inputs of cell {key} cannot be read from {folder}: {error}; --folder says where"
         ) from None
     check_allowed(grid, allow_plugins)
-    cells = make_plan(grid, schedules=bool(schedules)).cells.values()
+    cells = make_plan(grid, schedules).cells.values()
     return next(cell for cell in cells if cell.kind.name == row["kind"])
 
 

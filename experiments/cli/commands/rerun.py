@@ -55,7 +55,7 @@ def rerun_command(
         for position, key in enumerate(keys):
             progress.show(f"{key} ({position + 1} of {len(keys)})")
             results.append(rerun(opened, key, folder=folder, allow_plugins=allow_plugins))
-    ok = all(result.verdict == "equal" for result in results)
+    ok = all(result.ok for result in results)
     record = {"store": str(store), "ok": ok, "cells": [_record(result) for result in results]}
     emit(record, _tables(results), as_json)
     for result in results:
