@@ -10,6 +10,9 @@ import typer
 InstanceFile = Annotated[Path, typer.Argument(metavar="INSTANCE", help="Instance file, made by 'hexsched compile'.")]
 ScheduleFile = Annotated[Path, typer.Argument(metavar="SCHEDULE", help="Schedule file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of tables.")]
+Timed = Annotated[
+    bool, typer.Option("--timings", help="Say on standard error which part took how long: reading, engine, and so on.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file of another kind at the output, too.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of everything random.")]
 Estimator = Annotated[

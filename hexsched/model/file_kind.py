@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from hexsched.errors import InputError
+from hexsched.model.table_files import PARQUET, head_of_table
 
 HEAD = 1 << 16  # bytes that are looked at
 
@@ -33,14 +34,15 @@ def kind_of(path: str | Path) -> str | None:
     try:
         with open(path, "rb") as file:
             data = file.read(HEAD)
+        if data.startswith(PARQUET):
+            return _declared(head_of_table(path).decode("utf-8", errors="replace"))
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(data, final=len(data) < HEAD).lstrip()
     except (OSError, ValueError):  # no text, or a name that no file can have
         return None
     suffix = os.path.splitext(path)[1].lower()
     if text.startswith("{"):
-        declared = re.search(r'"format"\s*:\s*"hexsched-([a-z]+)/\d', text)
-        if declared is not None and declared[1] in KINDS:
-            return declared[1]
+        if (declared := _declared(text)) is not None:
+            return declared
         line = text.splitlines()[0]
         return "workload" if '"workflow_id"' in line and '"calls"' in line else None
     if suffix in (".py", ".ipynb"):
@@ -56,6 +58,12 @@ def kind_of(path: str | Path) -> str | None:
     if suffix in (".csv", ".tsv") and text[:1].isprintable():
         return "table"
     return None
+
+
+def _declared(text: str) -> str | None:
+    """The kind that a JSON object says it is of."""
+    found = re.search(r'"format"\s*:\s*"hexsched-([a-z]+)/\d', text)
+    return found[1] if found is not None and found[1] in KINDS else None
 
 
 def check_kind(path: str | Path, wanted: str, but: Collection[str] = ()) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from hexsched.model.durations import check_durations
 from hexsched.model.file_kind import check_kind
 from hexsched.model.files import decode_json, read_bytes, write_chunks
 from hexsched.model.frames import calls_frame, workflows_frame
+from hexsched.model.table_files import PARQUET_ENDING, is_parquet
 from hexsched.model.workload import Workflow, check_unique_ids
 from hexsched.plotting import Accessor
 
@@ -210,9 +211,7 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def to_chunks(self) -> Iterator[bytes]:
         """The same in pieces."""
-        fields = {field.name: getattr(self, field.name) for field in msgspec.structs.fields(self) if field.required}
-        fields |= {name: value for name in ("closed_loop", "sources") if (value := getattr(self, name))}
-        head = msgspec.json.format(msgspec.json.encode({**fields, "workflows": []}), indent=1)
+        head = msgspec.json.format(self.head_bytes(), indent=1)
         before, mark, after = head.partition(b'\n "workflows": []')
         yield before + mark[:-1]
         separator = b""
@@ -222,6 +221,20 @@ class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             yield separator + text.replace(b"\n", b"\n ")  # a level deeper; in texts a new line is spelled \n
             separator = b","
         yield b"\n ]" + after + b"\n"
+
+    def head_bytes(self) -> bytes:
+        """JSON of everything but the workflows, of which there are none."""
+        fields = {field.name: getattr(self, field.name) for field in msgspec.structs.fields(self) if field.required}
+        fields |= {name: value for name in ("closed_loop", "sources") if (value := getattr(self, name))}
+        return msgspec.json.encode({**fields, "workflows": []})
+
+    def to_file(self, path: str | Path) -> Iterable[bytes]:
+        """What a file of that name holds: Parquet where it ends so, else JSON."""
+        if Path(path).suffix.lower() != PARQUET_ENDING:
+            return self.to_chunks()
+        from hexsched.model.columnar import instance_bytes
+
+        return (instance_bytes(self),)
 
     @staticmethod
     def from_bytes(data: bytes, where: str = "instance") -> Instance:
@@ -283,20 +296,24 @@ def as_instance(given: Instance | str | Path) -> Instance:
 def read_instance(path: str | Path) -> Instance:
     """Read an instance file; raises ``InputError`` naming file and field."""
     check_kind(path, "instance")
+    if is_parquet(path):
+        from hexsched.model.columnar import read_instance_table
+
+        return read_instance_table(path)
     return Instance.from_bytes(read_bytes(path), str(path))
 
 
 def write_instance(path: str | Path, instance: Instance) -> None:
-    """Write an instance file in canonical form."""
-    write_chunks(path, instance.to_chunks())
+    """Write an instance file in canonical form: Parquet where its name ends so, else JSON."""
+    write_chunks(path, instance.to_file(path))
 
 
-_HEAD = quick_json.head_of(Instance, "workflows")
+HEAD = quick_json.head_of(Instance, "workflows")
 
 
 def _read_quickly(data: bytes) -> Instance:
     """An instance in which nothing is wrong, and every workflow and call spelled as we spell them."""
-    head, texts = quick_json.read_head(data, _HEAD, "workflows")
+    head, texts = quick_json.read_head(data, HEAD, "workflows")
     builder = ColumnsBuilder()
     try:
         for workflows in quick_json.read_rows(texts, quick_json.PlainWorkflow):

@@ -120,6 +120,12 @@ class TextsBuilder:
             places.setdefault(text, len(places))
         self._codes.append(np.fromiter(map(places.__getitem__, texts), np.int64, len(texts)))
 
+    def add_coded(self, distinct: Sequence[str], codes: Integers) -> None:
+        """The next texts, by their places in ``distinct``."""
+        places = self._places
+        found = [places.setdefault(text, len(places)) for text in distinct]
+        self._codes.append(np.array(found, np.int64)[codes])
+
     def texts(self) -> Texts:
         """All that were added."""
         return Texts(joined(self._codes, np.int64), tuple(self._places))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from hexsched.model.file_kind import check_kind
 from hexsched.model.files import HALF_A_PAIR, convert, read_bytes, write_chunks
 from hexsched.model.json_keys import check_keys
 from hexsched.model.rows import Floats, Rows, Texts, TextsBuilder, joined
+from hexsched.model.table_files import PARQUET_ENDING, is_parquet
 from hexsched.plotting import Accessor
 
 if TYPE_CHECKING:
@@ -147,6 +148,14 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             yield lines[:-1].replace(b"\n", b",\n") + (b",\n" if last < len(columns) else b"")
         yield b"\n]}\n"
 
+    def to_file(self, path: str | Path) -> Iterable[bytes]:
+        """What a file of that name holds: Parquet where it ends so, else JSON."""
+        if Path(path).suffix.lower() != PARQUET_ENDING:
+            return self.to_chunks()
+        from hexsched.model.columnar import schedule_bytes
+
+        return (schedule_bytes(self),)
+
     def to_frame(self) -> pd.DataFrame:
         """One row a call, columns named as the fields."""
         import pandas as pd
@@ -185,6 +194,10 @@ def read_schedule(path: str | Path) -> Schedule:
     ``NaN`` and ``Infinity`` are let through: it is the verifier that names them.
     """
     check_kind(path, "schedule")
+    if is_parquet(path):
+        from hexsched.model.columnar import read_schedule_table
+
+        return read_schedule_table(path)
     data = read_bytes(path)
     try:
         return _read_quickly(data)
@@ -193,8 +206,8 @@ def read_schedule(path: str | Path) -> Schedule:
 
 
 def write_schedule(path: str | Path, schedule: Schedule) -> None:
-    """Write a schedule file in canonical form."""
-    write_chunks(path, schedule.to_chunks())
+    """Write a schedule file in canonical form: Parquet where its name ends so, else JSON."""
+    write_chunks(path, schedule.to_file(path))
 
 
 class ScheduleBuilder:
@@ -235,7 +248,7 @@ def _make(columns: ScheduleColumns) -> tuple[ScheduledCall, ...]:
 
 
 ROWS_AT_A_TIME = 8192  # that are objects at one time
-_HEAD = quick_json.head_of(Schedule, "calls")
+HEAD = quick_json.head_of(Schedule, "calls")
 PlainRow: Any = msgspec.defstruct(
     "PlainRow",
     [(field.name, field.type) for field in msgspec.structs.fields(ScheduledCall)],
@@ -246,7 +259,7 @@ PlainRow: Any = msgspec.defstruct(
 
 def _read_quickly(data: bytes) -> Schedule:
     """A schedule with finite times, spelled as we spell it."""
-    head, texts = quick_json.read_head(data, _HEAD, "calls")
+    head, texts = quick_json.read_head(data, HEAD, "calls")
     builder = ScheduleBuilder()
     for rows in quick_json.read_rows(texts, PlainRow):
         builder.add(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
@@ -12,7 +13,32 @@ if TYPE_CHECKING:
 
 PARQUET = b"PAR1"
 ARROW = b"ARROW1"
+PARQUET_ENDING = ".parquet"  # of the name of a file that is to be written so
+HEAD_KEY = b"hexsched"  # of the metadata of a table that is an instance or a schedule
+DIGEST_KEY = b"hexsched-sha256"  # the same, of the digest of that
 BATCH_ROWS = 2048  # held in memory at a time
+
+
+def is_parquet(path: str | Path) -> bool:
+    """Whether a file begins as Parquet does; False for what cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(PARQUET)) == PARQUET
+    except (OSError, ValueError):
+        return False
+
+
+def head_of_table(path: str | Path) -> bytes:
+    """What the metadata of a Parquet file say of the instance or schedule in it; empty where it is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return b""
+    head: bytes = metadata.get(HEAD_KEY, b"")
+    return head
 
 
 class TableLines(io.RawIOBase):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -71,6 +72,8 @@ class Run:
         The policy's name with options and placement.
     horizon, arrival, completed : (W,) float arrays
         H_w, a_w and the completion of each workflow, seconds, in file order.
+    engine_seconds : (float, float)
+        What the event loop took with the decisions of the policy: seconds of the wall clock, and of CPU.
     """
 
     instance: Instance
@@ -80,6 +83,7 @@ class Run:
     completed: Array
     _calls: Served = field(repr=False)
     _latency: Array = field(repr=False)
+    engine_seconds: tuple[float, float] = (0.0, 0.0)
 
     @property
     def warm_up(self) -> int:
@@ -274,6 +278,7 @@ def simulate(
     ask_python = python_turn(state, memory, settings, chosen, instance, places, compiled)
     plain_turn, turns = memory.counters.plain_turn, 0
     given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)
+    began = time.perf_counter(), time.process_time()
     with Progress(f"simulating {chosen.name}", wanted=progress) as report:
         while run(*given, EPOCHS_AT_A_TIME, latency, buffer):
             if plain_turn[0]:
@@ -282,8 +287,9 @@ def simulate(
                 if turns % TURNS_A_REPORT:
                     continue
             report(calls - int(state.truth.progress[0].incomplete), calls)
+    engine_seconds = time.perf_counter() - began[0], time.process_time() - began[1]
     _check_all_served(state, chosen.name)
-    return collect(instance, chosen.name, state, places, horizon, latency)
+    return replace(collect(instance, chosen.name, state, places, horizon, latency), engine_seconds=engine_seconds)
 
 
 def collect(instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array) -> Run:

@@ -11,6 +11,7 @@ from hexsched.clusters.source import cluster as find_cluster
 from hexsched.clusters.spec import ClusterSpec
 from hexsched.errors import InputError
 from hexsched.model.instance import ClosedLoop, Instance, read_instance
+from hexsched.model.table_files import PARQUET_ENDING
 from hexsched.model.workload import Workflow
 from hexsched.workloads.arrivals import ArrivalProcess, at_once
 from hexsched.workloads.families import Family
@@ -87,10 +88,10 @@ def instance(
     if isinstance(cluster, Instance) and workload is None:
         return cluster
     if workload is None:
-        if isinstance(cluster, str | Path) and Path(cluster).suffix == ".json":
+        if isinstance(cluster, str | Path) and Path(cluster).suffix in (".json", PARQUET_ENDING):
             return read_instance(cluster)
         raise InputError(
-            "an instance needs a cluster and a workload, or the path of an instance file (.json); "
+            f"an instance needs a cluster and a workload, or the path of an instance file (.json, {PARQUET_ENDING}); "
             f"this is {cluster!r:.40} alone"
         )
     if isinstance(cluster, Instance):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli import CHECK_FAILED
-from experiments.cli.destination import check_destination, deliver
+from experiments.cli.destination import STDOUT, check_destination, deliver
 from experiments.cli.options import Force, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins, load_policy, load_source, shown
@@ -66,7 +66,7 @@ def check_command(
         emit(record, [table], as_json)
     else:
         note(f"the smallest example found: {described(example)}")
-        deliver(output, example.to_bytes, record, [table], as_json)
+        deliver(output, lambda: example.to_file(output or STDOUT), record, [table], as_json)
     if not report.ok:
         raise typer.Exit(CHECK_FAILED)
 

@@ -22,10 +22,11 @@ from experiments.cli.metric_columns import (
     run_values,
     shown_goodput,
 )
-from experiments.cli.options import Estimator, Force, Json, Plugins, Seed, Slo, Traceback
+from experiments.cli.options import Estimator, Force, Json, Plugins, Seed, Slo, Timed, Traceback
 from experiments.cli.output import Table, emit, note
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
+from experiments.cli.timings import Timings
 from experiments.environment import origin
 from experiments.results import FILES
 from hexsched.baselines import ALL
@@ -95,14 +96,18 @@ def compare_command(
     plugin: Plugins = None,
     force: Force = False,
     traceback: Traceback = False,
+    timings: Timed = False,
     as_json: Json = False,
 ) -> None:
     """Run many policies and set their metrics side by side.
 
     Every schedule goes through the independent verifier; the exit code is 1 when one breaks a rule of the model.
     """
-    from hexsched.model import read_instance
-    from hexsched.policies.lists import read_policies
+    times = Timings(timings)
+    with times.part("import"):
+        from hexsched.model import read_instance
+        from hexsched.policies.lists import read_policies
+        from hexsched.simulator import simulate  # noqa: F401  (part of what takes time before anything is read)
 
     if sort is not None and sort not in sort_keys():
         raise InputError(f"cannot sort by {sort!r}; {choices(sort, sort_keys(), 'expected one of')}", "--sort")
@@ -113,20 +118,20 @@ def compare_command(
         check_directory(output, FILES, [*instances, *(plugin or ())], force=force)
     plugins = load_plugins(plugin)
     policy_list = read_policies(policies)
-    problems = {path: read_instance(path) for path in instances}
+    with times.part("read"):
+        problems = {path: read_instance(path) for path in instances}
     rows: list[Row] = []
     for path, problem in problems.items():
         for policy in policy_list:
             label = f"{path.name}, {policy.name} ({len(rows) + 1} of {len(problems) * len(policy_list)})"
-            run = run_policy(problem, policy, estimator=estimator, seed=seed, plugins=plugins, label=label)
-            rows.append(
-                Row(
-                    path,
-                    run,
-                    run_values(run) | goodput_values(run, thresholds),
-                    None if no_verify else _violations(run),
-                )
-            )
+            with times.part("prepare"):
+                run = run_policy(problem, policy, estimator=estimator, seed=seed, plugins=plugins, label=label)
+            times.engine(run)
+            with times.part("metrics"):
+                values = run_values(run) | goodput_values(run, thresholds)
+            with times.part("verify"):
+                violations = None if no_verify else _violations(run)
+            rows.append(Row(path, run, values, violations))
     if sort is not None:
         rows.sort(key=lambda row: _rank(sort, row.values[sort]))  # stable; grouped by instance below
     if output is not None:
@@ -152,6 +157,7 @@ def compare_command(
     if as_json:
         record["provenance"] = origin([*instances, *plugins])
     emit(record, [_table(path, group) for path, group in groups.items()], as_json)
+    times.tell()
     broken = [row for row in rows if row.violations]
     for row in broken:
         rules = ", ".join(f"{rule} ({count})" for rule, count in (row.violations or {}).items())

@@ -122,7 +122,7 @@ def compile_command(
         else ("closed loop", f"{closed_loop:,} sessions, warm-up of {warm_up:,} workflows"),
         ("written to", output),
     )
-    deliver(output, instance.to_bytes, record, [table, _origins(machines)], as_json)
+    deliver(output, lambda: instance.to_file(output), record, [table, _origins(machines)], as_json)
 
 
 def _origins(machines: Machines) -> Table:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from experiments.cli import INTERRUPTED
-from experiments.cli.destination import check_destination, deliver
+from experiments.cli.destination import STDOUT, check_destination, deliver
 from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins, plugin_errors
@@ -85,7 +85,7 @@ def gap_command(
         note(report.message)
     for name, why in report.short_of_time.items():
         note(f"{name}: {why}; a longer --time-limit lets it raise the lower bound")
-    deliver(output, report.schedule.to_bytes, record, [outcome, table], as_json)
+    deliver(output, lambda: report.schedule.to_file(output or STDOUT), record, [outcome, table], as_json)
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.destination import check_destination, deliver
+from experiments.cli.destination import STDOUT, check_destination, deliver
 from experiments.cli.metric_columns import metric_rows, metric_values
 from experiments.cli.options import Force, InstanceFile, Json, ScheduleFile
 from experiments.cli.output import facts
@@ -55,4 +55,4 @@ def retime_command(
         "output": output,
     }
     table = facts(("policy", run.policy), *metric_rows(values))
-    deliver(output, lambda: run.schedule.to_bytes(), record, [table], as_json)
+    deliver(output, lambda: run.schedule.to_file(output or STDOUT), record, [table], as_json)

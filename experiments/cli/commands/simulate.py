@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.destination import check_destination, deliver
+from experiments.cli.destination import STDOUT, check_destination, deliver
 from experiments.cli.metric_columns import (
     DECISION_HEADING,
     MICROSECONDS,
@@ -16,10 +16,11 @@ from experiments.cli.metric_columns import (
     read_slo,
     run_values,
 )
-from experiments.cli.options import Estimator, Force, InstanceFile, Json, Plugins, Seed, Slo, Traceback
+from experiments.cli.options import Estimator, Force, InstanceFile, Json, Plugins, Seed, Slo, Timed, Traceback
 from experiments.cli.output import facts
 from experiments.cli.plugins import load_plugins
 from experiments.cli.running import run_policy
+from experiments.cli.timings import Timings
 from experiments.environment import origin
 
 
@@ -55,6 +56,7 @@ def simulate_command(
     plugin: Plugins = None,
     force: Force = False,
     traceback: Traceback = False,
+    timings: Timed = False,
     as_json: Json = False,
 ) -> None:
     """Run one policy online and print its metrics.
@@ -63,18 +65,25 @@ def simulate_command(
     meet. TTFT is the time from the release of a call to its first output token, TPOT that of each one after it. The
     first run after an installation compiles the engine, which takes about half a minute.
     """
-    from hexsched.model import read_instance, write_instance
-    from hexsched.policies import read_policy
+    times = Timings(timings)
+    with times.part("import"):
+        from hexsched.model import read_instance, write_instance
+        from hexsched.policies import read_policy
+        from hexsched.simulator import simulate  # noqa: F401  (part of what takes time before anything is read)
 
     check_destination(output, [instance, *(plugin or ())], as_json, "schedule", force)
     check_destination(open_instance, [instance, *(plugin or ())], as_json, "instance", force)
     thresholds = read_slo(slo)
     plugins = load_plugins(plugin)
     chosen = read_policy(policy)
-    problem = read_instance(instance)
-    run = run_policy(problem, chosen, estimator=estimator, seed=seed, plugins=plugins, label=chosen.name)
-    values = run_values(run)
-    within = goodput_values(run, thresholds)
+    with times.part("read"):
+        problem = read_instance(instance)
+    with times.part("prepare"):
+        run = run_policy(problem, chosen, estimator=estimator, seed=seed, plugins=plugins, label=chosen.name)
+    times.engine(run)
+    with times.part("metrics"):
+        values = run_values(run)
+        within = goodput_values(run, thresholds)
     record = {
         "instance": str(instance),
         "policy": run.policy,
@@ -92,6 +101,8 @@ def simulate_command(
         *goodput_rows(within),
         (DECISION_HEADING, run.decision_latency * MICROSECONDS),
     )
-    if open_instance is not None:
-        write_instance(open_instance, run.open_instance())
-    deliver(output, lambda: run.schedule.to_bytes(), record, [table], as_json)
+    with times.part("write"):
+        if open_instance is not None:
+            write_instance(open_instance, run.open_instance())
+        deliver(output, lambda: run.schedule.to_file(output or STDOUT), record, [table], as_json)
+    times.tell()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli import INTERRUPTED
-from experiments.cli.destination import check_destination, check_writable, deliver
+from experiments.cli.destination import STDOUT, check_destination, check_writable, deliver
 from experiments.cli.options import Force, InstanceFile, Json, Seed
 from experiments.cli.output import emit, facts, note, percent
 from experiments.environment import origin
@@ -132,7 +132,8 @@ def _deliver(
             note("no schedule was found, so none is written")
         emit(record, [table], as_json)
     else:
-        deliver(output, result.schedule.to_bytes, record, [table], as_json)
+        schedule = result.schedule
+        deliver(output, lambda: schedule.to_file(output or STDOUT), record, [table], as_json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 

@@ -6,8 +6,9 @@ import typer
 
 from experiments.cli import CHECK_FAILED
 from experiments.cli.metric_columns import SLO, goodput_rows, metric_rows, metric_values, read_slo
-from experiments.cli.options import InstanceFile, Json, ScheduleFile, Slo
+from experiments.cli.options import InstanceFile, Json, ScheduleFile, Slo, Timed
 from experiments.cli.output import Table, emit, facts
+from experiments.cli.timings import Timings
 
 SHOWN = 50  # violations in the table; JSON has all
 
@@ -18,19 +19,25 @@ def add(app: typer.Typer) -> None:
     app.command("verify", epilog=epilog)(verify_command)
 
 
-def verify_command(instance: InstanceFile, schedule: ScheduleFile, slo: Slo = None, as_json: Json = False) -> None:
+def verify_command(
+    instance: InstanceFile, schedule: ScheduleFile, slo: Slo = None, timings: Timed = False, as_json: Json = False
+) -> None:
     """Check a schedule against every rule of the model.
 
     The metrics of a valid schedule are printed. For any other the exit code is 1, and the violated rules are listed.
     The check shares no code with the simulator or the solvers.
     """
-    from hexsched.model import read_instance, read_schedule
-    from hexsched.verifier import verify
-    from hexsched.verifier.report import MODEL_RULES
+    times = Timings(timings)
+    with times.part("import"):
+        from hexsched.model import read_instance, read_schedule
+        from hexsched.verifier import verify
+        from hexsched.verifier.report import MODEL_RULES
 
     thresholds = read_slo(slo)
-    problem, plan = read_instance(instance), read_schedule(schedule)
-    report = verify(problem, plan)
+    with times.part("read"):
+        problem, plan = read_instance(instance), read_schedule(schedule)
+    with times.part("verify"):
+        report = verify(problem, plan)
     values = None if report.metrics is None else metric_values(report.metrics)
     within: dict[str, object] = {}
     if thresholds is not None and report.metrics is not None:
@@ -65,5 +72,6 @@ def verify_command(instance: InstanceFile, schedule: ScheduleFile, slo: Slo = No
             title = f"no call of the schedule is in this instance: it is of another one\n{title}"
         tables = [Table(("rule", "model", "call", "instance", "message"), rows, title)]
     emit(record, tables, as_json)
+    times.tell()
     if not report.ok:
         raise typer.Exit(CHECK_FAILED)
