@@ -207,6 +207,14 @@ def test_paths_cover_all_calls_and_follow_precedence() -> None:
                 assert before in problem.parents[after]
 
 
+def test_without_time_each_call_is_a_path_of_its_own() -> None:
+    """A workflow as wide as it has calls would take as many rounds."""
+    problem = fixed_problem(contended(3, calls=(3, 6)))
+    paths = preemptive_lp.path_cover(problem, stop=0.0)
+    assert paths == [[c] for c in range(problem.calls)]
+    assert len(preemptive_lp.path_cover(problem)) < problem.calls
+
+
 def test_a_time_limit_of_nothing_still_gives_a_bound(name: str) -> None:
     problem = fixed_problem(contended(2))
     for text in TAIL_AND_MEAN:

@@ -32,7 +32,7 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
     end = time.monotonic() + time_limit
     known = load.compute(problem, objective, time_limit / 2)
     cluster = pools(problem)
-    paths = path_cover(problem)
+    paths = path_cover(problem, (time.monotonic() + end) / 2)
 
     def most_kept(scale: float, seconds: float) -> float:
         stop = time.monotonic() + seconds
@@ -47,12 +47,16 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
     return max(known, destructive_bound(problem, objective, most_kept, end - time.monotonic(), start))
 
 
-def path_cover(problem: OfflineProblem) -> list[list[int]]:
-    """Paths of the precedence graph that cover all calls; each takes the longest way through calls not yet covered."""
+def path_cover(problem: OfflineProblem, stop: float = math.inf) -> list[list[int]]:
+    """Paths of the precedence graph that cover all calls; each takes the longest way through calls not yet covered.
+
+    A workflow takes as many rounds as it is wide. At ``stop``, a time of ``time.monotonic``, calls not yet covered
+    become paths of their own: what follows from fewer or shorter paths holds as well, it only says less.
+    """
     covered = np.zeros(problem.calls, dtype=bool)
     paths = []
     first = np.searchsorted(problem.workflow, np.arange(problem.workflows + 1))  # calls lie workflow by workflow
-    while not covered.all():
+    while not covered.all() and time.monotonic() < stop:
         reach = np.zeros(problem.calls, dtype=np.int64)
         following = np.full(problem.calls, -1)
         for c in problem.topological[::-1]:
@@ -72,6 +76,7 @@ def path_cover(problem: OfflineProblem) -> list[list[int]]:
                 c = int(following[c])
             paths.append(path)
         covered = newly
+    paths += [[c] for c in np.flatnonzero(~covered).tolist()]
     return paths
 
 

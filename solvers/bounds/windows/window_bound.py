@@ -103,7 +103,7 @@ def window_lp_bound(
         return best  # a scale that nothing can meet
     if objective.is_tail:
         best = max(best, start)
-    paths = path_cover(problem)
+    paths = path_cover(problem, stop - time_limit / 2)
     known: Kept = {1.0: float(weight.sum())}
     for position, level in enumerate(levels):
         if time.monotonic() >= stop:
