@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,11 @@ def fluid_tokens(machine: DecodeInstance, start: Floats, end: Floats, prompt: Fl
     batch, held, done, now = 0, 0.0, 0.0, 0.0
     for event, time in zip(order.tolist(), when[order].tolist(), strict=True):
         if batch and time > now:
-            iterations = _iterations(time - now, base[batch] + d2 * held, d2 * batch)
+            # v with first v + growth v^2 / 2 = seconds, in the form that loses no digits when growth is small;
+            # written out, for this is what takes most of a check
+            first = base[batch] + d2 * held
+            v = (time - now) / first
+            iterations = 2 * v / (1 + sqrt(1 + 2 * (d2 * batch / first) * v))
             done += iterations
             held += batch * iterations
         now = time
@@ -83,9 +87,3 @@ def fluid_tokens(machine: DecodeInstance, start: Floats, end: Floats, prompt: Fl
             if batch == 0:  # nothing is carried over an idle moment, rounding included
                 held = done = 0.0
     return np.array(tokens)
-
-
-def _iterations(seconds: float, first: float, growth: float) -> float:
-    """v with ``first * v + growth * v^2 / 2 = seconds``, in the form that loses no digits when ``growth`` is small."""
-    v = seconds / first
-    return 2 * v / (1 + math.sqrt(1 + 2 * (growth / first) * v))
