@@ -23,6 +23,8 @@ from campaigns.fuzz.worker import Inputs, Job, Report, attempt, run, scratch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.filterwarnings("ignore::hexsched.errors.InputWarning")
+
 READERS = readers()
 INPUTS = 120  # of each reader
 STRUCTURED = (documents.json_document, documents.json_lines, documents.yaml_document)

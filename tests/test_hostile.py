@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from typing import Any
@@ -24,7 +25,7 @@ from experiments.grid.loads import read_load
 from experiments.grid.plan import make_plan
 from experiments.grid.spec import read_grid
 from experiments.library.archive import read_archive
-from experiments.store import Store
+from experiments.store import Store, read_schedule_of
 from hexsched.clusters import compile_instance, read_cluster
 from hexsched.clusters.yaml_lines import MAX_DEPTH, read_yaml
 from hexsched.errors import InputError
@@ -42,7 +43,7 @@ from hexsched.simulator import simulate
 from hexsched.simulator.estimators import read_estimator
 from hexsched.verifier import verify
 from hexsched.workloads.arrivals import read_arrivals
-from hexsched.workloads.importers import read_trace
+from hexsched.workloads.importers import IMPORTERS, read_trace
 from solvers.problem.objective import read_objective
 
 pytestmark = pytest.mark.quick
@@ -463,6 +464,19 @@ def test_half_of_a_surrogate_pair_in_a_schedule(tmp_path):
     (tmp_path / "s.json").write_text('{"format": "hexsched-schedule/1", "policy": "\\udc00", "calls": []}')
     with pytest.raises(InputError, match="half of a surrogate pair"):
         read_schedule(tmp_path / "s.json")
+
+
+def test_options_and_stored_files_that_are_no_text(tmp_path):
+    (tmp_path / "t").write_text(IMPORTERS["qwen-bailian"].sample)
+    with pytest.raises(InputError, match="half of a surrogate pair"):
+        read_trace(tmp_path / "t", "qwen-bailian", conversations="\udced")
+    for data in (b'{"format": "\xff"}', b'{"format": 1, "policy": "\xff"}'):
+        with pytest.raises(InputError):
+            Instance.from_bytes(data)
+    (tmp_path / "schedules").mkdir()
+    (tmp_path / "schedules/k.json.gz").write_bytes(gzip.compress(b'{"\xff": 0}'))
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_schedule_of(tmp_path, "k")
 
 
 @pytest.mark.parametrize("number", ["1" * 5000, "1" + "0" * 308])

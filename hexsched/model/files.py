@@ -169,7 +169,7 @@ def decode_json(data: bytes, kind: type[T], where: str) -> T:
     except msgspec.ValidationError as error:
         try:
             plain = msgspec.json.decode(data)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             raise InputError(validation_message(error), where) from None
         check_keys(data, where)
         return convert_whole(plain, kind, error, where)
@@ -177,6 +177,9 @@ def decode_json(data: bytes, kind: type[T], where: str) -> T:
         raise InputError(f"not valid JSON: {_syntax_message(data, error)}", where) from None
     except RecursionError:
         raise InputError("not valid JSON: nested too deeply", where) from None
+    except UnicodeDecodeError:
+        check_utf8(data, where)
+        raise
 
 
 def convert(data: object, kind: type[T], where: str) -> T:

@@ -68,7 +68,7 @@ def read_head(data: bytes, head: Any, rows: str) -> tuple[dict[str, Any], list[m
     try:
         compact = msgspec.json.format(data, indent=-1)
         found = msgspec.json.decode(compact, type=head)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise InDoubtError from None
     texts: list[msgspec.Raw] = getattr(found, rows)
     spelled = msgspec.json.encode(msgspec.structs.replace(found, **{rows: []}))
@@ -96,7 +96,7 @@ def read_rows(texts: Sequence[msgspec.Raw], kind: type[S]) -> Iterator[list[S]]:
             piece = b"[" + b",".join(texts[first:k]) + b"]"
             try:
                 found: list[S] = decoder.decode(piece)
-            except (msgspec.MsgspecError, RecursionError):
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 raise InDoubtError from None
             if encoder.encode(found) != piece:
                 raise InDoubtError

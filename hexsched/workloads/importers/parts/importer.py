@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.model.files import validation_message
+from hexsched.model.files import HALF_A_PAIR, validation_message
 from hexsched.model.workload import MAX_TOKENS
 from hexsched.workloads.importers.parts.head import Head, Signature
 from hexsched.workloads.importers.parts.trace import Trace, open_trace_files
@@ -184,6 +184,8 @@ class Importer(ABC, Generic[OptionsT]):
             raise InputError(
                 f"{validation_message(error)}; the options of format {self.name} are: {names}", "import options"
             ) from None
+        except UnicodeEncodeError:
+            raise InputError(HALF_A_PAIR, "import options") from None
 
 
 @dataclass(frozen=True)
