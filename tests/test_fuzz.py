@@ -157,7 +157,7 @@ def test_what_shows_the_same_is_made_as_small_as_it_can_be() -> None:
 
 @pytest.mark.campaign
 def test_every_planted_fault_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--self-check", "--inputs", "40", "-o", str(tmp_path)]) == 0
+    assert main(["--self-check", "--inputs", "20", "-o", str(tmp_path)]) == 0
     found = {json.loads(path.read_text())["what"] for path in tmp_path.glob("findings/*/finding.json")}
     assert found == {*FAULTS} - {"slow"}
     assert all(b"wrong" in path.read_bytes() for path in tmp_path.glob("findings/*/smallest"))

@@ -239,6 +239,7 @@ def test_a_name_that_no_file_can_have():
     "text",
     [
         GRID + "seeds: 300000000\n",
+        GRID + "seeds: 9223372036854775808\n",
         GRID.replace("workflows: 2", f"workflows: [{', '.join(map(str, range(1, 401)))}]") + "seeds: 300\n",
         GRID + "overrides:\n  - match: {policy: fcfs}\n    set: {seeds: 100001}\n",
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +173,7 @@ def _whole(least: int) -> Callable[[int, Place], list[Value]]:
 def _first_seeds(number: int) -> Sequence[Value]:
     if number < 1:
         raise InputError(f"expected how many, or a list of seeds; got {number}")
-    return range(number)
+    return range(min(number, sys.maxsize))  # len() of a longer one overflows; either way far too many
 
 
 # by name; the order is that of the cells, so that cells of one instance are next to each other

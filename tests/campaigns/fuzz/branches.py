@@ -1,8 +1,8 @@
 """Which branches of the code an input reaches: every arm of every ``if``, loop, handler and condition marks itself.
 
 The source is rewritten as it is imported. A mark is one store into an array of bytes, so code runs nearly as fast as
-without; ``sys.settrace`` makes it ten times slower, and ``sys.monitoring`` is of Python 3.12. What numba compiles is
-left as it is: data files are read before it runs.
+without; ``sys.settrace`` calls a function for each line, and ``sys.monitoring`` is of Python 3.12. What numba compiles
+is left as it is: data files are read before it runs.
 """
 
 from __future__ import annotations

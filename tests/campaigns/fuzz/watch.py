@@ -12,13 +12,13 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from campaigns.fuzz.findings import SECONDS, Finding, smaller
+from campaigns.fuzz.findings import ATTEMPTS, SECONDS, Finding
 from campaigns.fuzz.slot import Slot
 from campaigns.fuzz.worker import Job, Report, work
 
 POLL = 0.25  # seconds between two looks
 STUCK = 60.0  # seconds that an input may take in which no CPU is used: it waits for something
-ATTEMPTS = 40  # runs to make an input smaller that takes its worker with it
+ATTEMPTS_OF_HANGS = 8  # runs to make an input smaller that takes long
 PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -131,21 +131,20 @@ def _lost(
     found = Finding(job.reader, number, job.seed, what[0], signature, what[1])
     if not (job.out / "findings" / found.name).exists():
         found.save(job.out / "findings", data, data)  # before anything is tried with it
-        attempts = ATTEMPTS if what[0] == "crash" else ATTEMPTS // 4
-        smallest = smaller(data, lambda less: _takes_its_worker(replace(job, only=less), folder, marked), attempts)
-        found.save(job.out / "findings", data, smallest)
+        attempts = ATTEMPTS if what[0] == "crash" else ATTEMPTS_OF_HANGS
+        smallest = _smallest(replace(job, lost=data, attempts=attempts), folder, marked)
+        found.save(job.out / "findings", data, smallest or data)
     told(Report(job.reader, inputs=1, findings=Counter([found.name])))
     waiting.append(replace(job, start=number + 1))
 
 
-def _takes_its_worker(job: Job, folder: Path, marked: bool) -> bool:
+def _smallest(job: Job, folder: Path, marked: bool) -> bytes:
+    """What a worker makes of the input that another one was lost at; nothing where it is lost as well."""
     worker = Worker(folder / f"slot-once-{time.monotonic_ns()}", marked)
+    made: list[bytes] = []
     try:
         worker.do(job)
-        while True:
-            if wait([worker.connection], POLL):
-                return _listen(worker, lambda report: None) is None
-            if worker.hangs():
-                return True
+        _listen(worker, lambda report: made.append(report.smallest))
+        return b"".join(made)
     finally:
         worker.stop()

@@ -45,8 +45,10 @@ class Job:
         Where findings go, and inputs that reached something new.
     corpus : Path, optional
         Further examples, in a folder a reader.
-    only : bytes, optional
-        This input alone, to see what it does.
+    lost : bytes, optional
+        An input that a worker was lost at: it is made smaller, each try in a process of its own, and that is all.
+    attempts : int
+        How often for that.
     """
 
     reader: str
@@ -56,7 +58,8 @@ class Job:
     seconds: float
     out: Path
     corpus: Path | None = None
-    only: bytes | None = None
+    lost: bytes | None = None
+    attempts: int = 0
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Report:
     branches: int = 0
     cpu: float = 0.0
     findings: Counter[str] = field(default_factory=Counter)
+    smallest: bytes = b""
 
 
 def work(connection: Connection, slot_path: Path, marked: bool = True) -> None:
@@ -140,11 +144,9 @@ def run(job: Job, reader, slot: Slot, folder: Path, connection: Connection) -> N
     """Run the inputs of a job; a ``Report`` now and then, and at the end."""
     from campaigns.fuzz.readers import given
 
-    if job.only is not None:
-        slot.begin(0, job.only)
-        attempt(reader, job.only, folder)
-        slot.end()
-        connection.send(Report(job.reader, done=True, inputs=1))
+    if job.lost is not None:
+        smallest = smaller(job.lost, lambda less: _ends_its_process(reader, less, folder), job.attempts)
+        connection.send(Report(job.reader, done=True, smallest=smallest))
         return
     queue = job.out / "kept" / job.reader
     queue.mkdir(parents=True, exist_ok=True)
@@ -216,6 +218,17 @@ def attempt(reader, data: bytes, folder: Path) -> tuple[Exception | None, bool]:
     except Exception as error:
         return error, False
     return None, True
+
+
+def _ends_its_process(reader, data: bytes, folder: Path) -> bool:  # type: ignore[no-untyped-def]
+    """Whether an input crashes the process that it runs in, or takes too long."""
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS), int(SECONDS)))  # of the child alone; a signal ends it
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        attempt(reader, data, folder)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
 
 
 def _keep(found: Finding, data: bytes, reader, folder: Path, job: Job) -> None:  # type: ignore[no-untyped-def]
