@@ -101,3 +101,38 @@ def test_a_folder_that_may_be_anothers_is_not_used(tmp_path, monkeypatch, trap):
     assert not folder.is_relative_to(place)
     assert not list((tmp_path / "elsewhere").iterdir() if trap == "link" else [])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_what_nobody_has_used_for_long_goes_when_something_new_comes(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine_code, "user_cache_path", lambda name: tmp_path / name)
+    base = tmp_path / "hexsched"
+    old = [f"{kind}-{digit * 16}" for kind in ("checked", "kernels") for digit in "ab"]
+    kept = ["checked-cccccccccccccccc", "checked-notes", "notes"]
+    first = Path(machine_code.cache_directory("0123456789abcdef"))
+    for name in (*old, *kept):
+        (base / name).mkdir(mode=0o700)
+        (base / name / "f.nbc").write_text("")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (base / ("checked-" + "d" * 16)).symlink_to(outside)
+    for name in (*old, "checked-notes", "notes"):
+        os.utime(base / name, (1e9, 1e9))
+    os.utime(outside, (1e9, 1e9))
+    machine_code.cache_directory.cache_clear()
+    assert Path(machine_code.cache_directory("0123456789abcdef")) == first
+    assert all((base / name).exists() for name in old)  # nothing new came
+    machine_code.cache_directory("fedcba9876543210")
+    assert not any((base / name).exists() for name in old)
+    assert all((base / name / "f.nbc").exists() for name in kept)
+    assert first.exists()
+    assert outside.exists()
+
+
+def test_what_is_used_is_not_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine_code, "user_cache_path", lambda name: tmp_path / name)
+    folder = Path(machine_code.cache_directory("00000000000000aa"))
+    os.utime(folder, (1e9, 1e9))
+    machine_code.cache_directory.cache_clear()
+    machine_code.cache_directory("00000000000000aa")
+    machine_code.cache_directory("00000000000000bb")
+    assert folder.exists()

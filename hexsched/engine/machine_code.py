@@ -6,12 +6,16 @@ is, so every file begins with a digest of the rest: what was cut short or change
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
+import re
+import shutil
 import stat
 import sys
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,8 @@ from numba.core.caching import IndexDataCacheFile
 from platformdirs import user_cache_path
 
 _DIGEST = 32  # bytes
+_DAYS_KEPT = 30  # that machine code stays which no process asks for: a checkout changes it often, a folder is a few MB
+_NAME = re.compile(r"(checked|kernels)-[0-9a-f]{16}")  # the latter of earlier versions
 
 
 @cache
@@ -27,9 +33,30 @@ def cache_directory(digest: str) -> str:
     """A folder for machine code of that digest: in the user's cache, else in the temporary folder, else a fresh one."""
     for base in (user_cache_path("hexsched"), Path(tempfile.gettempdir()) / f"hexsched-{os.getuid()}"):
         folder = base / f"checked-{digest}"  # not "kernels-", in which earlier versions kept files without a digest
+        is_new = not folder.exists()
         if _make_private(base) and _make_private(folder) and os.access(folder, os.W_OK):
+            with contextlib.suppress(OSError):
+                os.utime(folder)  # when it was last used
+            if is_new:
+                _prune(base)
             return str(folder)
     return tempfile.mkdtemp(prefix="hexsched-")
+
+
+def _prune(base: Path) -> None:
+    """Remove the folders of states of the kernels that nobody has used for long; whoever wants one compiles it again.
+
+    Only folders that are ours and called as ours are, and none through a link.
+    """
+    oldest = time.time() - _DAYS_KEPT * 86_400
+    with contextlib.suppress(OSError):
+        for folder in base.iterdir():
+            if not _NAME.fullmatch(folder.name):
+                continue
+            with contextlib.suppress(OSError):  # another process may be at the same
+                found = folder.lstat()
+                if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and found.st_mtime < oldest:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_private(folder: Path) -> bool:
