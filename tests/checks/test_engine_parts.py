@@ -387,6 +387,15 @@ def test_a_run_has_no_more_epochs_than_things_can_happen(seed: int) -> None:
     )
 
 
+def test_the_oracle_shows_the_true_horizon_and_nothing_else_moves_it() -> None:
+    workload, _ = workload_columns(one_pair(workflow("A", 0, call("a", 10, 4), call("b", 10, 4, "a"))))
+    for oracle, shown in ((1, 99.0), (0, pytest.approx(3 + 1.5 + 6.48))):
+        state = build_state(one_pair(workflow("A", 0, call("a", 10, 4), call("b", 10, 4, "a"))), workload)
+        state.truth.workflows.horizon, state.truth.progress.oracle_horizon = 99.0, oracle
+        assert interpreted(loop.advance)(state)
+        assert state.seen.workflows.horizon.tolist() == [shown]
+
+
 def test_prefills_that_end_together_are_told_by_their_ids() -> None:
     one = one_pair(workflow("A", 0, call("a", 10, 4)), workflow("B", 0, call("b", 10, 4)))
     other = replace(one.prefill[0], id="p1")

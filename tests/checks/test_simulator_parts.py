@@ -92,9 +92,26 @@ def test_a_comparison_has_every_run_and_what_the_verifier_says() -> None:
     assert done[-1] == 2
     with pytest.raises(KeyError, match="did you mean 'fcfs'"):
         runs["fcsf"]
+    flows = tuple(workflow(f"w{k}", 0, call("c", 10, 4)) for k in range(8))
+    one = one_pair(*flows)
+    links = (*one.links, replace(one.links[0], source="p1"))
+    two = replace(one, prefill=(*one.prefill, replace(one.prefill[0], id="p1")), links=links)
+    by_seed = [compare(two, "fcfs@random", seed=seed)["fcfs@random"].schedule for seed in range(3)]
+    assert compare(two, "fcfs@random")["fcfs@random"].schedule == by_seed[0] == simulate(two, "fcfs@random").schedule
+    assert by_seed[1] != by_seed[0] != by_seed[2]
     bare = compare(TWO, "fcfs", verify=False)
     assert bare.reports == {}
     assert bare.to_frame()["verified"].tolist() == [None]
+
+
+def test_progress_is_told_of_long_runs_of_plain_python() -> None:
+    told: list[tuple[float, float]] = []
+    flows = tuple(workflow(f"w{k:02}", 0, call("c", 10, 4)) for k in range(95))
+    instance = one_pair(*flows, decode_model="fixed", kv_capacity_tokens=5000)
+    run = simulate(instance, first_fit, compiled=False, progress=lambda done, total: told.append((done, total)))
+    assert run.decisions <= 3 * 95
+    assert run.metrics.calls == 95
+    assert all(0 <= done <= total == 95 for done, total in told)
 
 
 def test_noise_is_drawn_from_the_ids_and_the_seed() -> None:
@@ -114,6 +131,10 @@ def test_noise_is_drawn_from_the_ids_and_the_seed() -> None:
     wide = [max(1000 * math.exp(math.sqrt(variance[1]) * one - variance[1] / 2), 1) for one in z]
     assert drawn("noise(10)", 0) == pytest.approx(wide)
     assert drawn("noise(0)", 0) == [1000, 1000]
+    short = one_pair(*(workflow(f"w{k}", 0, call("a", 10, 1)) for k in range(30)))
+    guesses = read_estimator("noise(2)").estimates(short, 0)
+    assert guesses is not None
+    assert guesses.min() == 1.0 < guesses.max()
     assert read_estimator("class_mean").class_mean
     assert not read_estimator("exact").class_mean
     assert not read_estimator("noise(1)").class_mean
@@ -165,6 +186,8 @@ class Placed:
     def prefill(self, call: CallView, view: View) -> PrefillView:
         (one,) = view.prefill
         assert view.ready
+        assert all(one.prefill is None for one in view.ready)
+        assert all(one.decode is None for one in view.prefilled)
         now = view.projected(call).seconds
         self.seen.append((call.workflow_id, view.now, one.waiting, one.waiting_tokens, one.waiting_seconds, now))
         return one
@@ -273,6 +296,18 @@ def test_views_keep_their_order_when_calls_come_in_between() -> None:
 
     simulate(one_pair(*flows), decide, compiled=False)
     assert listed[:4] == [["0"], ["B", "D"], ["A", "B", "C", "D"], ["A", "B", "C", "D"]]
+
+
+def test_views_keep_their_order_when_some_come_before_and_some_behind() -> None:
+    listed: list[list[str]] = []
+    flows = [workflow(name, at, call("c", 10, 4)) for name, at in (("0", 0), ("B", 1), ("A", 2), ("C", 2))]
+
+    def decide(view: View) -> None:
+        listed.append([one.workflow_id for one in view.ready])
+        first_fit(view)
+
+    simulate(one_pair(*flows), decide, compiled=False)
+    assert listed[:3] == [["0"], ["B"], ["A", "B", "C"]]
 
 
 def test_a_long_chain_knows_its_depth() -> None:

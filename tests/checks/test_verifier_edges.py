@@ -240,6 +240,8 @@ def test_a_call_of_a_closed_loop_is_released_when_another_workflow_is_complete()
     # what is not known of a is complete from the start: d may come whenever a may have been
     unknown = schedule(replace(rows[0], decode_end=math.nan), *early.calls[1:])
     assert broken(loop, unknown) == ["nan"]
+    soon = schedule(*unknown.calls[:2], row("d", 0.5, 3.5, 10, 11.5, 13.5, call="c"))
+    assert "before-release" not in broken(loop, soon)
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------------
@@ -343,6 +345,12 @@ def test_a_report_counts_and_orders_its_violations() -> None:
     assert not report.ok
     assert report.metrics is None
     assert len(report.to_frame()) == len(report.violations)
+
+
+def test_the_first_token_of_a_call_of_one_is_out_at_its_end() -> None:
+    instance = one_pair(workflow("A", 0, call("x", 10, 1)), decode_model="fixed")
+    metrics = verify(instance, schedule(row("A", 0, 3, 3, 4.5, 6.5 + 0.8e-6, call="x"))).metrics
+    assert metrics.ttft_p50 == 6.5 + 0.8e-6
 
 
 def test_quantiles_of_many_calls_and_workflows_are_those_of_their_values() -> None:

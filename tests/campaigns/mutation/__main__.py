@@ -36,6 +36,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from campaigns.mutation.compiled import judge_compiled
 from campaigns.mutation.operators import Mutant, mutants
 from campaigns.mutation.rooms import ROOMS
 from campaigns.mutation.worker import KILLED, ROOT, SURVIVED, TIMED_OUT, Check, Result, judge, survey
@@ -55,6 +56,7 @@ def main() -> int:
     parser.add_argument("--least", type=float, default=0.0, help="the score in percent that is asked for")
     parser.add_argument("--again", type=Path, help="only mutants that are named in this report as not killed")
     parser.add_argument("--report", type=Path, help="write what was not killed to this file")
+    parser.add_argument("--compiled", action="store_true", help="a second verdict on each, by machine code")
     parser.add_argument("--all", action="store_true", help="list those that were killed too, and by what")
     asked = parser.parse_args()
     reasons = Equivalent.read(EQUIVALENT)
@@ -95,6 +97,11 @@ def main() -> int:
         counted = Counter(result.outcome for result in judged)
         total += counted
         low |= _score(counted) < asked.least
+        if asked.compiled:
+            for result in judged:
+                again = judge_compiled(result.mutant, checks, room.conftest)
+                verb = "agrees" if again == result.outcome else "DIFFERS"
+                print(f"compiled {verb}: {again}, {result.outcome} interpreted  {result.mutant.name}", flush=True)
         took = time.monotonic() - began
         print(
             f"{name}: {_said(counted)}, {len(alike)} equivalent; "

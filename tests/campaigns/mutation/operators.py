@@ -42,7 +42,7 @@ SWAPS = {  # names of functions and methods by what is put in their place
     **{"minimum": "maximum", "maximum": "minimum", "cumsum": "asarray", "sorted": "list", "abs": "float"},
     **{"bisect_left": "bisect_right", "bisect_right": "bisect_left", "round": "float", "flatnonzero": "argsort"},
 }  # fmt: skip
-SHOWN = {"__repr__", "__str__", "_summary", "_repr_html_", "__dir__"}
+SHOWN = {"__repr__", "__str__", "_summary", "_repr_html_", "__dir__", "plot"}
 SPOKEN = {"print", "announce", "declare", "InputError", "Summary"}
 
 

@@ -88,10 +88,7 @@ def survey(
 
 def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
     """Run the checks that reach the place of a mutant, until one of them fails."""
-    places = {(mutant.file, line) for line in mutant.lines}
-    chosen = [c for c in checks if not places or places & c.lines]
-    if not chosen:  # what only compiled code runs leaves no trace
-        chosen = [c for c in checks if any(file == mutant.file for file, _ in c.lines)]
+    chosen = reaching(mutant, checks)
     if not chosen:
         return Result(mutant, SURVIVED, "no check runs it")
     base = sum(c.seconds for c in chosen)
@@ -117,6 +114,15 @@ def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
     if code < 0:
         by = f"signal {-code}"
     return Result(mutant, KILLED, by)
+
+
+def reaching(mutant: Mutant, checks: Sequence[Check]) -> list[Check]:
+    """The checks that run the place of a mutant; all that run its module where no trace says which do."""
+    places = {(mutant.file, line) for line in mutant.lines}
+    if places and (chosen := [c for c in checks if places & c.lines]):
+        return chosen
+    # what is done once when a module is loaded, and what only compiled code runs
+    return [c for c in checks if not places or any(file == mutant.file for file, _ in c.lines)]
 
 
 def _wait(process: int, seconds: float) -> int | None:
