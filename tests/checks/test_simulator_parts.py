@@ -106,12 +106,12 @@ def test_a_comparison_has_every_run_and_what_the_verifier_says() -> None:
 
 def test_progress_is_told_of_long_runs_of_plain_python() -> None:
     told: list[tuple[float, float]] = []
-    flows = tuple(workflow(f"w{k:02}", 0, call("c", 10, 4)) for k in range(95))
+    flows = tuple(workflow(f"w{k:03}", 0, call("c", 10, 4)) for k in range(140))
     instance = one_pair(*flows, decode_model="fixed", kv_capacity_tokens=5000)
     run = simulate(instance, first_fit, compiled=False, progress=lambda done, total: told.append((done, total)))
-    assert run.decisions <= 3 * 95
-    assert run.metrics.calls == 95
-    assert all(0 <= done <= total == 95 for done, total in told)
+    assert run.decisions <= 3 * 140
+    assert run.metrics.calls == 140
+    assert all(0 <= done <= total == 140 for done, total in told)
 
 
 def test_noise_is_drawn_from_the_ids_and_the_seed() -> None:
