@@ -44,6 +44,7 @@ from hexsched.simulator.estimators import read_estimator
 from hexsched.verifier import verify
 from hexsched.workloads.arrivals import read_arrivals
 from hexsched.workloads.importers import IMPORTERS, read_trace
+from hexsched.workloads.importers.parts import trace
 from solvers.problem.objective import read_objective
 
 pytestmark = pytest.mark.quick
@@ -538,6 +539,19 @@ def test_bytes_of_a_binary_table_that_point_outside_it(tmp_path):
 def test_a_name_longer_than_names_can_be(read):
     with pytest.raises(InputError):
         read("x" * 5000)
+
+
+def test_a_folder_of_far_too_many_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(trace, "MOST_FILES", 5)
+    for k in range(6):
+        (tmp_path / "below" / str(k)).mkdir(parents=True)
+        (tmp_path / "below" / str(k) / "t.jsonl").write_text(IMPORTERS["mooncake"].sample)
+    with pytest.raises(InputError, match="more than 5 files are below this folder"):
+        hx.workload(tmp_path)
+    (tmp_path / "below" / "0").rename(tmp_path / "below" / ".0")
+    assert len(hx.workload(tmp_path)) == 10
+    (tmp_path / "t").symlink_to("/proc/1/cwd/t")  # which not everybody may look at
+    assert len(hx.workload(tmp_path)) == 10
 
 
 def test_a_manifest_that_is_no_text(tmp_path):

@@ -22,6 +22,8 @@ SUFFIXES = frozenset(
 )
 PACKED_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
+MOST_FILES = 20_000  # of a folder that is a trace: somebody who says "/" is told at once
+
 
 @dataclass
 class Trace:
@@ -133,12 +135,12 @@ def open_trace_files(path: str | Path) -> Trace:
     Raises
     ------
     InputError
-        For a folder without a file to read.
+        For a folder without a file to read, and one with far too many.
     """
     path = Path(path)
     if not os.path.isdir(path):  # which takes names that no file can have
         return Trace(path, (path,))
-    found = sorted(each for each in path.rglob("*") if each.is_file() and not _is_hidden(each.relative_to(path)))
+    found = _files_below(path)
     files = tuple(each for each in found if _is_data(each)) or tuple(found)
     if not files:
         raise InputError("there is no file in this folder", path)
@@ -154,8 +156,16 @@ def _is_data(path: Path) -> bool:
     return packed or (bool(suffixes) and suffixes[-1] in SUFFIXES)
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _files_below(folder: Path) -> list[Path]:
+    """The files of a folder and of those in it, in order, without hidden ones and what may not be looked at."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(place, name) for name in files if not name.startswith(".")]
+        found += (each for each in paths if os.path.isfile(each))
+        if len(found) > MOST_FILES:
+            raise InputError(f"more than {MOST_FILES:,} files are below this folder; give one of its folders", folder)
+    return sorted(found)
 
 
 def _document(path: Path, kind: type[T]) -> T | InputError:
