@@ -24,6 +24,8 @@ ENGINE = (
 
 # of the simulator, all but what it warms up with: that is an instance, and any other would do
 SIMULATOR = ("comparison", "estimators", "python_policy", "retime", "run", "steps", "view")
+# of the offline problem, what certifies: not what looks at the machine's memory
+PROBLEM = ("bracket", "certificate", "idle", "objective", "offline", "result", "ticks")
 # of the bounds, what proves: not what looks for prices (ascent, mixture, tuning), which decides how soon and how much
 BOUNDS = (
     *("critical_path.py", "load.py", "single_machine.py", "preemptive_lp.py", "time_indexed_lp.py", "parts", "windows"),
@@ -99,7 +101,7 @@ ROOMS: dict[str, Room] = {
         conftest=True,
     ),
     "ticks and certificates": Room(
-        ("solvers/problem",),
+        tuple(f"solvers/problem/{name}.py" for name in PROBLEM),
         ("checks/test_offline_parts.py", "test_bracket.py"),
     ),
     "bounds": Room(
