@@ -20,6 +20,9 @@ def start_prefill(actions, c, i):
     now = seen.clock[0].now
     prefill.running = c
     prefill.busy_until = now + prefill_seconds(prefill, call.n, call.h)
+    progress = actions.truth.progress[0]
+    heap_push(actions.truth.prefill_ends, progress.prefilling, prefill.busy_until, i)
+    progress.prefilling += 1
     call.prefill_instance = i
     call.prefill_start = now
     call.prefill_end = prefill.busy_until

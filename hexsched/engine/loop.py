@@ -12,6 +12,7 @@ import math
 from hexsched.engine.heap import heap_pop, heap_push, sort_ascending
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import best_seconds, iteration_seconds, iterations_since_settled, seconds_for
+from hexsched.engine.tournament import set_key
 
 
 @kernel
@@ -32,9 +33,9 @@ def advance(state):
         return False
     clock.now = now
     clock.epoch += 1
-    for j in range(seen.decodes.shape[0]):
-        while truth.next_completion[j] <= now:
-            complete(state, j)
+    first = truth.completion_order
+    while truth.next_completion[first[1]] <= now:
+        complete(state, first[1])
     progress = truth.progress[0]
     while progress.events > 0 and truth.events[0].key <= now:
         event = heap_pop(truth.events, progress.events)
@@ -43,12 +44,12 @@ def advance(state):
             reveal(state, event // 2)
         else:
             join(state, event // 2)
-    for i in range(seen.prefills.shape[0]):
-        prefill = seen.prefills[i]
-        if prefill.running >= 0 and prefill.busy_until <= now:
-            seen.prefilled[clock.prefilled] = prefill.running
-            clock.prefilled += 1
-            prefill.running = -1
+    while progress.prefilling > 0 and truth.prefill_ends[0].key <= now:
+        prefill = seen.prefills[heap_pop(truth.prefill_ends, progress.prefilling)]
+        progress.prefilling -= 1
+        seen.prefilled[clock.prefilled] = prefill.running
+        clock.prefilled += 1
+        prefill.running = -1
     while progress.arrived < truth.workflows.shape[0]:
         w = truth.arrival_order[progress.arrived]
         if truth.flows[w].arrival > now:
@@ -66,20 +67,14 @@ def advance(state):
 def next_time(state):
     """When the next thing happens; inf when nothing will."""
     truth = state.truth
-    seen = state.seen
     progress = truth.progress[0]
-    time = math.inf
+    time = truth.next_completion[truth.completion_order[1]]
     if progress.events > 0:
-        time = truth.events[0].key
+        time = min(time, truth.events[0].key)
+    if progress.prefilling > 0:
+        time = min(time, truth.prefill_ends[0].key)
     if progress.arrived < truth.workflows.shape[0]:
         time = min(time, truth.flows[truth.arrival_order[progress.arrived]].arrival)
-    for i in range(seen.prefills.shape[0]):
-        prefill = seen.prefills[i]
-        if prefill.running >= 0 and prefill.busy_until < time:
-            time = prefill.busy_until
-    for j in range(seen.decodes.shape[0]):
-        if truth.next_completion[j] < time:
-            time = truth.next_completion[j]
     return time
 
 
@@ -175,14 +170,14 @@ def find_next_completion(state, j):
     truth = state.truth
     seen = state.seen
     decode = seen.decodes[j]
-    if decode.batch == 0:
-        truth.next_completion[j] = math.inf
-    elif seen.clock[0].fixed:
-        truth.next_completion[j] = truth.targets[j, 0].key
-    else:
+    time = math.inf
+    if decode.batch > 0 and seen.clock[0].fixed:
+        time = truth.targets[j, 0].key
+    elif decode.batch > 0:
         tau = iteration_seconds(seen, j, decode.batch, decode.kv)
         left = max(truth.targets[j, 0].key - decode.iterations, 0.0)
-        truth.next_completion[j] = decode.settled_at + seconds_for(tau, decode.d2 * decode.batch, left)
+        time = decode.settled_at + seconds_for(tau, decode.d2 * decode.batch, left)
+    set_key(truth.completion_order, truth.next_completion, j, time)
 
 
 @kernel

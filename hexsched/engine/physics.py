@@ -16,7 +16,8 @@ def prefill_seconds(prefill, n, h):
 @kernel
 def transfer_seconds(seen, i, j, n):
     """T_ij(n) = lambda_ij + n kappa / omega_ij."""
-    return seen.links[i, j].latency + n * seen.links[i, j].per_token
+    link = seen.links[seen.prefills[i].kind, seen.decodes[j].kind]
+    return link.latency + n * link.per_token
 
 
 @kernel
@@ -25,7 +26,7 @@ def iteration_seconds(seen, j, batch, kv):
     decode = seen.decodes[j]
     if seen.clock[0].fixed:
         return decode.theta
-    return seen.batch_seconds[j, min(batch, seen.batch_seconds.shape[1] - 1)] + decode.d2 * kv
+    return seen.batch_seconds[decode.kind, min(batch, seen.batch_seconds.shape[1] - 1)] + decode.d2 * kv
 
 
 @kernel
@@ -46,7 +47,7 @@ def alone_seconds(seen, j, n, m):
     decode = seen.decodes[j]
     if seen.clock[0].fixed:
         return m * decode.theta
-    return (seen.batch_seconds[j, 1] + decode.d2 * n) * m + decode.d2 * m * m / 2.0
+    return (seen.batch_seconds[decode.kind, 1] + decode.d2 * n) * m + decode.d2 * m * m / 2.0
 
 
 @kernel
@@ -71,8 +72,10 @@ def best_seconds(seen, n, h, m, needs_capacity):
 def best_after_prefill(seen, i, n, m, needs_capacity):
     """min over decode instances j that can hold the call of T_ij + alone_j: what is left of it once prefilled on i."""
     best = math.inf
-    for j in range(seen.decodes.shape[0]):
-        if seen.decodes[j].kv_capacity >= needs_capacity:
+    for k in range(seen.pairs.shape[0]):
+        j = seen.pairs[k, 1]
+        same = seen.prefills[seen.pairs[k, 0]].kind == seen.prefills[i].kind
+        if same and seen.decodes[j].kv_capacity >= needs_capacity:
             best = min(best, transfer_seconds(seen, i, j, n) + alone_seconds(seen, j, n, m))
     return best
 

@@ -136,8 +136,8 @@ class Seen(NamedTuple):
     workflows: Records  # WORKFLOW (W,), blank before the first release
     prefills: Records  # PREFILL (I,)
     decodes: Records  # DECODE (J,)
-    batch_seconds: Array  # g_j(B) (J, largest max_batch + 1)
-    links: Records  # LINK (I, J)
+    batch_seconds: Array  # g_j(B), by kind of decode instance (largest max_batch + 1)
+    links: Records  # LINK, from each kind of prefill instance to each kind of decode instance
     pairs: Array  # (k, 2): one (i, j) of each kind of pair
     released: Array  # (N,) calls released since the last decision, ascending; how many, says the clock
     prefilled: Array  # (N,) calls whose prefill ended since then, ascending
@@ -195,6 +195,7 @@ FLOW = np.dtype(
 PROGRESS = np.dtype(
     [
         ("events", "i8"),  # entries in the event heap
+        ("prefilling", "i8"),  # prefills that run: entries in the heap of their ends
         ("begun", "i8"),  # workflows whose arrival is known: all but in a closed loop
         ("arrived", "i8"),  # workflows that have arrived
         ("incomplete", "i8"),  # calls not complete yet
@@ -221,12 +222,18 @@ class Truth(NamedTuple):
     arrival_order: Array  # workflows by (arrival, number); in a closed loop as they wait
     events: Records  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
     reserved: Array  # (J,) KV tokens reserved
-    next_completion: Array  # (J,) seconds, inf when the batch is empty
+    prefill_ends: Records  # HEAP_ENTRY (I,): instances by the time at which their prefill ends
+    next_completion: Array  # (J,) and more: seconds, inf when the batch is empty
+    completion_order: Array  # a tournament of these
     targets: Records  # HEAP_ENTRY (J, B): each batch by the iteration (fixed: the time) at which a call completes
     kinds: Records  # KIND (kinds + 1,), the last one for all kinds together
 
 
-declare(Truth, constant={"workflows", "parents", "children", "roots", "arrival_order"}, scratch={"events", "targets"})
+declare(
+    Truth,
+    constant={"workflows", "parents", "children", "roots", "arrival_order"},
+    scratch={"events", "prefill_ends", "targets"},
+)
 
 
 class State(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 
 from hexsched.engine import state as st
 from hexsched.engine.state import Array, Seen, State, Truth
+from hexsched.engine.tournament import leaves_for, new_tournament
 from hexsched.model import DecodeInstance, Instance
 from hexsched.model.rows import Texts
 
@@ -140,7 +141,9 @@ def build_state(
             arrival_order=_constant(order),
             events=st.records(calls + 1, st.HEAP_ENTRY),
             reserved=np.zeros(decodes, np.int64),
-            next_completion=np.full(decodes, np.inf),
+            prefill_ends=st.records(len(instance.prefill), st.HEAP_ENTRY),
+            next_completion=np.full(leaves_for(decodes), np.inf),
+            completion_order=new_tournament(decodes),
             targets=st.records((decodes, batch), st.HEAP_ENTRY),
             kinds=st.records(int(workload.kind.max()) + 2, st.KIND),
         ),
@@ -165,13 +168,11 @@ def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -
     prefills.kind = _kinds([(m.prefill_coeffs, links[i].tobytes()) for i, m in enumerate(instance.prefill)])
     decodes = st.records(decode_count, st.DECODE)
     largest = max(m.max_batch for m in instance.decode)
-    batch_seconds_of = np.zeros((decode_count, largest + 1))
     for j, server in enumerate(instance.decode):
         decodes[j].d2 = server.decode_coeffs[2]
         decodes[j].theta = server.fixed_iteration_time
         decodes[j].kv_capacity = server.kv_capacity_tokens
         decodes[j].max_batch = server.max_batch
-        batch_seconds_of[j, 1:] = batch_seconds(server, largest)
     decodes.kind = _kinds(
         [
             (m.decode_coeffs, m.batch_curve, m.fixed_iteration_time, m.kv_capacity_tokens, links[:, j].tobytes())
@@ -180,6 +181,9 @@ def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -
     )
     first_prefill = np.unique(prefills.kind, return_index=True)[1]
     first_decode = np.unique(decodes.kind, return_index=True)[1]
+    batch_seconds_of = np.zeros((len(first_decode), largest + 1))
+    for kind, j in enumerate(first_decode):
+        batch_seconds_of[kind, 1:] = batch_seconds(instance.decode[j], largest)
     table = st.records(calls, st.CALL)
     table.prefill_instance = table.decode_instance = -1
     return Seen(
@@ -189,7 +193,7 @@ def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -
         prefills=prefills,
         decodes=decodes,
         batch_seconds=_constant(batch_seconds_of),
-        links=links,
+        links=links[first_prefill][:, first_decode].copy().view(np.recarray),
         pairs=_constant(np.array([(i, j) for i in first_prefill for j in first_decode], np.int64)),
         released=np.zeros(calls, np.int64),
         prefilled=np.zeros(calls, np.int64),

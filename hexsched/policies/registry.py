@@ -18,7 +18,7 @@ from hexsched.outside import Package, complain, things
 from hexsched.policies.orders import ORDERS
 from hexsched.policies.own import Own, first_line, own, spelled
 from hexsched.policies.parts.option import MOST, Option, Value
-from hexsched.policies.parts.order import NO_BOOKS, Order
+from hexsched.policies.parts.order import KEY_STAYS, NO_BOOKS, Order
 from hexsched.policies.placements import PLACEMENTS
 from hexsched.registry import choices, suggest
 
@@ -133,8 +133,10 @@ class Policy:
             if foreign is None:  # its kernels stand in the place of those that choose by number
                 row.order, row.books = orders.NUMBER[order.name], orders.BOOKS.index(order.books)
             row.promotes, row.looks_ahead = order.promotes, order.looks_ahead
+            row.key_changes = order.key_changes
         else:
             row.order, row.books = orders.PLAIN, orders.BOOKS.index(orders.ATTAINED_SERVICE)
+            row.key_changes = KEY_STAYS
         listens = any(one.listens for one in (self.own, self.placer) if one is not None)
         row.asks = ALWAYS if self.decides or listens else READY if self.is_plain else NEVER
         for name, option in options.items():

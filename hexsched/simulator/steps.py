@@ -5,7 +5,9 @@ from __future__ import annotations
 from hexsched.engine.actions import admit, has_room, start_prefill
 from hexsched.engine.kernel import entry
 from hexsched.policies.planning.hexagent import best_decode, best_pair
-from hexsched.policies.planning.projection import find_first_decodes, find_first_prefills, forget_projections
+from hexsched.policies.planning.paces import find_first_decodes, forget_paces
+from hexsched.policies.planning.prefills import find_first_prefills
+from hexsched.policies.planning.projection import forget_projections
 
 
 @entry
@@ -27,6 +29,7 @@ def admit_step(actions, c, j):
 def project_step(seen, memory, settings, c):
     """The pair on which waiting call ``c`` is projected to complete first, and that in seconds from now."""
     forget_projections(memory)  # calls may have been started and admitted since
+    forget_paces(seen, memory)
     if seen.calls[c].prefill_instance >= 0:
         i = seen.calls[c].prefill_instance
         j, seconds = best_decode(seen, memory, settings[0], c)

@@ -7,7 +7,7 @@ revealed, so the path that ends with it takes that place: the call whose workflo
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
-from hexsched.policies.parts.order import Order
+from hexsched.policies.parts.order import KEY_STAYS, Order
 
 
 @kernel
@@ -21,5 +21,6 @@ ORDER = Order(
     summary="longest revealed critical path that ends with the call",
     source="Graham 1966; HEFT, Topcuoglu et al. 2002",
     key=critical_path_key,
+    key_changes=KEY_STAYS,
     rank=9,
 )

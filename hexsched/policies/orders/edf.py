@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
 from hexsched.policies.parts.option import Option
-from hexsched.policies.parts.order import Order
+from hexsched.policies.parts.order import KEY_RISES, Order
 
 
 @kernel
@@ -19,6 +19,7 @@ ORDER = Order(
     summary="earliest deadline a_w + s H_w(t)",
     source="Liu and Layland 1973",
     key=edf_key,
+    key_changes=KEY_RISES,
     rank=5,
     options={"slo_scale": Option(4.0)},
 )

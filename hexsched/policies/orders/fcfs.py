@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
-from hexsched.policies.parts.order import Order
+from hexsched.policies.parts.order import KEY_STAYS, Order
 
 
 @kernel
@@ -17,5 +17,6 @@ ORDER = Order(
     summary="per-call first come, first served",
     source="SGLang's default",
     key=fcfs_key,
+    key_changes=KEY_STAYS,
     rank=2,
 )

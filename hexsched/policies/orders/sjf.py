@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import best_after_prefill
-from hexsched.policies.parts.order import PREFILL, Order
+from hexsched.policies.parts.order import KEY_STAYS, PREFILL, Order
 
 
 @kernel
@@ -21,5 +21,6 @@ ORDER = Order(
     summary="shortest standalone time left of the call",
     source="Smith 1956",
     key=sjf_key,
+    key_changes=KEY_STAYS,
     rank=6,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hexsched.engine.kernel import kernel
-from hexsched.policies.parts.order import Order
+from hexsched.policies.parts.order import KEY_STAYS, Order
 
 
 @kernel
@@ -17,5 +17,6 @@ ORDER = Order(
     summary="calls of the workflow that arrived first",
     source="arXiv 2605.16637",
     key=workflow_fcfs_key,
+    key_changes=KEY_STAYS,
     rank=3,
 )

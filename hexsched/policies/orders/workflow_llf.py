@@ -5,7 +5,7 @@ from __future__ import annotations
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import best_after_prefill
 from hexsched.policies.parts.option import Option
-from hexsched.policies.parts.order import PREFILL, Order
+from hexsched.policies.parts.order import KEY_RISES, PREFILL, Order
 
 
 @kernel
@@ -25,6 +25,7 @@ ORDER = Order(
     summary="least laxity: deadline a_w + s H_w(t), less the call's standalone time",
     source="arXiv 2605.16637",
     key=workflow_llf_key,
+    key_changes=KEY_RISES,
     rank=4,
     options={"slo_scale": Option(4.0)},
 )

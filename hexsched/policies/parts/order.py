@@ -10,6 +10,7 @@ from hexsched.engine.kernel import kernel
 from hexsched.policies.parts.option import Option, Value
 
 PREFILL, DECODE = range(2)  # the two stages in which a call waits
+KEY_STAYS, KEY_RISES, KEY_CHANGES = range(3)  # how the key of a call changes while it waits for prefill
 
 Kernel = Any
 Fields = tuple[tuple[str, str], ...]
@@ -72,6 +73,8 @@ class Order:
     changes : callable
         From the values of options to what else they make of the policy: another ``order`` or ``placement`` by name,
         ``oracle_horizon``.
+    key_changes : int
+        How the key of a call changes while it waits for prefill: ``KEY_STAYS``, only ``KEY_RISES``, or ``KEY_CHANGES``.
     looks_ahead : bool
         Whether the key needs the projected finish of each call, ``memory.calls[c].delta``.
     promotes : bool
@@ -87,6 +90,7 @@ class Order:
     placement: str = "plan"
     options: Mapping[str, Option] = field(default_factory=dict)
     changes: Callable[[Mapping[str, Value]], dict[str, Any]] = _unchanged
+    key_changes: int = KEY_CHANGES
     looks_ahead: bool = False
     promotes: bool = False
     books: Books = NO_BOOKS

@@ -19,6 +19,7 @@ COMMON = [
     ("books", "i8"),
     ("placement", "i8"),
     ("promotes", "i8"),  # 1: local queues serve starved calls first
+    ("key_changes", "i8"),  # how keys of waiting calls change: KEY_STAYS, KEY_RISES, KEY_CHANGES
     ("looks_ahead", "i8"),  # 1: the order looks at projected finishes
     ("asks", "i8"),  # at which decisions plain Python has a say: NEVER, READY, ALWAYS
 ]

@@ -6,7 +6,8 @@ from hexsched.engine.kernel import kernel
 from hexsched.policies.parts.placement import Placement
 from hexsched.policies.planning.commitment import plan_on, unplan
 from hexsched.policies.planning.hexagent import best_decode, best_pair
-from hexsched.policies.planning.projection import find_first_decodes, find_first_prefills
+from hexsched.policies.planning.paces import find_first_decodes
+from hexsched.policies.planning.prefills import find_first_prefills
 
 
 @kernel

@@ -7,10 +7,22 @@ import math
 from hexsched.engine.kernel import kernel
 from hexsched.policies.orders.parts.chosen import note_entry, note_service, order_key
 from hexsched.policies.planning.commitment import plan_on, unplan
+from hexsched.policies.planning.paces import begin_look, next_to_look_at
 from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.planner import planner
 from hexsched.policies.planning.preference import Preference, finish_of_decode
 from hexsched.policies.planning.projection import decode_seconds, kv_load, room_wait, transfer
+
+
+@kernel
+def projected_finish(seen, memory, settings, c, j):
+    """When prefilled call ``c`` would finish on ``j``, seconds from now."""
+    call = seen.calls[c]
+    return (
+        room_wait(seen, memory, settings, c, j)
+        + transfer(seen, settings, call.prefill_instance, j, call.n)
+        + decode_seconds(seen, memory, c, j)
+    )
 
 
 @kernel
@@ -19,14 +31,17 @@ def best_decode(seen, memory, settings, c):
     call = seen.calls[c]
     best = -1
     least = math.inf
-    for j in range(seen.decodes.shape[0]):
-        if seen.decodes[j].kv_capacity >= call.needs_capacity:
-            seconds = (
-                room_wait(seen, memory, settings, c, j)
-                + transfer(seen, settings, call.prefill_instance, j, call.n)
-                + decode_seconds(seen, memory, c, j)
-            )
-            if best < 0 or seconds < least:
+    memory.planner.lists[0].swept = seen.clock[0].epoch
+    for kind in range(memory.planner.decode_first.shape[0]):
+        if seen.decodes[memory.planner.decode_members[kind, 0]].kv_capacity < call.needs_capacity:
+            continue
+        begin_look(memory, kind)
+        while True:
+            j = next_to_look_at(seen, memory, c, kind, least)
+            if j < 0:
+                break
+            seconds = projected_finish(seen, memory, settings, c, j)
+            if best < 0 or seconds < least or (seconds == least and j < best):
                 best = j
                 least = seconds
     return best, least
@@ -49,9 +64,11 @@ def joint_or_apart(seen, memory, settings, c, i, j):
     if settings.joint == 1:
         return i, j
     waits = memory.planner.prefills
-    i = 0
-    for k in range(seen.prefills.shape[0]):
-        if waits[k].wait < waits[i].wait:
+    firsts = memory.planner.prefill_first
+    i = firsts[0]
+    for kind in range(1, firsts.shape[0]):
+        k = firsts[kind]
+        if waits[k].wait < waits[i].wait or (waits[k].wait == waits[i].wait and k < i):
             i = k
     j = -1
     for k in range(seen.decodes.shape[0]):
@@ -60,6 +77,12 @@ def joint_or_apart(seen, memory, settings, c, i, j):
         ):
             j = k
     return i, j
+
+
+@kernel
+def jointly(settings):
+    """Unless (ablation) the least loaded instances are taken."""
+    return settings.joint == 1
 
 
 @kernel
@@ -73,6 +96,7 @@ def finish_or_load(seen, memory, settings, c, j):
 HEXAGENT = Preference(
     key=order_key,
     settle=joint_or_apart,
+    takes_best=jointly,
     decode_cost=finish_or_load,
     reconsider=look_again,
     note_entry=note_entry,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hexsched.engine.state import HEAP_ENTRY, Array, Records, Seen, declare, records
+from hexsched.engine.tournament import leaves_for, new_tournament
 
 PREFILL_OUTLOOK = np.dtype([("wait", "f8")], align=True)  # seconds until it is free, as far as planned
 
@@ -23,9 +24,12 @@ DECODE_OUTLOOK = np.dtype(
         ("batch", "i8"),  # calls admitted or planned
         ("kv", "f8"),  # KV tokens that they hold now or bring
         ("held", "f8"),  # KV tokens in the batch now
-        ("pace", "f8"),  # seconds an iteration with one more call, before its own tokens
+        ("pace", "f8"),  # seconds an iteration with one more call, before its own tokens,
+        ("pace_epoch", "i8"),  # ... in that decision epoch; -1 when it is not known (see ``paces``)
         ("iterations", "f8"),  # iterations done by now
         ("sorted", "i8"),  # how many of its members stand in finishing order so far
+        ("counted", "i8"),  # 1 when calls count for it that are only thought to come here (``count_on``),
+        ("floor_before", "f8"),  # ... and the lower bound on its pace without them
     ],
     align=True,
 )
@@ -38,39 +42,235 @@ SEAT_OUTLOOK = np.dtype(
     align=True,
 )
 
-LISTS = np.dtype([("ready", "i8"), ("waiting", "i8")], align=True)  # how many calls are on each central list
+LISTS = np.dtype(
+    [
+        ("waiting", "i8"),  # how many calls are ready for admission
+        ("swept", "i8"),  # the last decision epoch in which the projections of all decode instances were asked for
+        ("counted", "i8"),  # decode instances for which such calls count
+        ("walk", "i8"),  # nodes on the stack of a walk through a tournament (``paces``),
+        ("looked_at", "i8"),  # ... and instances looked at besides
+    ],
+    align=True,
+)
+
+READY = np.dtype(
+    [
+        ("first", "i8"),  # the calls in order are queue[first : first + ordered],
+        ("ordered", "i8"),
+        ("rest", "i8"),  # ... and so many more are in the heap
+    ],
+    align=True,
+)
+
+QUEUED = np.dtype([("key", "f8"), ("call", "i8")], align=True)
+
+REACH = np.dtype(
+    [
+        ("machines", "i8"),  # a lower bound on how many instances beat each idle one for the call (``patience``),
+        ("starts", "i8"),  # ... when so many calls had been started,
+        ("idle", "i8"),  # ... and these kinds, as bits, had idle instances;
+        ("needs_room", "i8"),  # 1: it counts only while there is ample room (``room``)
+        ("patient", "i8"),  # 1: it waits wherever it stands in order
+        ("rehearsal", "i8"),  # the last one in which the call was seen to wait,
+        ("rehearsal_idle", "i8"),  # ... and the kinds, as bits, that had idle instances then
+    ],
+    align=True,
+)
+
+PREFILL_KIND = np.dtype(
+    [
+        ("idle", "i8"),  # how many of its instances are idle
+        ("first", "i8"),  # those that are busy are ends[first : last], in the order in which they end
+        ("last", "i8"),
+        ("taken", "i8"),  # how many of these, from the first on, have got more work in this plan
+        ("planned", "i8"),  # how many instances have got work in this plan
+        ("source", "i8"),  # where its first one was found (``prefills``)
+    ],
+    align=True,
+)
+
+STARTS = np.dtype(
+    [
+        ("idle", "i8"),  # idle prefill instances
+        ("idle_kinds", "i8"),  # the kinds that have any, as bits
+        ("total", "i8"),  # calls started so far
+        ("now", "i8"),  # prefill instances on which a call was started in this plan
+        ("idle_before", "i8"),  # the kinds, as bits, that had idle instances after the last plan
+        ("rehearsal", "i8"),  # number of the rehearsal that still holds (``patience``)
+    ],
+    align=True,
+)
+
+ROOM = np.dtype(
+    [
+        # lower bounds on what every decode instance had (``room``),
+        ("slots", "i8"),  # places in the batch,
+        ("free", "f8"),  # and KV tokens, neither taken nor planned,
+        ("at", "i8"),  # ... when so many plans had been made,
+        ("tokens_at", "f8"),  # ... for so many KV tokens
+        ("plans", "i8"),  # calls counted for decode instances so far,
+        ("tokens", "f8"),  # ... and their KV tokens
+        ("largest", "f8"),  # most KV tokens that a call has needed so far
+        ("epoch", "i8"),  # the last decision epoch in which these bounds were worked out
+        ("ample", "i8"),  # 1: there is room for whatever is planned now
+    ],
+    align=True,
+)
+
+NO, STRICTLY, AS_EARLY = range(3)  # whether one kind of prefill instance beats another
+WALK_DEPTH = 64  # more than the levels of any tournament
 
 
 class PlannerMemory(NamedTuple):
-    """I, J: prefill and decode instances; N: calls; B: largest batch there can be."""
+    """I, J: prefill and decode instances; N: calls; B: largest batch; K, L: kinds of each, most of a kind."""
 
     lists: Records  # LISTS (1,)
-    ready: Array  # (N,) calls ready for prefill
+    ready: Records  # READY (1,)
+    queue: Records  # QUEUED (N + 1,): calls ready for prefill, in order,
+    heap: Records  # HEAP_ENTRY (N,): ... and those behind them; also scratch for admissions
+    reach: Records  # REACH (N,)
     waiting: Array  # (N,) calls ready for admission
     prefills: Records  # PREFILL_OUTLOOK (I,)
     decodes: Records  # DECODE_OUTLOOK (J,)
+    counted: Array  # (J,) those instances
     seats: Records  # SEAT_OUTLOOK (J, B)
-    prefill_first: Array  # for each kind of prefill instance the one that is free first
-    decode_first: Array  # for each kind of decode instance the one that would decode one more call fastest
-    heap: Records  # HEAP_ENTRY (N,)
+    admitting: Records  # HEAP_ENTRY (N,): calls that may be admitted now
+    # prefill instances by kind (``prefills``)
+    prefill_first: Array  # (K,) the one that is free first
+    starts: Records  # STARTS (1,)
+    started: Array  # (I,) instances started in this plan
+    prefill_kinds: Records  # PREFILL_KIND (K,)
+    idle: Records  # HEAP_ENTRY (K, L): idle ones by number
+    ends: Records  # HEAP_ENTRY (K, 2 L): busy ones by the end of their prefill
+    planned: Records  # HEAP_ENTRY (K, L): those that have got work in this plan, by their wait
+    beats: Array  # (K, K): NO, STRICTLY or AS_EARLY, see ``_beats``
+    alike: Array  # (K, K): 1 where links from both kinds are the same
+    room: Records  # ROOM (1,)
+    slowest: Array  # (1,) seconds of the slowest iteration of any decode instance
+    # decode instances by kind (``paces``)
+    decode_first: Array  # (K,) the one that would decode one more call fastest
+    decode_members: Array  # (K, L) instances of each kind, ascending, then -1
+    decode_place: Array  # (J,) where an instance stands there
+    pace_floors: Array  # (K, L): lower bounds on their paces, -inf where nothing is known,
+    pace_order: Array  # (K, 2 L): ... and tournaments of these
+    empty: Array  # (K, L): 0 for instances without a call, inf for others,
+    empty_order: Array  # (K, 2 L): ... and tournaments of these
+    walk: Array  # (WALK_DEPTH,)
 
 
-declare(PlannerMemory, scratch={"ready", "waiting", "prefills", "seats", "prefill_first", "decode_first", "heap"})
+declare(
+    PlannerMemory,
+    constant={"alike", "beats", "slowest", "decode_members", "decode_place"},
+    scratch={
+        *("queue", "heap", "reach", "waiting", "prefills", "counted", "seats", "admitting", "prefill_first", "started"),
+        *("ends", "planned", "decode_first", "walk"),
+    },
+)
 
 
 def planner_memory(seen: Seen) -> PlannerMemory:
     """A fresh one."""
     calls, (decodes, batch) = len(seen.calls), seen.seats.shape
     outlook = records(decodes, DECODE_OUTLOOK)
-    outlook.epoch = -1
+    outlook.epoch = outlook.pace_epoch = -1
+    prefill_members, decode_members = _members(seen.prefills.kind), _members(seen.decodes.kind)
+    prefill_kinds, idle, starts = _all_idle(prefill_members)
+    place = np.empty(decodes, np.int64)
+    leaves = leaves_for(max(map(len, decode_members)))
+    members = np.full((len(decode_members), leaves), -1, np.int64)
+    floors = np.full((len(decode_members), leaves), np.inf)
+    for kind, instances in enumerate(decode_members):
+        place[instances] = np.arange(len(instances))
+        members[kind, : len(instances)] = instances
+        floors[kind, : len(instances)] = -np.inf
+    order = np.tile(new_tournament(leaves), (len(decode_members), 1))
     return PlannerMemory(
         lists=records(1, LISTS),
-        ready=np.zeros(calls, np.int64),
+        ready=records(1, READY),
+        queue=records(calls + 1, QUEUED),
+        heap=records(calls, HEAP_ENTRY),
+        reach=records(calls, REACH),
         waiting=np.zeros(calls, np.int64),
         prefills=records(len(seen.prefills), PREFILL_OUTLOOK),
         decodes=outlook,
+        counted=np.zeros(decodes, np.int64),
         seats=records((decodes, batch), SEAT_OUTLOOK),
-        prefill_first=np.zeros(int(seen.prefills.kind.max()) + 1, np.int64),
-        decode_first=np.zeros(int(seen.decodes.kind.max()) + 1, np.int64),
-        heap=records(calls, HEAP_ENTRY),
+        admitting=records(calls, HEAP_ENTRY),
+        prefill_first=np.zeros(len(prefill_members), np.int64),
+        starts=starts,
+        started=np.zeros(len(seen.prefills), np.int64),
+        prefill_kinds=prefill_kinds,
+        idle=idle,
+        ends=records((idle.shape[0], 2 * idle.shape[1]), HEAP_ENTRY),
+        planned=records(idle.shape, HEAP_ENTRY),
+        beats=_constant(_beats(seen)),
+        alike=_constant(_alike(seen)),
+        room=_nothing_known(),
+        slowest=_constant(np.array([_slowest_iteration(seen)])),
+        decode_first=np.zeros(len(decode_members), np.int64),
+        decode_members=_constant(members),
+        decode_place=_constant(place),
+        pace_floors=floors,
+        pace_order=order,
+        empty=np.full(floors.shape, np.inf),
+        empty_order=order.copy(),
+        walk=np.zeros(WALK_DEPTH, np.int64),
     )
+
+
+def _members(kind: Array) -> list[Array]:
+    """The instances of each kind, ascending."""
+    return [np.flatnonzero(kind == k) for k in range(int(kind.max()) + 1)]
+
+
+def _all_idle(members: list[Array]) -> tuple[Records, Records, Records]:
+    """Prefill instances by kind when none is busy."""
+    kinds = records(len(members), PREFILL_KIND)
+    idle = records((len(members), max(map(len, members))), HEAP_ENTRY)
+    for kind, instances in enumerate(members):
+        kinds[kind].idle = len(instances)
+        idle[kind, : len(instances)]["code"] = instances
+    starts = records(1, STARTS)
+    starts.idle = sum(map(len, members))
+    starts.idle_kinds = (1 << len(members)) - 1
+    return kinds, idle, starts
+
+
+def _beats(seen: Seen) -> Array:
+    """(K, K): whether an idle instance of the first kind is not taken where the second kind has one for the call.
+
+    From the second kind no transfer may take longer. Then ``AS_EARLY``: it is not taken if the other has the prefill
+    done at the same time or before, since the second kind is looked at first; or only ``STRICTLY``: before, and unless
+    both wait for the same room.
+    """
+    links = seen.links
+    beats = np.full((len(links), len(links)), NO)
+    for idle in range(len(links)):
+        for other in range(len(links)):
+            slower = (links[other].latency > links[idle].latency) | (links[other].per_token > links[idle].per_token)
+            if other != idle and not slower.any():
+                beats[idle, other] = AS_EARLY if other < idle else STRICTLY
+    return beats
+
+
+def _alike(seen: Seen) -> Array:
+    """(K, K): 1 where two kinds have the same links."""
+    return np.array([[int((one == other).all()) for one in seen.links] for other in seen.links])
+
+
+def _nothing_known() -> Records:
+    """No bounds on what decode instances have."""
+    room = records(1, ROOM)
+    room.slots, room.epoch = -1, -1
+    return room
+
+
+def _slowest_iteration(seen: Seen) -> float:
+    """Seconds of an iteration of a full batch that fills the KV cache, the most of all decode instances."""
+    full = seen.batch_seconds.max(axis=1)[seen.decodes.kind] + seen.decodes.d2 * seen.decodes.kv_capacity
+    return float(np.maximum(full, seen.decodes.theta).max())
+
+
+def _constant(array: Array) -> Array:
+    array.flags.writeable = False
+    return array

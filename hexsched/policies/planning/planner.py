@@ -13,93 +13,162 @@ from hexsched.engine.actions import admit, has_room, largest_room, start_prefill
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
-from hexsched.policies.parts.order import DECODE, PREFILL, Kernel
-from hexsched.policies.planning.commitment import plan_on, unplan
-from hexsched.policies.planning.pairs import pair_finder
-from hexsched.policies.planning.preference import Preference
-from hexsched.policies.planning.projection import (
-    count_on,
+from hexsched.policies.parts.order import DECODE, KEY_CHANGES, PREFILL, Kernel
+from hexsched.policies.planning.commitment import count_on, forget_counted, plan_on, unplan
+from hexsched.policies.planning.paces import (
+    begin_look,
     find_first_decode,
     find_first_decodes,
-    find_first_prefill,
-    find_first_prefills,
-    find_pace,
-    forget_projections,
+    forget_pace,
+    forget_paces_of_completed,
+    member,
+    next_to_look_at,
 )
+from hexsched.policies.planning.pairs import pair_finder
+from hexsched.policies.planning.patience import patience
+from hexsched.policies.planning.preference import Preference
+from hexsched.policies.planning.prefills import end_plan, find_all_first_free, forget_rehearsal, give_work, note_ends
+from hexsched.policies.planning.projection import project
+from hexsched.policies.planning.ready import enqueue, line_up, put_behind, ready_calls, remove_started, sort_queue
+from hexsched.policies.planning.room import look_at_room, note_need, note_plan
 
 
 def planner(preference: Preference) -> Kernel:
     """The kernel ``(actions, seen, memory, wish)`` that makes the decisions of one epoch by a preference."""
     best_pair = pair_finder(preference)
-    key, settings_of, allows, settle = preference.key, preference.settings, preference.allows, preference.settle
+    key, key_changes, settings_of = preference.key, preference.key_changes, preference.settings
+    allows, settle, takes_best = preference.allows, preference.settle, preference.takes_best
+    call_at = ready_calls(preference)
+    waits, rehearse = patience(preference)
     decode_cost, reconsider, left_over_first = preference.decode_cost, preference.reconsider, preference.left_over_first
     note_entry, note_service = preference.note_entry, preference.note_service
 
     @kernel
-    def start_ready(actions, seen, memory, wish):
-        """Plan all ready calls and start those that land on an idle prefill instance."""
-        clock = seen.clock[0]
+    def plan_call(actions, seen, memory, wish, c):
+        """Put call ``c`` on the pair it likes best; it starts if the prefill instance is idle."""
+        call = seen.calls[c]
+        i, j, _ = best_pair(seen, memory, wish, c)
+        i, j = settle(seen, memory, wish, c, i, j)
+        project(seen, memory, j)
+        seconds = prefill_seconds(seen.prefills[i], call.n, call.h)
+        if give_work(seen, memory, i, seconds):
+            note_service(seen, memory, wish, c)
+            plan_on(seen, memory, c, j)
+            start_prefill(actions, c, i)
+        else:
+            count_on(seen, memory, c, j)
+        find_first_decode(seen, memory, seen.decodes[j].kind)
+
+    @kernel
+    def sort_ready(seen, memory, wish):
+        """Work all keys out and sort; how many calls might start, wherever they stand."""
         mine = memory.planner
-        lists = mine.lists[0]
-        idle = 0
-        for i in range(seen.prefills.shape[0]):
-            if seen.prefills[i].running < 0:
-                idle += 1
-                mine.prefills[i].wait = 0.0
-            else:
-                mine.prefills[i].wait = seen.prefills[i].busy_until - clock.now
-        if idle == 0:
+        line_up(memory)
+        count = mine.ready[0].ordered
+        may_start = count
+        if takes_best(wish):
+            may_start = 0
+            for k in range(count):
+                c = mine.queue[k].call
+                patient = waits(seen, memory, wish, c, count - 1)
+                mine.reach[c].patient = patient
+                if not patient:
+                    may_start += 1
+        if may_start > 0:
+            for k in range(count):
+                c = mine.queue[k].call
+                if settings_of(wish).looks_ahead == 1:
+                    _, _, finish = best_pair(seen, memory, wish, c)
+                    memory.calls[c].delta = finish
+                mine.queue[k].key = key(seen, memory, wish, c, PREFILL)
+            sort_queue(memory)
+        return may_start
+
+    @kernel
+    def start_ready(actions, seen, memory, wish):
+        """Plan ready calls as far as any may start, and start those that land on an idle prefill instance."""
+        mine = memory.planner
+        starts = mine.starts[0]
+        if starts.idle == 0 or mine.ready[0].ordered + mine.ready[0].rest == 0:
             return
-        find_first_prefills(seen, memory)
-        find_first_decodes(seen, memory)
-        size = 0
-        for k in range(lists.ready):
-            c = mine.ready[k]
-            if settings_of(wish).looks_ahead == 1:
-                _, _, finish = best_pair(seen, memory, wish, c)
-                memory.calls[c].delta = finish
-            heap_push(mine.heap, size, key(seen, memory, wish, c, PREFILL), c)
-            size += 1
-        planned_ahead = False
-        while idle > 0 and size > 0:
-            c = heap_pop(mine.heap, size)
-            size -= 1
-            call = seen.calls[c]
-            i, j, _ = best_pair(seen, memory, wish, c)
-            i, j = settle(seen, memory, wish, c, i, j)
-            if seen.prefills[i].running < 0:
-                note_service(seen, memory, wish, c)
-                plan_on(seen, memory, c, j)
-                start_prefill(actions, c, i)
-                idle -= 1
-            else:
-                count_on(seen, memory, c, j)
-                planned_ahead = True
-            mine.prefills[i].wait += prefill_seconds(seen.prefills[i], call.n, call.h)
-            find_first_prefill(seen, memory, seen.prefills[i].kind)
-            find_pace(seen, memory, j)
-            find_first_decode(seen, memory, seen.decodes[j].kind)
-        if planned_ahead:  # those were only plans
-            forget_projections(memory)
-        left = 0
-        for k in range(lists.ready):
-            c = mine.ready[k]
-            if seen.calls[c].prefill_instance < 0:
-                mine.ready[left] = c
-                left += 1
-        lists.ready = left
+        look_at_room(seen, memory)
+        found = False  # whether the first ones of each kind are known
+        may_start = 1  # how many calls not looked at yet might, where that is known
+        sorted_anew = key_changes(wish) == KEY_CHANGES
+        if key_changes(wish) == KEY_CHANGES:
+            find_all_first_free(seen, memory)
+            find_first_decodes(seen, memory)
+            found = True
+            starts.rehearsal += 1
+            may_start = sort_ready(seen, memory, wish)
+        planned = 0  # calls planned, from the first in order on,
+        rehearsed = 0  # ... and calls planned or rehearsed
+        may_rehearse = takes_best(wish) and mine.room[0].ample == 1
+        if not may_rehearse:
+            starts.rehearsal += 1
+        rank = 0
+        while starts.idle > 0 and may_start > 0:
+            c = call_at(seen, memory, wish, rank)
+            if c < 0:
+                break
+            patient = False
+            if sorted_anew and takes_best(wish):
+                patient = mine.reach[c].patient == 1
+                if not patient:
+                    may_start -= 1
+            if not patient and takes_best(wish):
+                patient = waits(seen, memory, wish, c, rank)
+            rank += 1
+            if not patient and may_rehearse and planned == starts.now:
+                if rehearsed == planned:
+                    find_all_first_free(seen, memory)
+                patient = True
+                while patient and rehearsed < rank:
+                    patient = rehearse(seen, memory, wish, mine.queue[mine.ready[0].first + rehearsed].call)
+                    rehearsed += 1
+                if not patient:  # what follows is for real
+                    forget_rehearsal(seen, memory)
+                    found = False
+            if patient:
+                continue
+            if not found:
+                find_all_first_free(seen, memory)
+                find_first_decodes(seen, memory)
+                found = True
+            while planned < rank and starts.idle > 0:
+                plan_call(actions, seen, memory, wish, mine.queue[mine.ready[0].first + planned].call)
+                planned += 1
+            rehearsed = planned
+        if rehearsed > 0:
+            forget_counted(seen, memory)
+            end_plan(seen, memory)
+            remove_started(seen, memory, planned)
 
     @kernel
     def best_decode_with_room(actions, seen, memory, wish, c):
         """Of the allowed decode instances that can admit ``c`` now, the one of least cost; -1 without one."""
         best = -1
         least = math.inf
-        for j in range(seen.decodes.shape[0]):
-            if allows(wish, c, DECODE, seen.decodes[j].kind) and has_room(actions, c, j):
-                cost = decode_cost(seen, memory, wish, c, j)
-                if best < 0 or cost < least:
-                    best = j
-                    least = cost
+        for kind in range(memory.planner.decode_first.shape[0]):
+            if not allows(wish, c, DECODE, kind):
+                continue
+            look_closely = takes_best(wish)
+            if look_closely:
+                begin_look(memory, kind)
+            place = 0
+            while True:
+                if look_closely:
+                    j = next_to_look_at(seen, memory, c, kind, least)
+                else:
+                    j = member(memory, kind, place)
+                    place += 1
+                if j < 0:
+                    break
+                if has_room(actions, c, j):
+                    cost = decode_cost(seen, memory, wish, c, j)
+                    if best < 0 or cost < least or (cost == least and j < best):
+                        best = j
+                        least = cost
         return best
 
     @kernel
@@ -114,11 +183,11 @@ def planner(preference: Preference) -> Kernel:
             need = tokens_to_reserve(actions, c)
             reconsider(seen, memory, wish, c, need <= room)
             if need <= room:
-                heap_push(mine.heap, size, key(seen, memory, wish, c, DECODE), c)
+                heap_push(mine.admitting, size, key(seen, memory, wish, c, DECODE), c)
                 size += 1
                 smallest = min(smallest, need)
         while size > 0 and smallest <= room:
-            c = heap_pop(mine.heap, size)
+            c = heap_pop(mine.admitting, size)
             size -= 1
             if tokens_to_reserve(actions, c) > room:
                 continue
@@ -131,6 +200,8 @@ def planner(preference: Preference) -> Kernel:
                 note_service(seen, memory, wish, c)
                 admit(actions, c, j)
                 mine.decodes[j].epoch = -1
+                note_plan(seen, memory, c)
+                forget_pace(seen, memory, j)
                 room = largest_room(actions)
 
     @kernel
@@ -145,11 +216,12 @@ def planner(preference: Preference) -> Kernel:
             note_entry(seen, memory, wish, c)
             mine.waiting[lists.waiting] = c
             lists.waiting += 1
-        if left_over_first:
-            admit_in_order(actions, seen, memory, wish, 0, left_over)
-            admit_in_order(actions, seen, memory, wish, left_over, lists.waiting)
-        else:
-            admit_in_order(actions, seen, memory, wish, 0, lists.waiting)
+        middle = left_over if left_over_first else 0
+        for part in range(2):  # one after the other, or all at once
+            first = 0 if part == 0 else middle
+            last = middle if part == 0 else lists.waiting
+            if first < last:
+                admit_in_order(actions, seen, memory, wish, first, last)
         left = 0
         for k in range(lists.waiting):
             c = mine.waiting[k]
@@ -163,15 +235,23 @@ def planner(preference: Preference) -> Kernel:
         # calls already prefilled come first: what they take is not there for new plans
         clock = seen.clock[0]
         lists = memory.planner.lists[0]
+        forget_paces_of_completed(seen, memory)
+        note_ends(seen, memory)
         if lists.waiting + clock.prefilled > 0 and (clock.prefilled > 0 or clock.completed > 0):
             admit_waiting(actions, seen, memory, wish)
         for k in range(clock.released):
             c = seen.released[k]
             memory.calls[c].entered = clock.now
             note_entry(seen, memory, wish, c)
-            memory.planner.ready[lists.ready] = c
-            lists.ready += 1
-        if lists.ready > 0:
-            start_ready(actions, seen, memory, wish)
+            note_need(seen, memory, c)
+            memory.planner.reach[c].machines = 0
+            memory.planner.reach[c].starts = 0
+            memory.planner.reach[c].rehearsal = -1
+            memory.planner.reach[c].idle = 0
+            if key_changes(wish) == KEY_CHANGES:
+                put_behind(memory, c)
+            else:
+                enqueue(memory, key(seen, memory, wish, c, PREFILL), c)
+        start_ready(actions, seen, memory, wish)
 
     return plan

@@ -20,6 +20,18 @@ def settings_themselves(wish):
 
 
 @kernel
+def as_declared(wish):
+    """As the order of a policy has it."""
+    return wish.key_changes
+
+
+@kernel
+def always(wish):
+    """Always."""
+    return True
+
+
+@kernel
 def anywhere(wish, c, stage, kind):
     """Every kind of instance will do."""
     return True
@@ -80,6 +92,8 @@ class Preference:
     ----------
     key : ``(seen, memory, wish, c, stage) -> float``
         The call of least key goes first.
+    key_changes : ``(wish) -> int``
+        How keys before prefill change while calls wait: KEY_STAYS, only KEY_RISES, or KEY_CHANGES.
     settings : ``(wish) -> SETTINGS``
         The part of the wish that projections read.
     allows : ``(wish, c, stage, kind) -> bool``
@@ -89,13 +103,16 @@ class Preference:
     aside : ``(seen, memory, wish, c, j) -> float``
         What decode instance j costs call c besides its finish.
     cost : ``(seen, wish, c, finish, aside) -> float``
-        What a pair costs on which call c finishes so many seconds from now; the pair of least cost is taken.
+        What a pair costs on which call c finishes so many seconds from now, at least that where nothing is set aside;
+        it never falls with the finish. The pair of least cost is taken.
     tie : ``(j) -> int``
         Of pairs of equal cost the one of least ``tie`` is taken, the first one looked at where those are equal.
     settle : ``(seen, memory, wish, c, i, j) -> (i, j)``
         The pair that is taken in place of the best one.
+    takes_best : ``(wish) -> bool``
+        Whether ``settle`` and ``decode_cost`` leave it at the earliest finish: then most places need not be looked at.
     decode_cost : ``(seen, memory, wish, c, j) -> float``
-        What admission to j, which has room, costs prefilled call c.
+        What admission to j, which has room, costs prefilled call c: at least its finish, where the best is taken.
     reconsider : ``(seen, memory, wish, c, may_fit)``
         Another look at where a call that waits for admission is counted.
     note_entry, note_service : ``(seen, memory, wish, c)``
@@ -105,6 +122,7 @@ class Preference:
     """
 
     key: Kernel
+    key_changes: Kernel = as_declared
     settings: Kernel = settings_themselves
     allows: Kernel = anywhere
     twins_alike: Kernel = first_will_do
@@ -112,6 +130,7 @@ class Preference:
     cost: Kernel = the_finish
     tie: Kernel = first_come
     settle: Kernel = as_found
+    takes_best: Kernel = always
     decode_cost: Kernel = finish_of_decode
     reconsider: Kernel = leave_planned
     note_entry: Kernel = nothing_to_note

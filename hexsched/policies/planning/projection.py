@@ -36,17 +36,6 @@ def forget_projections(memory):
 
 
 @kernel
-def count_on(seen, memory, c, j):
-    """Count call ``c`` for ``j`` in this epoch's projection."""
-    row = project(seen, memory, j)
-    call = seen.calls[c]
-    row.free -= call.n + call.estimate
-    row.slots -= 1
-    row.batch += 1
-    row.kv += call.n
-
-
-@kernel
 def decode_seconds(seen, memory, c, j):
     """Estimated output of ``c`` times the iteration time of the batch it would join on ``j``."""
     row = project(seen, memory, j)
@@ -132,52 +121,7 @@ def transfer(seen, settings, i, j, n):
 
 
 @kernel
-def find_first_prefills(seen, memory):
-    """Of identical prefill instances only the one that is free first need be looked at."""
-    for kind in range(memory.planner.prefill_first.shape[0]):
-        find_first_prefill(seen, memory, kind)
-
-
-@kernel
-def find_first_prefill(seen, memory, kind):
-    """The same for one kind, after the wait of one of its instances changed."""
-    waits = memory.planner.prefills
-    first = -1
-    for i in range(seen.prefills.shape[0]):
-        if seen.prefills[i].kind == kind and (first < 0 or waits[i].wait < waits[first].wait):
-            first = i
-    memory.planner.prefill_first[kind] = first
-
-
-@kernel
 def kv_load(seen, memory, j):
     """Share of the KV cache of ``j`` that is reserved or planned."""
     decode = seen.decodes[j]
     return (decode.reserved + memory.planner.decodes[j].planned_tokens) / decode.kv_capacity
-
-
-@kernel
-def find_first_decodes(seen, memory):
-    """Of identical decode instances with room, the one with the fastest iterations beats the others for every call."""
-    for j in range(seen.decodes.shape[0]):
-        find_pace(seen, memory, j)
-    for kind in range(memory.planner.decode_first.shape[0]):
-        find_first_decode(seen, memory, kind)
-
-
-@kernel
-def find_pace(seen, memory, j):
-    """Work out what an iteration would take with one more call on ``j``."""
-    row = project(seen, memory, j)
-    row.pace = iteration_seconds(seen, j, row.batch + 1, row.kv)
-
-
-@kernel
-def find_first_decode(seen, memory, kind):
-    """The first of one kind, after the pace of one of its instances changed."""
-    outlook = memory.planner.decodes
-    first = -1
-    for j in range(seen.decodes.shape[0]):
-        if seen.decodes[j].kind == kind and (first < 0 or outlook[j].pace < outlook[first].pace):
-            first = j
-    memory.planner.decode_first[kind] = first

@@ -80,7 +80,10 @@ class Evaluator:
         self.max_batch = seen.decodes.max_batch.copy()
         self.token_seconds = 1.0, 1.0
         if instance.decode_model == "fluid":
-            curves, last = seen.batch_seconds, np.minimum(self.max_batch, seen.batch_seconds.shape[1] - 1)
+            curves, last = (
+                seen.batch_seconds[seen.decodes.kind],
+                np.minimum(self.max_batch, seen.batch_seconds.shape[1] - 1),
+            )
             slowest = float(curves[np.arange(len(last)), last].max())
             self.token_seconds = max(float(curves[:, 1].min()), 1e-3 * slowest), slowest
         self.kind_of_prefill = np.minimum(seen.prefills.kind, LAST_BIT)
@@ -172,7 +175,7 @@ class Evaluator:
 
     def caps_at(self, seconds: float) -> Array:
         """The largest batch of each decode instance in which a token takes no longer, at least 1, (J,)."""
-        curves = self._state.seen.batch_seconds
+        curves = self._state.seen.batch_seconds[self._state.seen.decodes.kind]
         fit = [
             np.searchsorted(curve[1 : most + 1], seconds, "right")
             for curve, most in zip(curves, self.max_batch, strict=True)
@@ -227,7 +230,7 @@ class Evaluator:
             if self.instance.decode_model == "fixed":
                 decode += w.m * server.fixed_iteration_time / server.max_batch
             else:
-                batch = max(server.max_batch // 2, 1)
+                kind, batch = self._state.seen.decodes[j].kind, max(server.max_batch // 2, 1)
                 d2 = server.decode_coeffs[2]
-                decode += w.m * (self._state.seen.batch_seconds[j, batch] / batch + d2 * (w.n + w.m / 2))
+                decode += w.m * (self._state.seen.batch_seconds[kind, batch] / batch + d2 * (w.n + w.m / 2))
         return prefill / len(prefills) ** 2, decode / len(decodes) ** 2

@@ -14,7 +14,7 @@ from hexsched.engine.loop import advance
 from hexsched.engine.physics import iteration_seconds
 from hexsched.engine.state import Records
 from hexsched.policies.decide import asks_for_decision
-from hexsched.policies.parts.order import PREFILL
+from hexsched.policies.parts.order import KEY_STAYS, PREFILL
 from hexsched.policies.planning.planner import planner
 from hexsched.policies.planning.preference import Preference, finish_of_decode
 from hexsched.policies.planning.projection import project
@@ -67,6 +67,12 @@ def priority(seen: Any, memory: Any, wish: Any, c: int, stage: int) -> float:
 
 
 @kernel
+def fixed_keys(wish: Any) -> int:
+    """Priorities stay as they are."""
+    return KEY_STAYS
+
+
+@kernel
 def allows(wish: Any, c: int, stage: int, kind: int) -> bool:
     """Whether the bit of the kind is set."""
     bits = wish.rows[c].prefills if stage == PREFILL else wish.rows[c].decodes
@@ -112,6 +118,7 @@ def decode_when_due(seen: Any, memory: Any, wish: Any, c: int, j: int) -> float:
 
 CLAIRVOYANT = Preference(
     key=priority,
+    key_changes=fixed_keys,
     settings=settings_of,
     allows=allows,
     twins_alike=twins_alike,
