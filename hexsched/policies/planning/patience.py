@@ -1,9 +1,9 @@
 """Which ready calls wait for a busy instance although another one is idle, told without planning.
 
 Counting. Say that, looked at from a call that stands p-th in order (from 0), more than p instances would have its
-prefill done at least as early as any idle one would. Each call before it is planned on one instance, so one of the
-p + 1 is left as it is when the call's turn comes, whatever those before it chose, and the call will not start on an
-idle one (``memory.beats`` says between which kinds that follows). Such a call needs no plan unless one behind it does. How
+prefill done at least as early as any idle one would. Each call before it is planned on one instance, so one of the p +
+1 is left as it is when the call's turn comes, whatever those before it chose, and the call will not start on an idle
+one (``memory.beats`` says between which kinds that follows). Such a call needs no plan unless one behind it does. How
 many such instances there are falls by at most one with each call that starts, and time makes busy instances free
 earlier, so an old count less the number of starts since is a lower bound.
 

@@ -6,8 +6,19 @@ Delta = (wait for i) + P_i + T_ij + (wait for KV room on j) + estimated output *
 
 from __future__ import annotations
 
-from hexsched.engine.kernel import kernel
+from typing import NamedTuple
+
+from hexsched.engine.kernel import kernel, shared_kernel
 from hexsched.engine.physics import iteration_seconds, iterations_since_settled, transfer_seconds
+from hexsched.engine.state import Array, Records
+
+
+class Machines(NamedTuple):
+    """Of what is seen, what service times on decode instances depend on."""
+
+    clock: Records
+    decodes: Records
+    batch_seconds: Array
 
 
 @kernel
@@ -15,17 +26,23 @@ def project(seen, memory, j):
     """The row of decode instance ``j`` for this epoch."""
     row = memory.planner.decodes[j]
     if row.epoch != seen.clock[0].epoch:
-        decode = seen.decodes[j]
-        done = iterations_since_settled(seen, j)
-        row.epoch = seen.clock[0].epoch
-        row.iterations = decode.iterations + done
-        row.free = decode.kv_capacity - decode.reserved - row.planned_tokens
-        row.slots = decode.max_batch - decode.admitted - row.planned
-        row.batch = decode.admitted + row.planned
-        row.held = decode.kv + decode.batch * done
-        row.kv = row.held + decode.in_transfer + row.planned_prompt
-        row.sorted = 0
+        _work_out(Machines(seen.clock, seen.decodes, seen.batch_seconds), memory.planner.decodes, j)
     return row
+
+
+@shared_kernel
+def _work_out(machines, outlooks, j):
+    row = outlooks[j]
+    decode = machines.decodes[j]
+    done = iterations_since_settled(machines, j)
+    row.epoch = machines.clock[0].epoch
+    row.iterations = decode.iterations + done
+    row.free = decode.kv_capacity - decode.reserved - row.planned_tokens
+    row.slots = decode.max_batch - decode.admitted - row.planned
+    row.batch = decode.admitted + row.planned
+    row.held = decode.kv + decode.batch * done
+    row.kv = row.held + decode.in_transfer + row.planned_prompt
+    row.sorted = 0
 
 
 @kernel
@@ -38,9 +55,8 @@ def forget_projections(memory):
 @kernel
 def decode_seconds(seen, memory, c, j):
     """Estimated output of ``c`` times the iteration time of the batch it would join on ``j``."""
-    row = project(seen, memory, j)
-    call = seen.calls[c]
-    return call.estimate * iteration_seconds(seen, j, row.batch + 1, row.kv + call.n)
+    project(seen, memory, j)
+    return _seconds_of_decode(seen, seen.calls, memory.planner.decodes, c, j)
 
 
 @kernel
@@ -50,65 +66,80 @@ def room_wait(seen, memory, settings, c, j):
         return 0.0
     row = project(seen, memory, j)
     call = seen.calls[c]
+    if row.free >= call.n + call.estimate and row.slots > 0:
+        return 0.0
+    machines = Machines(seen.clock, seen.decodes, seen.batch_seconds)
+    return _wait_for_room(machines, seen.calls, seen.seats, memory.planner.decodes, memory.planner.seats, c, j)
+
+
+@shared_kernel
+def _wait_for_room(machines, calls, seats, outlooks, finishes, c, j):
+    row = outlooks[j]
+    call = calls[c]
     free = row.free
     slots = row.slots
     need = call.n + call.estimate
-    if free >= need and slots > 0:
-        return 0.0
-    decode = seen.decodes[j]
+    decode = machines.decodes[j]
     wait = 0.0
     for k in range(decode.admitted):
         if k == row.sorted:
-            _sort_one_more(seen, memory, j)
-        wait = memory.planner.seats[j, k].finish_at
-        free += memory.planner.seats[j, k].finish_tokens
+            _sort_one_more(machines, calls, seats, outlooks, finishes, j)
+        wait = finishes[j, k].finish_at
+        free += finishes[j, k].finish_tokens
         slots += 1
         if free >= need and slots > 0:
             return wait
     # everything that runs has left and calls planned before this one still fill j: they take turns of about its length
     turns = max((need - free) / decode.kv_capacity, (1 - slots) / decode.max_batch)
-    return wait + max(turns, 0.0) * decode_seconds(seen, memory, c, j)
+    return wait + max(turns, 0.0) * _seconds_of_decode(machines, calls, outlooks, c, j)
 
 
 @kernel
-def _sort_one_more(seen, memory, j):
+def _seconds_of_decode(machines, calls, outlooks, c, j):
+    row = outlooks[j]
+    call = calls[c]
+    return call.estimate * iteration_seconds(machines, j, row.batch + 1, row.kv + call.n)
+
+
+@kernel
+def _sort_one_more(machines, calls, seats, outlooks, finishes, j):
     """Find the member of ``j`` that finishes next after those already in finishing order.
 
     A wait rarely looks at more than a few members, so selecting one at a time beats sorting all of them.
     """
-    row = memory.planner.decodes[j]
-    decode = seen.decodes[j]
+    row = outlooks[j]
+    decode = machines.decodes[j]
     k = row.sorted
     if k == 0:  # first: everyone's projection, in no order
-        tau = iteration_seconds(seen, j, max(decode.batch, 1), row.held)
+        tau = iteration_seconds(machines, j, max(decode.batch, 1), row.held)
         for s in range(decode.admitted):
-            call = seen.calls[seen.seats[j, s]]
-            memory.planner.seats[j, s].finish_at = _seconds_left(seen, memory, j, seen.seats[j, s], tau)
-            memory.planner.seats[j, s].finish_tokens = call.n + call.estimate
+            call = calls[seats[j, s]]
+            finishes[j, s].finish_at = _seconds_left(machines, calls, outlooks, j, seats[j, s], tau)
+            finishes[j, s].finish_tokens = call.n + call.estimate
     best = k
     for s in range(k + 1, decode.admitted):
-        if memory.planner.seats[j, s].finish_at < memory.planner.seats[j, best].finish_at:
+        if finishes[j, s].finish_at < finishes[j, best].finish_at:
             best = s
-    seconds = memory.planner.seats[j, best].finish_at
-    tokens = memory.planner.seats[j, best].finish_tokens
-    memory.planner.seats[j, best].finish_at = memory.planner.seats[j, k].finish_at
-    memory.planner.seats[j, best].finish_tokens = memory.planner.seats[j, k].finish_tokens
-    memory.planner.seats[j, k].finish_at = seconds
-    memory.planner.seats[j, k].finish_tokens = tokens
+    seconds = finishes[j, best].finish_at
+    tokens = finishes[j, best].finish_tokens
+    finishes[j, best].finish_at = finishes[j, k].finish_at
+    finishes[j, best].finish_tokens = finishes[j, k].finish_tokens
+    finishes[j, k].finish_at = seconds
+    finishes[j, k].finish_tokens = tokens
     row.sorted = k + 1
 
 
 @kernel
-def _seconds_left(seen, memory, j, c, tau):
+def _seconds_left(machines, calls, outlooks, j, c, tau):
     """Projected seconds to the completion of admitted call ``c``; an overdue one is thought to need one more token."""
-    call = seen.calls[c]
-    now = seen.clock[0].now
+    call = calls[c]
+    now = machines.clock[0].now
     if call.decode_start > now:
         return (call.decode_start - now) + call.estimate * tau
-    if seen.clock[0].fixed:
-        done = (now - call.decode_start) / seen.decodes[j].theta
+    if machines.clock[0].fixed:
+        done = (now - call.decode_start) / machines.decodes[j].theta
     else:
-        done = memory.planner.decodes[j].iterations - call.joined
+        done = outlooks[j].iterations - call.joined
     return max(call.estimate - done, 1.0) * tau
 
 
