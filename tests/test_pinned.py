@@ -6,9 +6,9 @@ import csv
 
 import pytest
 from pinned import cases, reports
-from pinned.cases import INSTANCES, SMALL, BoundPin, Pin, SearchPin
+from pinned.cases import INSTANCES, SMALL, BoundPin, CrowdPin, Pin, SearchPin
 from pinned.reports import ReportPin
-from pinned.write import look, prove, run
+from pinned.write import look, prove, run, serve
 
 from hexsched.verifier import RULES
 
@@ -46,6 +46,19 @@ SEARCHES = [pin._replace(evaluations=int(pin.evaluations)) for pin in read(cases
 @pytest.mark.parametrize("pin", SEARCHES, ids=lambda pin: f"{pin.instance}-{pin.objective}")
 def test_search_finds_the_same(pin):
     assert look(pin) == pin
+
+
+CROWDS = [pin._replace(instances=int(pin.instances), calls=int(pin.calls)) for pin in read(cases.CROWDS, CrowdPin)]
+
+
+def test_crowds_are_as_listed():
+    assert [pin._replace(sha256="") for pin in CROWDS] == list(cases.crowds())
+
+
+@pytest.mark.parametrize("instances", sorted({pin.instances for pin in CROWDS}))
+def test_many_machines_and_many_calls_are_served_the_same(instances):
+    pins = [pin for pin in CROWDS if pin.instances == instances]
+    assert [serve(pin) for pin in pins] == pins
 
 
 BOUNDS = read(cases.BOUNDS, BoundPin)

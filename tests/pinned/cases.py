@@ -8,14 +8,19 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from msgspec.structs import replace
 
+from experiments.bench.simulator import bench_cluster, bench_workload
 from hexsched.clusters import compile_instance, read_cluster
+from hexsched.engine.tables import Workload
 from hexsched.model import Instance, Schedule
 from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 from hexsched.workloads.families import generate
 
-RUNS, SEARCHES, BOUNDS = (Path(__file__).with_name(f"{name}.csv") for name in ("runs", "searches", "bounds"))
+RUNS, SEARCHES, BOUNDS, CROWDS = (
+    Path(__file__).with_name(f"{name}.csv") for name in ("runs", "searches", "bounds", "crowds")
+)
 
 # name -> family, workflows, arrivals, cluster, decode model
 INSTANCES: dict[str, tuple[str, int, str, str, str]] = {
@@ -114,3 +119,33 @@ def bounds() -> Iterator[BoundPin]:
         for objective in ("max_ratio", "req(0.7)", "mean_ratio", "mean_latency", "misses(1.2)"):
             for bound in ("critical-path", "load", "single-machine"):
                 yield BoundPin(name, objective, bound)
+
+
+class CrowdPin(NamedTuple):
+    """A run on many machines, or of many calls at once, and where and when each call was served in it."""
+
+    instances: int
+    calls: int
+    arrivals: str
+    policy: str
+    sha256: str = ""
+
+
+def crowds() -> Iterator[CrowdPin]:
+    """Streams on up to 1,024 machines, and bursts on 16."""
+    for instances, calls, arrivals in (
+        *((64, 1500, "stream"), (256, 3000, "stream"), (512, 4000, "stream"), (1024, 6000, "stream")),
+        *((16, 1500, "bursts"), (64, 1500, "bursts")),
+    ):
+        for policy in ("fcfs", "workflow-fcfs", "workflow-llf", "sjf", "atlas", "atlas@plan", "hexagent"):
+            yield CrowdPin(instances, calls, arrivals, policy)
+
+
+@cache
+def crowd(instances: int, calls: int, arrivals: str) -> tuple[Instance, Workload]:
+    """Calls with the lengths of a real trace."""
+    cluster = bench_cluster(instances)
+    drawn = bench_workload(cluster, calls, 1, 0.9, seed=4)
+    if arrivals == "bursts":
+        return cluster, drawn._replace(arrival=np.floor(np.arange(calls) * 3 / calls) * 20)
+    return cluster, drawn

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hexsched.engine.tables import build_state
+from hexsched.engine.wallclock import new_histogram
+from hexsched.policies import read_policy
+from hexsched.policies.decide import run_epochs
 from hexsched.simulator import simulate
 from pinned import cases, reports
-from pinned.cases import BoundPin, Pin, SearchPin, digest, instance
+from pinned.cases import BoundPin, CrowdPin, Pin, SearchPin, digest, instance
 from solvers.bounds import BOUNDS
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import fixed_problem
@@ -38,6 +45,19 @@ def prove(pin: BoundPin) -> BoundPin:
     return pin._replace(value=repr(chosen.compute(fixed_problem(instance(pin.instance)), aim, 1e6)))
 
 
+def serve(pin: CrowdPin) -> CrowdPin:
+    """The pin with what the run gives now."""
+    cluster, workload = cases.crowd(pin.instances, pin.calls, pin.arrivals)
+    state, chosen = build_state(cluster, workload), read_policy(pin.policy)
+    memory = chosen.memory(state.seen)
+    while run_epochs(state, memory, chosen.settings(), 10**6, new_histogram(), np.zeros(2, np.int64)):
+        pass
+    digest, calls = hashlib.sha256(), state.seen.calls
+    for name in ("prefill_instance", "decode_instance", "prefill_start", "admitted", "decode_end"):
+        digest.update(np.ascontiguousarray(calls[name]).tobytes())
+    return pin._replace(sha256=digest.hexdigest()[:16])
+
+
 def write(path: Path, pins: Iterable[Any], measure: Callable[[Any], Any]) -> None:
     """A table of pins."""
     rows = [measure(pin) for pin in pins]
@@ -52,6 +72,7 @@ def main() -> None:
     write(cases.RUNS, cases.runs(), run)
     write(cases.SEARCHES, cases.searches(), look)
     write(cases.BOUNDS, cases.bounds(), prove)
+    write(cases.CROWDS, cases.crowds(), serve)
     write(reports.REPORTS, reports.reports(), reports.look)
 
 
