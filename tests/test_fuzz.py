@@ -16,12 +16,14 @@ from campaigns.fuzz import documents
 from campaigns.fuzz.__main__ import main
 from campaigns.fuzz.findings import smaller
 from campaigns.fuzz.planted import FAULTS
-from campaigns.fuzz.readers import Reader, readers, warm
+from campaigns.fuzz.readers import Reader, forms_once, readers, warm
 from campaigns.fuzz.slot import Slot
 from campaigns.fuzz.values import NUMBERS, TEXTS, again, dump, raw
 from campaigns.fuzz.worker import Inputs, Job, Report, attempt, run, scratch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from experiments.grid.spec import Forms
 
 pytestmark = pytest.mark.filterwarnings("ignore::hexsched.errors.InputWarning")
 
@@ -43,6 +45,15 @@ class Heard:
         self.inputs += report.inputs
         self.accepted += report.accepted
         self.findings += report.findings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forms_as_found() -> Iterator[None]:
+    """The reader of grids makes the forms of grid files once; other tests add kinds of cells to them."""
+    before = Forms.__dict__["of_vocabulary"]
+    yield
+    Forms.of_vocabulary = before  # type: ignore[method-assign]
+    forms_once.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -142,13 +142,13 @@ def served(run: Any, instance: Instance, policy: str) -> list[tuple[Any, ...]]:
 
 
 @given(instance=busy_clusters(), policy=st.sampled_from((*ORDERS, *OTHERS)))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_calls_that_wait_are_told_without_a_plan(instance, policy):
     assert served(run_epochs, instance, policy) == served(PLANS_ALL, instance, policy)
 
 
 @given(instance=busy_clusters(), policy=st.sampled_from((*ORDERS, *OTHERS)))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_instances_that_are_passed_over_are_no_better(instance, policy):
     assert served(run_epochs, instance, policy) == served(LOOKS_EVERYWHERE, instance, policy)
 

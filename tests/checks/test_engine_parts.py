@@ -194,7 +194,7 @@ def test_twins_share_a_kind_and_stand_for_each_other() -> None:
     assert sorted(map(tuple, seen.pairs.tolist())) == [(i, j) for i in (0, 2) for j in (0, 2, 3)]
     assert seen.prefills.running.tolist() == [-1] * 3
     assert seen.seats.shape == (4, 5)
-    assert seen.batch_seconds.shape == (4, 9)
+    assert (seen.batch_seconds.shape, seen.links.shape) == ((3, 9), (2, 3))
     assert (seen.calls.prefill_instance.tolist(), seen.calls.decode_instance.tolist()) == ([-1] * 5, [-1] * 5)
     far = tuple(replace(link, latency=9.0) if link.to == "d1" else link for link in links)
     seen = build_seen(replace(one, prefill=prefill, decode=decode, links=far), 5, 1)

@@ -366,12 +366,12 @@ def _read_grid(data: bytes, folder: Path) -> None:
     from experiments.grid.plan import make_plan
     from experiments.grid.spec import read_grid
 
-    _forms_once()
+    forms_once()
     make_plan(read_grid(str(_put(folder, "grid.yaml", data))))
 
 
 @cache
-def _forms_once() -> None:
+def forms_once() -> None:
     """Make the forms of a grid file once: nothing registers kinds or axes here, and it is most of the time."""
     from experiments.grid import spec
 
