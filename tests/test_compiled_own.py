@@ -61,6 +61,7 @@ def test_an_order_with_books_of_its_own():
         assert times(instance, "fcfs") == times(instance, "fcfs")  # the shipped ones are as they were
 
 
+@pytest.mark.campaign  # a minute of compiling; test_new_policy compiles an order of one's own at every change
 def test_machine_code_of_two_orders_does_not_mix():
     """One is compiled, which takes long; that the folders of its code are its own is known without."""
     order = widest()
