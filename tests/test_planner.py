@@ -153,6 +153,35 @@ def test_instances_that_are_passed_over_are_no_better(instance, policy):
     assert served(run_epochs, instance, policy) == served(LOOKS_EVERYWHERE, instance, policy)
 
 
+def test_more_kinds_of_machines_than_bits():
+    """Each prefill machine is of its own kind, and sets of kinds have fewer bits than that."""
+    machines = 66
+    prefill = tuple(
+        PrefillInstance(id=f"p{i:02}", gpu="X", prefill_coeffs=(0.1 + 0.02 * i, 1e-3, 0.0)) for i in range(machines)
+    )
+    decode = DecodeInstance(
+        id="d", gpu="X", decode_coeffs=DECODES[0], kv_capacity_tokens=10**6, max_batch=64, fixed_iteration_time=0.01
+    )
+    flows = tuple(
+        Workflow(
+            workflow_id=f"w{k:03}",
+            arrival=0.2 * (k // 12),
+            calls=(Call(call_id="c", prompt_tokens=100 + 7 * k, output_tokens=9),),
+        )
+        for k in range(36)
+    )
+    instance = Instance(
+        format="hexsched-instance/1",
+        decode_model="fluid",
+        kv_bytes_per_token=1,
+        prefill=prefill,
+        decode=(decode,),
+        links=tuple(Link(source=m.id, to="d", latency=0.0, bandwidth=1e9) for m in prefill),
+        workflows=flows,
+    )
+    assert served(run_epochs, instance, "fcfs") == served(PLANS_ALL, instance, "fcfs")
+
+
 @pytest.mark.quick
 def test_calls_are_told_to_wait_at_all():
     """Of what the tests above compare, something must have been left out."""

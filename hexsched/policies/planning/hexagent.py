@@ -35,7 +35,7 @@ def best_decode(seen, memory, settings, c):
     for kind in range(memory.planner.decode_first.shape[0]):
         if seen.decodes[memory.planner.decode_members[kind, 0]].kv_capacity < call.needs_capacity:
             continue
-        begin_look(memory, kind)
+        begin_look(seen, memory, True)
         while True:
             j = next_to_look_at(seen, memory, c, kind, least)
             if j < 0:

@@ -48,7 +48,8 @@ LISTS = np.dtype(
         ("swept", "i8"),  # the last decision epoch in which the projections of all decode instances were asked for
         ("counted", "i8"),  # decode instances for which such calls count
         ("walk", "i8"),  # nodes on the stack of a walk through a tournament (``paces``),
-        ("looked_at", "i8"),  # ... and instances looked at besides
+        ("by_pace", "i8"),  # ... whether it passes slow ones over (``begin_look``),
+        ("looked_at", "i8"),  # ... and how many were looked at besides
     ],
     align=True,
 )
@@ -95,7 +96,7 @@ STARTS = np.dtype(
         ("idle_kinds", "i8"),  # the kinds that have any, as bits
         ("total", "i8"),  # calls started so far
         ("now", "i8"),  # prefill instances on which a call was started in this plan
-        ("idle_before", "i8"),  # the kinds, as bits, that had idle instances after the last plan
+        ("idle_before", "i8"),  # the kinds, as bits, that had idle instances after the last decision
         ("rehearsal", "i8"),  # number of the rehearsal that still holds (``patience``)
     ],
     align=True,
@@ -232,7 +233,7 @@ def _all_idle(members: list[Array]) -> tuple[Records, Records, Records]:
         idle[kind, : len(instances)]["code"] = instances
     starts = records(1, STARTS)
     starts.idle = sum(map(len, members))
-    starts.idle_kinds = (1 << len(members)) - 1
+    starts.idle_kinds = (1 << min(len(members), 62)) - 1
     return kinds, idle, starts
 
 

@@ -148,10 +148,12 @@ def member(memory, kind, place):
 
 
 @kernel
-def begin_look(memory, kind):
-    """Look at the instances of a kind on which a call may finish first: ``next_to_look_at``."""
+def begin_look(seen, memory, by_pace):
+    """Look at instances of a kind, ``next_to_look_at``: all of them, or those on which a call may finish first."""
     begin_walk(memory)
-    memory.planner.lists[0].looked_at = 0
+    lists = memory.planner.lists[0]
+    lists.looked_at = 0
+    lists.by_pace = 1 if by_pace and seen.clock[0].fixed == 0 else 0  # in the fixed model all are of one pace
 
 
 @kernel
@@ -159,7 +161,7 @@ def next_to_look_at(seen, memory, c, kind, finish):
     """The next instance of the kind on which call ``c`` may finish, its transfer aside, within ``finish``; or -1."""
     mine = memory.planner
     lists = mine.lists[0]
-    if seen.clock[0].fixed == 1:  # all are of one pace
+    if lists.by_pace == 0:
         lists.looked_at += 1
         return member(memory, kind, lists.looked_at - 1)
     call = seen.calls[c]

@@ -7,7 +7,7 @@ import math
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
 from hexsched.policies.parts.order import DECODE, PREFILL, Kernel
-from hexsched.policies.planning.paces import begin_look, member, next_to_look_at
+from hexsched.policies.planning.paces import begin_look, next_to_look_at
 from hexsched.policies.planning.preference import Preference
 from hexsched.policies.planning.projection import decode_seconds, project, room_wait, transfer
 
@@ -64,16 +64,9 @@ def pair_finder(preference: Preference) -> Kernel:
                     least = cost
                 continue
             from_here = -1  # among equals of one kind the first in number is taken
-            look_closely = twins_alike(wish) and seen.clock[0].fixed == 0
-            if look_closely:
-                begin_look(memory, kind)
-            place = 0
+            begin_look(seen, memory, twins_alike(wish))
             while True:
-                if look_closely:
-                    j = next_to_look_at(seen, memory, c, kind, least)
-                else:
-                    j = member(memory, kind, place)
-                    place += 1
+                j = next_to_look_at(seen, memory, c, kind, least)
                 if j < 0:
                     break
                 i, cost = best_prefill(seen, memory, wish, c, j)

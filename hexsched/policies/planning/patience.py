@@ -21,9 +21,8 @@ from hexsched.engine.physics import prefill_seconds
 from hexsched.policies.parts.order import PREFILL, Kernel
 from hexsched.policies.planning.memory import NO, STRICTLY
 from hexsched.policies.planning.preference import Preference
-from hexsched.policies.planning.prefills import give_work
+from hexsched.policies.planning.prefills import MOST_KINDS, give_work
 
-MOST_KINDS = 62  # that have a bit of their own
 MARGIN = 1e-9  # of a projected finish: far more than rounding takes away
 
 

@@ -21,13 +21,19 @@ from hexsched.policies.planning.paces import (
     find_first_decodes,
     forget_pace,
     forget_paces_of_completed,
-    member,
     next_to_look_at,
 )
 from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.patience import patience
 from hexsched.policies.planning.preference import Preference
-from hexsched.policies.planning.prefills import end_plan, find_all_first_free, forget_rehearsal, give_work, note_ends
+from hexsched.policies.planning.prefills import (
+    MOST_KINDS,
+    end_plan,
+    find_all_first_free,
+    forget_rehearsal,
+    give_work,
+    note_ends,
+)
 from hexsched.policies.planning.projection import project
 from hexsched.policies.planning.ready import enqueue, line_up, put_behind, ready_calls, remove_started, sort_queue
 from hexsched.policies.planning.room import look_at_room, note_need, note_plan
@@ -103,7 +109,7 @@ def planner(preference: Preference) -> Kernel:
             may_start = sort_ready(seen, memory, wish)
         planned = 0  # calls planned, from the first in order on,
         rehearsed = 0  # ... and calls planned or rehearsed
-        may_rehearse = takes_best(wish) and mine.room[0].ample == 1
+        may_rehearse = takes_best(wish) and mine.room[0].ample == 1 and mine.prefill_kinds.shape[0] <= MOST_KINDS
         if not may_rehearse:
             starts.rehearsal += 1
         rank = 0
@@ -152,16 +158,9 @@ def planner(preference: Preference) -> Kernel:
         for kind in range(memory.planner.decode_first.shape[0]):
             if not allows(wish, c, DECODE, kind):
                 continue
-            look_closely = takes_best(wish)
-            if look_closely:
-                begin_look(memory, kind)
-            place = 0
+            begin_look(seen, memory, takes_best(wish))
             while True:
-                if look_closely:
-                    j = next_to_look_at(seen, memory, c, kind, least)
-                else:
-                    j = member(memory, kind, place)
-                    place += 1
+                j = next_to_look_at(seen, memory, c, kind, least)
                 if j < 0:
                     break
                 if has_room(actions, c, j):

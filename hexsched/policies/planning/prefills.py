@@ -12,7 +12,14 @@ from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
 
+MOST_KINDS = 61  # that have a bit of their own
 IDLE, BUSY, PLANNED = range(3)  # where the first one of a kind was found
+
+
+@kernel
+def bit(kind):
+    """Of a set of kinds; where there are more than ``MOST_KINDS``, such sets are not looked at."""
+    return 1 << min(kind, MOST_KINDS)
 
 
 @kernel
@@ -20,6 +27,7 @@ def note_ends(seen, memory):
     """Prefills that ended since the last decision leave idle instances: those were the first in line."""
     mine = memory.planner
     starts = mine.starts[0]
+    starts.idle_before = starts.idle_kinds
     for k in range(seen.clock[0].prefilled):
         i = seen.calls[seen.prefilled[k]].prefill_instance
         kind = seen.prefills[i].kind
@@ -28,7 +36,7 @@ def note_ends(seen, memory):
         heap_push(mine.idle[kind], row.idle, 0.0, i)
         row.idle += 1
         starts.idle += 1
-        starts.idle_kinds |= 1 << kind
+        starts.idle_kinds |= bit(kind)
 
 
 @kernel
@@ -77,8 +85,8 @@ def give_work(seen, memory, i, seconds):
         row.idle -= 1
         starts.idle -= 1
         if row.idle == 0:
-            starts.idle_kinds &= ~(1 << kind)
-        if (starts.idle_before >> kind) & 1 == 1:
+            starts.idle_kinds &= ~bit(kind)
+        if starts.idle_before & bit(kind) != 0:
             starts.rehearsal += 1  # it might have stayed idle: those behind are better off
         mine.started[starts.now] = i
         starts.now += 1
@@ -122,7 +130,6 @@ def end_plan(seen, memory):
     for k in range(starts.now):
         _join_line(seen, memory, mine.started[k])
     starts.now = 0
-    starts.idle_before = starts.idle_kinds
 
 
 @kernel
