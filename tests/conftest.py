@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 import pytest
 from hypothesis import settings
+from pinned.cases import instance
 
 from hexsched.policies import PLACEMENTS, policies, unregister
 from hexsched.registry import Registry
+from hexsched.simulator import simulate
 from solvers.bounds import BOUNDS, time_indexed_lp
 from solvers.bounds.windows import window_bound
 from solvers.bounds.windows.window_lp import Level
 from solvers.exact import FORMULATIONS
+from solvers.schedules.search import search
 
 REGISTRIES: tuple[Registry, ...] = (BOUNDS, FORMULATIONS)  # that tests put things into
 
@@ -38,6 +43,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("policy_name", policy_names())
     if "online_policy_name" in metafunc.fixturenames:
         metafunc.parametrize("online_policy_name", [name for name in policy_names() if name != ORACLE])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_by_turns(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The first two workers compile a part each of what nearly all tests need, and wait for that of the other."""
+    turns = {"gw0": (compile_simulator, "gw1"), "gw1": (compile_search, "gw0")}
+    if worker_id in turns and int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) > 1:
+        compile_part, other = turns[worker_id]
+        compile_part()
+        done = tmp_path_factory.getbasetemp().parent
+        (done / f"compiled-{worker_id}").touch()
+        until = time.monotonic() + 120
+        while not (done / f"compiled-{other}").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+
+
+def compile_simulator() -> None:
+    """Or read it from the cache."""
+    simulate(instance("small-fluid"), "fcfs")
+
+
+def compile_search() -> None:
+    """Likewise."""
+    search(instance("small-fluid"), "max_ratio", evaluations=1, time_limit=60.0, workers=1)
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hexsched.engine.kernel import kernel, shared_kernel
+from hexsched.engine.kernel import kernel
 
 
-@shared_kernel
+@kernel
 def heap_push(heap, size, key, code):
     """Add (key, code) to a heap of ``size`` entries; the caller counts it."""
     k = size
@@ -20,7 +20,7 @@ def heap_push(heap, size, key, code):
     heap[k].code = code
 
 
-@shared_kernel
+@kernel
 def heap_pop(heap, size):
     """Remove the least entry of a heap of ``size`` entries and return its code; the caller counts it."""
     least = heap[0].code
@@ -48,7 +48,7 @@ def heap_pop(heap, size):
     return least
 
 
-@shared_kernel
+@kernel
 def sort_ascending(numbers, count):
     """Sort the first ``count`` of an array in place; they nearly always are in order."""
     for k in range(1, count):

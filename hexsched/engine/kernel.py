@@ -28,19 +28,10 @@ def kernel(function: F) -> F:
     Kernels call only kernels, imported by name, and touch nothing but numbers and arrays. No fast-math: compiled and
     interpreted runs agree to the last bit. Python reaches a kernel through an ``entry``, or ``interpreted``.
     """
-    return _compiled(function, forceinline=True)
-
-
-def shared_kernel(function: F) -> F:
-    """A kernel whose machine code is made once for all its callers: one that takes few arrays and is called often."""
-    return _compiled(function, forceinline=False)
-
-
-def _compiled(function: F, forceinline: bool) -> F:
     # Kernels borrow arrays and allocate none, so they need no reference counts (_nrt): counting each access to a field
     # costs more than the access. The wrappers for Python would take longer to compile than the kernel itself.
     return numba.njit(
-        error_model="numpy", _nrt=False, forceinline=forceinline, no_cpython_wrapper=True, no_cfunc_wrapper=True
+        error_model="numpy", _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
     )(function)  # type: ignore
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hexsched.engine.kernel import shared_kernel
+from hexsched.engine.kernel import kernel
 from hexsched.engine.state import Array
 
 
-@shared_kernel
+@kernel
 def set_key(winners, keys, k, key):
     """Leaf ``k`` gets another key."""
     keys[k] = key

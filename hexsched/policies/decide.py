@@ -18,15 +18,6 @@ from hexsched.policies.replay import replay
 
 
 @kernel
-def decide(actions, seen, memory, settings):
-    """Make the decisions of one epoch; what plain Python decides is already done."""
-    if settings.mode == PLAN:
-        plan(actions, seen, memory, settings)
-    elif settings.mode == QUEUES:
-        dispatch(actions, seen, memory, settings)
-
-
-@kernel
 def asks_for_decision(clock):
     """Whether anything happened that decisions depend on: the end of a transfer does not (model M22)."""
     return clock.released + clock.prefilled + clock.completed > 0
@@ -61,7 +52,10 @@ def run_epochs(state, memory, settings, epochs, latency, buffer):
         start = nanoseconds(buffer)
         if counters.plain_turn == 0:
             note_epoch(seen, memory, settings[0])
-        decide(state, seen, memory, settings[0])
+        if settings[0].mode == PLAN:
+            plan(state, seen, memory, settings[0])
+        elif settings[0].mode == QUEUES:
+            dispatch(state, seen, memory, settings[0])  # what plain Python decides is already done
         record(latency, nanoseconds(buffer) - start + counters.plain_nanoseconds)
         counters.plain_turn = 0
         counters.plain_nanoseconds = 0
@@ -83,7 +77,7 @@ def _with_order(order: Order) -> Any:
         note_service: books.note_service,
     }
     made = specialised(run_epochs, kernels)
-    announce(made, f"the simulator with order {order.name!r}", 30)
+    announce(made, f"the simulator with order {order.name!r}", 50)
     return made
 
 

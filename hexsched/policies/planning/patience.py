@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 
-from hexsched.engine.kernel import kernel, shared_kernel
+from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
 from hexsched.policies.parts.order import PREFILL, Kernel
 from hexsched.policies.planning.memory import NO, STRICTLY
@@ -26,7 +26,7 @@ from hexsched.policies.planning.prefills import MOST_KINDS, give_work
 MARGIN = 1e-9  # of a projected finish: far more than rounding takes away
 
 
-@shared_kernel
+@kernel
 def ending_until(line, low, high, now, seconds, latest):
     """Up to where in a line work of so many seconds would be done at ``latest`` seconds from now."""
     while low < high:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hexsched.engine.kernel import kernel, shared_kernel
+from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import iteration_seconds, iterations_since_settled, transfer_seconds
 from hexsched.engine.state import Array, Records
 
@@ -30,7 +30,7 @@ def project(seen, memory, j):
     return row
 
 
-@shared_kernel
+@kernel
 def _work_out(machines, outlooks, j):
     row = outlooks[j]
     decode = machines.decodes[j]
@@ -72,7 +72,7 @@ def room_wait(seen, memory, settings, c, j):
     return _wait_for_room(machines, seen.calls, seen.seats, memory.planner.decodes, memory.planner.seats, c, j)
 
 
-@shared_kernel
+@kernel
 def _wait_for_room(machines, calls, seats, outlooks, finishes, c, j):
     row = outlooks[j]
     call = calls[c]

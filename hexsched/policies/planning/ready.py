@@ -10,7 +10,7 @@ front; or freely, so that at every epoch all are worked out and sorted, which is
 from __future__ import annotations
 
 from hexsched.engine.heap import heap_pop, heap_push
-from hexsched.engine.kernel import kernel, shared_kernel
+from hexsched.engine.kernel import kernel
 from hexsched.policies.parts.order import KEY_RISES, PREFILL, Kernel
 from hexsched.policies.planning.preference import Preference
 
@@ -70,7 +70,7 @@ def _append(memory, key, c):
     row.ordered += 1
 
 
-@shared_kernel
+@kernel
 def _shift(queue, source, target, count):
     """Move ``count`` entries towards the front."""
     for k in range(count):

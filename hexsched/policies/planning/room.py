@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from hexsched.engine.kernel import kernel, shared_kernel
+from hexsched.engine.kernel import kernel
 
 CALLS = 32  # that one instance may get in one plan, where more than so many are ready
 RETRY = 16  # decision epochs after which it is worth counting again
@@ -36,18 +36,17 @@ def look_at_room(seen, memory):
     Where more than ``CALLS`` are ready it is taken for granted that no instance gets more than so many at once.
     """
     mine = memory.planner
-    ready = mine.ready[0].ordered + mine.ready[0].rest
-    mine.room[0].ample = _has_ample_room(mine.room, ready, seen.clock[0].epoch, seen.decodes, mine.decodes)
+    room = mine.room[0]
+    calls = min(mine.ready[0].ordered + mine.ready[0].rest, CALLS) + 1
+    if not _enough(room, calls) and not 0 <= seen.clock[0].epoch - room.epoch < RETRY:
+        room.epoch = seen.clock[0].epoch
+        _count_room(mine.room, seen.decodes, mine.decodes)
+    room.ample = 1 if _enough(room, calls) else 0
 
 
-@shared_kernel
-def _has_ample_room(rooms, ready, epoch, decodes, outlooks):
+@kernel
+def _count_room(rooms, decodes, outlooks):
     room = rooms[0]
-    calls = min(ready, CALLS) + 1
-    if _enough(room, calls):
-        return 1
-    if 0 <= epoch - room.epoch < RETRY:
-        return 0
     room.slots = 2**62
     room.free = math.inf
     for j in range(decodes.shape[0]):
@@ -57,8 +56,6 @@ def _has_ample_room(rooms, ready, epoch, decodes, outlooks):
         room.free = min(room.free, decode.kv_capacity - decode.reserved - outlook.planned_tokens)
     room.at = room.plans
     room.tokens_at = room.tokens
-    room.epoch = epoch
-    return 1 if _enough(room, calls) else 0
 
 
 @kernel
