@@ -83,6 +83,28 @@ def packer(kind: str) -> Callable[[bytes, bytes, Random, list[str]], bytes]:
     return packed
 
 
+def columnar(data: bytes, donor: bytes, rng: Random, words: list[str]) -> bytes:
+    """A Parquet file of an instance or a schedule with changed rows, another head, or changed bytes."""
+    import pyarrow.parquet as pq
+
+    from hexsched.model.table_files import DIGEST_KEY, HEAD_KEY
+
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        beside = dict(table.schema.metadata)
+        beside.pop(DIGEST_KEY, None)  # other programs need not write it
+        rows = b"\n".join(msgspec.json.encode(row) for row in table.to_pylist())
+        if rng.random() < 0.7:
+            table = _table(_rows(documents.json_lines(rows, rows, rng, words)))
+        else:
+            beside[HEAD_KEY] = documents.json_document(beside[HEAD_KEY], beside[HEAD_KEY], rng, words)
+        made = io.BytesIO()
+        pq.write_table(table.replace_schema_metadata(beside), made)
+    except Exception:  # not such a file any more, or no table can be made of such rows
+        return _bend(data, donor, rng)
+    return _bend(made.getvalue(), donor, rng) if rng.random() < 0.3 else made.getvalue()
+
+
 def _bend(data: bytes, donor: bytes, rng: Random) -> bytes:
     made = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 8))):

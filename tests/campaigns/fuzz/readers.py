@@ -16,7 +16,7 @@ from typing import Any
 
 from campaigns.fuzz import documents, tables, texts
 from campaigns.fuzz.findings import BreachError
-from campaigns.fuzz.packing import PACKERS, packer
+from campaigns.fuzz.packing import PACKERS, columnar, packer
 
 Change = Callable[[bytes, bytes, Random, list[str]], bytes]
 ROOT = Path(__file__).parents[3]
@@ -55,6 +55,8 @@ def readers() -> dict[str, Reader]:
         Reader("workload", _workloads, documents.json_lines, _read_workload),
         Reader("instance", _instances, documents.json_document, _read_instance),
         Reader("schedule", _schedules, documents.json_document, _read_schedule),
+        Reader("instance-parquet", _instance_tables, columnar, _read_instance),
+        Reader("schedule-parquet", _schedule_tables, columnar, _read_schedule),
         Reader("profile", _profiles, documents.json_document, _read_profile),
         Reader("calibration", _measurements, tables.csv_table, _read_measurements),
         Reader("grid", _grids, documents.yaml_document, _read_grid),
@@ -259,6 +261,20 @@ def _read_schedule(data: bytes, folder: Path) -> None:
     report = verify(_scheduled()[0], schedule)
     _need((report.metrics is None) == (not report.ok), "metrics of a broken schedule, or none of a right one")
     str(report)
+
+
+def _instance_tables(folder: Path) -> list[bytes]:
+    from hexsched.model.columnar import instance_bytes
+    from hexsched.model.instance import Instance
+
+    return [instance_bytes(Instance.from_bytes(data)) for data in _instances(folder)]
+
+
+def _schedule_tables(folder: Path) -> list[bytes]:
+    from hexsched.model.columnar import schedule_bytes
+    from hexsched.model.schedule import Schedule
+
+    return [schedule_bytes(Schedule.from_bytes(data)) for data in _schedules(folder)]
 
 
 # ---- service times
