@@ -240,17 +240,16 @@ def _read_instance(data: bytes, folder: Path) -> None:
 
 
 @cache
-def _scheduled() -> tuple[Any, list[bytes]]:
+def _scheduled() -> tuple[Any, list[Any]]:
     from hexsched.model.instance import Instance
     from hexsched.simulator import simulate
 
     instance = Instance.from_bytes((ROOT / "tests/cases/tiny-02.json").read_bytes())
-    made = [simulate(instance, name, progress=False).schedule.to_bytes() for name in ("fcfs", "hexagent", "atlas")]
-    return instance, made
+    return instance, [simulate(instance, name, progress=False).schedule for name in ("fcfs", "hexagent", "atlas")]
 
 
 def _schedules(folder: Path) -> list[bytes]:
-    return _scheduled()[1]
+    return [schedule.to_bytes() for schedule in _scheduled()[1]]
 
 
 def _read_schedule(data: bytes, folder: Path) -> None:
@@ -272,9 +271,8 @@ def _instance_tables(folder: Path) -> list[bytes]:
 
 def _schedule_tables(folder: Path) -> list[bytes]:
     from hexsched.model.columnar import schedule_bytes
-    from hexsched.model.schedule import Schedule
 
-    return [schedule_bytes(Schedule.from_bytes(data)) for data in _schedules(folder)]
+    return [schedule_bytes(schedule) for schedule in _scheduled()[1]]
 
 
 # ---- service times
