@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from instances import corner_instances
 from msgspec.structs import replace
 from test_columns import WRONG, changed
@@ -22,6 +23,7 @@ from hexsched.errors import InputError
 from hexsched.model import Instance, columnar, read_instance, read_schedule, read_workload
 from hexsched.model.file_kind import kind_of
 from hexsched.model.files import decode_json
+from hexsched.model.parquet_footer import column_sizes
 from hexsched.model.rows import Rows
 from hexsched.simulator import simulate
 
@@ -160,6 +162,39 @@ def test_damage_is_found_wherever_it_is(tmp_path, small):
         path.write_bytes(data[:size])
         with pytest.raises(InputError):
             read_instance(path)
+
+
+def test_no_end_of_a_file_ends_the_process(tmp_path, small):
+    """pyarrow does so for some of these when it is asked for a column."""
+    path = tmp_path / "s.parquet"
+    made = simulate(small, "fcfs").schedule
+    made.save(path)
+    data = path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    text = data.index(b"ARROW:schema", footer)  # all that follows is a text
+    for place in range(footer, text):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with contextlib.suppress(InputError):
+            assert read_schedule(path) == made
+
+
+def test_sizes_of_columns_are_those_that_pyarrow_says(tmp_path, small):
+    small.save(tmp_path / "i.parquet")
+    metadata = pq.read_metadata(tmp_path / "i.parquet")
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+    columns = [group.column(k) for group in groups for k in range(group.num_columns)]
+    told = sum(one.num_values for one in columns), sum(one.total_uncompressed_size for one in columns)
+    assert column_sizes(tmp_path / "i.parquet") == told
+
+
+@settings(max_examples=200)
+@given(footer=st.binary(max_size=80))
+def test_any_bytes_are_sizes_or_an_error(footer, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "footer.parquet"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with contextlib.suppress(InputError):
+        values, size = column_sizes(path)
+        assert min(values, size) >= 0
 
 
 def test_what_would_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, small, monkeypatch):

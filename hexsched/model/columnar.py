@@ -19,6 +19,7 @@ from hexsched.model.columns import WorkloadColumns, offsets, pieces
 from hexsched.model.files import convert, decode_json, unreadable
 from hexsched.model.instance import HEAD as INSTANCE_HEAD
 from hexsched.model.instance import Instance, instance_of
+from hexsched.model.parquet_footer import column_sizes
 from hexsched.model.quick_json import InDoubtError
 from hexsched.model.rows import Integers, Texts, TextsBuilder, joined
 from hexsched.model.schedule import COLUMNS, TEXTS, Schedule, ScheduleColumns, ScheduledCall, schedule_of
@@ -133,7 +134,7 @@ def _read(
             digest = metadata.metadata.get(DIGEST_KEY)  # which a file of another program need not have
             if digest is not None and digest != hashlib.sha256(head).hexdigest().encode():
                 raise InputError("the metadata of this Parquet file are damaged or were changed", path)
-            _check_size(file, str(path))
+            _check_size(path)
             try:
                 return quickly(file, head, str(path))
             except (InDoubtError, UnicodeDecodeError, pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
@@ -144,16 +145,14 @@ def _read(
         raise unreadable(error, path) from None
 
 
-def _check_size(file: pq.ParquetFile, where: str) -> None:
+def _check_size(path: str | Path) -> None:
     """Refuse what would not fit into memory, from what the file says of itself; no reader goes beyond that."""
-    groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
-    columns = [group.column(c) for group in groups for c in range(group.num_columns)]
-    values, size = sum(c.num_values for c in columns), sum(c.total_uncompressed_size for c in columns)
-    if not (0 <= values <= MOST_VALUES and 0 <= size <= MOST_BYTES):
+    values, size = column_sizes(path)
+    if values > MOST_VALUES or size > MOST_BYTES:
         raise InputError(
             f"the file holds {values:,} values in {size:,} bytes once unpacked; at most {MOST_VALUES:,} in "
             f"{MOST_BYTES:,} are read",
-            where,
+            path,
         )
 
 
@@ -203,8 +202,8 @@ class _Groups:
 
 
 def _batches(file: pq.ParquetFile, where: str) -> Iterator[pa.RecordBatch]:
-    """The rows of the file, a group at a time; refused where its texts, written out, are too long."""
-    length = 0
+    """The rows of the file, a group at a time; refused where its texts, written out, are too long, or rows are lost."""
+    length = rows = 0
     for g in range(file.metadata.num_row_groups):
         table = file.read_row_group(g, use_threads=False)
         table.validate(full=True)
@@ -212,7 +211,10 @@ def _batches(file: pq.ParquetFile, where: str) -> Iterator[pa.RecordBatch]:
             length += sum(map(_length_of_texts, batch.columns))
             if length > MOST_BYTES:
                 raise InputError(f"the texts of the file are longer than {MOST_BYTES:,} bytes together", where)
+            rows += len(batch)
             yield batch
+    if rows != file.metadata.num_rows:
+        raise InputError(f"the file has {rows:,} rows, and says that it has {file.metadata.num_rows:,}", where)
 
 
 def _length_of_texts(column: pa.Array) -> int:
