@@ -17,6 +17,7 @@ from hexsched.clusters import compile_instance, read_cluster
 from hexsched.display import Summary, as_html
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Schedule, Workflow
+from hexsched.model.hint import Hint
 from hexsched.policies import Policy, as_policy
 from hexsched.simulator import Run, simulate
 from hexsched.simulator.run import UnservedError
@@ -274,8 +275,8 @@ def other_future(
 ) -> Instance:
     """An instance that no one can tell from this one until after ``moment``.
 
-    Calls released later get other sizes, delays and kinds, or vanish together with what depends on them; new calls
-    and a new workflow appear. With ``ends_seen`` workflows that have ended stay as they are.
+    Calls released later get other sizes, delays, kinds and hints, or vanish together with what depends on them; new
+    calls and a new workflow appear. With ``ends_seen`` workflows that have ended stay as they are.
     """
     room = max(machine.kv_capacity_tokens for machine in instance.decode)
     released = releases(instance, run.schedule)
@@ -295,7 +296,9 @@ def other_future(
         new = Call(call_id="b-new", prompt_tokens=1, output_tokens=1, parents=parents, delay=moment + 0.1)
         calls["b-new"] = resized(rng, new, room)
         arrival = flow.arrival if flow.arrival <= moment else moment + rng.uniform(0.1, 5)
-        flows.append(replace(flow, arrival=float(arrival), calls=tuple(calls.values())))
+        seen = any(released[flow.workflow_id, one.call_id] <= moment for one in flow.calls)
+        hint = flow.hint if seen else drawn_hint(rng)
+        flows.append(replace(flow, arrival=float(arrival), calls=tuple(calls.values()), hint=hint))
     late = resized(rng, Call(call_id="c0", prompt_tokens=1, output_tokens=1), room)
     flows.append(Workflow(workflow_id="v-new", arrival=moment + 0.1, calls=(late,)))
     return replace(instance, workflows=tuple(flows))
@@ -308,7 +311,15 @@ def resized(rng: np.random.Generator, one: Call, room: int) -> Call:
         prompt_tokens=n,
         output_tokens=int(rng.integers(1, room - n, endpoint=True)),
         cached_tokens=int(rng.integers(n)),
+        hint=drawn_hint(rng),
     )
+
+
+def drawn_hint(rng: np.random.Generator) -> Hint:
+    """Any hint."""
+    prompt, output = rng.integers(1, 1000, 2).tolist()
+    rounds, delay = int(rng.integers(9)), float(rng.uniform(0, 2))
+    return Hint(rounds=rounds, prompt_tokens=prompt, output_tokens=output, delay=delay)
 
 
 def longer(instance: Instance, chosen: set[tuple[str, str]]) -> Instance:
@@ -333,6 +344,8 @@ def small_instance(rng: np.random.Generator, k: int) -> tuple[Instance, str]:
         replace(_shortened(flow, int(rng.integers(1, MOST_CALLS, endpoint=True))), arrival=0.0 if together else 0.4 * w)
         for w, flow in enumerate(flows)
     )
+    if k // len(FAMILIES) % 2:
+        cut = tuple(_hinted(rng, flow) for flow in cut)
     instance = compile_instance(read_cluster(CLUSTERS[k % len(CLUSTERS)]), cut)
     keep = int(rng.integers(1, 3)), int(rng.integers(1, 3))  # instances of each pool, so that calls wait
     prefill, decode = instance.prefill[: keep[0]], instance.decode[-keep[1] :]
@@ -346,6 +359,12 @@ def small_instance(rng: np.random.Generator, k: int) -> tuple[Instance, str]:
     links = tuple(link for link in instance.links if {link.source, link.to} <= ids)
     model = ("fluid", "fixed")[k % 2]
     return replace(instance, prefill=prefill, decode=decode, links=links, decode_model=model, sources=()), room
+
+
+def _hinted(rng: np.random.Generator, flow: Workflow) -> Workflow:
+    """The workflow with a hint, and some of its calls with one."""
+    calls = tuple(replace(one, hint=drawn_hint(rng)) if rng.random() < 0.5 else one for one in flow.calls)
+    return replace(flow, calls=calls, hint=drawn_hint(rng))
 
 
 def _shortened(flow: Workflow, calls: int) -> Workflow:

@@ -114,7 +114,8 @@ def reveal(state, c):
     if state.truth.progress[0].oracle_horizon == 1:
         workflow.horizon = state.truth.workflows[call.workflow].horizon
     else:
-        workflow.horizon = max(workflow.horizon, call.path)
+        told = state.truth.workflows[call.workflow].told
+        workflow.horizon = max(workflow.horizon, max(call.path + truth.rest, told))
     seen.released[clock.released] = c
     clock.released += 1
 
@@ -248,7 +249,8 @@ def show_length(state, c):
         call.best = best_seconds(seen, call.n, call.h, call.estimate, call.needs_capacity)
         call.path = path_before + call.best
         if state.truth.progress[0].oracle_horizon == 0:
-            seen.workflows[call.workflow].horizon = max(seen.workflows[call.workflow].horizon, call.path)
+            workflow = seen.workflows[call.workflow]
+            workflow.horizon = max(workflow.horizon, call.path + truth.rest)
     kinds = state.truth.kinds
     kinds[truth.kind].tokens += truth.m
     kinds[truth.kind].count += 1

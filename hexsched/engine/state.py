@@ -171,6 +171,7 @@ CALL_TRUTH = np.dtype(
         ("first_child", "i8"),  # children are Truth.children[first_child : first_child + children]
         ("children", "i8"),
         ("path", "f8"),  # longest standalone path over its completed parents
+        ("rest", "f8"),  # seconds that its application says come after it (model M40); 0 where that is not told
     ],
     align=True,
 )
@@ -178,6 +179,7 @@ CALL_TRUTH = np.dtype(
 WORKFLOW_TRUTH = np.dtype(
     [
         ("horizon", "f8"),  # H_w
+        ("told", "f8"),  # what is told of H_w with the first release (model M41), seconds; 0 where nothing is
         ("first_root", "i8"),  # calls without parents are Truth.roots[first_root : first_root + roots]
         ("roots", "i8"),
     ],

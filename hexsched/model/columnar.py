@@ -17,6 +17,7 @@ import numpy as np
 from hexsched.errors import InputError
 from hexsched.model.columns import WorkloadColumns, offsets, pieces
 from hexsched.model.files import convert, decode_json, unreadable
+from hexsched.model.hint import FIELDS, Hints, hints_at
 from hexsched.model.instance import HEAD as INSTANCE_HEAD
 from hexsched.model.instance import Instance, instance_of
 from hexsched.model.parquet_footer import column_sizes
@@ -39,6 +40,8 @@ ROWS_OF_A_GROUP = 1 << 16  # workflows, or calls of a schedule sixteen times as 
 INTEGERS = {"prompt_tokens": "prompt", "output_tokens": "output", "cached_tokens": "cached"}
 WORKFLOW = ("workflow_id", "arrival", "calls")
 CALL = ("call_id", *INTEGERS, "parents", "delay", "kind")
+HINT = "hint"  # a further column, and a further field of calls, in files that have hints
+WORKFLOW_HINT, CALL_HINT = "hint of workflow", "hint of call"
 
 
 def instance_bytes(instance: Instance) -> bytes:
@@ -47,23 +50,25 @@ def instance_bytes(instance: Instance) -> bytes:
 
     columns = instance.columns
     codes = columns.call_id.codes[columns.parent]
-    calls = pa.StructArray.from_arrays(
-        [
-            _coded(columns.call_id),
-            pa.array(columns.prompt),
-            pa.array(columns.output),
-            pa.array(columns.cached),
-            _listed(columns.first_parent, _coded(Texts(codes, columns.call_id.distinct))),
-            pa.array(columns.delay),
-            _coded(columns.kind),
-        ],
-        CALL,
-    )
+    fields = [
+        _coded(columns.call_id),
+        pa.array(columns.prompt),
+        pa.array(columns.output),
+        pa.array(columns.cached),
+        _listed(columns.first_parent, _coded(Texts(codes, columns.call_id.distinct))),
+        pa.array(columns.delay),
+        _coded(columns.kind),
+    ]
+    hinted = [HINT] if len(columns.call_hints.of) else []
+    fields += [_hinted(columns.call_hints, columns.calls) for _ in hinted]
+    calls = pa.StructArray.from_arrays(fields, [*CALL, *hinted])
     table = {
         "workflow_id": pa.array(columns.workflow_id, pa.string()),
         "arrival": pa.array(columns.arrival),
         "calls": _listed(columns.first, calls),
     }
+    if len(columns.hints.of):
+        table[HINT] = _hinted(columns.hints, len(columns.workflow_id))
     return _written(table, instance.head_bytes(), ROWS_OF_A_GROUP)
 
 
@@ -81,6 +86,14 @@ def _coded(texts: Texts) -> pa.DictionaryArray:
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(texts.codes.astype(np.int32)), pa.array(texts.distinct, pa.string()))
+
+
+def _hinted(hints: Hints, length: int) -> pa.StructArray:
+    import pyarrow as pa
+
+    absent, values = np.ones(length, bool), np.zeros((length, len(FIELDS)))
+    absent[hints.of], values[hints.of] = False, hints.values
+    return pa.StructArray.from_arrays([pa.array(column) for column in values.T.copy()], FIELDS, mask=pa.array(absent))
 
 
 def _listed(first: Integers, values: pa.Array) -> pa.ListArray:
@@ -194,6 +207,23 @@ class _Groups:
         self._arrays.setdefault(name, []).append(np.diff(column.offsets.to_numpy()).astype(np.int64))
         return column.flatten()
 
+    def hints(self, name: str, column: pa.StructArray) -> None:
+        """The next hints of a column, absent ones included."""
+        import pyarrow as pa
+
+        if not pa.types.is_struct(column.type) or sorted(column.type.names) != sorted(FIELDS):
+            raise InDoubtError
+        is_there = column.is_valid()
+        self._arrays.setdefault(f"{name} there", []).append(is_there.to_numpy(zero_copy_only=False))
+        for field in FIELDS:
+            self.numbers(f"{name} {field}", column.field(field).filter(is_there), whole=False)
+
+    def all_hints(self, name: str) -> Hints:
+        """All hints of a column; none where there is no such column."""
+        places = np.flatnonzero(joined(self._arrays.get(f"{name} there", []), np.bool_))
+        values = [joined(self._arrays.get(f"{name} {field}", []), np.float64) for field in FIELDS]
+        return hints_at(places, np.stack(values, axis=1))
+
     def __getitem__(self, name: str) -> Any:
         """All of a column."""
         if name in self._texts:
@@ -232,23 +262,30 @@ def _length_of_texts(column: pa.Array) -> int:
     return int(column.nbytes)
 
 
-def _columns(file: pq.ParquetFile, names: Collection[str], where: str) -> Iterator[dict[str, pa.Array]]:
-    """The columns, some rows at a time; in doubt unless they are those of these names."""
+def _columns(
+    file: pq.ParquetFile, names: Collection[str], where: str, maybe: Collection[str] = ()
+) -> Iterator[dict[str, pa.Array]]:
+    """The columns, some rows at a time; in doubt unless they are those of these names, and perhaps one of ``maybe``."""
     for batch in _batches(file, where):
-        if sorted(batch.schema.names) != sorted(names):
+        if not _are(batch.schema.names, names, maybe):
             raise InDoubtError
         yield dict(zip(batch.schema.names, batch.columns, strict=True))
+
+
+def _are(found: Collection[str], names: Collection[str], maybe: Collection[str]) -> bool:
+    """Whether these are the names, in any order and each once, with those of ``maybe`` or without."""
+    return len(set(found)) == len(found) and set(names) <= set(found) <= {*names, *maybe}
 
 
 def _instance_quickly(file: pq.ParquetFile, head: bytes, where: str) -> Instance:
     import pyarrow as pa
 
     groups = _Groups()
-    for columns in _columns(file, WORKFLOW, where):
+    for columns in _columns(file, WORKFLOW, where, maybe=(HINT,)):
         groups.texts("workflow_id", columns["workflow_id"])
         groups.numbers("arrival", columns["arrival"], whole=False)
         calls = groups.sizes("calls", columns["calls"])
-        if not pa.types.is_struct(calls.type) or calls.null_count or sorted(calls.type.names) != sorted(CALL):
+        if not pa.types.is_struct(calls.type) or calls.null_count or not _are(calls.type.names, CALL, (HINT,)):
             raise InDoubtError
         fields = dict(zip(calls.type.names, calls.flatten(), strict=True))
         for name in ("call_id", "kind"):
@@ -257,6 +294,9 @@ def _instance_quickly(file: pq.ParquetFile, head: bytes, where: str) -> Instance
             groups.numbers(short, fields[name], whole=True)
         groups.numbers("delay", fields["delay"], whole=False)
         groups.texts("parent", groups.sizes("parents", fields["parents"]))
+        for name, columns_of_hints in ((WORKFLOW_HINT, columns), (CALL_HINT, fields)):
+            if HINT in columns_of_hints:
+                groups.hints(name, columns_of_hints[HINT])
     if not file.metadata.num_rows:
         raise InDoubtError
     workflow_id = groups["workflow_id"]
@@ -273,6 +313,8 @@ def _instance_quickly(file: pq.ParquetFile, head: bytes, where: str) -> Instance
         delay=groups["delay"],
         parent=_positions(groups["parent"], groups["call_id"], first, first_parent),
         first_parent=first_parent,
+        hints=groups.all_hints(WORKFLOW_HINT),
+        call_hints=groups.all_hints(CALL_HINT),
     )
     try:
         return instance_of(_head(head, INSTANCE_HEAD, "workflows", where), columns_made)

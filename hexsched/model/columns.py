@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from hexsched.model.hint import NO_HINTS, Given, Hints, hints_of
 from hexsched.model.rows import Floats, Integers, Rows, Texts, TextsBuilder, joined
 from hexsched.model.workload import MAX_TOKENS, Call, Workflow
 
@@ -36,6 +38,8 @@ class WorkloadColumns:
         Positions of calls: the parents of each call, one call after the other.
     first_parent : (N + 1,) int array
         Those of call c are from ``first_parent[c]`` to before ``first_parent[c + 1]``.
+    hints, call_hints : Hints
+        Of workflows, and of calls.
     """
 
     workflow_id: tuple[str, ...]
@@ -49,6 +53,8 @@ class WorkloadColumns:
     delay: Floats
     parent: Integers
     first_parent: Integers
+    hints: Hints = NO_HINTS
+    call_hints: Hints = NO_HINTS
 
     @property
     def calls(self) -> int:
@@ -83,12 +89,16 @@ class ColumnsBuilder:
             name: [] for name in ("arrival", "calls", "prompt", "output", "cached", "delay", "parent", "parents")
         }
         self._call_id, self._kind = TextsBuilder(), TextsBuilder()
+        self._hints: dict[int, Any] = {}
+        self._call_hints: dict[int, Any] = {}
         self._calls = 0
 
     def add(self, workflows: Sequence[Any]) -> None:
         """The next workflows."""
         calls = [call for workflow in workflows for call in workflow.calls]
         call_ids = [call.call_id for call in calls]
+        self._hints |= {k: one.hint for k, one in enumerate(workflows, len(self._workflow_id)) if one.hint}
+        self._call_hints |= {k: one.hint for k, one in enumerate(calls, self._calls) if one.hint}
         self._workflow_id += [workflow.workflow_id for workflow in workflows]
         self._call_id.add(call_ids)
         self._kind.add([call.kind for call in calls])
@@ -139,6 +149,8 @@ class ColumnsBuilder:
             delay=whole["delay"],
             parent=whole["parent"],
             first_parent=offsets(whole["parents"]),
+            hints=hints_of(list(self._hints), list(self._hints.values())),
+            call_hints=hints_of(list(self._call_hints), list(self._call_hints.values())),
         )
 
 
@@ -167,9 +179,9 @@ def workflows_of(columns: WorkloadColumns) -> Rows[Workflow]:
 
 def _make(columns: WorkloadColumns) -> tuple[Workflow, ...]:
     return tuple(
-        Workflow(workflow_id=workflow_id, arrival=arrival, calls=tuple(Call(**call) for call in calls))
+        Workflow(workflow_id=workflow_id, arrival=arrival, calls=tuple(Call(**call) for call in calls), hint=hint)
         for first, last in pieces(len(columns.workflow_id))
-        for workflow_id, arrival, calls in records(columns, first, last)
+        for workflow_id, arrival, calls, hint in records(columns, first, last)
     )
 
 
@@ -179,8 +191,13 @@ def pieces(length: int, size: int = AT_A_TIME) -> Iterator[tuple[int, int]]:
         yield first, min(first + size, length)
 
 
-def records(columns: WorkloadColumns, first: int, last: int) -> Iterator[tuple[str, float, list[dict[str, Any]]]]:
-    """Id, arrival and calls of each workflow from ``first`` to before ``last``; a call as the arguments of ``Call``."""
+def records(
+    columns: WorkloadColumns, first: int, last: int
+) -> Iterator[tuple[str, float, list[dict[str, Any]], Given]]:
+    """Id, arrival, calls and hint of each workflow from ``first`` to before ``last``.
+
+    A call is given as the arguments of ``Call``.
+    """
     start, stop = int(columns.first[first]), int(columns.first[last])
     call_id = columns.call_id.tolist(start, stop)
     ends = columns.first_parent[start : stop + 1].tolist()
@@ -188,7 +205,7 @@ def records(columns: WorkloadColumns, first: int, last: int) -> Iterator[tuple[s
     codes = columns.call_id.codes[columns.parent[ends[0] : ends[-1]]].tolist()
     parents = [above[code] for code in codes]
     base = ends[0]
-    calls = [
+    calls: list[dict[str, Any]] = [
         {
             "call_id": name,
             "prompt_tokens": prompt,
@@ -210,10 +227,13 @@ def records(columns: WorkloadColumns, first: int, last: int) -> Iterator[tuple[s
             strict=True,
         )
     ]
+    for c, hint in columns.call_hints.between(start, stop).items():
+        calls[c - start]["hint"] = hint
+    hints: dict[int, Given] = {**columns.hints.between(first, last)}
     at = (columns.first[first : last + 1] - start).tolist()
     arrivals = columns.arrival[first:last].tolist()
     for w, arrival in enumerate(arrivals):
-        yield columns.workflow_id[first + w], arrival, calls[at[w] : at[w + 1]]
+        yield columns.workflow_id[first + w], arrival, calls[at[w] : at[w + 1]], hints.get(first + w, msgspec.UNSET)
 
 
 def surely_valid(columns: WorkloadColumns) -> bool:
@@ -229,6 +249,8 @@ def surely_valid(columns: WorkloadColumns) -> bool:
         and (np.diff(columns.first) > 0).all()
         and ((columns.arrival >= 0) & (columns.arrival < np.inf)).all()
         and ((columns.delay >= 0) & (columns.delay < np.inf)).all()
+        and columns.hints.surely_valid
+        and columns.call_hints.surely_valid
         and (columns.cached >= 0).all()
         and (columns.cached < columns.prompt).all()
         and (columns.prompt <= MAX_TOKENS).all()

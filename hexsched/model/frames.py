@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hexsched.model.hint import FIELDS
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,9 +31,12 @@ def workflows_frame(workflows: Sequence[Workflow]) -> pd.DataFrame:
 
 
 def calls_frame(workflows: Sequence[Workflow]) -> pd.DataFrame:
-    """A row a call: the id of its workflow, then the fields of ``Call``."""
+    """A row a call: the id of its workflow, then the fields of ``Call``; those of hints where any call has one."""
     import pandas as pd
 
     calls = [(w.workflow_id, call) for w in workflows for call in w.calls]
     columns: dict[str, list[Any]] = {"workflow_id": [name for name, _ in calls]}
-    return pd.DataFrame(columns | {field: [getattr(call, field) for _, call in calls] for field in CALL})
+    columns |= {field: [getattr(call, field) for _, call in calls] for field in CALL}
+    if any(call.hint for _, call in calls):
+        columns |= {f"hint_{name}": [getattr(call.hint, name, None) for _, call in calls] for name in FIELDS}
+    return pd.DataFrame(columns)

@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hexsched.model.hint import Given
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 BYTES_AT_A_TIME = 1 << 20  # of text whose rows are objects at one time
 
 
 class PlainCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The fields of ``Call``, in its order, unchecked."""
+    """The fields of ``Call``, in its order, unchecked but for its hint."""
 
     call_id: str
     prompt_tokens: int
@@ -22,19 +24,21 @@ class PlainCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     parents: tuple[str, ...] = ()
     delay: float = 0.0
     kind: str = ""
+    hint: Given = msgspec.UNSET
 
 
 class PlainWorkflow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The fields of ``Workflow``, in its order, unchecked."""
+    """The fields of ``Workflow``, in its order, unchecked but for hints."""
 
     workflow_id: str
     arrival: float
     calls: tuple[PlainCall, ...]
+    hint: Given = msgspec.UNSET
 
 
-def plain_workflow(workflow_id: str, arrival: float, calls: Iterable[dict[str, Any]]) -> PlainWorkflow:
+def plain_workflow(workflow_id: str, arrival: float, calls: Iterable[dict[str, Any]], hint: Given) -> PlainWorkflow:
     """A workflow to be written."""
-    return PlainWorkflow(workflow_id, arrival, tuple(PlainCall(**call) for call in calls))
+    return PlainWorkflow(workflow_id, arrival, tuple(PlainCall(**call) for call in calls), hint)
 
 
 class InDoubtError(Exception):

@@ -13,6 +13,7 @@ from hexsched.display import MOST_ROWS, Summary, displayed
 from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_lines, write_bytes
 from hexsched.model.frames import calls_frame
+from hexsched.model.hint import Given
 from hexsched.plotting import Accessor
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         delta_c, seconds of tool, retrieval or think time after the last parent.
     kind : str
         A free label (``"plan"``, ``"vote"``); the ``class_mean`` estimator groups by it.
+    hint : Hint, optional
+        What its application expects to come after it, declared with it (model M40).
     """
 
     call_id: str
@@ -49,8 +52,11 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     parents: tuple[str, ...] = ()
     delay: float = 0.0
     kind: str = ""
+    hint: Given = msgspec.UNSET
 
     def __post_init__(self) -> None:
+        if self.hint is None:
+            msgspec.structs.force_setattr(self, "hint", msgspec.UNSET)
         if (
             self.call_id
             and 0 <= self.cached_tokens < self.prompt_tokens <= MAX_TOKENS
@@ -83,13 +89,18 @@ class Workflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         a_w, seconds, at least 0.
     calls : tuple of Call
         In any order; parents are named by ``call_id``.
+    hint : Hint, optional
+        What its application expects of the whole, declared at its arrival (model M40).
     """
 
     workflow_id: str
     arrival: float
     calls: tuple[Call, ...]
+    hint: Given = msgspec.UNSET
 
     def __post_init__(self) -> None:
+        if self.hint is None:
+            msgspec.structs.force_setattr(self, "hint", msgspec.UNSET)
         if not self.workflow_id:
             raise ValueError("workflow_id must not be empty")
         if not (math.isfinite(self.arrival) and self.arrival >= 0):

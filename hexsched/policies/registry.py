@@ -16,6 +16,7 @@ from hexsched.engine.kernel import kernel
 from hexsched.errors import InputError, InputWarning
 from hexsched.outside import Package, complain, things
 from hexsched.policies.orders import ORDERS
+from hexsched.policies.orders.parts.horizon import REVEALED
 from hexsched.policies.own import Own, first_line, own, spelled
 from hexsched.policies.parts.option import MOST, Option, Value
 from hexsched.policies.parts.order import KEY_STAYS, NO_BOOKS, Order
@@ -78,8 +79,8 @@ class Policy:
 
     @property
     def in_effect(self) -> dict[str, Any]:
-        """Order and placement once options that change them have, and whether it is shown H_w in place of H_w(t)."""
-        plain = {"order": self.order, "placement": self.placement, "oracle_horizon": False}
+        """Order and placement once options that change them have, and which horizon it is shown (model M41)."""
+        plain = {"order": self.order, "placement": self.placement, "horizon": REVEALED}
         return plain | ((self.compiled or ORDERS[self.order]).changes(self.options) if self.order else {})
 
     @property
@@ -526,7 +527,7 @@ def read_policy(text: str) -> Policy:
     InputError
         For an unknown name, option, value or placement, with what would be right.
     """
-    match = re.fullmatch(r"\s*+([^\s()@]++)\s*+(?:\(([^()]*+)\))?+\s*+(?:@\s*+(\S++))?+\s*+", text)
+    match = re.fullmatch(r"\s*+([^\s()@]++)\s*+(?:\(((?:[^()]|\([^()]*+\))*+)\))?+\s*+(?:@\s*+(\S++))?+\s*+", text)
     if match is None:
         raise InputError(f"policy {text!r}: expected NAME, NAME@PLACEMENT or NAME(option=value, ...)@PLACEMENT")
     name, options, place = match.groups()

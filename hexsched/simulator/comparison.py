@@ -118,7 +118,7 @@ def compare(
     estimator : str
         How policies know output lengths: ``exact``, ``noise(SIGMA)``, ``class_mean``.
     seed : int
-        Of random placements and of the estimator.
+        Of random placements, of the estimator and of noisy hints.
     verify : bool
         Whether every schedule goes through the independent verifier.
     progress : bool or callable, optional

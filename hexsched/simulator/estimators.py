@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from hexsched.engine.state import Array
 from hexsched.errors import InputError
 from hexsched.model import Instance
 from hexsched.model.rows import Texts
+from hexsched.policies.parts.sigma import MOST_SIGMA, read_sigma
 from hexsched.registry import choices
 
 
@@ -55,29 +56,29 @@ def read_estimator(text: str) -> Estimator:
         return Estimator(name, lambda instance, seed: None)
     if name == "class_mean":
         return Estimator(name, lambda instance, seed: None, class_mean=True)
-    match = re.fullmatch(r"noise\( *+([^() \x00-\x1f]++) *+\)", name)
-    if match:
-        try:
-            sigma = float(match[1])
-        except ValueError:
-            sigma = -1.0
-        if 0.0 <= sigma <= 10.0:
-            return Estimator(name, lambda instance, seed: _noisy(instance, sigma, seed))
-        raise InputError(f"estimator {text!r}: SIGMA must be a number from 0 to 10")
+    sigma = read_sigma(name, "noise")
+    if sigma is not None:
+        if math.isnan(sigma):
+            raise InputError(f"estimator {text!r}: SIGMA must be a number from 0 to {MOST_SIGMA:g}")
+        return Estimator(name, lambda instance, seed: _noisy(instance, sigma, seed))
     raise InputError(f"unknown estimator {text!r}; {choices(text.partition('(')[0], ESTIMATORS)}")
 
 
 def _noisy(instance: Instance, sigma: float, seed: int) -> Array:
     """Each call's factor depends on its ids and the seed alone, so that no call's estimate tells of another's."""
-    spread = np.sqrt(np.log1p(sigma**2))
     estimates = []
     columns = instance.columns
     workflow_ids = Texts(columns.workflow, columns.workflow_id).tolist()
     for workflow_id, call_id, output in zip(
         workflow_ids, columns.call_id.tolist(), columns.output.tolist(), strict=True
     ):
-        name = f"{seed}/{workflow_id}/{call_id}".encode()
-        bits = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
-        z = np.random.Generator(np.random.PCG64(bits)).standard_normal()
-        estimates.append(max(output * np.exp(spread * z - spread**2 / 2), 1.0))
+        estimates.append(max(output * lognormal(f"{seed}/{workflow_id}/{call_id}", sigma), 1.0))
     return np.array(estimates)
+
+
+def lognormal(name: str, sigma: float) -> float:
+    """A log-normal number of mean 1 and standard deviation ``sigma`` that depends on the name alone."""
+    spread = np.sqrt(np.log1p(sigma**2))
+    bits = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+    z = np.random.Generator(np.random.PCG64(bits)).standard_normal()
+    return float(np.exp(spread * z - spread**2 / 2))

@@ -14,6 +14,7 @@ from hexsched.engine.state import Records, State, bare
 from hexsched.engine.tables import Places
 from hexsched.errors import InputError
 from hexsched.model import Instance
+from hexsched.model.hint import Hint
 from hexsched.model.rows import Texts
 from hexsched.policies import Policy
 from hexsched.policies.memory import Memory
@@ -63,7 +64,8 @@ class _Turn:
     ) -> None:
         seen = state.seen
         self.name = policy.name
-        self.views = Views(seen, memory, _names(instance, places), instance.prefill, instance.decode)
+        names, hints = _names(instance, places), _hints(instance, places)
+        self.views = Views(seen, memory, names, instance.prefill, instance.decode, hints)
         steps: Any = (start_step, admit_step, project_step)
         given: Any = (state, memory, settings)
         if compiled:
@@ -177,6 +179,17 @@ def _names(instance: Instance, places: Places) -> Names:
     order = np.empty_like(places.call)
     order[places.call] = np.arange(len(order))
     return [in_file[k] for k in order.tolist()]
+
+
+def _hints(instance: Instance, places: Places) -> tuple[dict[int, Hint], dict[int, Hint]]:
+    """The hints of workflows and of calls, by their numbers."""
+    columns = instance.columns
+    of_workflows = columns.hints.between(0, len(columns.workflow_id))
+    of_calls = columns.call_hints.between(0, columns.calls)
+    return (
+        {int(places.workflow[w]): hint for w, hint in of_workflows.items()},
+        {int(places.call[c]): hint for c, hint in of_calls.items()},
+    )
 
 
 def _calls_left(instance: Instance, places: Places) -> dict[int, int]:

@@ -34,6 +34,7 @@ from hexsched.policies import as_policy
 from hexsched.policies.decide import epochs_of
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
+from hexsched.simulator.knowledge import tell
 from hexsched.simulator.python_policy import python_turn
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def simulate(
     estimator : str
         How policies know output lengths: ``exact``, ``noise(SIGMA)``, ``class_mean``.
     seed : int
-        Of random placements and of the estimator.
+        Of random placements, of the estimator and of noisy hints.
     compiled : bool
         Run the engine as machine code, or as the Python it is written in; the schedule is the same to the byte.
     progress : bool or callable, optional
@@ -269,7 +270,7 @@ def simulate(
     memory = chosen.memory(state.seen, seed)
     horizon = standalone_horizons(instance, workload, compiled)
     state.truth.workflows.horizon = horizon
-    state.truth.progress.oracle_horizon = int(chosen.in_effect["oracle_horizon"])
+    tell(state, instance, places, horizon, chosen.in_effect["horizon"], seed)
     state.truth.progress.class_mean = int(estimates.class_mean)
     latency = new_histogram()
     calls = instance.call_count

@@ -5,13 +5,14 @@ What does not change any more is a plain attribute; what does is read where the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hexsched.engine import physics
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Array, Seen
 from hexsched.errors import InputError
+from hexsched.model.hint import Hint
 from hexsched.policies.memory import Memory
 
 iteration_seconds = interpreted(physics.iteration_seconds)
@@ -78,16 +79,19 @@ class WorkflowView:
     workflow_id : str
     arrival : float
         a_w, seconds.
+    hint : Hint or None
+        What its application declared of the whole at its arrival.
     """
 
-    __slots__ = ("_calls", "_columns", "_number", "arrival", "workflow_id")
+    __slots__ = ("_calls", "_columns", "_number", "arrival", "hint", "workflow_id")
 
-    def __init__(self, columns: Columns, number: int, workflow_id: str, arrival: float) -> None:
+    def __init__(self, columns: Columns, number: int, workflow_id: str, arrival: float, hint: Hint | None) -> None:
         self._columns = columns
         self._number = number
         self._calls: list[CallView] = []
         self.workflow_id = workflow_id
         self.arrival = arrival
+        self.hint = hint
 
     @property
     def calls(self) -> tuple[CallView, ...]:
@@ -119,6 +123,8 @@ class CallView:
         n_c, h_c.
     released, arrival : float
         r_c and a_w, seconds.
+    hint : Hint or None
+        What its application declared with it of what comes after it.
     """
 
     __slots__ = (
@@ -130,6 +136,7 @@ class CallView:
         "arrival",
         "cached_tokens",
         "call_id",
+        "hint",
         "kind",
         "prompt_tokens",
         "released",
@@ -147,6 +154,7 @@ class CallView:
         n: int,
         h: int,
         released: float,
+        hint: Hint | None,
     ) -> None:
         self._views = views
         self._columns = views.columns
@@ -160,6 +168,7 @@ class CallView:
         self.prompt_tokens = n
         self.cached_tokens = h
         self.released = released
+        self.hint = hint
         self.arrival = workflow.arrival
 
     @property
@@ -415,6 +424,7 @@ class Views:
         names: Sequence[tuple[str, str, str]],
         prefill: Sequence[Any],
         decode: Sequence[Any],
+        hints: tuple[Mapping[int, Hint], Mapping[int, Hint]] = ({}, {}),
     ) -> None:
         self.seen = seen
         self.columns = Columns(seen, memory)
@@ -425,6 +435,7 @@ class Views:
             [[] for _ in self.decodes],
         )
         self._names = names
+        self._workflow_hints, self._call_hints = hints  # by number
         self._calls: dict[int, CallView] = {}
         self._workflows: dict[int, WorkflowView] = {}
         calls = seen.calls
@@ -441,7 +452,8 @@ class Views:
         w = int(self._workflow_of[number])
         workflow = self._workflows.get(w)
         if workflow is None:
-            workflow = self._workflows[w] = WorkflowView(self.columns, w, workflow_id, float(self._arrival[w]))
+            arrival, hint = float(self._arrival[w]), self._workflow_hints.get(w)
+            workflow = self._workflows[w] = WorkflowView(self.columns, w, workflow_id, arrival, hint)
         view = CallView(
             self,
             number,
@@ -451,6 +463,7 @@ class Views:
             int(self._n[number]),
             int(self._h[number]),
             float(self._released[number]),
+            self._call_hints.get(number),
         )
         self._calls[number] = view
         workflow._calls.append(view)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hexsched.engine.kernel import kernel
+from hexsched.policies.orders.parts.horizon import HORIZON, shown
 from hexsched.policies.parts.option import Option, Value
 from hexsched.policies.parts.order import Order
 
@@ -27,9 +28,7 @@ def changes(options: Mapping[str, Value]) -> dict[str, Any]:
         other["order"] = "fcfs"
     if options["replan"] == "off":
         other["placement"] = "earliest-finish"
-    if options["horizon"] == "oracle":
-        other["oracle_horizon"] = True
-    return other
+    return other | shown(options)
 
 
 ORDER = Order(
@@ -43,7 +42,7 @@ ORDER = Order(
         "joint": Option("on"),
         "kv": Option("on"),
         "transfer": Option("on"),
-        "horizon": Option("revealed", ("revealed", "oracle"), in_settings=False),
+        "horizon": HORIZON,
         "replan": Option("on", in_settings=False),
     },
     changes=changes,

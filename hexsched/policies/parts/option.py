@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from hexsched.errors import InputError
+from hexsched.policies.parts.sigma import MOST_SIGMA, read_sigma
 
 Value = str | int | float
 
@@ -27,6 +29,8 @@ class Option:
         The least number; 1 for whole numbers and 0 for others where it is not given.
     is_flag : bool
         Whether plain Python is given True for "on" and False for "off".
+    with_sigma : str
+        One of ``choices`` that may have a spread behind it: ``hint`` and ``hint(0.3)``.
     """
 
     default: Value
@@ -34,6 +38,7 @@ class Option:
     in_settings: bool = True
     least: float | None = None
     is_flag: bool = False
+    with_sigma: str = ""
 
     @property
     def plain(self) -> Value:
@@ -61,7 +66,7 @@ class Option:
         """The value that a text says; ``where`` begins the message of the ``InputError`` that a wrong one raises."""
         if isinstance(self.default, str):
             if self.choices and text not in self.choices:
-                raise InputError(f"{where} must be {' or '.join(self.choices)}, got {text!r}")
+                return self._read_noisy(text, where)
             return text
         try:
             number = type(self.default)(text)
@@ -73,3 +78,12 @@ class Option:
             limits = f"from {least:.10g} to {MOST:.0e}".replace("e+09", "e9").replace("-1000000000", "-1e9")
             raise InputError(f"{where} must be {limits}, got {text}")
         return number
+
+    def _read_noisy(self, text: str, where: str) -> str:
+        """``NAME(SIGMA)``, the number written one way."""
+        sigma = read_sigma(text, self.with_sigma) if self.with_sigma else None
+        if sigma is None or math.isnan(sigma):
+            forms = [*self.choices, *([f"{self.with_sigma}(SIGMA)"] if self.with_sigma else [])]
+            limits = f", SIGMA a number from 0 to {MOST_SIGMA:g}" if self.with_sigma else ""
+            raise InputError(f"{where} must be {' or '.join(forms)}{limits}, got {text!r}")
+        return f"{self.with_sigma}({repr(sigma).removesuffix('.0')})"

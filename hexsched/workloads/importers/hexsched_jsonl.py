@@ -8,6 +8,7 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
+from hexsched.model.hint import Given
 from hexsched.workloads.importers.parts.head import Signature
 from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import Duration
@@ -25,11 +26,14 @@ class WorkloadLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         In any order; parents are named by ``call_id``.
     arrival : float
         a_w, seconds, at least 0; 0 where it is absent.
+    hint : Hint, optional
+        What its application expects of the whole, declared at its arrival (model M40).
     """
 
     workflow_id: str
     calls: tuple[Call, ...]
     arrival: Duration = 0.0
+    hint: Given = msgspec.UNSET
 
 
 SAMPLE = """\
@@ -52,7 +56,7 @@ class HexschedImporter(Importer[ImportOptions]):
     def arrivals(self, trace: Trace, options: ImportOptions) -> Iterator[Arrival]:
         for where, line in trace.json_lines(WorkloadLine):
             try:
-                workflow = Workflow(workflow_id=line.workflow_id, arrival=0.0, calls=line.calls)
+                workflow = Workflow(workflow_id=line.workflow_id, arrival=0.0, calls=line.calls, hint=line.hint)
             except ValueError as error:
                 raise InputError(str(error), where) from None
             yield Arrival(line.arrival, workflow)
