@@ -279,6 +279,7 @@ def other_future(
     calls and a new workflow appear. With ``ends_seen`` workflows that have ended stay as they are.
     """
     room = max(machine.kv_capacity_tokens for machine in instance.decode)
+    (of_hints,) = rng.spawn(1)  # which leaves the numbers of ``rng`` as they are
     released = releases(instance, run.schedule)
     ends = dict(zip((flow.workflow_id for flow in instance.workflows), run.completed.tolist(), strict=True))
     flows = []
@@ -297,7 +298,7 @@ def other_future(
         calls["b-new"] = resized(rng, new, room)
         arrival = flow.arrival if flow.arrival <= moment else moment + rng.uniform(0.1, 5)
         seen = any(released[flow.workflow_id, one.call_id] <= moment for one in flow.calls)
-        hint = flow.hint if seen else drawn_hint(rng)
+        hint = flow.hint if seen else drawn_hint(of_hints)
         flows.append(replace(flow, arrival=float(arrival), calls=tuple(calls.values()), hint=hint))
     late = resized(rng, Call(call_id="c0", prompt_tokens=1, output_tokens=1), room)
     flows.append(Workflow(workflow_id="v-new", arrival=moment + 0.1, calls=(late,)))
@@ -311,7 +312,7 @@ def resized(rng: np.random.Generator, one: Call, room: int) -> Call:
         prompt_tokens=n,
         output_tokens=int(rng.integers(1, room - n, endpoint=True)),
         cached_tokens=int(rng.integers(n)),
-        hint=drawn_hint(rng),
+        hint=drawn_hint(*rng.spawn(1)),
     )
 
 
@@ -345,7 +346,8 @@ def small_instance(rng: np.random.Generator, k: int) -> tuple[Instance, str]:
         for w, flow in enumerate(flows)
     )
     if k // len(FAMILIES) % 2:
-        cut = tuple(_hinted(rng, flow) for flow in cut)
+        (of_hints,) = rng.spawn(1)
+        cut = tuple(_hinted(of_hints, flow) for flow in cut)
     instance = compile_instance(read_cluster(CLUSTERS[k % len(CLUSTERS)]), cut)
     keep = int(rng.integers(1, 3)), int(rng.integers(1, 3))  # instances of each pool, so that calls wait
     prefill, decode = instance.prefill[: keep[0]], instance.decode[-keep[1] :]
