@@ -18,6 +18,7 @@ ENGINE = (
     "physics",
     "state",
     "tables",
+    "tournament",
     "wallclock",
 )
 
@@ -87,6 +88,12 @@ ROOMS: dict[str, Room] = {
         ),
         ("its_metrics_are", "has_its_times", "the_stages_add_up", "recomputes_every_share"),
         ("steps", "epochs"),
+    ),
+    "planner": Room(
+        ("hexsched/policies/planning",),
+        ("checks/test_planner_parts.py", "test_planner.py"),
+        ("told_without_a_plan", "passed_over"),
+        ("by_halves", "no_more_than_there_are", "by_the_book"),
     ),
     "simulator": Room(
         tuple(f"hexsched/simulator/{name}.py" for name in SIMULATOR),

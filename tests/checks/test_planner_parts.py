@@ -1,0 +1,275 @@
+"""The planner against the book, what it remembers against what is so, and how much it does."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from checks.looks import Counted
+from checks.naive_planner import ORDERS, Book, Decision, crowd, fresh_state
+from checks.planner_work import RUNS, STORED, counted, work
+from hexsched.engine import loop
+from hexsched.engine import state as st
+from hexsched.engine.kernel import interpreted, kernel
+from hexsched.engine.tables import build_seen
+from hexsched.model import Instance
+from hexsched.policies import read_policy
+from hexsched.policies.parts.order import KEY_RISES, KEY_STAYS
+from hexsched.policies.planning import hexagent, patience, prefills, ready
+from hexsched.policies.planning.memory import planner_memory
+from hexsched.policies.planning.pairs import pair_finder
+from hexsched.policies.planning.planner import planner
+
+pytestmark = pytest.mark.quick
+
+MOST = 200_000  # kernels of a crowd: five times as many as there are
+KNOWN = json.loads(STORED.read_text())
+
+
+# --- by the book -----------------------------------------------------------------------------------------------------
+
+
+def follow(instance: Instance, order: str, policy: str, plan: Any = hexagent.plan, **book_has: Any) -> None:
+    """Serve a crowd, and see at every epoch that the book decides the same and that memory says what is so."""
+    state = fresh_state(instance)
+    seen, clock = state.seen, state.seen.clock[0]
+    chosen = read_policy(policy)
+    memory, settings = chosen.memory(seen), chosen.settings()
+    step, decide = interpreted(loop.advance), interpreted(plan)
+    book = Book(seen, order, **book_has)
+    true_need = (state.truth.calls.n + state.truth.calls.m).tolist()
+    needed = started = 0
+    with counted(MOST):
+        while step(state):
+            if clock.released + clock.prefilled + clock.completed == 0:
+                continue
+            expected = book.decide(state.truth.reserved.tolist(), true_need)
+            before = seen.calls[["prefill_instance", "decode_instance"]].tolist()
+            decide(state, seen, memory, settings[0])
+            assert decided(seen, before) == expected
+            started += len(expected.started)
+            needed = max([needed, *(true_need[c] for c in seen.released[: clock.released])])
+            assert memory.planner.starts[0].total == started
+            assert memory.planner.room[0].largest == needed
+            check_prefills(seen, memory)
+            check_ready(memory, book)
+            check_decodes(seen, memory, book)
+    assert state.truth.progress[0].incomplete == 0
+
+
+def decided(seen: Any, before: list[tuple[int, int]]) -> Decision:
+    """What was started and admitted since then."""
+    after = seen.calls[["prefill_instance", "decode_instance"]].tolist()
+    found = Decision({}, {})
+    for c, (old, new) in enumerate(zip(before, after, strict=True)):
+        for k in range(2):
+            if old[k] != new[k]:
+                found[k][c] = new[k]
+    return found
+
+
+def first(count: int, every: int) -> list[Any]:
+    """Seeds from 0 to ``every``, those from ``count`` on as a campaign."""
+    return [k if k < count else pytest.param(k, marks=pytest.mark.campaign) for k in range(every)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("seed", first(2, 8))
+def test_decisions_are_by_the_book(seed: int, order: str) -> None:
+    follow(crowd(seed), order, order)
+
+
+@pytest.mark.parametrize(
+    ("seed", "order"),
+    [
+        (34, "sjf"),
+        *(
+            pytest.param(*one, marks=pytest.mark.campaign)
+            for one in ((22, "sjf"), (10, "fcfs"), (38, "workflow-llf"), (10, "sjf"))
+        ),
+    ],
+)
+def test_large_crowds_are_served_by_the_book(seed: int, order: str) -> None:
+    """Here calls are rehearsed, others come in between, and machines that were idle get work."""
+    follow(crowd(seed, 3), order, order)
+
+
+@pytest.mark.parametrize("seed", first(2, 5))
+def test_kinds_that_a_call_may_not_use_are_passed_over(seed: int) -> None:
+    instance = crowd(seed)
+    seen = fresh_state(instance).seen
+    last = int(seen.prefills.kind.max()), int(seen.decodes.kind.max())  # which all may use
+
+    @kernel
+    def some(wish: Any, c: int, stage: int, kind: int) -> bool:
+        return (c + kind) % 3 != 0 or kind == last[stage]
+
+    plan = planner(replace(hexagent.HEXAGENT, allows=some))
+    follow(instance, "hexagent", "hexagent", plan, allows=lambda c, stage, kind: some.py_func(None, c, stage, kind))
+
+
+@pytest.mark.parametrize("seed", first(1, 4))
+@pytest.mark.parametrize("off", ["joint", "kv", "transfer"])
+def test_what_is_switched_off_is_by_the_book(seed: int, off: str) -> None:
+    follow(crowd(seed), "hexagent", f"hexagent({off}=off)", **{off: False})
+
+
+def check_prefills(seen: Any, memory: Any) -> None:
+    """Idle instances by number, busy ones in the order in which they end, and nothing of a plan is left."""
+    mine = memory.planner
+    starts = mine.starts[0]
+    idle = [i for i, machine in enumerate(seen.prefills) if machine.running < 0]
+    assert starts.idle == len(idle)
+    assert starts.now == 0
+    for kind, row in enumerate(mine.prefill_kinds):
+        members = np.flatnonzero(seen.prefills.kind == kind).tolist()
+        assert sorted(mine.idle[kind, : row.idle]["code"].tolist()) == [i for i in members if i in idle]
+        busy = sorted((float(seen.prefills[i].busy_until), i) for i in members if i not in idle)
+        assert mine.ends[kind, row.first : row.last].tolist() == busy
+        assert (starts.idle_kinds >> kind) & 1 == (row.idle > 0)
+        assert (row.taken, row.planned) == (0, 0)
+    assert starts.idle_kinds >> len(mine.prefill_kinds) == 0
+
+
+def check_ready(memory: Any, book: Book) -> None:
+    """Every call that waits stands in one place, and nothing in the heap goes before the line."""
+    mine = memory.planner
+    row = mine.ready[0]
+    line = mine.queue[row.first : row.first + row.ordered].tolist()
+    behind = mine.heap[: row.rest].tolist()
+    assert sorted([c for _, c in line] + [c for _, c in behind]) == sorted(book.ready)
+    assert mine.waiting[: mine.lists[0].waiting].tolist() == book.left_over
+    if book.order != "hexagent":
+        assert line == sorted(line)
+        assert not line or not behind or line[-1] < min(behind)
+
+
+def check_decodes(seen: Any, memory: Any, book: Book) -> None:
+    """Calls are counted where the book has them, no bound on a pace or on room is above what is so."""
+    mine = memory.planner
+    room = mine.room[0]
+    assert mine.lists[0].counted == 0
+    expected = [book.planned.get(c, -1) for c in range(len(seen.calls))]
+    assert memory.calls.planned.tolist() == expected
+    for j, outlook in enumerate(mine.decodes):
+        bound, server = [c for c, place in book.planned.items() if place == j], seen.decodes[j]
+        tokens = sum(seen.calls[c].n + seen.calls[c].estimate for c in bound)
+        assert (outlook.planned, outlook.planned_tokens, outlook.counted) == (len(bound), tokens, 0)
+        assert outlook.planned_prompt == sum(seen.calls[c].n for c in bound)
+        assert room.slots - (room.plans - room.at) <= server.max_batch - server.admitted - len(bound)
+        assert room.free - (room.tokens - room.tokens_at) <= server.kv_capacity - server.reserved - tokens
+        leaf = mine.decode_place[j]
+        assert mine.decode_members[server.kind, leaf] == j
+        floor, empty = mine.pace_floors[server.kind, leaf], mine.empty[server.kind, leaf]
+        row = book._row(j)
+        assert empty in (0.0, math.inf)
+        if floor == math.inf or empty == 0.0:
+            assert (floor, empty, row.batch) == (math.inf, 0.0, 0)
+        else:
+            assert floor <= book._iteration(j, row.batch + 1, row.kv)
+    for kind, members in enumerate(mine.decode_members):
+        for keys, winners in ((mine.pace_floors, mine.pace_order), (mine.empty, mine.empty_order)):
+            assert winners[kind, 1] == np.argmin(keys[kind])
+            assert (keys[kind, members < 0] == math.inf).all()
+
+
+# --- how much it does ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seed", "policy"), [one if one[0] == 7 else pytest.param(*one, marks=pytest.mark.campaign) for one in RUNS]
+)
+def test_the_planner_does_no_more_than_it_did(seed: int, policy: str) -> None:
+    known = KNOWN[f"{seed} {policy}"]
+    found = work(seed, policy, most=2 * sum(known.values()))
+    assert {name: count for name, count in found.items() if count > known.get(name, 0)} == {}
+
+
+# --- the parts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rises", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_line_of_ready_calls_has_room_for_no_more_than_there_are(seed: int, rises: bool) -> None:
+    """Calls come, wait, fall behind and leave, until the line has gone through its array many times."""
+    rng = np.random.default_rng(seed)
+    seen = build_seen(crowd(0), 6, 1)
+    memory = SimpleNamespace(planner=planner_memory(seen))
+    keys = np.zeros(6)
+    waiting: set[int] = set()
+    seen.calls.prefill_instance = 0
+
+    @kernel
+    def key_of(seen: Any, memory: Any, wish: Any, c: int, stage: int) -> float:
+        return float(wish[c])
+
+    @kernel
+    def how(wish: Any) -> int:
+        return KEY_RISES if rises else KEY_STAYS
+
+    call_at = interpreted(ready.ready_calls(replace(hexagent.HEXAGENT, key=key_of, key_changes=how)))
+    enqueue, leave = interpreted(ready.enqueue), interpreted(ready.remove_started)
+    for _ in range(150):
+        for c in rng.permutation([c for c in range(6) if c not in waiting])[: rng.integers(0, 3)].tolist():
+            keys[c] = rng.integers(0, 9)
+            seen.calls[c].prefill_instance = -1
+            enqueue(memory, float(keys[c]), c)
+            waiting.add(c)
+        if rises:
+            for c in waiting:
+                keys[c] += rng.choice([0, 0, 1, 4])
+        expected = sorted(waiting, key=lambda c: (keys[c], c))
+        looked_at = int(rng.integers(0, len(expected), endpoint=True))
+        assert [call_at(seen, memory, keys, rank) for rank in range(looked_at)] == expected[:looked_at]
+        if looked_at == len(expected):
+            assert call_at(seen, memory, keys, looked_at) == -1
+        for c in expected[:looked_at]:
+            if rng.random() < 0.4:
+                seen.calls[c].prefill_instance = 0
+                waiting.remove(c)
+        leave(seen, memory, looked_at)
+        row = memory.planner.ready[0]
+        assert row.ordered + row.rest == len(waiting)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_prefill_instance_of_each_kind_is_found_from_all_waits(seed: int) -> None:
+    seen = build_seen(crowd(seed, 3), 1, 1)
+    memory = SimpleNamespace(planner=planner_memory(seen))
+    waits = np.random.default_rng(seed).integers(0, 3, len(seen.prefills)).astype(float)
+    memory.planner.prefills.wait = waits
+    interpreted(prefills.find_first_prefills)(seen, memory)
+    members = [np.flatnonzero(seen.prefills.kind == kind) for kind in range(seen.prefills.kind.max() + 1)]
+    assert memory.planner.prefill_first.tolist() == [int(m[np.argmin(waits[m])]) for m in members]
+
+
+def test_where_nothing_is_allowed_no_pair_is_found() -> None:
+    state = fresh_state(crowd(0))
+    memory = read_policy("hexagent").memory(state.seen)
+    assert interpreted(loop.advance)(state)
+
+    @kernel
+    def nowhere(wish: Any, c: int, stage: int, kind: int) -> bool:
+        return False
+
+    find = interpreted(pair_finder(replace(hexagent.HEXAGENT, allows=nowhere)))
+    assert find(state.seen, memory, read_policy("hexagent").settings()[0], 0) == (-1, -1, math.inf)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 33])
+def test_a_line_is_searched_by_halves(count: int) -> None:
+    """Up to where work of 2 s would be done within a time, with one look for each halving."""
+    line = st.records(count + 5, st.HEAP_ENTRY)
+    line.key[:] = 10.0 + np.arange(count + 5) // 2  # ends that are equal, two by two
+    until = interpreted(patience.ending_until)
+    for latest in (0.5, 2.0, 3.5, 5.0, 9.0, 99.0):
+        looks = Counted(line, 2 + math.ceil(math.log2(count + 1)))
+        assert until(looks, 3, 3 + count, 8.0, 2.0, latest) == 3 + sum(
+            (line[k].key - 8.0) + 2.0 <= latest for k in range(3, 3 + count)
+        )
