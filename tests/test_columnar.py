@@ -187,6 +187,17 @@ def test_sizes_of_columns_are_those_that_pyarrow_says(tmp_path, small):
     assert column_sizes(tmp_path / "i.parquet") == told
 
 
+def test_a_size_of_another_type_does_not_hide_the_true_one(tmp_path):
+    """Readers of Parquet pass over a field whose type is not its own."""
+    sizes = b"\x56\x10" + b"\x16\x20"  # fields 5 and 6, of 64 bits: 8 and 16
+    again = b"\x05\x0a\x02" + b"\x15\x02"  # the same of 32 bits: 1 and 1
+    column = b"\x3c" + sizes + again + b"\0\0"
+    footer = b"\x49\x1c" + b"\x19\x1c" + column + b"\0\0"
+    path = tmp_path / "footer.parquet"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    assert column_sizes(path) == (8, 16)
+
+
 @settings(max_examples=200)
 @given(footer=st.binary(max_size=80))
 def test_any_bytes_are_sizes_or_an_error(footer, tmp_path_factory):

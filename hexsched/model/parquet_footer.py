@@ -15,7 +15,8 @@ from hexsched.errors import InputError
 _LENGTH_AND_MAGIC = 8  # bytes at the very end: the length of the footer, "PAR1"
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _, _STRUCT = range(1, 13)
 _DEEPEST = 32  # structs and lists in each other
-_ROW_GROUPS, _COLUMNS, _COLUMN, _VALUES, _UNPACKED = 4, 1, 3, 5, 6
+# fields and their types: of another type they are none, for pyarrow passes them over
+_ROW_GROUPS, _COLUMNS, _COLUMN, _VALUES, _UNPACKED = (4, _LIST), (1, _LIST), (3, _STRUCT), (5, _I64), (6, _I64)
 
 
 def column_sizes(path: str | Path) -> tuple[int, int]:
@@ -48,14 +49,14 @@ class _Footer:
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
-    def struct(self, depth: int) -> dict[int, Any]:
-        """Values by the numbers of their fields."""
-        found: dict[int, Any] = {}
+    def struct(self, depth: int) -> dict[tuple[int, int], Any]:
+        """Values by the numbers and types of their fields."""
+        found: dict[tuple[int, int], Any] = {}
         field = 0
         while (head := self._byte()) != 0:
             field = field + (head >> 4) if head >> 4 else self._signed()
             kind = head & 15
-            found[field] = kind == _TRUE if kind in (_TRUE, _FALSE) else self._value(kind, depth + 1)
+            found[field, kind] = kind == _TRUE if kind in (_TRUE, _FALSE) else self._value(kind, depth + 1)
         return found
 
     def _value(self, kind: int, depth: int) -> Any:

@@ -92,8 +92,8 @@ ROOMS: dict[str, Room] = {
     "planner": Room(
         ("hexsched/policies/planning",),
         ("checks/test_planner_parts.py", "test_planner.py"),
-        ("told_without_a_plan", "passed_over"),
-        ("by_halves", "no_more_than_there_are", "by_the_book"),
+        ("told_without_a_plan", "that_are_passed_over"),
+        ("by_halves", "no_more_than_there_are", "by_the_book", "passed_over"),
     ),
     "simulator": Room(
         tuple(f"hexsched/simulator/{name}.py" for name in SIMULATOR),
@@ -113,7 +113,9 @@ ROOMS: dict[str, Room] = {
     ),
     "bounds": Room(
         tuple(f"solvers/bounds/{name}" for name in BOUNDS),
-        ("checks/test_small_bounds.py", "test_slack_grid.py"),
+        ("checks/test_bound_searches.py", "checks/test_small_bounds.py", "test_slack_grid.py"),
+        (),
+        ("bound_searches",),
     ),
     "brackets": Room(
         ("solvers/brackets",),
