@@ -140,6 +140,12 @@ def _profile() -> Any:
     return Profile
 
 
+def _predictor() -> Any:
+    from hexsched.workloads.predictor import Predictor
+
+    return Predictor
+
+
 def _grid() -> Any:
     from experiments.grid.spec import Forms
 
@@ -152,5 +158,6 @@ FORMATS = {
     "instance": FileFormat("what is scheduled, and on what", "JSON", _instance),
     "schedule": FileFormat("where and when every call ran", "JSON", _schedule),
     "profile": FileFormat("fitted service times", "JSON", _profile),
+    "predictor": FileFormat("hints learned from workflows of the past", "JSON", _predictor),
     "grid": FileFormat("a grid of experiments", "YAML", _grid),
 }

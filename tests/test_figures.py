@@ -35,6 +35,7 @@ from paper_figs.figures.estimates import draw_estimates, read_estimates
 from paper_figs.figures.gantt import draw_gantt, read_gantt
 from paper_figs.figures.gaps import UPPER, draw_gap, read_gaps
 from paper_figs.figures.goodput import draw_share, read_goodput, thresholds_text
+from paper_figs.figures.information import draw_information, read_information
 from paper_figs.figures.overhead import draw_overhead, read_overhead
 from paper_figs.figures.requirements import draw_requirement, read_reductions, read_requirements
 from paper_figs.figures.sweeps import draw_reduction, draw_requirements, read_instance_sweep, read_load_sweep
@@ -66,6 +67,7 @@ ELSEWHERE = {"formulation-profiles", "proven-sizes"}  # drawn from solves; tests
 HERE = [name for name in FIGURES if name not in ELSEWHERE]
 SLO = "ttft=2s,tpot=15ms,ratio=2"
 VARIANTS = ("hexagent(kv=off)", "hexagent(risk=off)")
+TOLD = ("hexagent(horizon=oracle)", "hexagent(horizon=hint(0.5))", "hexagent(horizon=hint(2))")
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with something for every figure; all of it simulated on the demo cluster."""
     folder = tmp_path_factory.mktemp("figures") / "store"
     write_runs(folder, schedules=True, slo=SLO)
-    write_runs(folder, policies=VARIANTS)
+    write_runs(folder, policies=(*VARIANTS, *TOLD))
     write_runs(folder, policies=("hexagent", "workflow-llf"), estimators=("noise(0.1)", "noise(0.3)", "class_mean"))
     write_runs(folder, load="rate:4", rate=4.0, slo=SLO)
     write_runs(folder, workflows=24)
@@ -190,7 +192,7 @@ def test_functions_draw_on_the_axes_they_are_given(store, compared):
     gap = read_gaps(store)
     timeline = read_gantt(store)
     busy = read_utilisation(store)
-    ablated, estimated = read_ablation(store), read_estimates(store)
+    ablated, estimated, told = read_ablation(store), read_estimates(store), read_information(store)
     drawers = [
         (draw_attainment, attained[attained["instance"] == "lats"]),
         (draw_requirement, cell),
@@ -198,6 +200,7 @@ def test_functions_draw_on_the_axes_they_are_given(store, compared):
         (draw_reduction, loads),
         (draw_ablation, ablated[ablated["workload"] == "bfcl"]),
         (draw_estimates, estimated[estimated["metric"] == "req95"]),
+        (draw_information, told[told["metric"] == "req95"]),
         (draw_overhead, read_overhead(store)),
         (draw_gap, gap[gap["objective"] == "req(0.95)"]),
         (draw_gantt, timeline[timeline["policy"] == "hexagent"]),
@@ -208,6 +211,17 @@ def test_functions_draw_on_the_axes_they_are_given(store, compared):
         assert draw(table, axes) is axes, draw
         assert axes.get_xlabel() or axes.get_ylabel() or draw is draw_requirements or draw is draw_reduction
         plt.close(fig)
+
+
+def test_information_is_paired_by_instance(store):
+    runs = read_stored(store, "runs", "paper").query("load == 'rate:2' and workflows == 12 and estimator == 'exact'")
+    mine = runs[(runs["cluster"] == "demo")].set_index(["policy", "seed"])["req99"]
+    table = read_information(store)
+    assert sorted(set(table["sigma"])) == [0, 0.5, 2]
+    assert set(table["workload"]) == {"bfcl", "all workloads"}
+    row = table.query("workload == 'bfcl' and metric == 'req99' and sigma == 0.5").iloc[0]
+    assert row["mean"] == pytest.approx((mine["hexagent(horizon=hint(0.5))"] / mine["hexagent"]).mean())
+    assert row["n"] == 3
 
 
 def test_attainment_names_policies_as_people_write_them(compared):

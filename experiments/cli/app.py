@@ -33,6 +33,7 @@ COMMANDS = (
     "rerun",
     "calibrate",
     "workload",
+    "learn",
     "policies",
     "check_policy",
     "formulations",

@@ -21,6 +21,7 @@ KINDS = {
     "cluster": ("a cluster", "'hexsched compile CLUSTER WORKLOAD' makes an instance of it"),
     "grid": ("a grid of experiments", "'hexsched grid run GRID' takes it"),
     "profile": ("a profile of service times", "'profile:' in a cluster takes it"),
+    "predictor": ("a predictor of hints", "'hexsched workload hint' takes it"),
     "python": ("a Python file", "'--plugin FILE' takes it"),
     "table": ("a table", "'hexsched workload import' reads traces in CSV, 'hexsched calibrate' measured service times"),
     "model": ("a model of a solver", "MILP solvers read it"),

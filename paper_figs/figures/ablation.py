@@ -35,9 +35,10 @@ MARKERS = {"req95": ("o", "#0072B2"), "req99": ("s", "#E69F00")}
 def ablation_rows(runs: pd.DataFrame) -> pd.DataFrame:
     """A row a setting, seed, variant and metric: ``CELL``, seed, variant, metric, growth.
 
-    ``growth`` is variant / HexAGenT - 1 on the same instance. Variants are ``hexagent(...)`` without a placement.
+    ``growth`` is variant / HexAGenT - 1 on the same instance. Variants are ``hexagent(...)`` without a placement, but
+    for those that figure ``information`` shows.
     """
-    variants = runs[runs["policy"].str.fullmatch(r"hexagent\(.*\)")]
+    variants = runs[runs["policy"].str.fullmatch(r"hexagent\((?!horizon=hint\b).*\)")]
     both = variants.merge(runs[runs["policy"] == HEXAGENT], on=[*CELL, "seed"], suffixes=("", "_full"))
     parts = [
         both[[*CELL, "seed"]].assign(

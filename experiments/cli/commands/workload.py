@@ -33,6 +33,7 @@ def add(app: typer.Typer) -> None:
         import_command
     )
     group.command("describe", epilog=f"{example}describe lats.jsonl")(describe_command)
+    group.command("hint", epilog=f"{example}hint w.jsonl --predictor predictor.json -o hinted.jsonl")(hint_command)
     group.command("fit-report", epilog=f"{example}fit-report sharegpt --real sharegpt.jsonl")(fit_report_command)
     app.add_typer(group, name="workload")
 
@@ -138,6 +139,43 @@ def describe_command(
     quantities = {str(row["quantity"]): {key: row[key] for key in row if key != "quantity"} for row in rows}
     record = {"file": str(file), "format": result.format, "dropped": result.dropped, "quantities": quantities}
     emit(record, [Table(list(rows[0]), [list(row.values()) for row in rows])], as_json)
+
+
+def hint_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Workload or trace file, or a folder of them.")],
+    predictor: Annotated[Path, typer.Option(metavar="PREDICTOR", help="Made by 'hexsched learn'.")],
+    format: Format = None,
+    option: Options = None,
+    map: ColumnMap = None,
+    time_unit: TimeUnit = None,
+    output: Output = STDOUT,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Give calls the hints that were learned from other workflows, for policies with 'horizon=hint'.
+
+    A hint says how much at least comes after its call. It depends on what is known when the call is released; calls
+    that have a hint keep it.
+    """
+    from hexsched.model import workload_bytes
+    from hexsched.workloads.predictor import read_predictor
+    from hexsched.workloads.source import read_workflows
+
+    check_destination(output, [file, predictor], as_json, "workload", force)
+    learned = read_predictor(predictor)
+    given = read_workflows(file, format, options=trace_options(option, map, time_unit)).workflows
+    hinted = learned.hinted(given)
+    record = {
+        "source": str(file),
+        "predictor": str(predictor),
+        "workflows": len(hinted),
+        "calls": sum(len(workflow.calls) for workflow in hinted),
+        "hints": sum(1 for workflow in hinted for call in workflow.calls if call.hint),
+        "last_arrival": max(workflow.arrival for workflow in hinted),
+        "output": output,
+    }
+    table = facts(*((name, record[name]) for name in ("workflows", "calls", "hints")), ("written to", output))
+    deliver(output, lambda: workload_bytes(hinted), record, [table], as_json)
 
 
 def fit_report_command(
