@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -498,6 +499,16 @@ def test_times_of_more_digits_than_a_time_has(tmp_path, format, number):
     with pytest.raises(InputError) as caught:
         simulate(compile_instance(read_cluster("demo"), read_trace(tmp_path / "t", format).workflows), "fcfs")
     assert len(str(caught.value)) <= 2100
+
+
+@pytest.mark.parametrize("format", ["mooncake", "agentic-mooncake", "qwen-bailian", "llmservingsim"])
+def test_whole_times_that_no_double_holds(tmp_path, format):
+    sample = IMPORTERS[format].sample
+    *_, last = re.finditer(r'"(?:timestamp|arrival_time_ns)": [\d.]+', sample)
+    name = last[0].partition(":")[0]
+    (tmp_path / "t").write_text(f"{sample[: last.start()]}{name}: {10**320}{sample[last.end() :]}")
+    with pytest.raises(InputError, match="Expected 'int' <= "):
+        read_trace(tmp_path / "t", format)
 
 
 def test_digits_that_are_no_number(tmp_path):

@@ -158,7 +158,7 @@ def _run_pytest(tests: Sequence[str], plugin: object, loader: Loader | None, *, 
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (1, 2):
             os.dup2(null, stream)
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no" if quiet else "--tb=short"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--tb=no" if quiet else "--tb=short"]
     options += ["-p", "no:randomly", "-m", "", "--no-header", "-W", "ignore"]
     options += [] if conftest else ["--noconftest"]
     options += ["--hypothesis-profile", PROFILE]

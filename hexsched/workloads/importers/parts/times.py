@@ -14,10 +14,11 @@ from hexsched.workloads.importers.parts.records import number
 
 Unit = Literal["s", "ms", "us", "ns"]
 MOST_DIGITS = 20  # of a whole number of nanoseconds since 1970 that is a time; Python is slow with thousands
+LATEST = 2**63 - 1  # of whole times: the year 2262 in nanoseconds
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 # A whole number stays one, so that nanoseconds since 1970 lose nothing before the start is taken off.
-Time = Annotated[int, Meta(ge=0)] | float
+Time = Annotated[int, Meta(ge=0, le=LATEST)] | float
 
 _WALL_CLOCK = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d\d:?\d\d)?", flags=re.ASCII
