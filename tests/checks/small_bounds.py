@@ -170,9 +170,27 @@ def priced(seed: int) -> dict[str, list[float]]:
     return found
 
 
+def dense(seed: int) -> dict[str, list[float]]:
+    """The same where prices change several times within a cell, and when each call of a workflow begins and ends."""
+    x = relax(larger(seed))
+    found = {}
+    for draw in range(2):
+        rng = np.random.default_rng([seed, draw, 1])
+        latest = x.arrival + rng.uniform(1.3, 2.5) * x.horizon
+        edge = np.concatenate([[0.0], np.sort(rng.uniform(0, latest.max(), 29)), [float(latest.max())]])
+        market = Market(x, edge, cells=5 + 7 * draw, workers=1, ranges=1 + draw, tuning=Tuning())
+        rate = rng.exponential(size=market.rate.shape) * (rng.random(market.rate.shape) < 0.8)
+        toll = rng.exponential(size=market.toll.shape) * 0.1
+        cost, use = market.fine.plan(market.fine.prices(rate, edge, toll, 2.0), latest)
+        scratch = market.fine._free[-1]  # as the last workflow left it
+        found[f"plan {draw}"] = traces(cost, use, scratch.began, scratch.ended)
+    return found
+
+
 def everything() -> dict[str, dict[str, float] | dict[str, list[float]]]:
     """All of it, as it is stored."""
     found = {name: values(name) for name in bound_names()} | {f"prices {seed}": priced(seed) for seed in LARGER}
+    found |= {f"dense {seed}": dense(seed) for seed in LARGER}
     return found | {f"programs {seed}": programs(seed) for seed in LARGER}
 
 

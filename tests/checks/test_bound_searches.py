@@ -13,10 +13,10 @@ import pytest
 from instances import call, one_pair, workflow
 
 from hexsched.errors import InputWarning
-from solvers.bounds import load, preemptive_lp, single_machine
+from solvers.bounds import critical_path, load, preemptive_lp, single_machine, time_indexed_lp
 from solvers.bounds.parts import bound as bounds
 from solvers.bounds.parts import destructive, linear, pools
-from solvers.bounds.windows import window_bound
+from solvers.bounds.windows import batch_modes, window_bound
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
 
@@ -195,6 +195,29 @@ def test_an_integral_takes_what_is_known_of_larger_scales() -> None:
     assert window_bound._integral({1.0: 4.0, 2.0: 1.0, 3.0: 2.0}) == pytest.approx(4.0 + 2.0 + 2.0)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_sizes_between_two_kept_ones_are_replaced_by_mixtures_as_good(seed: int) -> None:
+    """By going through all mixtures of all sizes, one after another."""
+    rng = np.random.default_rng(seed)
+    stay = np.cumsum(rng.exponential(size=12) ** 3)
+    cost = stay / np.arange(1, 13)
+    kept = [1, *sorted(rng.choice(np.arange(2, 12), 3, replace=False).tolist()), 12]
+    if seed < 3:
+        kept = [1, 3, 4, 6, 12]  # with nothing, one and several sizes between
+    expected = [1.0] * len(kept)
+    for k, (low, high) in enumerate(itertools.pairwise(kept)):
+        for size in range(low + 1, high):
+            best = 0.0
+            for split in np.linspace(0, 1, batch_modes.SPLITS):
+                shares = [
+                    part[size - 1] / (split * part[low - 1] + (1 - split) * part[high - 1]) for part in (stay, cost)
+                ]
+                best = max(best, min(shares))
+            for place in (k, k + 1):
+                expected[place] = min(expected[place], best)
+    assert batch_modes.mixture_factors(stay, cost, kept) == pytest.approx(expected)
+
+
 # --- linear programs -------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +300,39 @@ def test_a_load_that_is_looked_at_in_no_time_leaves_nothing_out() -> None:
     relaxations = pools.resources(pools.pools(problem))
     assert max(load._least_dropped(problem, x, 1.2, math.inf) for x in relaxations) > 0
     assert max(load._least_dropped(problem, x, 1.2, -1.0) for x in relaxations) == 0
+
+
+def test_what_is_left_of_the_time_goes_to_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10 s, what comes before it takes 3."""
+    now = [0.0]
+    asked: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+
+    def cheap(problem: Any, objective: Any, limit: float) -> float:
+        now[0] += 3.0
+        return 1.1
+
+    def search(problem: Any, objective: Any, kept: Any, limit: float, start: float, *_: float) -> float:
+        asked.append(limit)
+        return start
+
+    for module in (preemptive_lp, time_indexed_lp):
+        now[0] = 0.0
+        monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(module, "destructive_bound", search)
+        monkeypatch.setattr(load, "compute", cheap)
+        assert module.compute(busy(2), LARGEST, 10.0) == 1.1
+    assert asked[0] == 7.0
+    assert asked[1:] == [7.0] * len(time_indexed_lp.TUNING.resolutions)
+    asked.clear()
+    assert time_indexed_lp.compute(busy(2), LARGEST, 0.0) == 1.1
+    assert asked == []
+
+
+def test_a_scale_of_one_is_missed_by_nobody_alone() -> None:
+    problem = busy(3)
+    for text, value in (("misses(1)", 0.0), ("misses(0.9999995)", 0.0), ("misses(0.99)", 3.0), ("max_ratio", 1.0)):
+        assert critical_path.compute(problem, read_objective(text)) == value
 
 
 def test_paths_cover_every_call_once_along_precedence() -> None:

@@ -17,6 +17,7 @@ from checks.small_bounds import (
     SEEDS,
     STORED,
     bound_names,
+    dense,
     priced,
     problem,
     programs,
@@ -44,6 +45,11 @@ def test_a_bound_is_as_good_as_it_was(name: str) -> None:
 @pytest.mark.parametrize("seed", LARGER)
 def test_cheapest_schedules_at_given_prices_cost_and_use_what_they_did(seed: int) -> None:
     compare(priced(seed), KNOWN[f"prices {seed}"])
+
+
+@pytest.mark.parametrize("seed", LARGER)
+def test_prices_that_change_often_cost_what_they_did(seed: int) -> None:
+    compare(dense(seed), KNOWN[f"dense {seed}"])
 
 
 @pytest.mark.parametrize("seed", LARGER)
