@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from checks.looks import Counted, steps
 from hexsched.engine import actions, first_token, heap, loop, pairing_heap, physics, wallclock
 from hexsched.engine import state as st
+from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.tables import batch_seconds, build_seen, build_state, workload_columns
 from hexsched.engine.wallclock import nanoseconds as wallclock_nanoseconds
+from hexsched.errors import InputError
 from hexsched.model import ClosedLoop, Instance
 
 pytestmark = pytest.mark.quick
@@ -215,6 +217,17 @@ def test_what_is_left_of_a_call_once_it_is_prefilled() -> None:
     assert least(seen, 0, 10, 4, 1000) == pytest.approx(min(1.5 + alone[0], 2.5 + alone[1]))
     assert least(seen, 0, 10, 4, 1001) == math.inf
     assert seen.parents.tolist() == [-1, -1, -1]
+
+
+def test_a_workflow_too_late_for_its_length_is_named() -> None:
+    flows = (
+        workflow("B", 3e10, call("b", 10, 4)),
+        workflow("C", 0, call("c", 10, 4)),
+        workflow("A", 1, call("a", 10, 4)),
+    )
+    late = one_pair(*flows)
+    with pytest.raises(InputError, match="workflow 'B' arrives at 3e\\+10 s"):
+        standalone_horizons(late, workload_columns(late)[0], compiled=False)
 
 
 # --- first tokens ----------------------------------------------------------------------------------------------------
