@@ -81,7 +81,7 @@ class Book:
         self.calls = [dict(zip(st.CALL.names, row, strict=True)) for row in self.seen.calls.tolist()]
         self.servers = [dict(zip(st.DECODE.names, row, strict=True)) for row in self.seen.decodes.tolist()]
         self.machines = [dict(zip(st.PREFILL.names, row, strict=True)) for row in self.seen.prefills.tolist()]
-        self.flows = self.seen.workflows.tolist()
+        self.flows = [dict(zip(st.WORKFLOW.names, row, strict=True)) for row in self.seen.workflows.tolist()]
         self.members = [self.seen.seats[j, : d["admitted"]].tolist() for j, d in enumerate(self.servers)]
         self.counted: dict[int, list[int]] = {}
         self.reserved, self.true_need = list(reserved), true_need
@@ -188,7 +188,8 @@ class Book:
 
     def _key(self, c: int, *, before_prefill: bool) -> float:
         call = self.calls[c]
-        arrival, horizon = self.flows[call["workflow"]]
+        flow = self.flows[call["workflow"]]
+        arrival, horizon = flow["arrival"], flow["horizon"]
         if self.order == "fcfs":
             return self.entered[c]
         if self.order == "hexagent":
