@@ -97,7 +97,7 @@ def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
         out = Path(folder) / "by"
         process = os.fork()
         if process == 0:
-            os.setsid()
+            os.setpgid(0, 0)  # to be ended with all that it begins; of a session of its own Linux knows no nice value
             resource.setrlimit(resource.RLIMIT_CPU, (int(allowed), int(allowed) + 5))
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             source = (ROOT / mutant.file).read_text()
