@@ -80,7 +80,7 @@ def first(count: int, every: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("seed", first(2, 8))
+@pytest.mark.parametrize("seed", first(2, 6))
 def test_decisions_are_by_the_book(seed: int, order: str) -> None:
     follow(crowd(seed), order, order)
 
@@ -89,10 +89,7 @@ def test_decisions_are_by_the_book(seed: int, order: str) -> None:
     ("seed", "order"),
     [
         (34, "sjf"),
-        *(
-            pytest.param(*one, marks=pytest.mark.campaign)
-            for one in ((22, "sjf"), (10, "fcfs"), (38, "workflow-llf"), (10, "sjf"))
-        ),
+        *(pytest.param(*one, marks=pytest.mark.campaign) for one in ((38, "workflow-llf"), (10, "sjf"))),
     ],
 )
 def test_large_crowds_are_served_by_the_book(seed: int, order: str) -> None:
@@ -100,7 +97,7 @@ def test_large_crowds_are_served_by_the_book(seed: int, order: str) -> None:
     follow(crowd(seed, 3), order, order)
 
 
-@pytest.mark.parametrize("seed", first(2, 5))
+@pytest.mark.parametrize("seed", first(1, 3))
 def test_kinds_that_a_call_may_not_use_are_passed_over(seed: int) -> None:
     instance = crowd(seed)
     seen = fresh_state(instance).seen
@@ -114,7 +111,7 @@ def test_kinds_that_a_call_may_not_use_are_passed_over(seed: int) -> None:
     follow(instance, "hexagent", "hexagent", plan, allows=lambda c, stage, kind: some.py_func(None, c, stage, kind))
 
 
-@pytest.mark.parametrize("seed", first(1, 4))
+@pytest.mark.parametrize("seed", first(1, 3))
 @pytest.mark.parametrize("off", ["joint", "kv", "transfer"])
 def test_what_is_switched_off_is_by_the_book(seed: int, off: str) -> None:
     follow(crowd(seed), "hexagent", f"hexagent({off}=off)", **{off: False})
