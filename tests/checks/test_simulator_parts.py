@@ -130,6 +130,12 @@ def test_noise_is_drawn_from_the_ids_and_the_seed() -> None:
     z = [(math.log(m / 1000) + variance[0] / 2) / math.sqrt(variance[0]) for m in once]
     wide = [max(1000 * math.exp(math.sqrt(variance[1]) * one - variance[1] / 2), 1) for one in z]
     assert drawn("noise(10)", 0) == pytest.approx(wide)
+    many = one_pair(*(workflow(f"w{k}", 0, call("a", 10, 900)) for k in range(2000)))
+    factors = read_estimator("noise(0.3)").estimates(many, 0)
+    assert factors is not None
+    factors = factors / 900
+    assert (factors.mean(), factors.std()) == pytest.approx((1.0, 0.3), abs=0.02)
+    assert np.median(factors) == pytest.approx(1 / math.sqrt(1 + 0.3**2), abs=0.02)
     assert drawn("noise(0)", 0) == [1000, 1000]
     short = one_pair(*(workflow(f"w{k}", 0, call("a", 10, 1)) for k in range(30)))
     guesses = read_estimator("noise(2)").estimates(short, 0)
