@@ -98,7 +98,6 @@ class _Turn:
         self.counts = clock.released, clock.prefilled, clock.completed
         self.numbers = seen.released, seen.prefilled, seen.completed
         self.keys, self.places = memory.calls.plain_key, memory.calls.plain_place
-        self.workflow = seen.calls.workflow
 
     def take(self) -> None:
         """One decision: tell what happened, then ask."""
