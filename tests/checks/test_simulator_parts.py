@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import ClassVar
 
 import numpy as np
@@ -175,13 +176,49 @@ def test_a_projection_waits_for_what_runs_and_what_is_placed() -> None:
             place = view.projected(waiting)
             seen.setdefault((-1.0, waiting.workflow_id), (place.prefill.id, place.decode.id, place.seconds))
 
-    flows = (workflow("A", 0, call("c", 10, 4)), workflow("B", 0, call("c", 10, 4)))
+    flows = (
+        *(workflow(name, 0, call("c", 10, 4)) for name in "AB"),
+        workflow("C", 500, call("c", 10, 4)),  # long after
+    )
     simulate(one_pair(*flows), decide, compiled=False)
     alone = 4 * 1.6
     assert seen[0.0, "A"] == ("p0", "d0", pytest.approx(3 + 1.5 + alone))
     assert seen[0.0, "B"] == seen[0.0, "A"]  # A counts from its start on
     assert seen[-1.0, "B"] == ("p0", "d0", pytest.approx(3 + 3 + 1.5 + alone))
     assert seen[3.0, "A"] == ("p0", "d0", pytest.approx(1.5 + alone))
+    assert seen[500.0, "C"] == seen[0.0, "A"]
+
+
+def test_the_depth_of_a_call_takes_a_few_looks_at_each_call_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = (call(f"c{k}", 10, 4, *([f"c{k - 1}"] if k else [])) for k in range(6))
+    depths: list[int] = []
+    looks = [0]
+    parents = CallView.parents.fget
+    assert parents is not None
+
+    def counted(one: CallView) -> tuple[CallView, ...]:
+        looks[0] += 1
+        assert looks[0] <= 3 * 6, "more looks than there are calls to look at"
+        return parents(one)
+
+    def decide(view: View) -> None:
+        for ready in view.ready:
+            if ready.call_id == "c5" and not depths:
+                with monkeypatch.context() as patched:
+                    patched.setattr(CallView, "parents", property(counted))
+                    depths.append(ready.depth)
+        first_fit(view)
+
+    simulate(one_pair(workflow("A", 0, *chain)), decide, compiled=False)
+    assert depths == [5]
+
+
+def test_what_plain_python_takes_counts_as_the_decision() -> None:
+    def slow(view: View) -> None:
+        time.sleep(0.02)
+        first_fit(view)
+
+    assert simulate(one_pair(workflow("A", 0, call("c", 10, 4))), slow, compiled=False).decision_latency >= 0.02
 
 
 class Placed:

@@ -105,6 +105,7 @@ ROOMS: dict[str, Room] = {
             "test_retime.py",
         ),
         ("its_metrics_are", "has_its_times", "equals_the_built_in", "any_order", *BY_POLICY),
+        ("takes_a_few_looks", "sees_what_it_has_placed"),
         conftest=True,
     ),
     "ticks and certificates": Room(
