@@ -188,6 +188,19 @@ def test_the_mean_is_the_integral_of_what_misses(last: float, whole: bool) -> No
     assert max(known) <= last * 1.25 * 1.6
 
 
+def test_weight_that_misses_by_rounding_alone_ends_the_search() -> None:
+    """A ten-millionth of all weight is what a solver leaves."""
+    family: Any = Family(below(1.2, 0.0, 1000 * (1 - 1e-7)), 60)
+    known = {1.0: 1000.0}
+    window_bound._trace_misses(family, known, False, math.inf)
+    assert max(known) <= 1.2 * 1.25 * 1.6
+
+
+def test_a_scale_that_nothing_can_meet_takes_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_bound, "_Family", None)
+    assert window_bound.window_lp_bound(busy(3), read_objective("misses(0.9)"), 60.0) == 3.0
+
+
 def test_an_integral_takes_what_is_known_of_larger_scales() -> None:
     """What misses a scale misses all below it."""
     assert window_bound._integral({1.0: 4.0}) == 4.0
