@@ -221,7 +221,8 @@ def _digest(function: Callable[..., Any]) -> str:
 
     That is the file of every kernel it reaches, and the numbers that they take from elsewhere.
     """
-    digest = hashlib.sha256(numba.__version__.encode())
+    config: Any = numba.config
+    digest = hashlib.sha256(f"{numba.__version__} {config.BOUNDSCHECK}".encode())
     files: set[str] = set()
     for one in _reached(function):
         file = one.__code__.co_filename
