@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from experiments.grid.sources import Json, Workload
@@ -35,7 +36,7 @@ class Rule:
     least : float or None
         What the number after the colon must be above; None for a rule without a number.
     search : callable or None
-        From what makes the instance of a rate, and the number, to the rate (workflows a second) and the columns
+        From what makes the instance of a rate, and the load rule, to the rate (workflows a second) and the columns
         ``req95``, ``baseline`` and ``reached`` of the table ``loads``; None where no search is needed.
     arrange : callable or None
         From the workload and its workflows to workflows with their arrivals; None where there is a rate.
@@ -43,6 +44,8 @@ class Rule:
         Whether the number is a whole one.
     closed : bool
         Whether the number is of sessions, and arrivals follow from completions (model M39).
+    placed : bool
+        Whether ``@PLACEMENT`` may follow the number: how the policies of the search place calls.
     beyond : float or None
         The rate of a search that did not reach its number: workflows arrive as good as at once.
     inputs : dict
@@ -52,20 +55,28 @@ class Rule:
     name: str
     meaning: str
     least: float | None = None
-    search: Callable[[Callable[[float], Instance], float], tuple[float, Json]] | None = None
+    search: Callable[[Callable[[float], Instance], LoadRule], tuple[float, Json]] | None = None
     arrange: Callable[[Workload, Workflows], Workflows] | None = None
     whole: bool = False
     closed: bool = False
+    placed: bool = False
     beyond: float | None = None
     inputs: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LoadRule:
-    """A load rule with its number; ``str()`` gives it back as text."""
+    """A load rule with its number and placement; ``str()`` gives it back as text."""
 
     rule: Rule
     value: float | None = None
+    placement: str = ""
+
+    @property
+    def number(self) -> float:
+        """Its number, of a rule that has one."""
+        assert self.value is not None
+        return self.value
 
     @property
     def searched(self) -> bool:
@@ -87,21 +98,27 @@ class LoadRule:
         return int(self.value) if self.rule.closed and self.value is not None else None
 
     def __str__(self) -> str:
-        return self.rule.name if self.value is None else f"{self.rule.name}:{written(self.value)}"
+        if self.value is None:
+            return self.rule.name
+        return f"{self.rule.name}:{written(self.value)}" + (f"@{self.placement}" if self.placement else "")
 
 
+@cache
 def read_load(text: str) -> LoadRule:
     """Read a rule.
 
     Raises
     ------
     InputError
-        For an unknown rule, and a number that is missing, too many or out of range.
+        For an unknown rule or placement, and a number that is missing, too many or out of range.
     """
-    name, colon, number = text.strip().partition(":")
+    rest, at, placement = text.strip().partition("@")
+    name, colon, number = rest.partition(":")
     if name not in RULES:
         raise InputError(f"unknown load rule {name!r}{suggest(name, RULES)}")
     rule = RULES[name]
+    if at and not rule.placed:
+        raise InputError(f"load rule {name!r} takes no placement, got {text!r}")
     if rule.least is None:
         if colon:
             raise InputError(f"load rule {name!r} takes no number, got {text!r}")
@@ -113,20 +130,30 @@ def read_load(text: str) -> LoadRule:
     if not (rule.least < value <= 1e6 and (value == int(value) or not rule.whole)):
         expected = f"{name}:NUMBER with a {'whole ' if rule.whole else ''}number above {rule.least:g} and at most 1e6"
         raise InputError(f"load rule {text!r}: expected {expected}")
-    return LoadRule(rule, value)
+    if at:
+        _check_placement(placement, text)
+    return LoadRule(rule, value, placement)
 
 
-def _stress(instance_at: Callable[[float], Instance], scale: float) -> tuple[float, Json]:
+def _check_placement(name: str, load: str) -> None:
+    from hexsched.policies.placements import PLACEMENTS
+
+    if name not in PLACEMENTS:
+        raise InputError(f"load rule {load!r}: unknown placement {name!r}{suggest(name, PLACEMENTS)}")
+
+
+def _stress(instance_at: Callable[[float], Instance], load_rule: LoadRule) -> tuple[float, Json]:
     from experiments.load import find_stress
 
-    load = find_stress(instance_at, BASELINES, scale)
+    at = f"@{load_rule.placement}" if load_rule.placement else ""
+    load = find_stress(instance_at, [name + at for name in BASELINES], load_rule.number)
     return load.rate, {"req95": load.req95, "baseline": load.baseline, "reached": load.reached}
 
 
-def _saturation(instance_at: Callable[[float], Instance], share: float) -> tuple[float, Json]:
+def _saturation(instance_at: Callable[[float], Instance], load_rule: LoadRule) -> tuple[float, Json]:
     from experiments.grid.saturation import saturation_rate
 
-    rate = float(f"{share * saturation_rate(instance_at(ANY_RATE)):.4g}")
+    rate = float(f"{load_rule.number * saturation_rate(instance_at(ANY_RATE)):.4g}")
     return rate, {"req95": None, "baseline": None, "reached": True}
 
 
@@ -148,9 +175,11 @@ RULES: dict[str, Rule] = {
         Rule("rate", "so many workflows a second", 0.0),
         Rule(
             "stress",
-            "the highest rate found at which the strongest of the paper's baselines has a Req95 of at most so much",
+            "the highest rate found at which the strongest of the paper's baselines has a Req95 of at most so much "
+            "(stress:5.6@jsq: placing calls by jsq)",
             1.0,
             _stress,
+            placed=True,
             beyond=FASTEST,
             inputs={"baselines": BASELINES},
         ),

@@ -26,6 +26,7 @@ from paper_figs.reading.store import (
     read_stored,
     shown_runs,
 )
+from paper_figs.report.assumed import assumptions
 from paper_figs.report.settings import SETTING, by_group, by_load, every_policy, not_better, setting_by_setting
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
 from paper_figs.report.tables import table
@@ -76,6 +77,7 @@ def sections(store: StorePath, claims: pd.DataFrame, drawn: Sequence[Drawn], lef
         by_group(less),
         not_better(exact, less),
         by_load(claims, exact),
+        _optional(assumptions, store),
         _optional(ingredients, store),
         _optional(errors_of_estimates, store),
         _optional(decisions, store),

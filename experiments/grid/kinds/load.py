@@ -46,8 +46,7 @@ class LoadCell(Cell):
     def compute(self, rate: float | None) -> Answer:
         load = self.scene.rule
         assert load.rule.search is not None
-        assert load.value is not None
-        rate, answer = load.rule.search(at_any_rate(self.scene), load.value)
+        rate, answer = load.rule.search(at_any_rate(self.scene), load)
         row = {**self.case, "rate": rate, **answer, "decode_model": self.scene.cluster.decode_model}
         return Answer({"loads": [row]}, rate=rate)
 

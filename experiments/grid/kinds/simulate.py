@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -141,12 +142,13 @@ class RunCell(Cell):
 
 def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
     """A cell a point."""
+    needed = {name: needed_plugins([name], plugins) for name in {point["policies"]: None for point in points}}
     return [
         RunCell(
             scene_of(point, point["clusters"]),
             point["policies"],
             point["estimators"],
-            needed_plugins([point["policies"]], plugins),
+            needed[point["policies"]],
             _canonical(dict(point.settings)[SLO.name]),
             dict(point.settings)[SCHEDULES.name],
         )
@@ -154,6 +156,7 @@ def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
     ]
 
 
+@cache
 def _canonical(slo: str) -> str:
     """Thresholds written in one way."""
     return str(read_thresholds(slo)) if slo else ""
