@@ -1,12 +1,13 @@
 # make run: set everything up and do the main job.  make test: set everything up and pass the tests.
 # make docs: set everything up and build the documentation as a site.
 # make quick: the tests that guard, at every change.  make campaign: those that explore for long.
+# make debug: all tests, in a build whose compiled code checks each index of an array.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: run test quick campaign lint docs clean
+.PHONY: run test debug quick campaign lint docs clean
 
 run: $(VENV)/.run
 	$(BIN)/hexsched demo -o $(OUT)
@@ -15,6 +16,9 @@ run: $(VENV)/.run
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto
+
+debug: $(VENV)/.test
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n auto
 
 quick: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto -m quick

@@ -51,6 +51,40 @@ def test_what_was_cut_short_or_changed_is_compiled_again(tmp_path):
             assert run(folder, script).stdout.split() == ["42", "1", "0"]
 
 
+CHECKED = """
+import sys
+import numpy as np
+from hexsched.engine import kernel, machine_code
+kernel.cache_directory = lambda digest: sys.argv[1] + digest
+
+@kernel.kernel
+def element(values, k):
+    return values[k]
+
+@kernel.entry
+def through_a_kernel(values, k):
+    return element(values, k)
+
+through_a_kernel(np.zeros(3), 2)
+try:
+    through_a_kernel(np.zeros(3), 3)
+    print("read")
+except IndexError as error:
+    print(error)
+"""
+
+
+def test_a_build_with_checked_indices_is_kept_apart(tmp_path):
+    script = tmp_path / "beyond.py"
+    script.write_text(CHECKED)
+    for checks, told in (("0", "read"), ("1", "index is out of bounds")):
+        environment = {**os.environ, "NUMBA_BOUNDSCHECK": checks}
+        words = [sys.executable, str(script), str(tmp_path / "cache-")]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == told
+    assert len(list(tmp_path.glob("cache-*"))) == 2
+
+
 def test_where_there_is_no_room_for_the_cache_all_works_without(tmp_path):
     """No file may grow beyond a few bytes, as on a full disk."""
     folder, script = tmp_path / "cache", tmp_path / "twice.py"
