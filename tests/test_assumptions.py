@@ -7,7 +7,11 @@ import math
 import pytest
 from stored import write_runs
 
+import hexsched as hx
 from experiments.grid.loads import read_load
+from experiments.grid.plan import make_plan
+from experiments.grid.scene import instance_of
+from experiments.grid.spec import read_grid
 from experiments.load import at_rate
 from hexsched.baselines import BASELINES
 from hexsched.clusters import read_cluster
@@ -63,6 +67,29 @@ def test_a_stress_may_be_that_under_a_placement():
         ("stress:2@", "unknown placement ''"),
         ("saturation:1@jsq", "takes no placement"),
         ("stress@jsq", "expected stress:NUMBER"),
+    ):
+        with pytest.raises(InputError, match=told):
+            read_load(text)
+
+
+@pytest.mark.quick
+def test_a_process_may_follow_a_rate(tmp_path):
+    assert [str(read_load(text)) for text in ("rate:2  gamma, cv=3.0", "rate:2 fixed", "stress:2@jsq poisson")] == [
+        "rate:2 gamma,cv=3",
+        "rate:2",
+        "stress:2@jsq poisson",
+    ]
+    grid = {"clusters": "demo", "workloads": "bfcl", "workflows": 6, "seeds": [3], "policies": "fcfs"}
+    cell = next(iter(make_plan(read_grid({**grid, "loads": "rate:2 gamma,cv=3"})).cells.values()))
+    instance = instance_of(cell.scene, None)
+    assert tuple(instance.workflows) == tuple(hx.workload("bfcl", workflows=6, seed=3, arrivals="gamma:2,cv=3"))
+    for text, told in (
+        ("rate:2 poison", "unknown arrival process 'poison'; expected fixed or poisson or gamma,cv=CV"),
+        ("rate:2 gamma", "missing"),
+        ("rate:2 gamma,cv=0", "cv must be from 0.01 to 100"),
+        ("rate:2 poisson,cv=3", "cv"),
+        ("at-once poisson", "takes no arrival process"),
+        ("closed-loop:2 poisson", "takes no arrival process"),
     ):
         with pytest.raises(InputError, match=told):
             read_load(text)

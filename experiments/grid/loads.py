@@ -1,6 +1,7 @@
 """Load rules: how many workflows arrive a second. The paper states no rates, so each is a rule that can be stated.
 
-To add one: an entry in ``RULES``. Wherever there is a rate, workflows arrive at fixed distances, as in the paper.
+To add one: an entry in ``RULES``. Wherever there is a rate, workflows arrive at fixed distances, as in the paper,
+unless an arrival process follows the rule: ``stress:5.6 poisson``, ``rate:2 gamma,cv=3``.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from hexsched.registry import suggest
 
 if TYPE_CHECKING:
     from hexsched.model import Instance, Workflow
+    from hexsched.workloads.arrivals import ArrivalProcess
 
     Workflows = tuple[Workflow, ...]
 
+FIXED = "fixed"  # the arrival process where none is named
 ANY_RATE = 1.0  # workflows a second, of an instance whose arrival times do not matter
 
 
@@ -66,11 +69,22 @@ class Rule:
 
 @dataclass(frozen=True)
 class LoadRule:
-    """A load rule with its number and placement; ``str()`` gives it back as text."""
+    """A load rule with its number, placement and arrival process; ``str()`` gives it back as text.
+
+    The process is a spec without its rate, such as ``"gamma,cv=3"``; empty for fixed distances.
+    """
 
     rule: Rule
     value: float | None = None
     placement: str = ""
+    process: str = ""
+
+    def arrivals(self, rate: float) -> ArrivalProcess:
+        """The process by which so many workflows a second arrive."""
+        from hexsched.workloads.arrivals import read_arrivals
+
+        name, comma, options = (self.process or FIXED).partition(",")
+        return read_arrivals(f"{name}:{rate!r}{comma}{options}")
 
     @property
     def number(self) -> float:
@@ -100,7 +114,8 @@ class LoadRule:
     def __str__(self) -> str:
         if self.value is None:
             return self.rule.name
-        return f"{self.rule.name}:{written(self.value)}" + (f"@{self.placement}" if self.placement else "")
+        placed = f"@{self.placement}" if self.placement else ""
+        return f"{self.rule.name}:{written(self.value)}{placed}" + (f" {self.process}" if self.process else "")
 
 
 @cache
@@ -110,13 +125,16 @@ def read_load(text: str) -> LoadRule:
     Raises
     ------
     InputError
-        For an unknown rule or placement, and a number that is missing, too many or out of range.
+        For an unknown rule, placement or process, and a number that is missing, too many or out of range.
     """
-    rest, at, placement = text.strip().partition("@")
+    words = text.split(maxsplit=1)
+    rest, at, placement = (words or [""])[0].partition("@")
     name, colon, number = rest.partition(":")
     if name not in RULES:
         raise InputError(f"unknown load rule {name!r}{suggest(name, RULES)}")
     rule = RULES[name]
+    if len(words) > 1 and (rule.arrange is not None or rule.closed):
+        raise InputError(f"load rule {name!r} takes no arrival process, got {text!r}")
     if at and not rule.placed:
         raise InputError(f"load rule {name!r} takes no placement, got {text!r}")
     if rule.least is None:
@@ -132,7 +150,25 @@ def read_load(text: str) -> LoadRule:
         raise InputError(f"load rule {text!r}: expected {expected}")
     if at:
         _check_placement(placement, text)
-    return LoadRule(rule, value, placement)
+    return LoadRule(rule, value, placement, _process("".join(words[1].split()), text) if len(words) > 1 else "")
+
+
+def _process(spec: str, load: str) -> str:
+    """A spec without its rate, numbers written one way; fixed distances are nothing."""
+    from hexsched.workloads.arrivals import PROCESSES
+
+    name, _, options = spec.partition(",")
+    rated = [each for each in PROCESSES.values() if each.form.startswith(f"{each.name}:RATE")]
+    if name not in {each.name for each in rated}:
+        forms = " or ".join(each.form.replace(":RATE", "") for each in rated)
+        raise InputError(f"load rule {load!r}: unknown arrival process {name!r}; expected {forms} after the rule")
+    LoadRule(RULES["rate"], 1.0, process=spec).arrivals(1.0)  # says what is wrong with its options
+    return ",".join([name, *map(_option, options.split(","))]) if options else "" if name == FIXED else name
+
+
+def _option(text: str) -> str:
+    name, _, number = text.partition("=")
+    return f"{name}={written(float(number))}"
 
 
 def _check_placement(name: str, load: str) -> None:

@@ -108,12 +108,11 @@ def scene_of(point: Point, cluster: Cluster) -> Scene:
 
 
 def at_any_rate(scene: Scene) -> Callable[[float], Instance]:
-    """From a rate to the instance in which the workflows arrive at fixed distances."""
+    """From a rate to the instance in which the workflows arrive so, by the scene's arrival process."""
     from hexsched.workloads.arrivals import apply_arrivals
-    from hexsched.workloads.arrivals.renewal import FixedArrivals
 
-    workflows = _workflows(scene)
-    return lambda rate: _instance(scene.cluster, apply_arrivals(workflows, FixedArrivals(rate), 0))
+    workflows, load = _workflows(scene), scene.rule
+    return lambda rate: _instance(scene.cluster, apply_arrivals(workflows, load.arrivals(rate), scene.seed))
 
 
 def instance_of(scene: Scene, rate: float | None) -> Instance:

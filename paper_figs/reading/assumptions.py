@@ -98,14 +98,14 @@ def _told(runs: pd.DataFrame) -> pd.DataFrame:
     shipped = {name: ORDERS[name].placement for name in BASELINES}
     scale = f"{ORDERS[SCALED].options['slo_scale'].default:g}"
     parts = runs["policy"].str.extract(_POLICY.pattern + "$")
-    load = runs["load"].str.extract(r"^(?P<load>[^@]*)(@(?P<searched>.*))?$")
+    load = runs["load"].str.extract(r"^(?P<load>[^@ ]*)(@(?P<searched>[^ ]*))?(?P<process> .*)?$")
     usual = parts["base"].map(shipped)
     told = runs.assign(
         base=parts["base"].where(runs["policy"] != HEXAGENT, HEXAGENT),
         placement=parts["placement"].fillna(usual),
         shipped=parts["placement"].isna() | (parts["placement"] == usual),
         scale=parts["scale"].fillna(scale),
-        load=load["load"],
+        load=load["load"] + load["process"].fillna(""),
         # a stress is that under a placement, other loads are the same for all
         searched=load["searched"].fillna(SHIPPED).where(load["load"].str.startswith("stress"), ""),
     )
