@@ -98,6 +98,7 @@ def reveal(state, c):
     truth = state.truth.calls[c]
     call = seen.calls[c]
     call.workflow = truth.workflow
+    call.kind = truth.kind
     call.n = truth.n
     call.h = truth.h
     call.needs_capacity = truth.needs_capacity
@@ -227,12 +228,16 @@ def complete(state, j):
 
 @kernel
 def make_way(state, w):
-    """A call of workflow ``w`` is complete; in a closed loop its last one lets the next workflow arrive (model M39)."""
+    """A call of workflow ``w`` is complete; after the last one it has ended (model M4).
+
+    In a closed loop the next workflow arrives then (model M39).
+    """
     truth = state.truth
     progress = truth.progress[0]
-    if progress.begun < truth.flows.shape[0]:
-        truth.flows[w].left -= 1
-        if truth.flows[w].left == 0:
+    truth.flows[w].left -= 1
+    if truth.flows[w].left == 0:
+        state.seen.workflows[w].ended = 1
+        if progress.begun < truth.flows.shape[0]:
             truth.flows[truth.arrival_order[progress.begun]].arrival = state.seen.clock[0].now
             progress.begun += 1
 

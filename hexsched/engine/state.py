@@ -58,6 +58,7 @@ CALL = np.dtype(
     [
         # revealed at release
         ("workflow", "i8"),
+        ("kind", "i8"),  # what kind of call it is: the number says no more than which calls are of the same kind
         ("n", "i8"),  # prompt tokens
         ("h", "i8"),  # cached prompt tokens
         ("estimate", "f8"),  # estimated output tokens; the true number once the call is complete
@@ -81,7 +82,14 @@ CALL = np.dtype(
     align=True,
 )
 
-WORKFLOW = np.dtype([("arrival", "f8"), ("horizon", "f8")], align=True)  # a_w; H_w(t)
+WORKFLOW = np.dtype(
+    [
+        ("arrival", "f8"),  # a_w
+        ("horizon", "f8"),  # H_w(t)
+        ("ended", "i8"),  # 1 once its last call is complete
+    ],
+    align=True,
+)
 
 PREFILL = np.dtype(
     [
@@ -189,7 +197,7 @@ WORKFLOW_TRUTH = np.dtype(
 FLOW = np.dtype(
     [
         ("arrival", "f8"),  # a_w; inf in a closed loop while nothing has made way for it
-        ("left", "i8"),  # its calls that are not complete yet; kept in a closed loop only
+        ("left", "i8"),  # its calls that are not complete yet
     ],
     align=True,
 )

@@ -45,13 +45,12 @@ def run_epochs(state, memory, settings, epochs, latency, buffer):
                 return False
             if not asks_for_decision(clock):
                 continue
-            if asks_plain(clock, settings[0]):
-                note_epoch(seen, memory, settings[0])
-                counters.plain_turn = 1
-                return True
         start = nanoseconds(buffer)
         if counters.plain_turn == 0:
             note_epoch(seen, memory, settings[0])
+            if asks_plain(clock, settings[0]):
+                counters.plain_turn = 1
+                return True
         if settings[0].mode == PLAN:
             plan(state, seen, memory, settings[0])
         elif settings[0].mode == QUEUES:

@@ -1,7 +1,7 @@
 """What a policy remembers: its own, and only it writes there.
 
-It is put together from what the parts declare: the planner and the local queues, every order's books of calls and
-workflows, every placement's counters.
+It is put together from what the parts declare: the planner and the local queues, every order's books, every placement's
+counters.
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ COUNTERS = _together(
     (
         ("plain_turn", "i8"),  # 1 while a decision waits for what plain Python has to say
         ("plain_nanoseconds", "i8"),  # how long that took
+        ("looks_aside", "i8"),  # 1 while an order that looks ahead needs no projected finishes
     ),
     *(placement.counters for placement in PLACEMENTS.values()),
+    *(books.counters for books in BOOKS),
 )
+ROW = _together(*(books.rows for books in BOOKS))
 
 DRAWS_PER_CALL = 4  # random numbers: two for each of the two places of a call
 
@@ -57,6 +60,7 @@ class Memory(NamedTuple):
     counters: Records  # COUNTERS (1,)
     calls: Records  # CALL (N,)
     workflows: Records  # WORKFLOW (W,)
+    rows: Records  # ROW (N,), or one where the policy has none: lists and tables of orders
     planner: PlannerMemory
     queues: QueueMemory
     draws: Array  # uniform random numbers for randomised placements
@@ -73,6 +77,7 @@ def build_memory(
     is_random: bool = False,
     seed: int = 0,
     books: Books = NO_BOOKS,
+    foreign: bool = False,
 ) -> Memory:
     """A fresh memory.
 
@@ -84,16 +89,20 @@ def build_memory(
     seed : int
         Of random placements.
     books : Books
-        Of an order that does not come with hexsched.
+        Of the order.
+    foreign : bool
+        Whether the order does not come with hexsched: then its books are added to those of the shipped ones.
     """
-    calls = records(len(seen.calls), _extended(CALL, books.calls))
+    more = books if foreign else NO_BOOKS
+    calls = records(len(seen.calls), _extended(CALL, more.calls))
     calls.planned = -1
     draws = np.random.Generator(np.random.PCG64(seed)).random(DRAWS_PER_CALL * len(calls) if is_random else 1)
     draws.flags.writeable = False
     return Memory(
-        counters=record(COUNTERS),
+        counters=record(_extended(COUNTERS, more.counters)),
         calls=calls,
-        workflows=records(len(seen.workflows), _extended(WORKFLOW, books.workflows)),
+        workflows=records(len(seen.workflows), _extended(WORKFLOW, more.workflows)),
+        rows=records(len(calls) if books.rows else 1, _extended(ROW, more.rows)),
         planner=planner_memory(seen),
         queues=queue_memory(seen, with_queues, promotes),
         draws=draws,

@@ -157,7 +157,8 @@ class Policy:
             seen,
             with_queues=shipped is None or shipped.prefill is not None,
             promotes=order is not None and order.promotes,
-            books=NO_BOOKS if self.foreign is None else self.foreign.books,
+            books=NO_BOOKS if order is None else order.books,
+            foreign=self.foreign is not None,
             is_random=shipped is not None and shipped.is_random,
             seed=seed,
         )

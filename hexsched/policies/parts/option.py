@@ -24,9 +24,11 @@ class Option:
     choices : tuple of str
         For text; none for any text.
     in_settings : bool
-        Whether compiled code reads it, under its name: "on" as 1, "off" as 0.
+        Whether compiled code reads it, under its name: "on" as 1, "off" as 0, other choices as their place, from 0.
     least : float, optional
         The least number; 1 for whole numbers and 0 for others where it is not given.
+    between : (float, float), optional
+        A number must lie between these two and be neither.
     is_flag : bool
         Whether plain Python is given True for "on" and False for "off".
     with_sigma : str
@@ -37,6 +39,7 @@ class Option:
     choices: tuple[str, ...] = ("on", "off")
     in_settings: bool = True
     least: float | None = None
+    between: tuple[float, float] | None = None
     is_flag: bool = False
     with_sigma: str = ""
 
@@ -60,7 +63,9 @@ class Option:
 
     def number(self, value: Value) -> float:
         """The value as compiled code reads it."""
-        return float(value == "on") if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return float(value == "on") if self.choices == ("on", "off") else self.choices.index(value)
 
     def read(self, text: str, where: str) -> Value:
         """The value that a text says; ``where`` begins the message of the ``InputError`` that a wrong one raises."""
@@ -73,6 +78,8 @@ class Option:
         except ValueError:
             kind = "a whole number" if self.is_whole else "a number"
             raise InputError(f"{where} must be {kind}, got {text!r}") from None
+        if self.between is not None and not self.between[0] < number < self.between[1]:
+            raise InputError(f"{where} must be between {self.between[0]:g} and {self.between[1]:g}, got {text}")
         least = self.least if self.least is not None else 1 if self.is_whole else 0
         if not (least <= number <= MOST):
             limits = f"from {least:.10g} to {MOST:.0e}".replace("e+09", "e9").replace("-1000000000", "-1e9")

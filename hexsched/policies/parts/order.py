@@ -32,9 +32,12 @@ class Books:
 
     Attributes
     ----------
-    calls, workflows : tuple of (str, str)
-        Names and NumPy types of what it remembers of each call and workflow, all 0 at first:
-        ``memory.calls[c].NAME``, ``memory.workflows[w].NAME``.
+    calls, workflows, counters : tuple of (str, str)
+        Names and NumPy types of what it remembers of each call, of each workflow and of all, 0 at first:
+        ``memory.calls[c].NAME``, ``memory.workflows[w].NAME``, ``memory.counters[0].NAME``.
+    rows : tuple of (str, str)
+        The same for lists and tables that grow, up to a row for each call: ``memory.rows[k].NAME``. One field may be
+        of the k-th of one thing and another field of the k-th of another.
     note_epoch : kernel
         ``(seen, memory, settings)``: something was released, prefilled or completed; before any decision.
     note_entry, note_service : kernels
@@ -43,6 +46,8 @@ class Books:
 
     calls: Fields = ()
     workflows: Fields = ()
+    counters: Fields = ()
+    rows: Fields = ()
     note_epoch: Kernel = nothing
     note_entry: Kernel = nothing_of_call
     note_service: Kernel = nothing_of_call
@@ -76,7 +81,8 @@ class Order:
     key_changes : int
         How the key of a call changes while it waits for prefill: ``KEY_STAYS``, only ``KEY_RISES``, or ``KEY_CHANGES``.
     looks_ahead : bool
-        Whether the key needs the projected finish of each call, ``memory.calls[c].delta``.
+        Whether the key needs the projected finish of each call, ``memory.calls[c].delta``. An order that does not need
+        it at the moment sets ``memory.counters[0].looks_aside``.
     promotes : bool
         Whether local queues serve starved calls first (``memory.calls[c].starves_at``).
     books : Books

@@ -51,7 +51,7 @@ def best_decode(seen, memory, settings, c):
 def look_again(seen, memory, settings, c, may_fit):
     """A call just prefilled is counted where it would finish first now; so is one that may fit, if that is its key."""
     fresh = memory.calls[c].entered == seen.clock[0].now
-    if fresh or (may_fit and settings.looks_ahead == 1):
+    if fresh or (may_fit and settings.looks_ahead == 1 and memory.counters[0].looks_aside == 0):
         unplan(seen, memory, c)
         j, finish = best_decode(seen, memory, settings, c)
         memory.calls[c].delta = finish

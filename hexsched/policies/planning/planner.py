@@ -83,7 +83,7 @@ def planner(preference: Preference) -> Kernel:
         if may_start > 0:
             for k in range(count):
                 c = mine.queue[k].call
-                if settings_of(wish).looks_ahead == 1:
+                if settings_of(wish).looks_ahead == 1 and memory.counters[0].looks_aside == 0:
                     _, _, finish = best_pair(seen, memory, wish, c)
                     memory.calls[c].delta = finish
                 mine.queue[k].key = key(seen, memory, wish, c, PREFILL)

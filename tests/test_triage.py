@@ -1,0 +1,242 @@
+"""The policy ``triage``: its lower tier against one worked out plainly from what the policy says, and its options."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instances import corner_instance, corner_instances
+
+from hexsched.engine.kernel import interpreted
+from hexsched.engine.state import Seen, State, bare
+from hexsched.engine.tables import build_state, workload_columns
+from hexsched.engine.wallclock import new_histogram
+from hexsched.errors import InputError
+from hexsched.model import Instance
+from hexsched.policies import read_policy
+from hexsched.policies.decide import run_epochs
+from hexsched.policies.memory import Memory
+from hexsched.policies.orders.hexagent import risk_key
+from hexsched.policies.orders.parts.remaining_work import bucket_of
+from hexsched.policies.orders.triage import triage_key
+from hexsched.policies.orders.workflow_llf import workflow_llf_key
+from hexsched.policies.parts.order import DECODE, PREFILL
+from hexsched.simulator import simulate
+from hexsched.workloads.instances import instance as make_instance
+
+BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)  # calls, at most; all others are the last
+
+
+class Plainly:
+    """Who may wait, by the words of the policy: dictionaries, and a look at everything at every decision."""
+
+    def __init__(self, seen: Seen, options: dict[str, Any]) -> None:
+        self.seen, self.options = seen, options
+        self.work: dict[int, float] = {}  # of calls, seconds
+        self.load = {"prefill": 0.0, "decode": 0.0, "room": 0.0}  # seconds
+        self.events: dict[int, list[tuple[Any, float]]] = defaultdict(list)  # (state, work) by workflow
+        self.calls: dict[int, list[int]] = defaultdict(list)  # released, by workflow
+        self.ended: dict[int, float] = {}  # ratios
+        self.ever: set[int] = set()
+        self.until_choice = 0
+        self.admission_binds = False
+        self.tier: dict[int, float] = {}  # costs
+        self.values: dict[Any, float] = {}  # of states
+        self.first_seen: dict[Any, int] = {}  # the how manieth a state was
+        self.valued = 0
+
+    def work_of(self, c: int) -> float:
+        one = self.seen.calls[c]
+        prefill = np.mean([i.p0 + i.p1 * (one.n - one.h) + i.p2 * (one.n**2 - one.h**2) for i in self.seen.prefills])
+        m, fixed, decodes = one.estimate, self.seen.clock[0].fixed, self.seen.decodes
+        tables = [self.seen.batch_seconds[j.kind] for j in decodes]
+        of_32 = np.array([j.theta if fixed else t[min(32, len(t) - 1)] for j, t in zip(decodes, tables, strict=True)])
+        growth = 0.0 if fixed else decodes.d2 * (one.n + m / 2) * m
+        w_p, w_d = prefill / len(self.seen.prefills), np.mean(m * of_32 / 32 + growth) / len(decodes)
+        self.load["prefill"] += w_p
+        self.load["decode"] += w_d
+        share = max((one.n + m) / decodes.kv_capacity.sum(), 1 / decodes.max_batch.sum())
+        self.load["room"] += m * np.mean(of_32) * share
+        if self.options["work"] == "alone":
+            return float(one.best)
+        p, d = self.load["prefill"] ** 2, self.load["decode"] ** 2
+        return float((p * w_p + d * w_d) / (p + d))
+
+    def decide(self) -> None:
+        """One decision epoch."""
+        clock = self.seen.clock[0]
+        for c in self.seen.completed[: clock.completed].tolist():
+            w = int(self.seen.calls[c].workflow)
+            if self.seen.workflows[w].ended and w not in self.ended:
+                self.ended[w] = self.ratio(w)
+        released = self.seen.released[: clock.released].tolist()
+        for w, group in itertools.groupby(released, key=lambda c: int(self.seen.calls[c].workflow)):
+            calls = list(group)
+            for c in calls:
+                self.work[c] = self.work_of(c)
+            self.calls[w] += calls
+            count = len(self.calls[w])
+            bucket = next((k for k, most in enumerate(BUCKETS) if count <= most), len(BUCKETS))
+            state = (int(self.seen.calls[calls[0]].kind), bucket)
+            self.first_seen.setdefault(state, len(self.first_seen))
+            self.events[w].append((state, sum(self.work[c] for c in calls)))
+        self.until_choice -= 1
+        if self.until_choice <= 0:
+            under_way = len(self.calls) - len(self.ended)
+            self.until_choice = max(self.options["period"], under_way // 32)
+            self.choose()
+
+    def ratio(self, w: int) -> float:
+        flow = self.seen.workflows[w]
+        return float((self.seen.clock[0].now - flow.arrival) / flow.horizon)
+
+    def choose(self) -> None:
+        self.tier = {}
+        self.admission_binds = self.options["deadline"] == "on" and self.load["room"] > max(
+            self.load["prefill"], self.load["decode"]
+        )
+        if self.admission_binds:
+            return
+        under_way = sorted(self.calls.keys() - self.ended.keys())
+        untouched = [r for w, r in self.ended.items() if w not in self.ever]
+        clean = max([1.0, *untouched, *(self.ratio(w) for w in under_way if w not in self.ever)])
+        spent = sum(r > clean for w, r in self.ended.items() if w in self.ever)
+        room = math.floor((1 - self.options["q"]) * len(self.calls) + 1e-6) - spent
+        if room <= 0 or clean < self.options["clean"]:
+            return
+        self.value()
+        costs = {w: self.cost(w) for w in under_way}
+        self.tier = {w: costs[w] for w in sorted(costs, key=lambda w: (-costs[w], w))[:room]}
+        self.ever |= self.tier.keys()
+
+    def value(self) -> None:
+        """V of all states, where there are 1 % more events than at the last time."""
+        count = sum(map(len, self.events.values()))
+        if self.options["remaining"] == "none" or count < 1.01 * self.valued - 1e-9:
+            return
+        self.valued = count
+        visits: dict[Any, int] = defaultdict(int)
+        after: dict[Any, float] = defaultdict(float)
+        went: dict[Any, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
+        for events in self.events.values():
+            for state, _ in events:
+                visits[state] += 1
+            for (one, _), (two, work) in itertools.pairwise(events):
+                after[one] += work
+                went[one][two] += 1
+        for state in sorted(visits, key=lambda z: (-z[1], self.first_seen[z])):
+            to_come = sum(times * self.values.get(y, 0.0) for y, times in went[state].items() if y != state)
+            self.values[state] = (after[state] + to_come) / max(visits[state] - went[state][state], 1)
+
+    def cost(self, w: int) -> float:
+        open_work = sum(self.work[c] for c in self.calls[w] if self.seen.calls[c].decode_end == 0)
+        if self.options["remaining"] == "chain":
+            state, last = self.events[w][-1]
+            here = [work for events in self.events.values() for one, work in events if one == state]
+            open_work += self.values.get(state, 0.0) * last / float(np.mean(here))
+        return open_work * (1 + self.ratio(w) if self.options["waiting"] == "on" else 1)
+
+
+def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
+    """A run that is made one decision epoch at a time: its state, memory and settings, and the step."""
+    chosen = read_policy(name)
+    workload, places = workload_columns(instance)
+    state = build_state(instance, workload, waiting=places.workflow)
+    memory, rows = chosen.memory(state.seen), chosen.settings()
+    given, latency, buffer = bare((state, memory, rows)), new_histogram(), np.zeros(2, np.int64)
+    return state, memory, rows, lambda: run_epochs(*given, 1, latency, buffer)
+
+
+@settings(max_examples=12)
+@given(
+    instance=corner_instances(workflows=(4, 16), calls=(1, 6)),
+    q=st.sampled_from([0.3, 0.5, 0.75, 0.9]),
+    period=st.integers(1, 3),
+    clean=st.sampled_from([0.0, 1.5]),
+    work=st.sampled_from(["pools", "alone"]),
+    remaining=st.sampled_from(["chain", "none"]),
+    waiting=st.sampled_from(["on", "off"]),
+    deadline=st.sampled_from(["on", "off"]),
+)
+def test_the_tier_is_the_one_of_the_text(instance, **options):
+    chosen = ",".join(f"{name}={value}" for name, value in options.items())
+    state, memory, rows, step = stepwise(instance, f"triage({chosen})")
+    seen, clock = state.seen, state.seen.clock[0]
+    plainly = Plainly(seen, options)
+    key, risk, slack = interpreted(triage_key), interpreted(risk_key), interpreted(workflow_llf_key)
+    while step():
+        if clock.released + clock.prefilled + clock.completed == 0:
+            continue
+        plainly.decide()
+        in_tier = np.flatnonzero(memory.workflows.chosen_in == memory.counters[0].choices)
+        assert {int(w): memory.workflows[w].cost for w in in_tier} == pytest.approx(plainly.tier)
+        for c in [c for c in plainly.work if seen.calls[c].decode_instance < 0]:
+            cost = plainly.tier.get(int(seen.calls[c].workflow))
+            for stage in (PREFILL,) if seen.calls[c].prefill_instance < 0 else (PREFILL, DECODE):
+                plain = (slack if plainly.admission_binds else risk)(seen, memory, rows[0], c, stage)
+                expected = plain if cost is None else pytest.approx(cost)
+                assert key(seen, memory, rows[0], c, stage) == expected
+    assert plainly.ended.keys() == set(range(len(instance.workflows)))
+
+
+def test_buckets_of_calls():
+    plain = [next((k for k, most in enumerate(BUCKETS) if calls <= most), len(BUCKETS)) for calls in range(1, 400)]
+    assert [interpreted(bucket_of)(calls) for calls in range(1, 400)] == plain
+
+
+# --- what q does -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Instance:
+    """60 workflows that come faster than they are served."""
+    return make_instance("qwen235b-hetero-1", "bfcl", workflows=60, arrivals="poisson:40", seed=0)
+
+
+def ratios(instance: Instance, policy: str) -> list[float]:
+    """In ascending order."""
+    return sorted(simulate(instance, policy).ratio.tolist())
+
+
+def test_the_share_that_counts_is_served_better_and_the_rest_waits(crowded):
+    hexagent, triage = ratios(crowded, "hexagent"), ratios(crowded, "triage(q=0.8,clean=1)")
+    assert triage[47] < 0.9 * hexagent[47]
+    assert triage[59] > 2 * hexagent[59]
+
+
+def test_nobody_waits_for_a_share_of_less_than_one_workflow_nor_without_need(crowded):
+    hexagent = ratios(crowded, "hexagent")
+    assert ratios(crowded, "triage(q=0.984,clean=1)") == hexagent  # 60 times 1.6 % are less than one
+    assert ratios(crowded, "triage(q=0.983,clean=1)") != hexagent
+    assert ratios(crowded, "triage(q=0.9,clean=1e9)") == hexagent
+
+
+def test_triage_knows_what_hexagent_may_be_told():
+    instance = corner_instance(np.random.default_rng(4), workflows=(12, 12), calls=(2, 5), arrivals="together")
+    told, other = (simulate(instance, f"{name}(horizon=oracle)").ratio for name in ("triage", "hexagent"))
+    assert told.tolist() == other.tolist() != simulate(instance, "triage").ratio.tolist()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("q=1", r"option 'q' of policy 'triage' must be between 0 and 1, got 1"),
+        ("q=0", r"must be between 0 and 1, got 0"),
+        ("q=nan", r"must be between 0 and 1, got nan"),
+        ("q=high", r"must be a number, got 'high'"),
+        ("work=gpu", r"must be pools or alone, got 'gpu'"),
+        ("remaining=off", r"must be chain or none, got 'off'"),
+        ("period=0", r"must be from 1 to 1e9, got 0"),
+        ("clean=-1", r"must be from 0 to 1e9, got -1"),
+        ("share=2", r"policy 'triage' has no option 'share'; it has"),
+    ],
+)
+def test_options_that_are_refused(option, message):
+    with pytest.raises(InputError, match=message):
+        read_policy(f"triage({option})")
