@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from instances import call, one_pair, workflow
 
+from hexsched.engine.kernel import interpreted
 from hexsched.errors import InputWarning
 from solvers.bounds import critical_path, load, preemptive_lp, single_machine, time_indexed_lp
 from solvers.bounds.parts import bound as bounds
 from solvers.bounds.parts import destructive, linear, pools
+from solvers.bounds.prices.grid import price_of
+from solvers.bounds.prices.planner import Planner
+from solvers.bounds.prices.relaxation import relax
 from solvers.bounds.windows import batch_modes, window_bound
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
@@ -229,6 +233,13 @@ def test_sizes_between_two_kept_ones_are_replaced_by_mixtures_as_good(seed: int)
             for place in (k, k + 1):
                 expected[place] = min(expected[place], best)
     assert batch_modes.mixture_factors(stay, cost, kept) == pytest.approx(expected)
+
+
+def test_nothing_is_paid_before_time_0_and_behind_the_last_price() -> None:
+    planner = Planner(relax(busy(2)), 4, 3, 1)
+    prices = planner.prices(np.full((planner.resources, 3), 2.0), np.array([0.0, 1.0, 2.0, 4.0]))
+    paid = interpreted(price_of)
+    assert [paid(prices, 0, begin, 3.0) for begin in (-5.0, -3.0, -1.0, 0.0, 3.0, 4.0)] == [0, 0, 4, 6, 2, 0]
 
 
 # --- linear programs -------------------------------------------------------------------------------------------------
