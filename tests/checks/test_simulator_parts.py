@@ -29,7 +29,10 @@ TWO = one_pair(workflow("B", 1, call("c", 10, 4)), workflow("A", 0, call("x", 10
 
 
 def test_frames_of_a_run_are_its_schedule_and_its_times() -> None:
+    began = time.perf_counter(), time.process_time()
     run = simulate(TWO, "fcfs", compiled=False)
+    took = time.perf_counter() - began[0], time.process_time() - began[1]
+    assert all(0 < mine <= all_of_it for mine, all_of_it in zip(run.engine_seconds, took, strict=True))
     frame, calls, rows = run.to_frame(), run.calls_to_frame(), run.schedule.calls
     assert frame["workflow_id"].tolist() == ["B", "A"]
     assert frame["calls"].tolist() == [1, 2]
@@ -207,10 +210,13 @@ def test_the_depth_of_a_call_takes_a_few_looks_at_each_call_before_it(monkeypatc
                 with monkeypatch.context() as patched:
                     patched.setattr(CallView, "parents", property(counted))
                     depths.append(ready.depth)
+                    before = looks[0]
+                    depths.append(ready.workflow.calls[0].depth)  # which is known by now
+                    assert looks[0] == before
         first_fit(view)
 
     simulate(one_pair(workflow("A", 0, *chain)), decide, compiled=False)
-    assert depths == [5]
+    assert depths == [5, 0]
 
 
 def test_what_plain_python_takes_counts_as_the_decision() -> None:
