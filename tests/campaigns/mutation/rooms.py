@@ -101,6 +101,7 @@ ROOMS: dict[str, Room] = {
             "checks/test_simulator_parts.py",
             "checks/test_against_naive.py",
             "checks/test_what_policies_see.py",
+            "test_hints.py::test_plain_python_sees_hints",
             "test_plugins.py",
             "test_retime.py",
         ),
