@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from reference.by_hand import row, schedule
 from hexsched.errors import InputError
 from hexsched.model import ClosedLoop, Instance
 from hexsched.policies import order, policy
-from hexsched.simulator import retime, simulate
+from hexsched.simulator import python_policy, retime, simulate
 from hexsched.simulator.comparison import compare
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.run import UnservedError
@@ -402,3 +403,10 @@ def test_random_instances_need_no_compiled_code() -> None:
     instance: Instance = corner_instance(np.random.default_rng(8), workflows=(3, 3), calls=(2, 3))
     one, other = (simulate(instance, "hexagent", compiled=way).schedule.to_bytes() for way in (True, False))
     assert one == other
+
+
+def test_an_object_without_the_method_that_is_asked_for_is_named() -> None:
+    odd: Any = SimpleNamespace(name="odd", key=3)
+    for name in ("key", "decide"):
+        with pytest.raises(InputError, match=f"policy 'odd' has no method {name}"):
+            python_policy._method(odd, odd, name)
