@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from campaigns.learned import errors, halves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import call, corner_instances, workflow
@@ -177,6 +178,18 @@ def test_a_predictor_is_read_as_it_was_written(tmp_path_factory, states):
     assert read_predictor(file) == made
     assert read_predictor(file).to_bytes() == made.to_bytes()
     made.hinted([chain("w", 3)])  # whatever it says, hints are within their limits
+
+
+def test_the_campaign_learns_from_workflows_that_it_does_not_run():
+    flows = [chain(f"w{k}", 2 + k % 3) for k in range(40)]
+    taught, others, run = halves(flows, 7)
+    assert sorted(flow.workflow_id for flow in taught + others) == sorted(flow.workflow_id for flow in flows)
+    assert len(run) == 300
+    assert {flow.workflow_id.partition(".")[0] for flow in run} == {flow.workflow_id for flow in others}
+    hint = Hint(rounds=3, prompt_tokens=1, output_tokens=1)
+    first, *later = flows[0].calls  # of two calls
+    found = errors([replace(flows[0], calls=(replace(first, hint=hint), *later)), flows[1]])
+    assert found == pytest.approx({"err_now": (1 + 2 + 1) / 5, "err_hint": (2 + 2 + 1) / 5, "too_much": 1 / 2})
 
 
 GOOD: dict[str, Any] = {
