@@ -98,9 +98,7 @@ class Plainly:
 
     def choose(self) -> None:
         self.tier = {}
-        self.admission_binds = self.options["deadline"] == "on" and self.load["room"] > max(
-            self.load["prefill"], self.load["decode"]
-        )
+        self.admission_binds = self.options["deadline"] == "on" and self.load["room"] > self.load["prefill"]
         if self.admission_binds:
             return
         under_way = sorted(self.calls.keys() - self.ended.keys())

@@ -10,10 +10,11 @@ of most expected work, times how long it has waited already. Its ratio suffers, 
     clean      the largest ratio so far of a workflow that was never in the lower tier, at least 1
     room       (1 - q) of those that have arrived, less those that ended above ``clean`` after being in the lower tier
 
-Where room for admission is what the cluster has least of, short horizons are no measure of urgency: early on, calls of
-long workflows look as pressing as those of short ones, and all are made equally late. There nobody is put off, and the
-order is that of Workflow-LLF. That is so while the calls so far, were they decoded in batches of 32, would have kept
-all KV cache (or all places in batches) busy longer than the prefill pool, and than the decode pool its iterations.
+Where calls have to wait for admission rather than for prefill, short horizons are no measure of urgency: early on,
+calls of long workflows look as pressing as those of short ones, and all are made equally late. There nobody is put
+off, and the order is that of Workflow-LLF. That is so while the calls so far, were they decoded in batches of 32,
+would have kept all KV cache, or all places in batches, busy longer than the prefill pool. (Nobody queues for
+iterations.)
 
 The tier is chosen anew every few decisions (``period``, or the number of workflows under way over 32 where that is
 more, so that looking at all of them costs a decision the same however many there are). Costs do not change in between.
@@ -171,8 +172,7 @@ def choose_tier(seen, memory, settings):
     counters = memory.counters[0]
     counters.choices += 1
     counters.looks_aside = 0
-    pools = max(counters.prefill_load, counters.decode_load)
-    if settings.deadline == 1 and counters.room_load > pools:
+    if settings.deadline == 1 and counters.room_load > counters.prefill_load:
         counters.looks_aside = 1
         return
     allowed = counters.arrived - math.ceil(settings.q * counters.arrived * (1.0 - ROUNDING))
