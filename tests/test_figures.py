@@ -63,8 +63,8 @@ from paper_figs.report.sections import sections
 
 mpl.use("Agg")
 
-# drawn from solves (tests/test_compare_formulations.py), and from many placements (tests/test_assumptions.py)
-ELSEWHERE = {"formulation-profiles", "proven-sizes", "assumptions"}
+# drawn from solves, many placements, brackets: test_compare_formulations.py, test_assumptions.py, test_ladder.py
+ELSEWHERE = {"formulation-profiles", "proven-sizes", "assumptions", "ladder"}
 HERE = [name for name in FIGURES if name not in ELSEWHERE]
 SLO = "ttft=2s,tpot=15ms,ratio=2"
 VARIANTS = ("hexagent(kv=off)", "hexagent(risk=off)")
