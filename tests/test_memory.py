@@ -36,7 +36,7 @@ def run(name: str, seed: int, spoil: bool) -> tuple[bytes, list[bool]]:
         for array in arrays(state, "scratch") + arrays(memory, "scratch"):
             array.view(np.uint8).fill(0x5A)
     before = [array.tobytes() for array in arrays(state, "constant") + arrays(memory, "constant")]
-    while run_epochs(state, memory, policy.settings(), 1000, new_histogram(), np.zeros(2, np.int64)):
+    for _ in run_epochs(state, memory, policy.settings(), 1000, new_histogram(), np.zeros(2, np.int64)):
         pass
     after = [array.tobytes() for array in arrays(state, "constant") + arrays(memory, "constant")]
     return state.seen.calls.tobytes(), [a == b for a, b in zip(before, after, strict=True)]

@@ -125,7 +125,7 @@ def served(run: Any, instance: Instance, policy: str) -> list[tuple[Any, ...]]:
     state.truth.workflows.horizon = standalone_horizons(instance, workload, compiled=False)
     chosen = read_policy(policy)
     memory = chosen.memory(state.seen)
-    while interpreted(run)(state, memory, chosen.settings(), 10**9, new_histogram(), np.zeros(2, np.int64)):
+    for _ in interpreted(run)(state, memory, chosen.settings(), 10**9, new_histogram(), np.zeros(2, np.int64)):
         pass
     calls = state.seen.calls
     assert (calls.decode_end > 0).all()
@@ -207,7 +207,7 @@ def test_calls_are_told_to_wait_at_all():
     chosen = read_policy("fcfs")
     memory = chosen.memory(state.seen)
     run = interpreted(run_epochs)
-    run(state, memory, chosen.settings(), 4, new_histogram(), np.zeros(2, np.int64))
+    next(run(state, memory, chosen.settings(), 4, new_histogram(), np.zeros(2, np.int64)))
     assert memory.planner.starts[0].idle == 3
     assert memory.planner.reach[3].machines == 3  # and slow machines are idle, but the fourth call waits
     assert state.seen.calls[3].prefill_instance == -1

@@ -61,8 +61,8 @@ for seed in range(4):
     for objective in ("req(0.5)", "mean_ratio", "misses(1.2)"):
         priced_bound(offline_problem(instance), read_objective(objective), 0.1)
         search(instance, objective, evaluations=40)
-assert len(warm) == 12, sorted(warm)
-steps = {"start_step", "admit_step", "project_step"}  # of whole policies in plain Python; compiled as one is started
+assert len(warm) == 10, sorted(warm)
+steps = {"take_steps"}  # of whole policies in plain Python; compiled as one is started
 assert {name for name, known in warm.items() if not known} == steps, warm
 assert signatures() == warm, [name for name, known in signatures().items() if known != warm[name]]
 """

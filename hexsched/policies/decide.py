@@ -29,8 +29,8 @@ def asks_plain(clock, settings):
     return settings.asks == ALWAYS or (settings.asks == READY and clock.released + clock.prefilled > 0)
 
 
-@entry
-def run_epochs(state, memory, settings, epochs, latency, buffer):
+@kernel
+def run_on(state, memory, settings, epochs, latency, buffer):
     """Run at most ``epochs`` decision epochs; False when nothing is left to happen.
 
     Returns early, with ``counters.plain_turn`` set, when a decision waits for plain Python; the next call goes on
@@ -61,6 +61,17 @@ def run_epochs(state, memory, settings, epochs, latency, buffer):
     return True
 
 
+@entry
+def run_epochs(state, memory, settings, epochs, latency, buffer):
+    """As ``run_on`` again and again, to the end: gives True after each time.
+
+    A generator, since to hand all these arrays to compiled code takes longer than most decisions: so it is done once.
+    It keeps no record from one time to the next, as numba would keep a copy.
+    """
+    while run_on(state, memory, settings, epochs, latency, buffer):
+        yield True
+
+
 def epochs_of(policy: Policy) -> Any:
     """``run_epochs`` for a policy: with the kernels of its order where that does not come with hexsched."""
     return run_epochs if policy.foreign is None else _with_order(policy.foreign)
@@ -80,11 +91,18 @@ def _with_order(order: Order) -> Any:
     return made
 
 
-@entry
-def replay_epochs(state, orders, epochs):
-    """As ``run_epochs``, for given decisions."""
+@kernel
+def replay_on(state, orders, epochs):
+    """As ``run_on``, for given decisions."""
     for _ in range(epochs):
         if not advance(state):
             return False
         replay(state, state.seen, orders)
     return True
+
+
+@entry
+def replay_epochs(state, orders, epochs):
+    """As ``run_epochs``, for given decisions."""
+    while replay_on(state, orders, epochs):
+        yield True

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hexsched.engine.kernel import compile_for, interpreted
+from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Records, State, bare
 from hexsched.engine.tables import Places
 from hexsched.errors import InputError
@@ -19,7 +19,7 @@ from hexsched.model.rows import Texts
 from hexsched.policies import Policy
 from hexsched.policies.memory import Memory
 from hexsched.policies.own import HOOKS
-from hexsched.simulator.steps import admit_step, project_step, start_step
+from hexsched.simulator.steps import ADMIT, PROJECT, START, take_steps
 from hexsched.simulator.view import CallView, View, Views
 
 Names = list[tuple[str, str, str]]
@@ -49,6 +49,38 @@ def python_turn(
     return turn
 
 
+class _Steps:
+    """What plain Python makes the engine do and work out."""
+
+    def __init__(self, state: State, memory: Memory, settings: Records, compiled: bool) -> None:
+        self._given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)
+        self._take: Any = take_steps if compiled else interpreted(take_steps)
+        self._request, self._seconds = np.zeros(3, np.int64), np.zeros(1)
+
+        self._next: Callable[[], bool] = lambda: False
+
+    def prepare(self) -> None:
+        """Compile them, or read them from the cache; before any is taken."""
+        self._next = self._take(*self._given, self._request, self._seconds).__next__
+
+    def start(self, c: int, i: int) -> None:
+        """Start the prefill of call ``c`` on instance ``i``."""
+        self._request[:] = START, c, i
+        self._next()
+
+    def admit(self, c: int, j: int) -> bool:
+        """Admit call ``c`` to instance ``j`` if it has room; whether it had."""
+        self._request[:] = ADMIT, c, j
+        self._next()
+        return bool(self._request[2])
+
+    def project(self, c: int) -> tuple[int, int, float]:
+        """The pair on which waiting call ``c`` is projected to complete first, and that in seconds from now."""
+        self._request[:] = PROJECT, c, 0
+        self._next()
+        return int(self._request[1]), int(self._request[2]), float(self._seconds[0])
+
+
 class _Turn:
     """The objects of one run, and what they are told and asked at each decision."""
 
@@ -66,25 +98,11 @@ class _Turn:
         self.name = policy.name
         names, hints = _names(instance, places), _hints(instance, places)
         self.views = Views(seen, memory, names, instance.prefill, instance.decode, hints)
-        steps: Any = (start_step, admit_step, project_step)
-        given: Any = (state, memory, settings)
-        if compiled:
-            given = bare(given)
-        else:
-            steps = map(interpreted, steps)
-        start, admit, project = steps
-        actions, (remembered, chosen) = given[0], given[1:]
-        self.view = View(self.views, lambda c: project(actions.seen, remembered, chosen, c))
         deciding, placing = policy.make()
-        if compiled and (policy.decides or placing is not None):
-            # now, so that it is not taken for the time of the first decision
-            compile_for(project_step, actions.seen, remembered, chosen, 0)
-        if policy.decides:
-            if compiled:
-                compile_for(start_step, actions, 0, 0)
-                compile_for(admit_step, actions, 0, 0)
-            self.view._start = lambda c, i: start(actions, c, i)
-            self.view._admit = lambda c, j: bool(admit(actions, c, j))
+        steps = _Steps(state, memory, settings, compiled)
+        self.view = View(self.views, steps.project, *((steps.start, steps.admit) if policy.decides else ()))
+        if policy.decides or placing is not None:
+            steps.prepare()  # now, so that compiling is not taken for the time of the first decision
         self.decide = _method(policy, deciding, "decide") if policy.decides else None
         self.key = _method(policy, deciding, "key") if policy.own is not None and not policy.decides else None
         self.placing = placing

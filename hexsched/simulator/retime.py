@@ -79,8 +79,8 @@ def replay_run(instance: Instance, schedule: Schedule, *, compiled: bool = True)
     )
     state = build_state(instance, workload, waiting=places.workflow)
     run = replay_epochs if compiled else interpreted(replay_epochs)
-    while run(state, orders, EPOCHS_AT_A_TIME):
-        pass
+    for _ in run(state, orders, EPOCHS_AT_A_TIME):
+        pass  # an interrupt is heard
     left = int(state.truth.progress[0].incomplete)
     if left:
         raise InputError(f"the schedule's orders wait for each other: {left} calls never complete")

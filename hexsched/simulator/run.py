@@ -281,7 +281,7 @@ def simulate(
     given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)
     began = time.perf_counter(), time.process_time()
     with Progress(f"simulating {chosen.name}", wanted=progress) as report:
-        while run(*given, EPOCHS_AT_A_TIME, latency, buffer):
+        for _ in run(*given, EPOCHS_AT_A_TIME, latency, buffer):
             if plain_turn[0]:
                 ask_python()
                 turns += 1

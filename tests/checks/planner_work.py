@@ -58,7 +58,7 @@ def work(seed: int, policy: str, most: int = 10**7) -> dict[str, int]:
     memory = chosen.memory(state.seen)
     run = interpreted(run_epochs)
     with counted(most) as found:
-        run(state, memory, chosen.settings(), 10**6, new_histogram(), np.zeros(2, np.int64))
+        list(run(state, memory, chosen.settings(), 10**6, new_histogram(), np.zeros(2, np.int64)))
     assert state.truth.progress[0].incomplete == 0, "calls are left"
     del found[""]
     return dict(sorted(found.items()))
