@@ -85,6 +85,8 @@ class Order:
         it at the moment sets ``memory.counters[0].looks_aside``.
     promotes : bool
         Whether local queues serve starved calls first (``memory.calls[c].starves_at``).
+    starts_search : bool
+        Whether clairvoyant search begins from what it does, too, unless told otherwise: each start costs it a run.
     books : Books
     """
 
@@ -99,4 +101,5 @@ class Order:
     key_changes: int = KEY_CHANGES
     looks_ahead: bool = False
     promotes: bool = False
+    starts_search: bool = True
     books: Books = NO_BOOKS

@@ -44,8 +44,9 @@ RULES_STREAM, NEIGHBOURHOODS_STREAM = 3, 2  # labels of the random streams of ea
 
 
 def default_starts() -> tuple[str, ...]:
-    """Every registered policy that is compiled, and HexAGenT with the true horizon."""
-    compiled = [p.name for p in policies() if not p.is_plain]
+    """Every registered policy that is compiled and a start by its own word, and HexAGenT with the true horizon."""
+    orders = [(p.name, p.compiled_order) for p in policies() if not p.is_plain]
+    compiled = [name for name, order in orders if order is not None and order.starts_search]
     return (*compiled, "hexagent(horizon=oracle)")
 
 
