@@ -142,13 +142,13 @@ class Plainly:
 
 
 def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
-    """A run that is made one decision epoch at a time: its state, memory and settings, and the step."""
+    """A run that is made one decision epoch at a time: its state, memory and settings, and the steps."""
     chosen = read_policy(name)
     workload, places = workload_columns(instance)
     state = build_state(instance, workload, waiting=places.workflow)
     memory, rows = chosen.memory(state.seen), chosen.settings()
     given, latency, buffer = bare((state, memory, rows)), new_histogram(), np.zeros(2, np.int64)
-    return state, memory, rows, lambda: run_epochs(*given, 1, latency, buffer)
+    return state, memory, rows, run_epochs(*given, 1, latency, buffer)
 
 
 @settings(max_examples=12)
@@ -164,11 +164,11 @@ def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
 )
 def test_the_tier_is_the_one_of_the_text(instance, **options):
     chosen = ",".join(f"{name}={value}" for name, value in options.items())
-    state, memory, rows, step = stepwise(instance, f"triage({chosen})")
+    state, memory, rows, steps = stepwise(instance, f"triage({chosen})")
     seen, clock = state.seen, state.seen.clock[0]
     plainly = Plainly(seen, options)
     key, risk, slack = interpreted(triage_key), interpreted(risk_key), interpreted(workflow_llf_key)
-    while step():
+    for _ in steps:
         if clock.released + clock.prefilled + clock.completed == 0:
             continue
         plainly.decide()
