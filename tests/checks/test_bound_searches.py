@@ -395,6 +395,8 @@ def test_one_preemptive_machine_does_as_jackson_and_schrage_would() -> None:
                 done[c] = tick + 0.125 - head[c]
         assert flow == pytest.approx(done)
         assert mean == pytest.approx(moment / work)
+    flow, mean = single_machine.preemptive(np.zeros(2), np.array([0.0, 2.0]), lambda c, _: c)
+    assert (flow.tolist(), mean.tolist()) == ([0, 2], [0, 1])  # what takes no time is done at once
 
 
 def test_parts_share_the_time_by_their_calls_and_the_whole_is_made_of_them(seconds: list[float]) -> None:
