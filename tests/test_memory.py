@@ -36,7 +36,8 @@ def run(name: str, seed: int, spoil: bool) -> tuple[bytes, list[bool]]:
         for array in arrays(state, "scratch") + arrays(memory, "scratch"):
             array.view(np.uint8).fill(0x5A)
     before = [array.tobytes() for array in arrays(state, "constant") + arrays(memory, "constant")]
-    for _ in run_epochs(state, memory, policy.settings(), 1000, new_histogram(), np.zeros(2, np.int64)):
+    settings, latency, buffer = policy.settings(), new_histogram(), np.zeros(2, np.int64)  # alive until it ends
+    for _ in run_epochs(state, memory, settings, 1000, latency, buffer):
         pass
     after = [array.tobytes() for array in arrays(state, "constant") + arrays(memory, "constant")]
     return state.seen.calls.tobytes(), [a == b for a, b in zip(before, after, strict=True)]

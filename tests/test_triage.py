@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,11 @@ def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
     state = build_state(instance, workload, waiting=places.workflow)
     memory, rows = chosen.memory(state.seen), chosen.settings()
     given, latency, buffer = bare((state, memory, rows)), new_histogram(), np.zeros(2, np.int64)
-    return state, memory, rows, run_epochs(*given, 1, latency, buffer)
+
+    def steps() -> Iterator[bool]:
+        yield from run_epochs(*given, 1, latency, buffer)
+
+    return state, memory, rows, steps()
 
 
 @settings(max_examples=12)

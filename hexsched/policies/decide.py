@@ -66,7 +66,8 @@ def run_epochs(state, memory, settings, epochs, latency, buffer):
     """As ``run_on`` again and again, to the end: gives True after each time.
 
     A generator, since to hand all these arrays to compiled code takes longer than most decisions: so it is done once.
-    It keeps no record from one time to the next, as numba would keep a copy.
+    It keeps no record from one time to the next, as numba would keep a copy; and it does not keep the arrays alive, so
+    whoever asks for the next time must.
     """
     while run_on(state, memory, settings, epochs, latency, buffer):
         yield True

@@ -50,7 +50,8 @@ def serve(pin: CrowdPin) -> CrowdPin:
     cluster, workload = cases.crowd(pin.instances, pin.calls, pin.arrivals)
     state, chosen = build_state(cluster, workload), read_policy(pin.policy)
     memory = chosen.memory(state.seen)
-    for _ in run_epochs(state, memory, chosen.settings(), 10**6, new_histogram(), np.zeros(2, np.int64)):
+    settings, latency, buffer = chosen.settings(), new_histogram(), np.zeros(2, np.int64)  # alive until it ends
+    for _ in run_epochs(state, memory, settings, 10**6, latency, buffer):
         pass
     digest, calls = hashlib.sha256(), state.seen.calls
     for name in ("prefill_instance", "decode_instance", "prefill_start", "admitted", "decode_end"):
