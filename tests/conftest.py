@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from pinned.cases import instance
 
+from hexsched.baselines import BASELINES, HEXAGENT
 from hexsched.policies import PLACEMENTS, policies, unregister
 from hexsched.registry import Registry
 from hexsched.simulator import simulate
@@ -42,11 +44,21 @@ def policy_names() -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes ``policy_name`` over every policy, one with ``online_policy_name`` over those that are."""
+    """Run a test that takes ``policy_name`` over every policy, one with ``online_policy_name`` over those that are.
+
+    An order and a placement know nothing of each other. At every change orders are tried on their own placement,
+    and placements under HexAGenT and the paper's baselines; the others on each placement are a campaign.
+    """
+    guards = [_guard(name) for name in policy_names()]
     if "policy_name" in metafunc.fixturenames:
-        metafunc.parametrize("policy_name", policy_names())
+        metafunc.parametrize("policy_name", guards)
     if "online_policy_name" in metafunc.fixturenames:
-        metafunc.parametrize("online_policy_name", [name for name in policy_names() if name != ORACLE])
+        metafunc.parametrize("online_policy_name", [each for each in guards if each != ORACLE])
+
+
+def _guard(name: str) -> Any:
+    order, at, _ = name.partition("@")
+    return pytest.param(name, marks=pytest.mark.campaign) if at and order not in (HEXAGENT, *BASELINES) else name
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,7 +24,7 @@ from solvers.bounds.windows import batch_modes, window_bound
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
 
-pytestmark = pytest.mark.quick
+pytestmark = pytest.mark.campaign  # of mutants, which run it whatever its mark
 
 FOUR: Any = SimpleNamespace(workflows=4)
 LARGEST, HALF = read_objective("max_ratio"), read_objective("req(0.5)")

@@ -26,7 +26,7 @@ from hexsched.policies.planning.memory import planner_memory
 from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.planner import planner
 
-pytestmark = pytest.mark.quick
+pytestmark = pytest.mark.campaign  # of mutants, which run it whatever its mark
 
 MOST = 200_000  # kernels of a crowd: five times as many as there are
 KNOWN = json.loads(STORED.read_text())
