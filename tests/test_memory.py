@@ -14,7 +14,7 @@ from hexsched.engine.state import arrays
 from hexsched.engine.tables import build_state, workload_columns
 from hexsched.engine.wallclock import new_histogram
 from hexsched.policies import read_policy
-from hexsched.policies.decide import run_epochs
+from hexsched.policies.decide import each_time, run_epochs
 from solvers.problem.offline import offline_problem
 from solvers.schedules.search.evaluator import Evaluator
 from solvers.schedules.search.guide import plain_guide
@@ -36,8 +36,8 @@ def run(name: str, seed: int, spoil: bool) -> tuple[bytes, list[bool]]:
         for array in arrays(state, "scratch") + arrays(memory, "scratch"):
             array.view(np.uint8).fill(0x5A)
     before = [array.tobytes() for array in arrays(state, "constant") + arrays(memory, "constant")]
-    settings, latency, buffer = policy.settings(), new_histogram(), np.zeros(2, np.int64)  # alive until it ends
-    for _ in run_epochs(state, memory, settings, 1000, latency, buffer):
+    given = (state, memory, policy.settings(), 1000, new_histogram(), np.zeros(2, np.int64))
+    for _ in each_time(run_epochs, *given):
         pass
     after = [array.tobytes() for array in arrays(state, "constant") + arrays(memory, "constant")]
     return state.seen.calls.tobytes(), [a == b for a, b in zip(before, after, strict=True)]

@@ -22,7 +22,7 @@ from hexsched.engine.wallclock import new_histogram
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.policies import read_policy
-from hexsched.policies.decide import run_epochs
+from hexsched.policies.decide import each_time, run_epochs
 from hexsched.policies.memory import Memory
 from hexsched.policies.orders import ORDERS
 from hexsched.simulator import simulate
@@ -37,7 +37,7 @@ def epochs(instance: Instance, name: str, noise: float = 0.0) -> Iterator[tuple[
     state: State = build_state(instance, workload, estimates=estimates, waiting=places.workflow)
     memory, rows = policy.memory(state.seen), policy.settings()
     given, latency, buffer = bare((state, memory, rows)), new_histogram(), np.zeros(2, np.int64)
-    for _ in run_epochs(*given, 1, latency, buffer):
+    for _ in each_time(run_epochs, *given, 1, latency, buffer):
         clock = state.seen.clock[0]
         if clock.released + clock.prefilled + clock.completed:
             yield state.seen, memory, rows[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from hexsched.engine.wallclock import new_histogram
 from hexsched.errors import InputError
 from hexsched.model import Instance
 from hexsched.policies import read_policy
-from hexsched.policies.decide import run_epochs
+from hexsched.policies.decide import each_time, run_epochs
 from hexsched.policies.memory import Memory
 from hexsched.policies.orders.hexagent import risk_key
 from hexsched.policies.orders.parts.remaining_work import bucket_of
@@ -149,11 +148,7 @@ def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
     state = build_state(instance, workload, waiting=places.workflow)
     memory, rows = chosen.memory(state.seen), chosen.settings()
     given, latency, buffer = bare((state, memory, rows)), new_histogram(), np.zeros(2, np.int64)
-
-    def steps() -> Iterator[bool]:
-        yield from run_epochs(*given, 1, latency, buffer)
-
-    return state, memory, rows, steps()
+    return state, memory, rows, each_time(run_epochs, *given, 1, latency, buffer)
 
 
 @settings(max_examples=12)

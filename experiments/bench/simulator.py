@@ -18,7 +18,7 @@ from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seco
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Workflow
 from hexsched.policies import read_policy
-from hexsched.policies.decide import run_epochs
+from hexsched.policies.decide import each_time, run_epochs
 
 # Prompt and output tokens of the Azure LLM inference trace 2023, conversation (19,366 requests, CC-BY-4.0)
 QUANTILES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
@@ -109,8 +109,8 @@ def measure(
     memory, settings = chosen.memory(state.seen, seed), chosen.settings()
     histogram, buffer = new_histogram(), np.zeros(2, np.int64)
     started = time.perf_counter()
-    while run_epochs(state, memory, settings, EPOCHS_AT_A_TIME, histogram, buffer):
-        pass
+    for _ in each_time(run_epochs, state, memory, settings, EPOCHS_AT_A_TIME, histogram, buffer):
+        pass  # an interrupt is heard
     seconds = time.perf_counter() - started
     done = state.seen.calls
     busy = float(np.sum(done.prefill_end - done.prefill_start))
@@ -180,4 +180,6 @@ def _draw(rng: np.random.Generator, tokens: tuple[int, ...], size: int) -> Array
 def _run(chosen: Any, cluster: Instance, workload: Workload) -> None:
     state = build_state(cluster, workload)
     memory = chosen.memory(state.seen)
-    run_epochs(state, memory, chosen.settings(), EPOCHS_AT_A_TIME, new_histogram(), np.zeros(2, np.int64))
+    given = (state, memory, chosen.settings(), EPOCHS_AT_A_TIME, new_histogram(), np.zeros(2, np.int64))
+    for _ in each_time(run_epochs, *given):
+        pass

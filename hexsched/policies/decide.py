@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -66,11 +67,16 @@ def run_epochs(state, memory, settings, epochs, latency, buffer):
     """As ``run_on`` again and again, to the end: gives True after each time.
 
     A generator, since to hand all these arrays to compiled code takes longer than most decisions: so it is done once.
-    It keeps no record from one time to the next, as numba would keep a copy; and it does not keep the arrays alive, so
-    whoever asks for the next time must.
+    It keeps no record from one time to the next, as numba would keep a copy. It does not keep the arrays alive, either:
+    Python asks by way of ``each_time``.
     """
     while run_on(state, memory, settings, epochs, latency, buffer):
         yield True
+
+
+def each_time(generator: Any, *given: Any) -> Iterator[bool]:
+    """What a compiled generator gives for these arguments, which stay alive as long as it is asked."""
+    yield from generator(*given)
 
 
 def epochs_of(policy: Policy) -> Any:

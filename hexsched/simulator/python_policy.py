@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hexsched.engine.kernel import interpreted
+from hexsched.engine.kernel import compile_for, interpreted
 from hexsched.engine.state import Records, State, bare
 from hexsched.engine.tables import Places
 from hexsched.errors import InputError
@@ -17,6 +17,7 @@ from hexsched.model import Instance
 from hexsched.model.hint import Hint
 from hexsched.model.rows import Texts
 from hexsched.policies import Policy
+from hexsched.policies.decide import each_time
 from hexsched.policies.memory import Memory
 from hexsched.policies.own import HOOKS
 from hexsched.simulator.steps import ADMIT, PROJECT, START, take_steps
@@ -61,7 +62,10 @@ class _Steps:
 
     def prepare(self) -> None:
         """Compile them, or read them from the cache; before any is taken."""
-        self._next = self._take(*self._given, self._request, self._seconds).__next__
+        given = (*self._given, self._request, self._seconds)
+        if self._take is take_steps:
+            compile_for(take_steps, *given)
+        self._next = each_time(self._take, *given).__next__
 
     def start(self, c: int, i: int) -> None:
         """Start the prefill of call ``c`` on instance ``i``."""

@@ -11,7 +11,7 @@ from hexsched.engine.tables import build_state, workload_columns
 from hexsched.engine.wallclock import new_histogram
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
-from hexsched.policies.decide import replay_epochs
+from hexsched.policies.decide import each_time, replay_epochs
 from hexsched.policies.replay import orders_of
 from hexsched.simulator.run import EPOCHS_AT_A_TIME, Run, collect
 
@@ -79,7 +79,7 @@ def replay_run(instance: Instance, schedule: Schedule, *, compiled: bool = True)
     )
     state = build_state(instance, workload, waiting=places.workflow)
     run = replay_epochs if compiled else interpreted(replay_epochs)
-    for _ in run(state, orders, EPOCHS_AT_A_TIME):
+    for _ in each_time(run, state, orders, EPOCHS_AT_A_TIME):
         pass  # an interrupt is heard
     left = int(state.truth.progress[0].incomplete)
     if left:

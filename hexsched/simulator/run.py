@@ -31,7 +31,7 @@ from hexsched.model.rows import Texts
 from hexsched.model.schedule import ScheduleColumns, schedule_of
 from hexsched.plotting import Accessor
 from hexsched.policies import as_policy
-from hexsched.policies.decide import epochs_of
+from hexsched.policies.decide import each_time, epochs_of
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.knowledge import tell
@@ -281,7 +281,7 @@ def simulate(
     given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)
     began = time.perf_counter(), time.process_time()
     with Progress(f"simulating {chosen.name}", wanted=progress) as report:
-        for _ in run(*given, EPOCHS_AT_A_TIME, latency, buffer):
+        for _ in each_time(run, *given, EPOCHS_AT_A_TIME, latency, buffer):
             if plain_turn[0]:
                 ask_python()
                 turns += 1

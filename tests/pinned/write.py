@@ -13,7 +13,7 @@ import numpy as np
 from hexsched.engine.tables import build_state
 from hexsched.engine.wallclock import new_histogram
 from hexsched.policies import read_policy
-from hexsched.policies.decide import run_epochs
+from hexsched.policies.decide import each_time, run_epochs
 from hexsched.simulator import simulate
 from pinned import cases, reports
 from pinned.cases import BoundPin, CrowdPin, Pin, SearchPin, digest, instance
@@ -50,8 +50,8 @@ def serve(pin: CrowdPin) -> CrowdPin:
     cluster, workload = cases.crowd(pin.instances, pin.calls, pin.arrivals)
     state, chosen = build_state(cluster, workload), read_policy(pin.policy)
     memory = chosen.memory(state.seen)
-    settings, latency, buffer = chosen.settings(), new_histogram(), np.zeros(2, np.int64)  # alive until it ends
-    for _ in run_epochs(state, memory, settings, 10**6, latency, buffer):
+    given = (state, memory, chosen.settings(), 10**6, new_histogram(), np.zeros(2, np.int64))
+    for _ in each_time(run_epochs, *given):
         pass
     digest, calls = hashlib.sha256(), state.seen.calls
     for name in ("prefill_instance", "decode_instance", "prefill_start", "admitted", "decode_end"):
