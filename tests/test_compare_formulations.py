@@ -79,7 +79,7 @@ def task(**changes: object) -> Task:
 
 def answer(what: Task, value: float) -> Row:
     """What came of a task."""
-    return Row(*what, *row("any", value=value)[len(what) :])
+    return row("any", value=value)._replace(**what._asdict())
 
 
 def dies(pipe: object, task: Task, data: bytes) -> None:

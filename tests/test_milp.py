@@ -337,7 +337,7 @@ def test_a_crash_and_an_interrupt_leave_the_start(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("out of memory")
 
     problem, goal = fixed_problem(crowded(0)), read_objective("max_ratio")
-    always = backends.Backend(lambda: True, crash)
+    always = replace(backends.BACKENDS["HiGHS"], solve=crash)
     monkeypatch.setitem(backends.BACKENDS, "HiGHS", always)
     result = certified(milp_disjunctive, problem, goal)
     assert "out of memory" in result.message

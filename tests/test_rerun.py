@@ -13,7 +13,7 @@ from tiny_grid import Inline, plan_of, write_grid
 
 from experiments import environment
 from experiments.cli import BAD_INPUT, CHECK_FAILED, OK, main
-from experiments.formulations.rows import FORMULATIONS_CSV, Row, read_rows, write_rows
+from experiments.formulations.rows import EARLIER, FORMULATIONS_CSV, Row, read_rows, write_rows
 from experiments.grid.run import run_plan
 from experiments.results import FILES
 from experiments.store import CellFiles, Store, read_table
@@ -238,9 +238,11 @@ def test_solves_say_with_which_versions(tmp_path):
     assert row.environment == environment.as_text()
     path = tmp_path / "c" / FORMULATIONS_CSV
     lines = list(csv.reader(path.read_text().splitlines()))
-    with path.open("w") as file:
-        csv.writer(file).writerows(line[: len(Row._fields) - 1] for line in lines)  # as earlier versions wrote it
-    assert read_rows(tmp_path / "c") == [row._replace(environment="")]
+    for count in EARLIER:  # as earlier versions wrote it
+        with path.open("w") as file:
+            csv.writer(file).writerows(line[:count] for line in lines)
+        missing = {name: Row._field_defaults[name] for name in Row._fields[count:]}
+        assert read_rows(tmp_path / "c") == [row._replace(**missing)]
     write_rows(tmp_path / "c", [row])
     assert read_rows(tmp_path / "c") == [row]
 

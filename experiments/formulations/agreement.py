@@ -30,12 +30,12 @@ def disagreements(rows: Iterable[Row], known: Mapping[tuple[str, str], tuple[Cla
     sentences = []
     for key, group in groups.items():
         where = f"{group[0].instance}, {group[0].objective}"
-        optima = [(row.formulation, row.value) for row in group if row.optimal and row.value is not None]
+        optima = [(row.method, row.value) for row in group if row.optimal and row.value is not None]
         for (one, a), (other, b) in itertools.combinations(optima, 2):
             if abs(a - b) > ACCURACY * max(abs(a), abs(b)):
                 sentences.append(f"{where}: {one} proves the optimum {a!r}, {other} {b!r}")
-        lower = [(row.formulation, row.lower_bound) for row in group if row.lower_bound is not None]
-        upper = [(row.formulation, row.value) for row in group if row.value is not None]
+        lower = [(row.method, row.lower_bound) for row in group if row.lower_bound is not None]
+        upper = [(row.method, row.value) for row in group if row.value is not None]
         if known is not None and key in known:
             lower.append(known[key][0])
             upper.append(known[key][1])

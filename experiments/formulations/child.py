@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from hexsched.model import Instance
+    from solvers.problem.result import Report
 
 # A solve is ended after GRACE + GRACE_FACTOR * time limit: later than ``solvers.brackets.solve`` itself ends a
 # formulation that does not keep its limit, and then still has the schedule that it started from.
@@ -47,7 +48,7 @@ def solve_apart(task: Task, problem: Instance) -> Row:
         _end(child)
         mine.close()
     if isinstance(answer, dict):
-        return Row(*task, **answer)
+        return Row(**task._asdict(), **answer)
     return _failed(task, time.perf_counter() - began, answer or _death(child.exitcode))
 
 
@@ -80,7 +81,7 @@ def _death(exitcode: int | None) -> str:
 
 def _failed(task: Task, seconds: float, message: str) -> Row:
     return Row(
-        *task,
+        **task._asdict(),
         status="unknown",
         seconds=seconds,
         cpu_seconds=None,
@@ -125,7 +126,9 @@ def _measured(task: Task, data: bytes) -> dict[str, Any]:
 
     problem = Instance.from_bytes(data)
     warm_up()  # loads compiled code, which is no part of a formulation
-    options = Options(time_limit=task.time_limit, workers=task.workers, seed=task.seed)
+    options = Options(
+        time_limit=task.time_limit, workers=task.workers, seed=task.seed, solver=task.asked_solver or None
+    )
     began, used = time.perf_counter(), _cpu_seconds()
     result = solve_with(problem, task.formulation, task.objective, options=options)
     seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - used
@@ -145,6 +148,21 @@ def _measured(task: Task, data: bytes) -> dict[str, Any]:
         "nonzeros": result.size.nonzeros,
         "message": " ".join(result.message.split()),
         "environment": as_text(),
+        **_said(result.report),
+    }
+
+
+def _said(report: Report | None) -> dict[str, Any]:
+    """The columns of what the solver says of itself."""
+    if report is None:
+        return {}
+    return {
+        "solver": report.solver,
+        "solver_version": report.version,
+        "solver_threads": report.threads,
+        "solver_tolerance": report.tolerance,
+        "solver_status": report.status,
+        "solver_bound": report.bound,
     }
 
 

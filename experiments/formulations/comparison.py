@@ -22,6 +22,7 @@ def plan(
     time_limit: float,
     workers: int = 1,
     seed: int = 0,
+    solvers: Sequence[str] = (),
 ) -> list[Task]:
     """All solves: small instances first, and formulations in turn on each, so that a slow hour hits them all alike.
 
@@ -32,14 +33,19 @@ def plan(
     problems : dict of str to Instance
         By name.
     objectives, formulations : sequence of str
+    solvers : sequence of str
+        Formulations that can use several are solved with each of these that they can use; with their default where
+        there are none. Those that can use none of them are solved with their default.
 
     Raises
     ------
     InputError
-        For an unknown objective or formulation, a ``fluid`` instance, and where nothing is left to solve.
+        For an unknown objective, formulation or solver, one that is not installed, a ``fluid`` instance, and where
+        nothing is left to solve.
     """
     from experiments.library.names import digest
     from solvers.exact import FORMULATIONS
+    from solvers.exact.milp.backends import backend
     from solvers.problem.objective import read_objective
     from solvers.problem.offline import fixed_problem
 
@@ -50,12 +56,19 @@ def plan(
             fixed_problem(problem)
         except InputError as error:
             raise InputError(str(error), name) from None
+    asked = list(dict.fromkeys(backend(name).name for name in solvers))
+    crossed = {
+        method: [name for name in asked if len(usable) > 1 and name in usable] or [""]
+        for method in methods
+        for usable in [FORMULATIONS.find(method).solvers]
+    }
     tasks = [
-        Task(name, digest(problem), problem.call_count, method, str(aim), time_limit, workers, seed)
+        Task(name, digest(problem), problem.call_count, method, str(aim), time_limit, workers, seed, solver)
         for name, problem in sorted(problems.items(), key=lambda item: item[1].call_count)
         for aim in aims
         for method in methods
         if aim.kind in FORMULATIONS.find(method).objectives
+        for solver in crossed[method]
     ]
     if not tasks:
         raise InputError("there is nothing to solve: none of the formulations can minimise any of the objectives")

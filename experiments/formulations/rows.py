@@ -33,6 +33,8 @@ class Task(NamedTuple):
     time_limit : float
         Seconds.
     workers, seed : int
+    asked_solver : str
+        Of a formulation that can use several; empty for its default.
     """
 
     instance: str
@@ -43,6 +45,12 @@ class Task(NamedTuple):
     time_limit: float
     workers: int
     seed: int
+    asked_solver: str = ""
+
+    @property
+    def method(self) -> str:
+        """The formulation, and after an @ the solver where one was asked for."""
+        return f"{self.formulation}@{self.asked_solver}" if self.asked_solver else self.formulation
 
 
 class Row(NamedTuple):
@@ -71,7 +79,18 @@ class Row(NamedTuple):
         Size of the model; ``nonzeros`` where the formulation counts them.
     message : str
     environment : str
-        Versions of what the row was computed with; empty in tables of earlier versions.
+        Versions of what the row was computed with; empty in tables of earlier versions, as is what follows.
+    asked_solver : str
+        As in ``Task``.
+    solver, solver_version : str
+        What solved the models; empty where none was asked, as bounds and start met.
+    solver_threads : int or None
+    solver_tolerance : float or None
+        By how much its solutions may break a row.
+    solver_status : str
+        Of its last model, which may be that of a target.
+    solver_bound : float or None
+        Of that model.
     """
 
     instance: str
@@ -97,6 +116,13 @@ class Row(NamedTuple):
     nonzeros: int | None
     message: str
     environment: str = ""
+    asked_solver: str = ""
+    solver: str = ""
+    solver_version: str = ""
+    solver_threads: int | None = None
+    solver_tolerance: float | None = None
+    solver_status: str = ""
+    solver_bound: float | None = None
 
     @property
     def task(self) -> Task:
@@ -110,7 +136,13 @@ class Row(NamedTuple):
             self.time_limit,
             self.workers,
             self.seed,
+            self.asked_solver,
         )
+
+    @property
+    def method(self) -> str:
+        """As that of the task."""
+        return self.task.method
 
     @property
     def optimal(self) -> bool:
@@ -118,9 +150,11 @@ class Row(NamedTuple):
         return self.status == "optimal"
 
 
-INTEGERS = ("calls", "workers", "seed", "variables", "constraints", "nonzeros")
+INTEGERS = ("calls", "workers", "seed", "variables", "constraints", "nonzeros", "solver_threads")
 NUMBERS = ("time_limit", "seconds", "cpu_seconds", "seconds_to_optimal", "value", "lower_bound", "gap")
 NUMBERS_OF_ROOT = ("root_bound", "root_gap")
+NUMBERS_OF_SOLVER = ("solver_tolerance", "solver_bound")
+EARLIER = (22, 23)  # columns that tables had before others came
 LARGEST_INTEGER = 2**63  # what a column of a data frame holds
 REQUIRED = ("calls", "time_limit", "workers", "seed", "seconds")
 
@@ -154,17 +188,17 @@ def read_rows(folder: str | Path) -> list[Row]:
         raise InputError(f"no {FORMULATIONS_CSV} here; make it with 'hexsched compare-formulations ... -o DIR'", folder)
     lines = csv_rows(path)
     _, heading = next(lines)
-    if tuple(heading) not in (Row._fields, Row._fields[:-1]):  # the last column came later
+    if tuple(heading) not in (Row._fields, *(Row._fields[:count] for count in EARLIER)):
         raise InputError(f"expected the columns {', '.join(Row._fields)}", path)
     return [_row(tuple(heading), fields, where) for where, fields in lines]
 
 
 def as_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """One row a row; None becomes NaN in columns of numbers."""
+    """One row a row; None becomes NaN in columns of numbers, and ``formulation`` is the method, with its solver."""
     import pandas as pd
 
-    frame = pd.DataFrame(list(rows), columns=list(Row._fields))
-    numeric = [*INTEGERS, *NUMBERS, *NUMBERS_OF_ROOT]
+    frame = pd.DataFrame([row._replace(formulation=row.method) for row in rows], columns=list(Row._fields))
+    numeric = [*INTEGERS, *NUMBERS, *NUMBERS_OF_ROOT, *NUMBERS_OF_SOLVER]
     frame[numeric] = frame[numeric].apply(pd.to_numeric)
     return frame
 
@@ -173,7 +207,9 @@ def _row(heading: tuple[str, ...], fields: list[str], where: str) -> Row:
     if len(fields) != len(heading):
         raise InputError(f"expected {len(heading)} columns, got {len(fields)}", where)
     values: dict[str, object] = dict(zip(heading, fields, strict=True))
-    for column in (*INTEGERS, *NUMBERS, *NUMBERS_OF_ROOT):
+    for column in (*INTEGERS, *NUMBERS, *NUMBERS_OF_ROOT, *NUMBERS_OF_SOLVER):
+        if column not in values:
+            continue
         text = str(values[column])
         if not text and column not in REQUIRED:
             values[column] = None

@@ -205,6 +205,7 @@ def result(chosen: Formulation, bracket: Bracket, outcome: Outcome) -> SolveResu
         series=bracket.series,
         message=INTERRUPTED if bracket.is_interrupted else outcome.message,
         interrupted=bracket.is_interrupted,
+        report=outcome.report,
     )
 
 

@@ -71,6 +71,7 @@ class _Solve:
         self.problem, self.bracket, self.options, self.tuning = problem, bracket, options, tuning
         self.on: Mapping[str, bool] = SWITCHED_ON | options.extra
         self.first: Attempt | None = None
+        self.last: Attempt | None = None
 
     def run(self) -> Outcome:
         if self.on["start"]:
@@ -91,13 +92,15 @@ class _Solve:
                 break
             if self.bracket.is_closed:
                 break
-        return Outcome() if self.first is None else Outcome(self.first.size, self.first.root_bound)
+        if self.first is None or self.last is None:
+            return Outcome()
+        return Outcome(self.first.size, self.first.root_bound, report=self.last.report)
 
     def _search(self, data: TickedProblem, effort: Effort) -> Attempt:
         made = attempt(
             data, self.bracket, self.options, self.on, effort, self.tuning.relative_gap, self.tuning.separation
         )
-        self.first = self.first or made
+        self.first, self.last = self.first or made, made
         return made
 
     def _close_in(self) -> None:

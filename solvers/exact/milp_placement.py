@@ -86,7 +86,7 @@ def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: T
         timetable = best_list_schedule(problem, bracket.objective, placed, time_to_list(bracket))
         if timetable is not None:
             offer(problem, bracket, to_schedule(problem, timetable, "milp_placement"), "milp_placement")
-    return Outcome(size(model.lp), message=answer.message)
+    return Outcome(size(model.lp), message=answer.message, report=solver.report(answer, options))
 
 
 FORMULATION = Formulation(

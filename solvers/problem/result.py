@@ -31,7 +31,7 @@ class Options:
         Threads.
     seed : int
     solver : str or None
-        For MILPs: ``HiGHS``, ``CBC``, ``SCIP``, ``Gurobi``, ``CPLEX``; the default of the formulation when None.
+        Of those that the formulation can use; its default when None.
     warm_start : Schedule or None
         A valid schedule of the instance to start from.
     extra : dict
@@ -72,6 +72,32 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Report:
+    """What the solver says of itself and of the last model that it was given.
+
+    Attributes
+    ----------
+    solver, version : str
+    threads : int
+        That it used.
+    tolerance : float
+        By how much its solutions may break a row; for CP-SAT, which breaks none, 0.
+    status : str
+        In the words of ``milp.answer``: ``optimal``, ``feasible``, ``infeasible`` or ``unknown``. A model may be of a
+        target, so that this is not the status of the solve.
+    bound : float or None
+        Of that model.
+    """
+
+    solver: str
+    version: str
+    threads: int
+    tolerance: float
+    status: str
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a formulation says of its solve besides what its bracket has learnt.
 
@@ -84,12 +110,15 @@ class Outcome:
         What a person should know: a crash, a time limit that ended too early.
     crashed : bool
         Whether the solve did not end as it should.
+    report : Report or None
+        None where no solver was asked.
     """
 
     size: Size = Size(0, 0)
     root_bound: float | None = None
     message: str = ""
     crashed: bool = False
+    report: Report | None = None
 
 
 @displayed
@@ -116,6 +145,8 @@ class SolveResult:
     message : str
     interrupted : bool
         Whether Ctrl-C ended it.
+    report : Report or None
+        What the solver says of itself and of its last model; None where none was asked.
     """
 
     formulation: str
@@ -131,6 +162,7 @@ class SolveResult:
     series: tuple[Progress, ...] = ()
     message: str = ""
     interrupted: bool = False
+    report: Report | None = None
 
     @property
     def plot(self) -> Accessor:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hexsched.model import Instance
 
 EXACT = "exact"
+INSTALLED = "installed"
 FACTORS = (1.0, 2.0, 5.0, 10.0, 100.0)
 
 
@@ -50,6 +51,13 @@ def compare_formulations_command(
             metavar="LIST", help="Formulations with commas between them, exact (those that reach the optimum) or all."
         ),
     ] = EXACT,
+    solvers: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="MILP solvers with commas between them, or installed: each MILP is solved with each of them.",
+        ),
+    ] = "",
     time_limit: Annotated[float, typer.Option(metavar="SEC", help="Wall-clock seconds for each solve.")] = 60.0,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of each solve.")] = 2,
     output: Annotated[
@@ -88,6 +96,7 @@ def compare_formulations_command(
         time_limit=time_limit,
         workers=workers,
         seed=seed,
+        solvers=_solvers(solvers),
     )
     if known:
         note(f"{len(tasks) - len(missing(tasks, known))} of {len(tasks)} solves are already in {output}")
@@ -98,7 +107,7 @@ def compare_formulations_command(
             known,
             output,
             lambda task, done, total: progress.show(
-                f"{task.formulation} on {task.instance}, {task.objective} ({done + 1} of {total})"
+                f"{task.method} on {task.instance}, {task.objective} ({done + 1} of {total})"
             ),
         )
     by_task = {row.task: row for row in results}
@@ -224,6 +233,14 @@ def _formulations(text: str) -> list[str]:
 
     groups = {ALL: list(FORMULATIONS), EXACT: [name for name, one in FORMULATIONS.items() if one.exact]}
     return [name for part in _listed(text, "--formulations") for name in groups.get(part, [part])]
+
+
+def _solvers(text: str) -> list[str]:
+    from solvers.exact.milp.backends import BACKENDS
+
+    if text == INSTALLED:
+        return [name for name, solver in BACKENDS.items() if solver.available()]
+    return _listed(text, "--solvers") if text else []
 
 
 def _archived(rows: list[Row]) -> dict[tuple[str, str], tuple[Claim, Claim]]:

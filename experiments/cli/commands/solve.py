@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,6 +113,7 @@ def _deliver(
         "variables": result.size.variables,
         "constraints": result.size.constraints,
         "message": result.message,
+        "solver": None if result.report is None else asdict(result.report),
         "schedule": output if result.schedule is not None else None,
         "provenance": provenance,
     }
@@ -124,6 +126,7 @@ def _deliver(
         ("seconds", result.seconds),
         ("variables", result.size.variables),
         ("constraints", result.size.constraints),
+        ("solver", None if result.report is None else f"{result.report.solver} {result.report.version}"),
     )
     if result.message:
         note(result.message)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 
 from ortools.sat.python import cp_model
 
@@ -17,9 +18,10 @@ from solvers.exact.cp.ticked import TickedProblem
 from solvers.exact.cp.variables import decisions
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.certificate import offer
-from solvers.problem.result import Options, Size
+from solvers.problem.result import Options, Report, Size
 
 NAME = "cpsat"
+STATUS = {cp_model.OPTIMAL: "optimal", cp_model.FEASIBLE: "feasible", cp_model.INFEASIBLE: "infeasible"}
 WITH_ENERGY = ("default_lp", "no_lp")  # the same where there are windows of work, of which linear programs make use
 PROOF = ("no_lp", "objective_lb_search")  # ways of CP-SAT to search, a worker each
 
@@ -37,12 +39,14 @@ class Attempt:
     root_bound : float or None
         The first bound it proved.
     size : Size
+    report : Report
     """
 
     is_done: bool
     is_refuted: bool
     root_bound: float | None
     size: Size
+    report: Report
 
 
 class _Watch(cp_model.CpSolverSolutionCallback):
@@ -123,11 +127,14 @@ def attempt(
     if code != cp_model.INFEASIBLE and math.isfinite(solver.best_objective_bound):
         watch.on_bound(solver.best_objective_bound)
     bracket.check()
+    proved = solver.best_objective_bound if code != cp_model.INFEASIBLE else math.inf
+    bound = model.minimised.in_real_time(proved) if math.isfinite(proved) else None
     return Attempt(
         is_done=code in (cp_model.OPTIMAL, cp_model.INFEASIBLE),
         is_refuted=code == cp_model.INFEASIBLE,
         root_bound=watch.root_bound,
         size=Size(variables=len(model.cp.proto.variables), constraints=len(model.cp.proto.constraints)),
+        report=Report("CP-SAT", metadata.version("ortools"), options.workers, 0.0, STATUS.get(code, "unknown"), bound),
     )
 
 

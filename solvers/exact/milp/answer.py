@@ -7,9 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import pulp
+
 from solvers.problem.result import Options
 
 BOUND_SAFETY = 1e-6  # relative; solvers prove their bounds to within tolerances of about this size
+FEASIBILITY = 1e-7  # a tenth of the usual: big-M rows let an indicator leak this much times M
+ABSOLUTE_GAP = 1e-9  # of value and bound of a model, at which a solver may stop
 
 
 @dataclass(frozen=True)
@@ -23,17 +27,20 @@ class Effort:
     workers, seed : int
     on_progress : callable
         Called with (incumbent or None, bound or None), both of the model.
+    memory : float
+        Bytes, for solvers that can be told.
     """
 
     seconds: float
     workers: int
     seed: int
     on_progress: Callable[[float | None, float | None], None]
+    memory: float = math.inf
 
 
 def silent(seconds: float, options: Options) -> Effort:
     """The limits of a model that does not minimise the objective: nobody hears of its progress."""
-    return Effort(seconds, options.workers, options.seed, lambda incumbent, bound: None)
+    return Effort(seconds, options.workers, options.seed, lambda incumbent, bound: None, options.memory)
 
 
 MilpStatus = Literal["optimal", "feasible", "infeasible", "unknown"]
@@ -64,6 +71,11 @@ class Answer:
     def solved(self) -> bool:
         """Whether the variables hold a solution."""
         return self.status in ("optimal", "feasible")
+
+
+def has_start(lp: pulp.LpProblem) -> bool:
+    """Whether every variable has a value to begin at."""
+    return all(variable.varValue is not None for variable in lp.variables())
 
 
 def finite(value: float | None) -> float | None:

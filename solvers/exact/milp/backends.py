@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import pulp
 
 from hexsched.errors import InputError
 from hexsched.registry import choices
-from solvers.exact.milp import bindings, cbc, highs
-from solvers.exact.milp.answer import Answer, Effort
+from solvers.exact.milp import bindings, cbc, cp_sat, highs, scip
+from solvers.exact.milp.answer import FEASIBILITY, Answer, Effort
+from solvers.problem.result import Options, Report
 
 
 @dataclass(frozen=True)
@@ -19,22 +21,47 @@ class Backend:
 
     Attributes
     ----------
+    name : str
     available : callable
         Whether it is installed (and licensed).
     solve : callable
         ``(model, limits) -> Answer``, from the values of the model's variables to better ones.
+    version : callable
+        Of the solver, in words; called only where it is available.
+    tolerance : float
+        By how much a solution may break a row.
+    threads : bool
+        Whether it uses more than one.
     """
 
+    name: str
     available: Callable[[], bool]
     solve: Callable[[pulp.LpProblem, Effort], Answer]
+    version: Callable[[], str]
+    tolerance: float = 1e-6
+    threads: bool = True
+
+    def report(self, answer: Answer, options: Options) -> Report:
+        """What the solver says of itself and of its last model."""
+        threads = options.workers if self.threads else 1
+        return Report(self.name, _version(self), threads, self.tolerance, answer.status, answer.bound)
+
+
+@cache
+def _version(solver: Backend) -> str:
+    return solver.version()
 
 
 BACKENDS = {
-    "HiGHS": Backend(highs.available, highs.solve),
-    "CBC": Backend(cbc.available, cbc.solve),
-    "SCIP": Backend(bindings.scip_available, bindings.solve_scip),
-    "Gurobi": Backend(bindings.gurobi_available, bindings.solve_gurobi),
-    "CPLEX": Backend(bindings.cplex_available, bindings.solve_cplex),
+    solver.name: solver
+    for solver in (
+        Backend("HiGHS", highs.available, highs.solve, highs.version, FEASIBILITY),
+        Backend("CBC", cbc.available, cbc.solve, cbc.version),
+        Backend("SCIP", scip.available, scip.solve, scip.version, FEASIBILITY, threads=False),
+        Backend("CP-SAT", cp_sat.available, cp_sat.solve, cp_sat.version, 0.0),
+        Backend("Gurobi", bindings.gurobi_available, bindings.solve_gurobi, bindings.gurobi_version),
+        Backend("CPLEX", bindings.cplex_available, bindings.solve_cplex, bindings.cplex_version),
+    )
 }
 
 

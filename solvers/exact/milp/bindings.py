@@ -1,4 +1,4 @@
-"""SCIP, Gurobi and CPLEX through PuLP's in-process bindings, for those who have them."""
+"""Gurobi and CPLEX through PuLP's in-process bindings, for those who have them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,7 @@ from typing import Any
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Effort, MilpStatus, finite
-
-
-def scip_available() -> bool:
-    """Whether pyscipopt can be loaded."""
-    return bool(pulp.SCIP_PY().available())
-
-
-def solve_scip(lp: pulp.LpProblem, limits: Effort) -> Answer:
-    """Solve with SCIP from the values that the variables have."""
-    options = [f"randomization/randomseedshift={limits.seed % 2**31}"]
-    solver = pulp.SCIP_PY(msg=False, timeLimit=limits.seconds, gapRel=0.0, warmStart=_has_start(lp), options=options)
-    return _run(lp, solver, _scip_answer)
-
-
-def _scip_answer(model: Any) -> Answer:
-    said = model.getStatus()
-    bound, root = finite(model.getDualbound()), finite(model.getDualboundRoot())
-    return _answer("SCIP", said, said == "optimal", said == "infeasible", model.getNSols() > 0, bound, root)
+from solvers.exact.milp.answer import Answer, Effort, MilpStatus, finite, has_start
 
 
 def gurobi_available() -> bool:
@@ -36,12 +18,19 @@ def gurobi_available() -> bool:
         return bool(pulp.GUROBI(msg=False).available())
 
 
+def gurobi_version() -> str:
+    """Of Gurobi."""
+    import gurobipy
+
+    return ".".join(map(str, gurobipy.gurobi.version()))
+
+
 def solve_gurobi(lp: pulp.LpProblem, limits: Effort) -> Answer:
     """Solve with Gurobi from the values that the variables have."""
     solver = pulp.GUROBI(
         msg=False,
         timeLimit=max(limits.seconds, 1e-3),
-        warmStart=_has_start(lp),
+        warmStart=has_start(lp),
         MIPGap=0.0,  # PuLP's gapRel=0 is taken for "not given"
         Threads=limits.workers,
         Seed=limits.seed % 2**31,
@@ -60,13 +49,20 @@ def cplex_available() -> bool:
     return bool(pulp.CPLEX_PY().available())
 
 
+def cplex_version() -> str:
+    """Of CPLEX."""
+    import cplex
+
+    return str(cplex.Cplex().get_version())
+
+
 def solve_cplex(lp: pulp.LpProblem, limits: Effort) -> Answer:
     """Solve with CPLEX from the values that the variables have."""
     solver = pulp.CPLEX_PY(
         msg=False,
         timeLimit=limits.seconds,
         gapRel=0.0,
-        warmStart=_has_start(lp),
+        warmStart=has_start(lp),
         threads=limits.workers,
         randomseed=limits.seed % 2**31,
     )
@@ -98,7 +94,3 @@ def _answer(
     status: MilpStatus = "optimal" if optimal else "feasible" if solved else "unknown"
     interrupted = "interrupt" in said
     return Answer(status, bound, root, "" if optimal else f"{name}: {said}", interrupted=interrupted)
-
-
-def _has_start(lp: pulp.LpProblem) -> bool:
-    return all(variable.varValue is not None for variable in lp.variables())

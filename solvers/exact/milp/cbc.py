@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tempfile
 import warnings
 from pathlib import Path
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Effort
+from solvers.exact.milp.answer import ABSOLUTE_GAP, Answer, Effort, has_start
 
 
 def available() -> bool:
     """Whether a ``cbc`` is on the path or came with PuLP."""
     return _solver() is not None
+
+
+def version() -> str:
+    """As the program says it."""
+    solver = _solver()
+    assert solver is not None
+    said = subprocess.run([solver.path, "-quit"], capture_output=True, text=True, timeout=60, check=False).stdout
+    match = re.search(r"Version:\s+(\S+)", said)
+    return match.group(1) if match else "unknown"
 
 
 def solve(lp: pulp.LpProblem, limits: Effort) -> Answer:
@@ -25,9 +35,9 @@ def solve(lp: pulp.LpProblem, limits: Effort) -> Answer:
             msg=False,
             timeLimit=max(limits.seconds, 0.01),
             gapRel=0.0,
-            gapAbs=1e-9,
+            gapAbs=ABSOLUTE_GAP,
             threads=limits.workers if limits.workers > 1 else None,
-            warmStart=all(variable.varValue is not None for variable in lp.variables()),
+            warmStart=has_start(lp),
             options=[f"randomCbcSeed {limits.seed % 2**31}"],
             logPath=str(log),
         )

@@ -68,18 +68,19 @@ def _minimise(
     solver: Backend,
 ) -> Outcome:
     """Solve in windows that the value of a known schedule gives, again wherever the model has something to learn."""
-    answer, root, last_size = Answer("unknown"), None, Size(0, 0)
+    answer, root, last_size, report = Answer("unknown"), None, Size(0, 0), None
     learning = True
     while learning and not bracket.is_over:
         try:
             known = windows(problem, bracket.objective, bracket.value)
             model = build(problem, bracket.objective, known, limits)
         except NotBuiltError as error:
-            return Outcome(last_size, root, f"{name}: {error}")
+            return Outcome(last_size, root, f"{name}: {error}", report=report)
         assert bracket.schedule is not None  # a list schedule at least
         model.load(from_schedule(problem, bracket.schedule))
         last_size = size(model.lp)
         answer = run(model.lp, solver, _effort(name, model, bracket, options))
+        report = solver.report(answer, options)
         root = safe(answer.root_bound) if root is None else root
         if answer.interrupted:
             bracket.interrupt()
@@ -91,7 +92,7 @@ def _minimise(
             timetable = model.timetable()
             offer(problem, bracket, to_schedule(problem, timetable, name), name)
             learning = model.learn(timetable)
-    return Outcome(last_size, root, "" if bracket.is_closed else _message(answer))
+    return Outcome(last_size, root, "" if bracket.is_closed else _message(answer), report=report)
 
 
 def _effort(name: str, model: Model, bracket: Bracket, options: Options) -> Effort:
@@ -105,7 +106,7 @@ def _effort(name: str, model: Model, bracket: Bracket, options: Options) -> Effo
             if proved is not None:
                 bracket.prove(proved, name)
 
-    return Effort(bracket.left, options.workers, options.seed, on_progress)
+    return Effort(bracket.left, options.workers, options.seed, on_progress, options.memory)
 
 
 def _message(answer: Answer) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
 import pulp
 
-from solvers.exact.milp.answer import Answer, Effort, MilpStatus, finite
-
-FEASIBILITY = 1e-7  # a tenth of HiGHS's own: big-M rows let an indicator leak this much times M
+from solvers.exact.milp.answer import ABSOLUTE_GAP, FEASIBILITY, Answer, Effort, MilpStatus, finite, has_start
+from solvers.exact.milp.interruptible import run_interruptibly
 
 
 def available() -> bool:
     """Whether highspy can be loaded."""
     return bool(pulp.HiGHS(msg=False).available())
+
+
+def version() -> str:
+    """Of HiGHS."""
+    import highspy
+
+    return str(highspy.Highs().version())
 
 
 def solve(lp: pulp.LpProblem, limits: Effort) -> Answer:
@@ -34,7 +39,7 @@ def solve(lp: pulp.LpProblem, limits: Effort) -> Answer:
         msg=False,
         threads=limits.workers,
         gapRel=0.0,
-        gapAbs=1e-9,
+        gapAbs=ABSOLUTE_GAP,
         random_seed=limits.seed % 2**31,
         mip_feasibility_tolerance=FEASIBILITY,
         primal_feasibility_tolerance=FEASIBILITY,
@@ -60,19 +65,10 @@ class _Run:
         highs.cbSimplexInterrupt.subscribe(self._interrupt)
         highs.cbMipLogging.subscribe(self._progress)
         highs.cbMipImprovingSolution.subscribe(self._progress)
-        ended = threading.Event()  # Thread.join would do, but in Python 3.11 Ctrl-C makes it forget a running thread
-        threading.Thread(target=self._run, args=(highs, ended), daemon=True).start()
-        while not ended.is_set():
-            try:
-                ended.wait(0.1)
-            except KeyboardInterrupt:
-                self.stop = True
+        run_interruptibly(highs.run, self._stop)
 
-    def _run(self, highs: Any, ended: threading.Event) -> None:
-        try:
-            highs.run()
-        finally:
-            ended.set()
+    def _stop(self) -> None:
+        self.stop = True
 
     def answer(self, lp: pulp.LpProblem) -> Answer:
         highs, known = lp.solverModel, self.highspy.HighsModelStatus
@@ -89,10 +85,9 @@ class _Run:
         return Answer(outcome, bound, self.root, message, interrupted=self.stop)
 
     def _warm_start(self, lp: pulp.LpProblem) -> None:
-        values = [variable.varValue for variable in lp.variables()]
-        if None not in values:
+        if has_start(lp):
             solution = self.highspy.HighsSolution()
-            solution.col_value = values
+            solution.col_value = [variable.varValue for variable in lp.variables()]
             lp.solverModel.setSolution(solution)
 
     def _interrupt(self, event: Any) -> None:

@@ -14,7 +14,7 @@ from solvers.problem.bracket import Bracket
 from solvers.problem.certificate import offer
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem
-from solvers.problem.result import Options, Outcome, Size
+from solvers.problem.result import Options, Outcome, Report, Size
 from solvers.schedules.timetable import to_schedule
 
 MISSED = 1e-5  # relative; a schedule this far above a target may be a solver's tolerance
@@ -49,6 +49,7 @@ class Targets:
         self.size = Size(0, 0)
         self.message = ""
         self.root: float | None = None
+        self.report: Report | None = None
 
     def run(self) -> Outcome:
         """Narrow the bracket until it is over."""
@@ -73,7 +74,7 @@ class Targets:
                 break
             else:
                 share, seconds = max(share / 2, tuning.least), seconds * tuning.longer
-        return Outcome(self.size, self.root, self.message)
+        return Outcome(self.size, self.root, self.message, report=self.report)
 
     def _attempt(self, target: float, seconds: float) -> Answer | None:
         """Look for a schedule that meets the target; None when what the solver says cannot be used."""
@@ -92,6 +93,7 @@ class Targets:
             within = within.within(seconds) if within is bracket else within  # the first building does not count
             # nobody hears of its progress: what it minimises is not the objective
             answer = run(model.lp, self.solver, silent(within.left, self.options))
+            self.report = self.solver.report(answer, self.options)
             if answer.interrupted:
                 bracket.interrupt()
                 return None
