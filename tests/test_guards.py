@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 
 import numpy as np
@@ -10,8 +11,9 @@ from instances import corner_instance
 from reference import exhaustive
 
 from hexsched.model import Instance
+from solvers import exact
 from solvers.brackets.solve import solve_with
-from solvers.exact import FORMULATIONS, cpsat, milp_disjunctive, milp_event, milp_placement, milp_time_indexed
+from solvers.exact import FORMULATIONS, cpsat, milp_disjunctive
 from solvers.exact.cp.energy import Separation, choices, energy_bound, rows
 from solvers.exact.cp.ticked import in_ticks
 from solvers.exact.milp.tuning import Tuning
@@ -22,7 +24,7 @@ from solvers.problem.offline import fixed_problem
 from solvers.problem.result import Options
 from solvers.schedules.list_schedule import best_list_schedule
 
-MILPS = (milp_disjunctive, milp_event, milp_time_indexed, milp_placement)
+MILPS = [import_module(f"{exact.__name__}.{name}") for name in FORMULATIONS if name.startswith("milp_")]
 LARGEST = read_objective("max_ratio")
 
 

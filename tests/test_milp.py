@@ -19,7 +19,7 @@ from reference import exhaustive
 from hexsched.errors import InputError
 from hexsched.model import Instance
 from solvers.brackets.solve import result as solution
-from solvers.exact import milp_disjunctive, milp_event, milp_placement, milp_time_indexed
+from solvers.exact import milp_disjunctive, milp_event, milp_on_off, milp_placement, milp_step, milp_time_indexed
 from solvers.exact.milp import backends, cbc, highs
 from solvers.exact.milp.answer import Answer, Effort
 from solvers.exact.milp.energy import LOOKED_AT, decode_cuts, prefill_cuts
@@ -27,6 +27,7 @@ from solvers.exact.milp.forbidden import ForbiddenSets
 from solvers.exact.milp.leaving_out import run_last
 from solvers.exact.milp.model import LimitedProblem, Limits, OutOfTimeError, write_model
 from solvers.exact.milp.modes import decode_modes
+from solvers.exact.milp.time_indexed import Starts, TimeIndexed, grid, sum_of
 from solvers.exact.milp.time_windows import Windows, target_windows, windows
 from solvers.problem.bracket import Bracket
 from solvers.problem.certificate import certified_value
@@ -37,8 +38,9 @@ from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import from_schedule, to_schedule
 
 CONTINUOUS = (milp_disjunctive, milp_event)
-EXACT = (*CONTINUOUS, milp_time_indexed)
-EVERY = (*CONTINUOUS, milp_time_indexed, milp_placement)
+EXACT = (*CONTINUOUS, milp_time_indexed, milp_step, milp_on_off)
+STARTS = (milp_time_indexed.Pulses, milp_step.Steps, milp_on_off.OnOff)
+EVERY = (*EXACT, milp_placement)
 OBJECTIVES = {
     "max_ratio": exhaustive.largest,
     "mean_ratio": exhaustive.mean_ratio,
@@ -49,9 +51,9 @@ OBJECTIVES = {
 SHORT = Options(time_limit=5.0, workers=1)
 
 
-def on_some_grid(problem: OfflineProblem, goal: Objective, known: Windows) -> milp_time_indexed.TimeIndexed:
+def on_some_grid(problem: OfflineProblem, goal: Objective, known: Windows) -> TimeIndexed:
     """The time-indexed model on a coarse grid."""
-    return milp_time_indexed.TimeIndexed(problem, goal, known, milp_time_indexed.grid(problem, known, 100))
+    return TimeIndexed(problem, goal, known, grid(problem, known, 100), milp_time_indexed.Pulses)
 
 
 def crowded(seed: int, calls: int = 4) -> Instance:
@@ -139,17 +141,18 @@ def test_time_indexed_brackets_the_exhaustive_optimum(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["max_ratio", "mean_latency"])
 def test_disaggregated_precedence_cuts_nothing_but_fractions(name: str) -> None:
-    """On one grid, both ways of saying precedence have the same optimum, a bound not far below the real one."""
+    """On one grid, all variables and both ways of saying precedence have the same optimum, near the real one."""
     instance, goal = crowded(1), read_objective(name)
     problem = fixed_problem(instance)
     best = exhaustive.optima(instance, {name: OBJECTIVES[name]})[name]
     known = windows(problem, goal, best)
-    grid = milp_time_indexed.grid(problem, known, 200)
+    ticks = grid(problem, known, 200)
     bounds = [
-        highs.solve(milp_time_indexed.TimeIndexed(problem, goal, known, grid, said).lp, _limits()).bound
+        highs.solve(TimeIndexed(problem, goal, known, ticks, starts, said).lp, _limits()).bound
+        for starts in STARTS
         for said in (True, False)
     ]
-    assert bounds[0] == pytest.approx(bounds[1], rel=1e-5)
+    assert bounds == pytest.approx([bounds[0]] * len(bounds), rel=1e-5)
     assert 0.8 * best <= bounds[0] <= best * (1 + 1e-6)
 
 
@@ -180,16 +183,19 @@ def test_a_known_schedule_satisfies_every_row(build: type, name: str) -> None:
         assert pulp.value(model.lp.objective) == pytest.approx(found[0], rel=1e-8)
 
 
-def test_a_known_schedule_satisfies_every_row_on_every_grid() -> None:
+@pytest.mark.parametrize("starts", STARTS)
+def test_a_known_schedule_satisfies_every_row_on_every_grid(starts: type[Starts]) -> None:
     problem, goal = fixed_problem(crowded(3, calls=6)), read_objective("mean_ratio")
     found = certified_value(problem, goal, to_schedule(problem, best_list_schedule(problem, goal), "list"))
     assert found is not None
     known = windows(problem, goal, found[0])
     for pulses in (50, 300, 1000):
-        grid = milp_time_indexed.grid(problem, known, pulses)
-        model = milp_time_indexed.TimeIndexed(problem, goal, known, grid)
+        model = TimeIndexed(problem, goal, known, grid(problem, known, pulses), starts)
         model.load(from_schedule(problem, found[1]))
         assert _broken(model.lp) == []
+        for c in range(problem.calls):
+            ticks = [pulp.value(sum_of(one.when(1.0))) or 0.0 for one in model.x[c]]
+            assert sum(ticks) == pytest.approx(float(model.ticks.down(model.start[c].varValue)))
 
 
 @pytest.mark.parametrize("build", [milp_disjunctive.Disjunctive, milp_event.OnOffEvents, on_some_grid])

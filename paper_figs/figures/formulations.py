@@ -30,6 +30,8 @@ NAMES = {
     "cpsat": "CP-SAT",
     "milp_disjunctive": "disjunctive MILP",
     "milp_time_indexed": "time-indexed MILP",
+    "milp_step": "time-indexed MILP, steps",
+    "milp_on_off": "time-indexed MILP, on/off",
     "milp_event": "event-based MILP",
     "milp_placement": "placement MILP",
 }
