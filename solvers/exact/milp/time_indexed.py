@@ -162,11 +162,11 @@ class TimeIndexed:
         timetable = in_turn(self.problem, timetable)
         for c in range(self.problem.calls):
             self.start[c].varValue, self.admitted[c].varValue = float(timetable.start[c]), float(timetable.admitted[c])
-            for i, starts in enumerate(self.x[c]):
-                starts.load(int(self.ticks.down(timetable.start[c])) if timetable.prefill[c] == i else None)
-            for mode, starts in zip(self.modes[c], self.y[c], strict=True):
+            for i, one in enumerate(self.x[c]):
+                one.load(int(self.ticks.down(timetable.start[c])) if timetable.prefill[c] == i else None)
+            for mode, one in zip(self.modes[c], self.y[c], strict=True):
                 taken = timetable.decode[c] == mode.decode and timetable.prefill[c] in mode.sources
-                starts.load(int(self.ticks.down(timetable.admitted[c])) if taken else None)
+                one.load(int(self.ticks.down(timetable.admitted[c])) if taken else None)
         ends = {"prefill": timetable.prefilled(self.problem), "decode": timetable.completed(self.problem)}
         starts = {"prefill": timetable.start, "decode": timetable.admitted}
         for (stage, c, d), before in self.before.items():
