@@ -19,7 +19,16 @@ from reference import exhaustive
 from hexsched.errors import InputError
 from hexsched.model import Instance
 from solvers.brackets.solve import result as solution
-from solvers.exact import milp_disjunctive, milp_event, milp_on_off, milp_placement, milp_step, milp_time_indexed
+from solvers.exact import (
+    milp_disjunctive,
+    milp_event,
+    milp_linear_ordering,
+    milp_on_off,
+    milp_placement,
+    milp_positional,
+    milp_step,
+    milp_time_indexed,
+)
 from solvers.exact.milp import backends, cbc, highs
 from solvers.exact.milp.answer import Answer, Effort
 from solvers.exact.milp.energy import LOOKED_AT, decode_cuts, prefill_cuts
@@ -37,7 +46,13 @@ from solvers.problem.result import Options, SolveResult
 from solvers.schedules.list_schedule import best_list_schedule
 from solvers.schedules.timetable import from_schedule, to_schedule
 
-CONTINUOUS = (milp_disjunctive, milp_event)
+CONTINUOUS = (milp_disjunctive, milp_event, milp_linear_ordering, milp_positional)
+MODELS = (
+    milp_disjunctive.Disjunctive,
+    milp_event.OnOffEvents,
+    milp_linear_ordering.LinearOrdering,
+    milp_positional.Positional,
+)
 EXACT = (*CONTINUOUS, milp_time_indexed, milp_step, milp_on_off)
 STARTS = (milp_time_indexed.Pulses, milp_step.Steps, milp_on_off.OnOff)
 EVERY = (*EXACT, milp_placement)
@@ -170,7 +185,7 @@ def test_tiny_cases_reach_their_published_optima(module: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-@pytest.mark.parametrize("build", [milp_disjunctive.Disjunctive, milp_event.OnOffEvents])
+@pytest.mark.parametrize("build", MODELS)
 def test_a_known_schedule_satisfies_every_row(build: type, name: str) -> None:
     """A start that breaks a row would be thrown away by the solver, silently."""
     for seed in range(6):
@@ -198,7 +213,7 @@ def test_a_known_schedule_satisfies_every_row_on_every_grid(starts: type[Starts]
             assert sum(ticks) == pytest.approx(float(model.ticks.down(model.start[c].varValue)))
 
 
-@pytest.mark.parametrize("build", [milp_disjunctive.Disjunctive, milp_event.OnOffEvents, on_some_grid])
+@pytest.mark.parametrize("build", [*MODELS, on_some_grid])
 def test_a_target_is_met_where_it_can_be_and_only_there(build: Callable[..., Any]) -> None:
     """Just above the exhaustive optimum there is a schedule, just below it there is none."""
     for seed in range(3):

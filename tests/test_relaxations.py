@@ -13,12 +13,13 @@ from hexsched.model import Instance
 from solvers.exact.milp import highs
 from solvers.exact.milp.answer import Effort
 from solvers.exact.milp.time_indexed import Starts, TimeIndexed, grid
-from solvers.exact.milp.time_windows import windows
+from solvers.exact.milp.time_windows import Windows, windows
+from solvers.exact.milp_linear_ordering import LinearOrdering
 from solvers.exact.milp_on_off import OnOff
 from solvers.exact.milp_step import Steps
 from solvers.exact.milp_time_indexed import Pulses
 from solvers.problem.objective import read_objective
-from solvers.problem.offline import fixed_problem
+from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.schedules.list_schedule import best_list_schedule
 
 GOAL = read_objective("mean_ratio")
@@ -39,13 +40,21 @@ def draw(seed: int) -> Instance:
     return replace(drawn, prefill=prefill, decode=decode, links=links)
 
 
-def relaxed(instance: Instance, starts: type[Starts], disaggregated: bool) -> float:
-    """The optimum of the linear relaxation, in windows of what is worse than the best list schedule."""
-    problem = fixed_problem(instance)
+def wide(problem: OfflineProblem) -> Windows:
+    """Windows of what is worse than the best list schedule."""
     plan = best_list_schedule(problem, GOAL)
-    value = GOAL.value(problem.arrival, plan.workflow_completed(problem), problem.horizon)
-    known = windows(problem, GOAL, 1.3 * value)
-    lp = TimeIndexed(problem, GOAL, known, grid(problem, known, 150), starts, disaggregated).lp
+    return windows(problem, GOAL, 1.3 * GOAL.value(problem.arrival, plan.workflow_completed(problem), problem.horizon))
+
+
+def relaxed(instance: Instance, starts: type[Starts], disaggregated: bool) -> float:
+    """The optimum of the linear relaxation on one grid."""
+    problem = fixed_problem(instance)
+    known = wide(problem)
+    return optimum(TimeIndexed(problem, GOAL, known, grid(problem, known, 150), starts, disaggregated).lp)
+
+
+def optimum(lp: pulp.LpProblem) -> float:
+    """Of the linear relaxation."""
     for variable in lp.variables():
         variable.cat = pulp.LpContinuous
     assert highs.solve(lp, EFFORT).status == "optimal"
@@ -75,3 +84,18 @@ def test_the_relaxations_are_bounds_and_differ() -> None:
         if len(fixed_problem(instance).workflow) <= 3:
             assert tight <= optima(instance, {"mean_ratio": mean_ratio})["mean_ratio"] * (1 + EXACT)
     assert apart > 0
+
+
+def test_work_before_and_after_a_call_says_more_than_big_ms() -> None:
+    more = 0
+    for seed in range(GUARDS):
+        problem = fixed_problem(draw(seed))
+        known = wide(problem)
+        bare, circles, work = (
+            optimum(LinearOrdering(problem, GOAL, known, transitivity=a, work=b).lp)
+            for a, b in ((False, False), (True, False), (True, True))
+        )
+        assert bare <= circles * (1 + EXACT)
+        assert circles <= work * (1 + EXACT)
+        more += work > circles * (1 + 1e-4)
+    assert more > 0

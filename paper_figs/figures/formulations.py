@@ -32,6 +32,8 @@ NAMES = {
     "milp_time_indexed": "time-indexed MILP",
     "milp_step": "time-indexed MILP, steps",
     "milp_on_off": "time-indexed MILP, on/off",
+    "milp_linear_ordering": "linear-ordering MILP",
+    "milp_positional": "positional MILP",
     "milp_event": "event-based MILP",
     "milp_placement": "placement MILP",
 }
