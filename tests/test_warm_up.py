@@ -181,7 +181,7 @@ def test_a_gap_without_time_says_which_bounds_had_none():
     report = gaps.gap(instance, ["fcfs"], "mean_ratio", time_limit=1e-9, tuning=gaps.Tuning(exact_calls=0))
     assert report.lower_bound == 1.0
     assert report.bound_source == "critical-path"
-    assert report.short_of_time == {"capacity-prices": NO_TIME}
+    assert report.short_of_time == {"capacity-prices": NO_TIME, "groups": NO_TIME}
     assert report.bounds["capacity-prices"] is None
     with pytest.raises(InputError, match="above 0"):
         gaps.gap(instance, ["fcfs"], "mean_ratio", time_limit=0.0)

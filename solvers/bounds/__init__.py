@@ -6,7 +6,7 @@ To add one: a module here with a ``BOUND`` in it.
 from hexsched.registry import Registry
 from solvers.bounds.parts.bound import Bound, Cost
 
-BOUNDS: Registry[Bound] = Registry(__name__, "BOUND", "bound", rank=lambda bound: bound.cost)
+BOUNDS: Registry[Bound] = Registry(__name__, "BOUND", "bound", rank=lambda bound: (bound.cost, bound.share))
 
 
 def costing(cost: Cost) -> list[Bound]:

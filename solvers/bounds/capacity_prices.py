@@ -26,6 +26,7 @@ def close_in(problem: OfflineProblem, bracket: Bracket, seed: int) -> None:
         completed=None if schedule is None else problem.completed(schedule),
         seed=seed,
         on_bound=lambda value: bracket.prove(value, NAME),
+        left=lambda: bracket.open_for,
     )
     bracket.prove(priced.value, NAME, priced.binding)
 

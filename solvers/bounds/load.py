@@ -28,12 +28,12 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
 
     def most_kept(scale: float, seconds: float) -> float:
         stop = time.monotonic() + seconds
-        return problem.workflows - max((_least_dropped(problem, x, scale, stop) for x in relaxations), default=0)
+        return problem.workflows - max((least_dropped(problem, x, scale, stop) for x in relaxations), default=0)
 
     return destructive_bound(problem, objective, most_kept, time_limit)
 
 
-def _least_dropped(problem: OfflineProblem, resource: Resource, scale: float, stop: float) -> int:
+def least_dropped(problem: OfflineProblem, resource: Resource, scale: float, stop: float) -> int:
     """Fewest workflows to leave out so that the others fit into every window, of those looked at in time."""
     w = problem.workflow
     latest = problem.arrival[w] + scale * problem.horizon[w] - problem.tail - resource.tail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,8 @@ from hexsched.progress import Progress, Wanted
 from hexsched.simulator import Run, simulate, warm_up_simulator
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS, cheap, costing
-from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost
+from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost, fair_share
+from solvers.brackets.earlier import Earlier
 from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket
 from solvers.problem.memory import check_memory
@@ -180,6 +182,8 @@ def gap(
     objective: str | Objective = OBJECTIVE,
     *,
     time_limit: float = 60.0,
+    to: float = 0.0,
+    earlier: Earlier | None = None,
     seed: int = 0,
     workers: int = 2,
     progress: Wanted = None,
@@ -202,6 +206,10 @@ def gap(
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``.
     time_limit : float
         Seconds for everything together; policies and the cheap bounds are always run.
+    to : float
+        (UB - LB) / LB that will do: it ends as soon as the bracket is no wider. 0.05 is 5 %.
+    earlier : Earlier, optional
+        A bracket of this instance and objective to go on from. Its schedule is verified; its bound is taken as it is.
     seed : int
         Of random placements, solver and search.
     workers : int
@@ -220,7 +228,8 @@ def gap(
     Raises
     ------
     InputError
-        For an unknown name, no policies, a closed loop, and a policy whose schedule breaks a rule of the model.
+        For an unknown name, no policies, a closed loop, a policy whose schedule breaks a rule of the model, and an
+        earlier bracket of another objective, or whose schedule is none of this instance.
     ContradictionError
         When a bound lies above a verified schedule: a bug, never the input's fault.
 
@@ -236,9 +245,13 @@ def gap(
 
     if not time_limit > 0:
         raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
+    if not 0 <= to < math.inf:
+        raise InputError(f"the width to stop at must be a share of LB, such as 0.05 for 5 %, got {to:g}")
     instance = as_instance(instance)
     check_open(instance)
     aim = read_objective(objective)
+    if earlier is not None and str(read_objective(earlier.objective)) != str(aim):
+        raise InputError(f"a bracket of {earlier.objective}, expected one of {aim}", earlier.source)
     check_memory()
     chosen = read_policies(policies)
     warm_up(chosen)
@@ -251,7 +264,26 @@ def gap(
             else:
                 shown.show(f"{lower:.6g} <= optimum <= {upper:.6g}, {seconds:.0f} of {time_limit:g} s", time_limit)
 
-        return _bracket(instance, aim, chosen, Bracket(aim, time_limit, tell), seed, workers, tuning)
+        inside = Bracket(aim, time_limit, tell, to)
+        if earlier is not None:
+            _go_on_from(earlier, instance, inside)
+        return _bracket(instance, aim, chosen, inside, seed, workers, tuning)
+
+
+def _go_on_from(earlier: Earlier, instance: Instance, inside: Bracket) -> None:
+    """Tell the bracket what an earlier one knew."""
+    if earlier.schedule is not None:
+        report = verify(instance, earlier.schedule)
+        if report.metrics is None:
+            counts = ", ".join(report.counts())
+            raise InputError(f"its schedule is none of this instance: it breaks {counts}", earlier.source)
+        from solvers.problem.offline import offline_problem
+
+        problem = offline_problem(instance)
+        completed = problem.completed(earlier.schedule)
+        value = inside.objective.value(problem.arrival, completed, problem.horizon)
+        inside.improve(value, earlier.schedule, earlier.upper_source)
+    inside.prove(earlier.lower_bound, earlier.bound_source)
 
 
 def _bracket(
@@ -340,18 +372,18 @@ class _Work:
             )
         if not self.inside.is_over:
             self._any_time_and_search()
-        if not (self.inside.is_closed or self.inside.is_interrupted):
+        if not (self.inside.is_enough() or self.inside.is_interrupted):
             later = costing(Cost.ANY_TIME) + (costing(Cost.LINEAR_PROGRAM) if is_small else [])
             unasked = [bound for bound in later if bound.name not in self.unable | self.inside.bounds]
             left = {bound.name: NO_TIME for bound in unasked if bound.holds_for(self.problem, self.inside.objective)}
             self.short_of_time = left | self.short_of_time
 
     def _prove(self, bounds: Sequence[Bound], within: Bracket) -> None:
-        """What the bounds say that hold, each within an equal share of the time that the others have left."""
+        """What the bounds say that hold, each within its share of the time that the others have left."""
         able = [bound for bound in bounds if bound.holds_for(self.problem, within.objective)]
         self.unable |= dict.fromkeys(bound.name for bound in bounds if bound not in able)
         for k, bound in enumerate(able):
-            limit = within.left / (len(able) - k)
+            limit = within.left * fair_share(able[k:])
             if bound.is_too_late(limit):
                 self.short_of_time[bound.name] = NO_TIME
                 continue
@@ -416,6 +448,7 @@ class _Work:
             workers=workers,
             seed=seed,
             progress=lambda _, value: within.announce(value),
+            enough=within.is_enough,
         )
         within.improve(answer.value, answer.schedule, "search")
         if answer.interrupted:

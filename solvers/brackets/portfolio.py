@@ -13,7 +13,7 @@ from hexsched.errors import InputError
 from hexsched.model.instance import Instance, as_instance
 from hexsched.progress import Progress, Wanted
 from solvers.bounds import BOUNDS, critical_path
-from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound
+from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, fair_share
 from solvers.defaults import OBJECTIVE
 from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
@@ -142,7 +142,7 @@ def best_bound(
     problem : OfflineProblem
     objective : Objective
     time_limit : float
-        Seconds for all together: each may use an equal share of what is left.
+        Seconds for all together: each may use its share of what is left.
     chosen : sequence of Bound, optional
         All registered ones by default.
     report : callable, optional
@@ -170,7 +170,7 @@ def best_bound(
     for position, bound in enumerate(usable):
         began = time.monotonic()
         report(position, len(usable))
-        limit = max(stop - began, 0.0) / (len(usable) - position)
+        limit = max(stop - began, 0.0) * fair_share(usable[position:])
         if bound.is_too_late(limit):
             rows[bound.name] = Row(bound.name, None, 0.0, NO_TIME)
             continue

@@ -70,17 +70,25 @@ class Bracket:
         Seconds from now to the deadline.
     on_progress : callable, optional
         Called with (seconds, value or None, bound or None) whenever one of the two got better.
+    width : float
+        (value - bound) / bound that is narrow enough to end.
 
     Attributes
     ----------
     deadline : float
         Time of the monotonic clock at which work has to end.
+    width : float
     """
 
     def __init__(
-        self, objective: Objective, time_limit: float = math.inf, on_progress: OnProgress | None = None
+        self,
+        objective: Objective,
+        time_limit: float = math.inf,
+        on_progress: OnProgress | None = None,
+        width: float = 0.0,
     ) -> None:
         self._known = _Knowledge(objective, on_progress)
+        self.width = width
         self.deadline = self._known.began + time_limit
 
     def within(self, seconds: float) -> Bracket:
@@ -160,15 +168,28 @@ class Bracket:
     def is_closed(self) -> bool:
         """Whether the best schedule is optimal, within ``OPTIMALITY_TOLERANCE`` of the bound."""
         with self._known.lock:
-            value, bound = self.value, self.bound
+            return self._closed_with(self.value)
+
+    def is_enough(self, value: float = math.inf) -> bool:
+        """Whether it is closed, or as narrow as was asked for; or would be with a schedule of that value."""
+        with self._known.lock:
+            value = min(value, self.value)
+            return self._closed_with(value) or value - self.bound <= self.width * self.bound
+
+    def _closed_with(self, value: float) -> bool:
         if self.objective.kind == "misses":
-            return value - bound < 1 - WHOLE
-        return value - bound <= OPTIMALITY_TOLERANCE * abs(value) if math.isfinite(value) else False
+            return value - self.bound < 1 - WHOLE
+        return value - self.bound <= OPTIMALITY_TOLERANCE * abs(value) if math.isfinite(value) else False
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing left to do: the bracket is closed, the time is up, or Ctrl-C came."""
-        return self.left <= 0 or self.is_closed
+        """Whether there is nothing left to do: it is closed or narrow enough, the time is up, or Ctrl-C came."""
+        return self.left <= 0 or self.is_enough()
+
+    @property
+    def open_for(self) -> float:
+        """Seconds for which to go on: those that are left, and 0 where there is nothing left to do."""
+        return 0.0 if self.is_over else self.left
 
     # --- what is learnt -----------------------------------------------------------------------------------------------
 

@@ -67,14 +67,7 @@ class Parts:
 
     def __getitem__(self, part: int) -> OfflineProblem:
         """The problem of one part; its clock starts at its first arrival."""
-        problem, members = self._problem, self.members[part]
-        if len(self) == 1:
-            return problem
-        in_file = np.argsort(problem.places.workflow)
-        flows = [problem.instance.workflows[k] for k in np.sort(in_file[members])]
-        first = min(flow.arrival for flow in flows)
-        moved = tuple(replace(flow, arrival=flow.arrival - first) for flow in flows)
-        return offline_problem(replace(problem.instance, workflows=moved))
+        return self._problem if len(self) == 1 else part_of(self._problem, self.members[part])
 
     @property
     def open(self) -> list[int]:
@@ -85,6 +78,22 @@ class Parts:
         x = self._problem
         chain = x.horizon >= np.bincount(x.workflow, x.delay + x.best, x.workflows)
         return [k for k, members in enumerate(self.members) if len(members) > 1 or not chain[members[0]]]
+
+
+def part_of(problem: OfflineProblem, members: Array) -> OfflineProblem:
+    """The problem of some workflows alone; its clock starts at the first arrival of one of them.
+
+    Parameters
+    ----------
+    problem : OfflineProblem
+    members : (n,) int array
+        Their numbers, each once, at least one.
+    """
+    in_file = np.argsort(problem.places.workflow)
+    flows = [problem.instance.workflows[k] for k in np.sort(in_file[members])]
+    first = min(flow.arrival for flow in flows)
+    moved = tuple(replace(flow, arrival=flow.arrival - first) for flow in flows)
+    return offline_problem(replace(problem.instance, workflows=moved))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ STORED = Path(__file__).with_name("small_bounds.json")
 OBJECTIVES = ("max_ratio", "req(0.5)", "mean_ratio", "mean_latency", "misses(1.3)")
 SEEDS = tuple(range(6))
 SECONDS = 1e6  # nothing here ends by the clock
-ANY_TIME = ("capacity-prices",)  # what looks for prices as long as there is time; its proofs are below
+ANY_TIME = ("capacity-prices", "groups")  # what looks for prices as long as there is time; its proofs are below
 COARSE = {
     "time-indexed-lp": {"tuning": time_indexed_lp.Tuning(resolutions=(6,), precision=0.05)},
     "window-lp": {

@@ -322,8 +322,8 @@ def test_many_calls_are_looked_at_in_few_windows_and_with_few_prices() -> None:
 def test_a_load_that_is_looked_at_in_no_time_leaves_nothing_out() -> None:
     problem = busy(12)
     relaxations = pools.resources(pools.pools(problem))
-    assert max(load._least_dropped(problem, x, 1.2, math.inf) for x in relaxations) > 0
-    assert max(load._least_dropped(problem, x, 1.2, -1.0) for x in relaxations) == 0
+    assert max(load.least_dropped(problem, x, 1.2, math.inf) for x in relaxations) > 0
+    assert max(load.least_dropped(problem, x, 1.2, -1.0) for x in relaxations) == 0
 
 
 def test_what_is_left_of_the_time_goes_to_the_search(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -20,6 +20,11 @@ SHARE_AT_ONCE = 0.1  # of the time that is left, at most, for arithmetic: there 
 LEAST_SECONDS = 1e-3  # of any bound: at the end of the time, what is quick is computed all the same
 NO_TIME = "no time left"  # what people read of a bound whose turn came too late
 FRUITLESS = "proved nothing in its time"  # and of one that had to stop before it said more than what takes no time
+
+
+def fair_share(bounds: Sequence[Bound]) -> float:
+    """Share of the time for the first of these bounds, when the others are to come."""
+    return bounds[0].share / sum(bound.share for bound in bounds)
 
 
 class Cost(IntEnum):
@@ -47,6 +52,9 @@ class Bound:
     close_in : callable, optional
         ``(problem, bracket, seed) -> None``, for a bound that gets better the longer it takes: proves to the bracket
         what it can while there is time, and may look at the best schedule.
+    share : float
+        Of the time that bounds of its cost have, to that of the others, which is 1 where they say nothing else. The
+        least comes first, and what it leaves is for the others.
     warm_up : callable, optional
         Compiles what it runs; called before the clock of whoever asks for the bound starts.
     """
@@ -59,6 +67,7 @@ class Bound:
     objectives: tuple[str, ...] = KINDS
     decode_models: tuple[str, ...] = DECODE_MODELS
     close_in: Callable[[OfflineProblem, Bracket, int], None] | None = None
+    share: float = 1.0
     warm_up: Callable[[], None] = lambda: None
 
     def holds_for(self, problem: OfflineProblem, objective: Objective) -> bool:

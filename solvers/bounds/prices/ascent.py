@@ -13,6 +13,7 @@ from solvers.bounds.prices.mixture import Mixture, improve
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import Relaxation
 from solvers.bounds.prices.tuning import TUNING, Tuning
+from solvers.problem.left import Left
 
 Array = np.ndarray[Any, Any]
 
@@ -166,8 +167,8 @@ class Market:
         x = self.relaxation
         return self.tuning.firmness / (x.workflows * np.diff(x.first_call) * self.coarse.cells**2)
 
-    def improve_awhile(self, latest: Array, spare: float, stop: float) -> None:
-        """As many passes as it takes until it is worth seeing what prices prove, fewer when time is ``stop`` before."""
+    def improve_awhile(self, latest: Array, spare: float, left: Left, reserve: float = 0.0) -> None:
+        """As many passes as it takes until it is worth seeing what prices prove, fewer when but ``reserve`` is left."""
         least, most = self.tuning.passes_a_check
         even = (
             self._proof_seconds
@@ -176,7 +177,7 @@ class Market:
         )
         for _ in range(int(min(max(even, least), most))):
             self.improve(latest, spare)
-            if time.monotonic() >= stop:
+            if left() <= reserve:
                 break
 
     def refine(self) -> bool:
@@ -205,18 +206,18 @@ class Market:
         self._passes_here = 0
         return True
 
-    def refine_in_time(self, stop: float) -> None:
-        """Refine where shorter cells leave time enough to settle until ``stop``: how long they are costs most."""
+    def refine_in_time(self, seconds: float) -> None:
+        """Refine where shorter cells can settle in so many seconds: how long they are costs most."""
         since = self.passes - max(self.tuning.regrids, default=0)
         if min(since, self._passes_here) < self.tuning.passes_before:
             return
-        if self._pass_seconds * self.tuning.slower * self.tuning.passes_after < stop - time.monotonic():
+        if self._pass_seconds * self.tuning.slower * self.tuning.passes_after < seconds:
             self.refine()
 
-    def sharpen(self, stop: float) -> None:
-        """Let proofs look closer, where there is time for such a proof until ``stop``."""
+    def sharpen(self, seconds: float) -> None:
+        """Let proofs look closer, where such a proof takes no more than so many seconds."""
         slower = self.tuning.sharper ** (2 if self.ranges > 1 else 1)
-        if self._proof_seconds * slower * self.tuning.last_proofs < stop - time.monotonic():
+        if self._proof_seconds * slower * self.tuning.last_proofs < seconds:
             prices = self.tuning.sharper * self.tuning.proof_token_prices
             ranges = self.tuning.sharper * self.ranges if self.ranges > 1 else 1
             self.fine = Planner(self.relaxation, self.fine.cells, len(self.edge) - 1, self.workers, prices, ranges)
@@ -242,6 +243,12 @@ class Market:
             return np.zeros(self.relaxation.workflows)
         return np.asarray(np.maximum(self._plan(latest, None), 0.0) / supplied)
 
+    def fewest_late(self, latest: Array) -> tuple[int, float]:
+        """How many workflows are late at least, in any schedule, and the share of the supply that the others pay."""
+        paid = np.cumsum(np.sort(self.costs(latest)))
+        kept = int(np.count_nonzero(paid <= 1 + SAFETY))
+        return len(paid) - kept, float(paid[kept - 1]) if kept else 0.0
+
     def least_owed(self, latest: Array) -> float:
         """What is owed at least, in any schedule, at the present prices."""
         mixture = self.mixture
@@ -262,13 +269,13 @@ class Market:
 
 
 def tail_bound(
-    market: Market, needed: int, start: float, ceiling: float, stop: float, on_bound: OnBound | None = None
+    market: Market, needed: int, start: float, ceiling: float, left: Left, on_bound: OnBound | None = None
 ) -> float:
     """A scale that no schedule with ``needed`` workflows in time can go below.
 
     Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is about where they
-    still would. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``stop`` a time of the
-    monotonic clock.
+    still would. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``left`` says how long
+    to go on.
     """
     x = market.relaxation
     best, excess = start, 1.0
@@ -290,15 +297,15 @@ def tail_bound(
     # half way to the known schedule first: large instances leave time for few checks
     scale, idle, spare = math.sqrt(start * ceiling), 0, x.workflows - needed
     steepness, before = market.tuning.steepness[1], (0.0, 0.0)
-    reserve = market.tuning.share_of_last_steps * (stop - time.monotonic())
-    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
+    reserve = market.tuning.share_of_last_steps * left()
+    while left() > reserve and best < ceiling * (1 - CLOSE):
         if idle >= market.tuning.patience and market.refine():
             idle = 0
         if idle >= market.tuning.last_patience:
             break
-        market.refine_in_time(stop - reserve)
+        market.refine_in_time(left() - reserve)
         scale = min(max(scale, best * (1 + market.tuning.last_step)), ceiling)
-        market.improve_awhile(latest(scale), spare, stop - reserve)
+        market.improve_awhile(latest(scale), spare, left, reserve)
         known = best
         paid = price_of(scale)
         settled = market.passes > max(market.tuning.regrids, default=0)
@@ -315,9 +322,9 @@ def tail_bound(
         scale *= min(max(due ** (1 / steepness), 1 / market.tuning.longest_step), market.tuning.longest_step)
     # the most that the best prices prove
     market.back_to_best()
-    market.sharpen(stop)
+    market.sharpen(left())
     beyond = ceiling
-    while best < beyond / (1 + market.tuning.fine_step) and time.monotonic() < stop:
+    while best < beyond / (1 + market.tuning.fine_step) and left() > 0:
         scale = best * min(max(excess ** (1 / steepness), 1 + market.tuning.last_step), market.tuning.longest_step)
         scale = scale if scale < beyond else math.sqrt(best * beyond)
         if price_of(scale) <= 1 + SAFETY:
@@ -325,7 +332,7 @@ def tail_bound(
     return best
 
 
-def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound: OnBound | None = None) -> int:
+def misses_bound(market: Market, scale: float, start: int, left: Left, on_bound: OnBound | None = None) -> int:
     """How many workflows every schedule has above ``scale``; ``start`` is a bound already known."""
     x = market.relaxation
     latest = x.arrival + scale * x.horizon
@@ -333,8 +340,7 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
 
     def raise_bound() -> bool:
         nonlocal best
-        cost = market.costs(latest)
-        found = x.workflows - int(np.count_nonzero(np.cumsum(np.sort(cost)) <= 1 + SAFETY))
+        found, _ = market.fewest_late(latest)
         if found <= best:
             return False
         best = found
@@ -342,16 +348,16 @@ def misses_bound(market: Market, scale: float, start: int, stop: float, on_bound
             on_bound(best)
         return True
 
-    while time.monotonic() < stop and best < x.workflows and (idle < market.tuning.patience or market.refine()):
+    while left() > 0 and best < x.workflows and (idle < market.tuning.patience or market.refine()):
         idle = 0 if idle == market.tuning.patience else idle
-        market.refine_in_time(stop)
-        market.improve_awhile(latest, best, stop)  # so many are not enough to drop, it will show
+        market.refine_in_time(left())
+        market.improve_awhile(latest, best, left)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1
     return best
 
 
 def mean_bound(
-    market: Market, weight: Array, most: Array, ceiling: float, stop: float, on_bound: OnBound | None = None
+    market: Market, weight: Array, most: Array, ceiling: float, left: Left, on_bound: OnBound | None = None
 ) -> float:
     """The least that sum_w weight_w (ratio_w - 1) can be.
 
@@ -383,14 +389,14 @@ def mean_bound(
             if on_bound is not None:
                 on_bound(best)
 
-    reserve = market.tuning.share_of_last_steps * (stop - time.monotonic())
-    while time.monotonic() < stop - reserve and best < ceiling * (1 - CLOSE):
+    reserve = market.tuning.share_of_last_steps * left()
+    while left() > reserve and best < ceiling * (1 - CLOSE):
         if idle >= market.tuning.patience and market.refine():
             idle = 0
         if idle >= market.tuning.last_patience:
             break
-        market.refine_in_time(stop - reserve)
-        market.improve_awhile(latest, target, stop - reserve)
+        market.refine_in_time(left() - reserve)
+        market.improve_awhile(latest, target, left, reserve)
         largest = market.largest_load(target)
         target = min(
             target * min(max(largest, 1 / market.tuning.largest_change), market.tuning.largest_change), ceiling
@@ -399,6 +405,6 @@ def mean_bound(
         prove()
         idle = 0 if best > known * (1 + market.tuning.least_gain) else idle + 1
     market.back_to_best()
-    market.sharpen(stop)
+    market.sharpen(left())
     prove()
     return best

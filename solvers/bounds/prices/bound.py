@@ -18,6 +18,7 @@ from solvers.bounds.prices.mixture import improve
 from solvers.bounds.prices.program import plan_workflows
 from solvers.bounds.prices.relaxation import Relaxation, relax
 from solvers.bounds.prices.tuning import TUNING, Tuning
+from solvers.problem.left import Left, until
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem, offline_problem
 
@@ -58,6 +59,7 @@ def priced_bound(
     workers: int = 1,
     seed: int = 0,
     on_bound: OnBound | None = None,
+    left: Left | None = None,
     tuning: Tuning = TUNING,
 ) -> PricedBound:
     """A value that no schedule of the instance can beat, by Lagrangian relaxation of all capacities.
@@ -96,6 +98,8 @@ def priced_bound(
         Of the order in which workflows are looked at.
     on_bound : callable, optional
         Called with each better bound.
+    left : callable, optional
+        Seconds for which to go on, where something else than the time may end it.
     tuning : Tuning
 
     References
@@ -105,7 +109,7 @@ def priced_bound(
     same way. Lacoste-Julien, Jaggi, Schmidt and Pletscher, Block-coordinate Frank-Wolfe optimization, 2013.
     """
     began = time.monotonic()
-    stop = began + time_limit
+    left = left or until(began + time_limit)
     if completed is None:
         completed = problem.completed(simulate(problem.instance, ANY_POLICY).schedule)
     x = relax(problem)
@@ -120,13 +124,14 @@ def priced_bound(
             return PricedBound(base, {}, 0, time.monotonic() - began)
         excess = (completed - x.arrival) / x.horizon - 1
         most = excess + float(excess.mean())
-        market = _market(x, float((x.arrival + (1 + most) * x.horizon).max()), workers, seed, tuning, tuning.ranges)
+        end = float((x.arrival + (1 + most) * x.horizon).max())
+        market = market_until(x, end, seed, workers, tuning, tuning.ranges)
         found = mean_bound(
             market,
             weight / x.workflows,
             most,
             ceiling - base,
-            stop,
+            left,
             None if tell is None else lambda value: tell(base + value),
         )
         value = max(base, (base + found) * (1 - ROUND_DOWN))
@@ -134,14 +139,14 @@ def priced_bound(
         scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
         if objective.parameter < 1 - ROUND_DOWN:
             return PricedBound(float(x.workflows), {}, 0, time.monotonic() - began)
-        market = _market(x, float((x.arrival + scale * x.horizon).max()), workers, seed, tuning)
-        value = float(misses_bound(market, scale, 0, stop, tell))
+        market = market_until(x, float((x.arrival + scale * x.horizon).max()), seed, workers, tuning)
+        value = float(misses_bound(market, scale, 0, left, tell))
     else:
         if ceiling <= 1 + ROUND_DOWN:
             return PricedBound(base, {}, 0, time.monotonic() - began)
-        market = _market(x, float((x.arrival + ceiling * x.horizon).max()), workers, seed, tuning)
+        market = market_until(x, float((x.arrival + ceiling * x.horizon).max()), seed, workers, tuning)
         needed = x.workflows - objective.dropped(x.workflows)
-        value = max(base, tail_bound(market, needed, base, ceiling, stop, tell) * (1 - ROUND_DOWN))
+        value = max(base, tail_bound(market, needed, base, ceiling, left, tell) * (1 - ROUND_DOWN))
     return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
 
 
@@ -151,12 +156,15 @@ def warm_up() -> None:
     warm_up_simulator()
     x = relax(offline_problem(tiny_instance()))
     latest = x.arrival + 2 * x.horizon
-    market = _market(x, float(latest.max()), 1, 0, TUNING)
+    market = market_until(x, float(latest.max()), 0)
     market.improve(latest, 1.0)
     market.costs(latest)
 
 
-def _market(x: Relaxation, end: float, workers: int, seed: int, tuning: Tuning, ranges: int = 1) -> Market:
+def market_until(
+    x: Relaxation, end: float, seed: int, workers: int = 1, tuning: Tuning = TUNING, ranges: int = 1
+) -> Market:
+    """Prices from time 0 to ``end``, none as yet."""
     cells = tuning.cells if len(x.head) < tuning.large else tuning.cells_of_large
     edge = np.linspace(0.0, end, tuning.intervals + 1)
     return Market(x, edge, cells=cells, workers=workers, ranges=ranges, seed=seed, tuning=tuning)

@@ -60,6 +60,7 @@ def search(
     workers: int = 2,
     seed: int = 0,
     progress: Wanted = None,
+    enough: Callable[[float], bool] | None = None,
     with_neighbourhoods: bool = True,
     tuning: Tuning = TUNING,
 ) -> SearchResult:
@@ -91,6 +92,8 @@ def search(
     progress : bool or callable, optional
         False for no line that says how far it is; a function is called in its place with (seconds, value) whenever
         something better was found.
+    enough : callable, optional
+        Asked now and then, with the best value so far, whether that will do: then the search ends.
     with_neighbourhoods : bool
         False for a search that does without CP-SAT.
     tuning : Tuning
@@ -120,7 +123,7 @@ def search(
             else:
                 shown.show(f"{value:.6g} found, {seconds:.0f} of {time_limit:g} s", time_limit)
 
-        work = _Search(instance, aim, time_limit, evaluations, seed, tell, with_neighbourhoods, tuning)
+        work = _Search(instance, aim, time_limit, evaluations, seed, tell, enough, with_neighbourhoods, tuning)
         return work.run(chosen, workers)
 
 
@@ -142,6 +145,7 @@ class _Search:
         evaluations: int | None,
         seed: int,
         tell: Callable[[float, float], None],
+        enough: Callable[[float], bool] | None,
         with_neighbourhoods: bool,
         tuning: Tuning,
     ) -> None:
@@ -149,6 +153,7 @@ class _Search:
         # until the schedule has been verified, at the end, values are announced to it
         self.bracket = Bracket(aim, time_limit, lambda seconds, value, _: tell(seconds, value or 0.0))
         self.instance, self.problem, self.aim, self.seed = instance, offline_problem(instance), aim, seed
+        self.enough = enough
         # a workflow that misses s is dropped, and one that does not is early enough: neighbourhoods could gain nothing
         self.share_of_neighbourhoods = self.tuning.share_of_neighbourhoods * (
             with_neighbourhoods and aim.kind != "misses"
@@ -255,7 +260,7 @@ class _Search:
         budget = self._evaluations() + self.tuning.share_of_rules * (self.budget - self._evaluations())
 
         def stop() -> bool:
-            return time.monotonic() >= deadline or self._evaluations() >= budget
+            return time.monotonic() >= deadline or self._evaluations() >= budget or self._is_enough()
 
         def run(line: tuple[Tuner, str], runs: int) -> None:
             tuner, name = line
@@ -293,7 +298,7 @@ class _Search:
                     share = 1 - reserve * all(chain.been_stuck for chain in self.chains)
                     deadline = began + share * (self.bracket.deadline - began)
                     left = first + share * (self.budget - first) - self._evaluations()
-                    if time.monotonic() >= deadline or left < 1:
+                    if time.monotonic() >= deadline or left < 1 or self._is_enough():
                         break
                     self._round(pool, left, deadline)
             except BaseException:  # Ctrl-C comes to this thread alone
@@ -310,11 +315,14 @@ class _Search:
             for k in range(self.tuning.chains)
         ]
 
+        def is_over() -> bool:
+            return self.cancelled.is_set() or time.monotonic() >= deadline or self._is_enough()
+
         def go(k: int) -> None:
             def improved(outcome: Outcome, move: str) -> None:
                 found.put(_Known(outcome.value, self.chains[k].origin, move, outcome.guide))
 
-            self.chains[k].run(shares[k], lambda: self.cancelled.is_set() or time.monotonic() >= deadline, improved)
+            self.chains[k].run(shares[k], is_over, improved)
 
         before = self.known
         assert before is not None  # the starts have been run
@@ -355,12 +363,15 @@ class _Search:
         def improved(now: Carried) -> None:
             self._better(_Known(now.value, known.start, NEIGHBOURHOOD, now.seen.decisions))
 
-        self.neighbourhoods.run(neighbourhoods, lambda: self.bracket.left, improved)
+        self.neighbourhoods.run(neighbourhoods, lambda: 0.0 if self._is_enough() else self.bracket.left, improved)
 
     # --- bookkeeping --------------------------------------------------------------------------------------------------
 
     def _out_of_time(self) -> bool:
-        return self.bracket.left <= 0
+        return self.bracket.left <= 0 or self._is_enough()
+
+    def _is_enough(self) -> bool:
+        return self.enough is not None and self.known is not None and self.enough(self.known.value)
 
     def _evaluations(self) -> int:
         of_neighbourhoods = (

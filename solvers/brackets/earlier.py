@@ -1,0 +1,77 @@
+"""An earlier bracket of the same instance, from which to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from hexsched.errors import InputError
+from hexsched.model import Schedule, read_schedule
+from hexsched.model.files import decode_json, read_bytes
+
+
+class Earlier(NamedTuple):
+    """What is known from before.
+
+    Attributes
+    ----------
+    source : str
+        Where it is from, for people.
+    objective : str
+    lower_bound : float
+        As it was recorded: it is not proved again.
+    bound_source : str
+    schedule : Schedule or None
+        What had the upper bound, where it was kept; it is verified anew.
+    upper_source : str
+        Where that schedule came from.
+    """
+
+    source: str
+    objective: str
+    lower_bound: float
+    bound_source: str
+    schedule: Schedule | None = None
+    upper_source: str = ""
+
+
+class _Provenance(msgspec.Struct):
+    inputs: dict[str, str]
+
+
+class _Record(msgspec.Struct):
+    """The keys of what 'hexsched gap --json' prints that are of use here."""
+
+    instance: str
+    objective: str
+    lower_bound: float
+    bound_source: str
+    upper_source: str
+    provenance: _Provenance
+    schedule: str | None = None
+
+
+def read_earlier(path: str | Path, instance_sha256: str) -> Earlier:
+    """Read what 'hexsched gap --json' printed, and the schedule that it wrote beside.
+
+    Parameters
+    ----------
+    path : str or Path
+    instance_sha256 : str
+        Of the instance file that is bracketed now: bounds of another one say nothing of it.
+
+    Raises
+    ------
+    InputError
+        For a file that is no such record, one of another instance, and one whose schedule cannot be read.
+    """
+    record = decode_json(read_bytes(path), _Record, str(path))
+    digest = record.provenance.inputs.get(record.instance)
+    if digest != instance_sha256:
+        was = f"SHA-256 {digest[:12]}…" if digest else "no SHA-256 recorded"
+        what = f"a bracket of another instance ({record.instance}, {was}; this one has {instance_sha256[:12]}…)"
+        raise InputError(f"{what}; expected what 'hexsched gap --json' printed for this very file", path)
+    schedule = None if record.schedule is None else read_schedule(record.schedule)
+    return Earlier(str(path), record.objective, record.lower_bound, record.bound_source, schedule, record.upper_source)
