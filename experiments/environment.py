@@ -39,8 +39,13 @@ def origin(files: Iterable[str | Path], **given: object) -> dict[str, object]:
         ``versions``.
     """
     paths = [Path(file) for file in files]
-    inputs = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
+    inputs = {str(path): sha256(path) for path in paths if path.is_file()}
     return {**given, "inputs": inputs, "versions": versions()}
+
+
+def sha256(file: str | Path) -> str:
+    """Of what is in the file, as hexadecimal digits."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def as_text() -> str:

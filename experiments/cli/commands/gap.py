@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +13,13 @@ from experiments.cli.destination import STDOUT, check_destination, deliver
 from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins, plugin_errors
-from experiments.environment import origin
+from experiments.environment import origin, sha256
 from hexsched.baselines import BASELINES, HEXAGENT
+from hexsched.errors import InputError
 from solvers.defaults import OBJECTIVE
+
+if TYPE_CHECKING:
+    from solvers.brackets.earlier import Earlier
 
 SCARCE, NOTABLE = 4, 0.01  # resources that are named, and the least share that is worth a name
 
@@ -33,6 +39,16 @@ def gap_command(
         str, typer.Option(metavar="LIST", help="Policies with commas between them, or all; see 'hexsched policies'.")
     ] = ",".join((HEXAGENT, *BASELINES)),
     time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for both ends of the bracket.")] = 60.0,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="WIDTH", help="Stop when (UB - LB) / LB is no more than that: 5% or 0.05."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Go on from an earlier bracket of the same instance: what --json printed, and its -o."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads.")] = 2,
     output: Annotated[
         str | None,
@@ -48,7 +64,8 @@ def gap_command(
 
     LB is the best of all lower bounds, UB the best verified schedule. Small instances in the fixed decode model are
     solved exactly; at any size, and in the fluid model, priced capacities give LB and clairvoyant search gives UB.
-    After Ctrl-C the bracket so far is given, with exit code 130.
+    After Ctrl-C the bracket so far is given, with exit code 130. --resume takes the schedule of an earlier bracket,
+    which is verified, and its LB, which is believed.
     """
     import msgspec
 
@@ -57,16 +74,28 @@ def gap_command(
     from solvers.brackets.gap import gap
 
     plugins = load_plugins(plugin)
-    check_destination(output, [instance], as_json, "schedule", force)
+    width = 0.0 if to is None else _share(to)
+    inputs = [instance, *([] if resume is None else [resume])]
+    check_destination(output, inputs, as_json, "schedule", force)
     chosen = read_policies(policies)
     problem = read_instance(instance)
+    earlier = None if resume is None else _earlier(resume, instance)
     with plugin_errors(plugins, *chosen):
-        report = gap(problem, chosen, objective, time_limit=time_limit, seed=seed, workers=workers)
+        report = gap(
+            problem,
+            chosen,
+            objective,
+            time_limit=time_limit,
+            to=width,
+            earlier=earlier,
+            seed=seed,
+            workers=workers,
+        )
     values = {name: value for name, value in msgspec.structs.asdict(report).items() if name != "schedule"}
     record = {"instance": str(instance), **msgspec.to_builtins(values), "schedule": output}
     if as_json:
-        given = {"seed": seed, "workers": workers, "time_limit": time_limit}
-        record["provenance"] = origin([instance, *plugins], **given)
+        given = {"seed": seed, "workers": workers, "time_limit": time_limit, "to": width}
+        record["provenance"] = origin([*inputs, *plugins], **given)
     outcome = facts(
         ("objective", report.objective),
         ("lower bound", report.lower_bound),
@@ -88,6 +117,30 @@ def gap_command(
     deliver(output, lambda: report.schedule.to_file(output or STDOUT), record, [outcome, table], as_json)
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _earlier(file: Path, instance: Path) -> Earlier:
+    """The bracket of ``instance`` that the file records."""
+    from solvers.brackets.earlier import read_earlier
+
+    if not instance.is_file():
+        raise InputError("--resume needs an instance file, to compare it with the earlier one", instance)
+    found = read_earlier(file, sha256(instance))
+    if found.schedule is None:
+        note(f"{file}: its schedule was not kept (-o); going on from its lower bound alone")
+    return found
+
+
+def _share(text: str) -> float:
+    """``5%`` or ``0.05`` as a number."""
+    number, percent_sign, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent_sign else 1)
+    except ValueError:
+        share = math.nan
+    if rest or not 0 < share < math.inf:
+        raise InputError(f"--to {text!r}: expected the width to stop at, above 0, such as 5% or 0.05")
+    return share
 
 
 def _scarce(binding: dict[str, float]) -> str | None:

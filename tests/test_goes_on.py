@@ -1,0 +1,149 @@
+"""A bracket that ends when it is narrow enough, and one that goes on from an earlier one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from instances import call, one_pair, workflow
+
+from experiments.cli import BAD_INPUT, OK, main
+from hexsched.errors import InputError
+from hexsched.model import Instance, write_instance
+from hexsched.simulator import simulate
+from solvers.brackets.earlier import Earlier
+from solvers.brackets.gap import Tuning, gap
+from solvers.problem.bracket import Bracket, ContradictionError
+from solvers.problem.objective import read_objective
+from solvers.schedules.search import search
+
+LONG = 15.0  # seconds, which nothing here takes
+ANY_SIZE = Tuning(exact_calls=0)
+
+
+def contended(count: int = 6) -> Instance:
+    """Calls of many lengths at once on one pair: neither end of a bracket is exact for long."""
+    flows = [workflow(f"w{k}", 0.3 * k, call("x", 20 + 7 * k, 5 + k), call("y", 30, 3, "x")) for k in range(count)]
+    return one_pair(*flows)
+
+
+def test_a_bracket_is_enough_when_it_is_narrow_or_closed() -> None:
+    schedule = simulate(contended(), "fcfs").schedule
+    inside = Bracket(read_objective("max_ratio"), 10.0, width=0.25)
+    assert not inside.is_enough()
+    assert not inside.is_enough(1e9)
+    inside.prove(2.0, "x")
+    inside.improve(3.0, schedule, "fcfs")
+    assert not inside.is_enough()
+    assert inside.is_enough(2.5)
+    assert 0 < inside.open_for <= 10.0
+    inside.prove(2.41, "x")
+    assert inside.is_enough()
+    assert inside.is_over
+    assert not inside.is_closed
+    assert (inside.open_for, inside.within(1.0).open_for) == (0.0, 0.0)
+    assert inside.left > 0
+    misses = Bracket(read_objective("misses(2)"), 10.0)
+    misses.improve(3.0, schedule, "fcfs")
+    assert not misses.is_enough()
+    assert misses.is_enough(0.0)
+
+
+def test_a_search_ends_when_that_will_do() -> None:
+    asked: list[float] = []
+
+    def enough(value: float) -> bool:
+        asked.append(value)
+        return len(asked) > 3
+
+    found = search(contended(), "max_ratio", time_limit=LONG, enough=enough, workers=1)
+    assert found.value <= min(asked)
+    assert found.seconds < LONG
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_gap_ends_at_its_width(workers: int) -> None:
+    """Far from closed, and long before its time is up."""
+    wide = gap(contended(), ["fcfs"], "max_ratio", time_limit=LONG, to=9.0, workers=workers, tuning=ANY_SIZE)
+    assert wide.upper_bound <= 10 * wide.lower_bound
+    narrow = gap(contended(), ["fcfs"], "max_ratio", time_limit=LONG, to=0.8, workers=workers, tuning=ANY_SIZE)
+    assert narrow.upper_bound <= 1.8 * narrow.lower_bound
+    assert narrow.short_of_time == {}
+    assert narrow.seconds < LONG
+
+
+def test_a_gap_goes_on_from_an_earlier_one() -> None:
+    instance = contended()
+    first = gap(instance, ["fcfs"], "max_ratio", time_limit=1.0)
+    known = Earlier("first.json", "max_ratio", first.lower_bound, first.bound_source, first.schedule, "search")
+    later = gap(instance, ["fcfs"], "max_ratio", time_limit=1e-9, earlier=known, tuning=ANY_SIZE)
+    assert (later.lower_bound, later.upper_bound) == (first.lower_bound, pytest.approx(first.upper_bound))
+    assert later.upper_source == "search" or first.upper_source == "fcfs"
+    alone = gap(
+        instance, ["fcfs"], "max_ratio", time_limit=1e-9, earlier=known._replace(schedule=None), tuning=ANY_SIZE
+    )
+    assert alone.lower_bound == first.lower_bound
+    assert alone.upper_source == "fcfs"
+
+
+def test_what_is_no_earlier_bracket_of_this_one_is_refused() -> None:
+    instance = contended()
+    made = simulate(instance, "fcfs").schedule
+    with pytest.raises(InputError, match=r"e.json: a bracket of req\(0.5\), expected one of max_ratio"):
+        gap(instance, ["fcfs"], "max_ratio", earlier=Earlier("e.json", "req(0.5)", 1.0, "load", made))
+    with pytest.raises(InputError, match=r"e.json: its schedule is none of this instance: it breaks"):
+        gap(contended(5), ["fcfs"], "max_ratio", earlier=Earlier("e.json", "max_ratio", 1.0, "load", made))
+    with pytest.raises(ContradictionError, match="load claims"):
+        gap(instance, ["fcfs"], "max_ratio", earlier=Earlier("e.json", "max_ratio", 1e6, "load", made))
+    for width in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="width to stop at"):
+            gap(instance, ["fcfs"], "max_ratio", to=width)
+
+
+def test_the_command_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, kept, record = tmp_path / "i.json", tmp_path / "s.json", tmp_path / "r.json"
+    write_instance(file, contended())
+    asked = ["gap", str(file), "--objective", "max_ratio", "--policies", "fcfs", "--json"]
+    assert main([*asked, "--to", "900 %", "--time-limit", str(LONG), "-o", str(kept)]) == OK
+    record.write_text(capsys.readouterr().out)
+    first = json.loads(record.read_text())
+    assert first["provenance"]["to"] == 9.0
+    assert main([*asked, "--resume", str(record), "--time-limit", "1e-6"]) == OK
+    later = json.loads(capsys.readouterr().out)
+    assert later["lower_bound"] >= first["lower_bound"]
+    assert later["upper_bound"] <= first["upper_bound"] * (1 + 1e-9)
+    assert set(later["provenance"]["inputs"]) == {str(file), str(record)}
+    record.write_text(json.dumps(first | {"schedule": None}))
+    assert main([*asked, "--resume", str(record), "--time-limit", "1e-6"]) == OK
+    assert "its schedule was not kept (-o)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"provenance": {"inputs": {}}}, "a bracket of another instance"),
+        ({"instance": "other.json"}, "a bracket of another instance (other.json, no SHA-256 recorded"),
+        ({"objective": "req(0.5)"}, "a bracket of req(0.5), expected one of max_ratio"),
+        ({"lower_bound": "high"}, "lower_bound"),
+        ({"schedule": "gone.json"}, "gone.json"),
+    ],
+)
+def test_a_record_that_is_none_says_why(
+    change: dict[str, object], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, record = tmp_path / "i.json", tmp_path / "r.json"
+    write_instance(file, contended(2))
+    asked = ["gap", str(file), "--objective", "max_ratio", "--policies", "fcfs", "--time-limit", "1e-6"]
+    assert main([*asked, "--json"]) == OK
+    record.write_text(json.dumps(json.loads(capsys.readouterr().out) | change))
+    assert main([*asked, "--resume", str(record)]) == BAD_INPUT
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-5%", "x", "5%%", "nan", ""])
+def test_widths_that_are_none(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "i.json"
+    write_instance(file, contended(2))
+    assert main(["gap", str(file), "--to", text]) == BAD_INPUT
+    assert "expected the width to stop at, above 0, such as 5% or 0.05" in capsys.readouterr().err
