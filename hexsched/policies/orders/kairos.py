@@ -13,7 +13,7 @@ from hexsched.engine.kernel import kernel
 from hexsched.policies.parts.option import Option
 from hexsched.policies.parts.order import Books, Order
 
-KIND_APART = 1e7  # seconds: above any start, and small enough to leave the sum exact to a microsecond with many kinds
+KIND_APART = 1e7  # seconds (115 days): more than calls wait; with many kinds the sum is still exact to a microsecond
 
 
 @kernel
