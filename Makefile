@@ -15,16 +15,16 @@ run: $(VENV)/.run
 	@echo "The picture is $(OUT)/attainment.png"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 debug: $(VENV)/.test
-	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n auto
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto -m quick
+	$(BIN)/python -m pytest -n auto --dist worksteal -m quick
 
 campaign: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto -m campaign --hypothesis-profile campaign
+	$(BIN)/python -m pytest -n auto --dist worksteal -m campaign --hypothesis-profile campaign
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

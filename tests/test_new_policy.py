@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from extension import environment, recipe
 from instances import call, corner_instance, one_pair, workflow
 
@@ -23,11 +24,13 @@ import json, sys
 from hexsched.model import read_instance
 from hexsched.simulator import simulate
 from hexsched.verifier import verify
-for file, policy in zip(sys.argv[1::2], sys.argv[2::2]):
+ways = {"interpreted": [False], "compiled": [False, True]}[sys.argv[1]]
+for file, policy in zip(sys.argv[2::2], sys.argv[3::2]):
     instance = read_instance(file)
-    compiled, plain = (simulate(instance, policy, compiled=way).schedule for way in (True, False))
-    rows = sorted((row.prefill_start, row.workflow_id, row.prefill_instance) for row in compiled.calls)
-    print(json.dumps([verify(instance, compiled).ok, compiled.to_bytes() == plain.to_bytes(), rows]))
+    plain, *compiled = (simulate(instance, policy, compiled=way).schedule for way in ways)
+    rows = sorted((row.prefill_start, row.workflow_id, row.prefill_instance) for row in plain.calls)
+    same = all(each.to_bytes() == plain.to_bytes() for each in compiled)
+    print(json.dumps([verify(instance, plain).ok, same, rows]))
 """
 
 
@@ -46,7 +49,8 @@ def together(*prompts: int) -> Instance:
     return one_pair(*(workflow(f"w{n}", 0, call("c", n, 4)) for n in prompts))
 
 
-def test_an_order_and_a_placement_are_a_file_each(tmp_path):
+@pytest.mark.parametrize("way", ["interpreted", pytest.param("compiled", marks=pytest.mark.campaign)])
+def test_an_order_and_a_placement_are_a_file_each(way, tmp_path):
     orders, placements = tmp_path / "orders", tmp_path / "placements"
     for folder in (orders, placements):
         folder.mkdir()
@@ -64,7 +68,7 @@ def test_an_order_and_a_placement_are_a_file_each(tmp_path):
         file = tmp_path / f"{k}.json"
         file.write_bytes(instance.to_bytes())
         words += [str(file), policy]
-    results = [json.loads(line) for line in python(env, "-c", RUN, *words).splitlines()]
+    results = [json.loads(line) for line in python(env, "-c", RUN, way, *words).splitlines()]
     assert [(valid, same) for valid, same, _ in results] == [(True, True)] * 3
     planned, queued, last = ([(flow, place) for _, flow, place in rows] for _, _, rows in results)
     assert [flow for flow, _ in planned] == ["w50", "w40", "w30", "w10"]

@@ -39,14 +39,15 @@ def entry(function: F) -> F:
     """A kernel that Python calls. Its machine code is kept on disk for the next process."""
     config: Any = numba.config
     saved = config.CACHE_DIR
+    folder = cache_directory(_digest(function))
     # read when caching is switched on, so only our kernels go there
-    config.CACHE_DIR = cache_directory(_digest(function))
+    config.CACHE_DIR = folder
     try:
         jit: Any = numba.njit
         compiled = jit(cache=True, error_model="numpy", _nrt=False, nogil=True, no_cfunc_wrapper=True)(function)
     finally:
         config.CACHE_DIR = saved
-    keep_checked(compiled)
+    keep_checked(compiled, folder)
     return cast(F, compiled)
 
 

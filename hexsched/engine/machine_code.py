@@ -77,12 +77,13 @@ def _make_private(folder: Path) -> bool:
     return True
 
 
-def keep_checked(function: Any) -> None:
-    """Have a cached numba function keep its machine code in files that are checked when they are read."""
-    plain = function._cache._cache_file
-    function._cache._cache_file = CheckedFile(
-        plain._cache_path, function._cache._impl.filename_base, plain._source_stamp
-    )
+def keep_checked(function: Any, folder: str) -> None:
+    """Have a cached numba function keep its machine code in files of that folder, which are checked when they are read.
+
+    The folder stands for all that the code is made of. So, unlike numba, we do not ask where its source files are nor
+    when they were written, and another installation of the same sources finds the machine code ready.
+    """
+    function._cache._cache_file = CheckedFile(folder, function._cache._impl.filename_base, "")
 
 
 class CheckedFile(IndexDataCacheFile):
