@@ -152,6 +152,18 @@ def _grid() -> Any:
     return Forms.of_vocabulary().schema
 
 
+def _flat() -> Any:
+    from experiments.exports.parts.flat import FlatInstance
+
+    return FlatInstance
+
+
+def _flat_solution() -> Any:
+    from experiments.exports.parts.flat import FlatSolution
+
+    return FlatSolution
+
+
 FORMATS = {
     "cluster": FileFormat("a cluster as people write it", "YAML", _cluster),
     "workload": FileFormat("a workflow, one line of a workload file", "JSON Lines", _workload),
@@ -160,4 +172,6 @@ FORMATS = {
     "profile": FileFormat("fitted service times", "JSON", _profile),
     "predictor": FileFormat("hints learned from workflows of the past", "JSON", _predictor),
     "grid": FileFormat("a grid of experiments", "YAML", _grid),
+    "flat": FileFormat("the offline problem as plain arrays, for solvers of others", "JSON", _flat),
+    "flat-solution": FileFormat("what a solver of others found", "JSON", _flat_solution),
 }

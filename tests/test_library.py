@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import itertools
 import json
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK, main
 from experiments.library import archive as archive_module
-from experiments.library.archive import OBJECTIVES, Entry, expected_keys, read_archive, write_archive
-from experiments.library.check import check, fault
+from experiments.library.archive import OBJECTIVES, Entry, Finder, expected_keys, read_archive, write_archive
+from experiments.library.check import check, critical_path, examine, fault, metrics_of, prepared
 from experiments.library.decisions import from_text, to_text
-from experiments.library.families import FAMILIES, SEEDS, SIZES
+from experiments.library.families import CONTENTION, FAMILIES, MEMORY, POOLS, PRECEDENCE, SIZES
 from experiments.library.improve import Effort, improve, is_closed
-from experiments.library.names import digest, expand, instance, names
+from experiments.library.names import digest, expand, family_of, instance, names, split_of
 from hexsched.errors import InputError
 from hexsched.model import read_instance
 from hexsched.simulator import retime, simulate
 from solvers.problem.bracket import ContradictionError
+from solvers.problem.features import features
+from solvers.problem.offline import fixed_problem
 
 SMALL = "unary-chain-4-0"
 QUICK = Effort(time_limit=2.0, workers=1)
@@ -42,16 +50,19 @@ def ignore(_: Entry) -> None:
 
 def test_the_archive_is_complete_and_of_the_instances_that_are_generated(entries):
     assert set(entries) == set(expected_keys())
-    assert len(names()) == len(FAMILIES) * len(SIZES) * len(SEEDS)
+    assert len(names()) == len(set(names())) == sum(len(family.sizes) for family in FAMILIES.values()) >= 200
+    assert len([name for name in names() if FAMILIES[family_of(name)].version == 1]) == 78
     for name in names():
         assert {entries[name, objective].sha256 for objective in OBJECTIVES} == {digest(instance(name))}
     assert all(entry.lower_bound <= entry.upper_bound for entry in entries.values())
-    assert all(entry.lower_source and entry.upper_source for entry in entries.values())
+    for entry in entries.values():
+        assert all((entry.lower_source, entry.upper_source, entry.lower_by, entry.upper_by))
+        assert all(datetime.date.fromisoformat(day) for day in (entry.lower_on, entry.upper_on))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_archived_schedules_have_the_values_they_claim(entries, objective):
-    keys = [key for key in entries if key[1] == objective][::5]
+    keys = [key for key in entries if key[1] == objective][::12]
     assert check(entries, keys) == []
 
 
@@ -73,8 +84,8 @@ def test_a_name_makes_the_same_instance_in_another_process():
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families_are_what_their_table_says(name):
     family = FAMILIES[name]
-    instances = [instance(f"{name}-{size}-0") for size in SIZES]
-    assert [one.call_count for one in instances] == list(SIZES)
+    instances = [instance(f"{name}-{size}-0") for size in family.sizes]
+    assert [one.call_count for one in instances] == list(family.sizes)
     for one in instances:
         assert len(one.workflows) >= 2
         assert one.decode_model == "fixed"
@@ -88,7 +99,9 @@ def test_families_are_what_their_table_says(name):
         for w in one.workflows
         for call in w.calls
     )
-    assert (parents > 1, children > 1) == ((True, True) if family.shape == "dag" else (False, False))
+    assert (parents > 1, children > 1) == {"dag": (True, True), "star": (False, True), "chain": (False, False)}[
+        family.shape
+    ]
     tight = [
         call.prompt_tokens + call.output_tokens > d.kv_capacity_tokens
         for one in instances
@@ -96,7 +109,59 @@ def test_families_are_what_their_table_says(name):
         for call in w.calls
         for d in one.decode
     ]
-    assert any(tight) == (name == "kv-tight-dag")
+    if family.version == 1:
+        assert any(tight) == (name == "kv-tight-dag")
+
+
+def test_the_design_is_an_orthogonal_array():
+    """Of the levels of any two factors every pair comes up equally often."""
+    levels = [name.split("-") for name, family in FAMILIES.items() if family.version == 2]
+    assert len(levels) == 27
+    for one, other in itertools.combinations(range(4), 2):
+        assert set(Counter((row[one], row[other]) for row in levels).values()) == {3}
+
+
+def test_levels_of_the_design_are_what_their_names_say():
+    measured: dict[tuple[int, str], list[list[float]]] = {}
+    for family in FAMILIES.values():
+        if family.version == 2:
+            found = features(fixed_problem(instance(f"{family.name}-20-0")))
+            for factor, level in enumerate(family.name.split("-")):
+                measured.setdefault((factor, level), []).append(list(found))
+    mean = {key: dict(zip(found._fields, np.mean(rows, axis=0), strict=True)) for key, rows in measured.items()}
+    for factor, (levels, feature) in enumerate(
+        [(CONTENTION, "contention"), (PRECEDENCE, "precedence"), (MEMORY, "tightness"), (POOLS, "heterogeneity")]
+    ):
+        values = [mean[factor, level][feature] for level in levels][: None if factor < 3 else 2]
+        assert values == sorted(values)
+        assert values[-1] > values[0] * 1.5
+    assert mean[3, "alike"]["heterogeneity"] < 1e-9
+
+
+def test_features_by_hand():
+    problem = fixed_problem(instance(SMALL))  # two chains of two calls on two prefill and three unary decode machines
+    found = features(problem)
+    assert found[:3] == (4, 2, 5)
+    assert found.precedence == 1.0
+    assert found.tightness == pytest.approx(np.mean(problem.kv.mean() / problem.capacity))
+    span = problem.arrival.max() - problem.arrival.min() + problem.horizon.max()
+    prefill, decode = problem.prefill.min(axis=1).sum() / 2, problem.hold.min(axis=(1, 2)).sum() / 3
+    assert found.contention == pytest.approx(max(prefill, decode) / span)
+
+
+def test_a_third_is_for_tests_by_a_rule_that_anybody_can_apply():
+    split = {name: split_of(name) for name in names()}
+    assert 0.25 < list(split.values()).count("test") / len(split) < 0.42
+    for name in ("contended-dag-20-0", "unary-chain-999-123"):
+        text = hashlib.sha256(name.encode()).hexdigest()
+        assert split_of(name) == ("test" if int(text, 16) % 3 == 0 else "train")
+    both = {
+        (part, split[name]) for name in names() for part in name.split("-") if FAMILIES[family_of(name)].version == 2
+    }
+    assert both >= {
+        (level, s) for f in (CONTENTION, PRECEDENCE, MEMORY, POOLS) for level in f for s in ("train", "test")
+    }
+    assert sorted(expand(["train", "test"])) == sorted(names())
 
 
 @pytest.mark.parametrize("policy", ["hexagent", "fcfs@jsq"])
@@ -143,23 +208,57 @@ def test_archives_are_written_as_they_are_read(entries, tmp_path):
     lines = path.read_text().splitlines()
     for broken, why in (
         ("a,b\n", "expected the columns"),
-        ("\n".join([lines[0], "x"]), ":2: expected 8 columns"),
+        ("\n".join([lines[0], "x"]), ":2: expected 12 columns"),
         ("\n".join([lines[0], lines[1], lines[1]]), ":3: a second row"),
-        ("\n".join([lines[0], f"{SMALL},max_ratio,0,nan,a,1,b,"]), ":2: lower_bound must be a finite number"),
+        ("\n".join([lines[0], f"{SMALL},max_ratio,0,nan,a,1,b,,,,,"]), ":2: lower_bound must be a finite number"),
     ):
         path.write_text(broken)
         with pytest.raises(InputError, match=why):
             read_archive(path)
 
 
+def test_archives_from_before_finders_are_read(entries, tmp_path):
+    path = tmp_path / "archive.csv"
+    lines = [line.rsplit(",", 4)[0] for line in archive_module.PACKAGED.read_text().splitlines()[:6]]
+    path.write_text("\n".join(lines))
+    old = read_archive(path)
+    assert len(old) == 5
+    for key, entry in old.items():
+        assert entry == entries[key]._replace(lower_by="", lower_on="", upper_by="", upper_on="")
+
+
+def test_lower_bounds_are_checked_as_far_as_the_verifier_can(entries):
+    keys = [(name, objective) for name in ("unary-dag-6-0", SMALL) for objective in OBJECTIVES]
+    wrong, standing = examine(entries, keys)
+    assert wrong == []
+    critical = [key for key in keys if entries[key].lower_bound <= 1 or entries[key].upper_bound == 0]
+    assert standing.verified >= len(critical) > 0
+    assert sum(standing) == len(keys)
+    problem, _ = prepared(SMALL)
+    metrics = metrics_of(problem, entries[SMALL, "mean_latency"])
+    assert critical_path(metrics, "mean_latency") == pytest.approx(fixed_problem(problem.instance).horizon.mean())
+    # a bound that its own schedule allows, and that of another objective does not
+    mean, largest = entries[SMALL, "mean_ratio"], entries[SMALL, "max_ratio"]
+    other = metrics_of(problem, largest).mean_ratio
+    poor = to_text(problem.instance, simulate(problem.instance, "fcfs@round-robin").schedule)
+    changed = mean._replace(decisions=poor, lower_bound=other * 1.01)
+    changed = changed._replace(upper_bound=metrics_of(problem, changed).mean_ratio)
+    assert fault(changed) is None
+    wrong, _ = examine({changed.key: changed, largest.key: largest}, [changed.key, largest.key])
+    assert [line for line in wrong if "the schedule archived for max_ratio" in line]
+
+
 def test_improving_makes_an_entry_and_then_no_worse_one(entry):
     saved: list[Entry] = []
-    first, interrupted, message = improve(entry.key, None, QUICK, saved.append)
+    effort = replace(QUICK, finder=Finder("somebody", "2026-01-02"))
+    first, interrupted, message = improve(entry.key, None, effort, saved.append)
     assert message == ""
     assert saved[-1] == first
     assert not interrupted
     assert fault(first) is None
     assert is_closed(first)
+    assert {first.lower_by, first.upper_by} == {"somebody"}
+    assert {first.lower_on, first.upper_on} == {"2026-01-02"}
     assert first.upper_bound == pytest.approx(entry.upper_bound, rel=1e-4)
     saved.clear()
     again = improve(entry.key, first, QUICK, saved.append).entry

@@ -12,6 +12,8 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from experiments.cli import BAD_INPUT, OK, main
+from experiments.exports import EXPORTS
+from experiments.exports.parts.export import Request
 from experiments.grid.spec import LIBRARY as GRIDS
 from experiments.schemas import FORMATS
 from hexsched.clusters import compile_instance, read_cluster
@@ -19,6 +21,7 @@ from hexsched.clusters.files import LIBRARY as CLUSTERS
 from hexsched.profiles.profile import SHIPPED
 from hexsched.simulator import simulate
 from hexsched.workloads.families import generate
+from solvers.problem.objective import read_objective
 
 pytestmark = pytest.mark.quick
 
@@ -65,6 +68,9 @@ def test_what_is_written_is_valid():
     for workflow in workflows:
         validator("workload").validate(as_json(workflow))
     validator("profile").validate(json.loads(SHIPPED.read_bytes()))
+    fixed = compile_instance(read_cluster("demo"), workflows, "fixed")
+    (flat,) = EXPORTS["json-flat"].write(Request("mine", fixed, read_objective("misses(1.5)"))).values()
+    validator("flat").validate(json.loads(flat))
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,7 @@ def test_what_is_written_is_valid():
         ("cluster", {"name": "a", "model": "m", "prefill": [], "decode": [], "decode_modle": "fluid"}),
         ("workload", {"workflow_id": "a"}),
         ("grid", {"clusters": "demo", "grids": {"first": {"loads": 3}}}),
+        ("flat-solution", {"format": "hexsched-flat-solution/1", "name": "a", "stage1_machine": [-1]}),
         ("schedule", {"format": "hexsched-schedule/1", "policy": "fcfs", "calls": [{"call_id": "c0"}]}),
     ],
 )

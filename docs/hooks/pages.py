@@ -38,7 +38,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for name, inside in OUTSIDE.items():
         markdown = markdown.replace(f"](../{name}", f"]({inside}")
     markdown = re.sub(r"^<!-- members: (\w+) -->$", lambda found: members(found[1]), markdown, flags=re.MULTILINE)
-    return re.sub(r"^<!-- schema: (\w+) -->$", lambda found: schema_tables(found[1]), markdown, flags=re.MULTILINE)
+    return re.sub(r"^<!-- schema: ([\w-]+) -->$", lambda found: schema_tables(found[1]), markdown, flags=re.MULTILINE)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -1,11 +1,11 @@
-"""The best bounds and schedules known, in one CSV file: a row an instance and objective."""
+"""The best bounds and schedules known, who found them and when, in a CSV file: a row an instance and objective."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,10 @@ class Entry(NamedTuple):
         Whose schedule it is.
     decisions : str
         That schedule (``experiments.library.decisions``).
+    lower_by, upper_by : str
+        Who found it: a person, or the version of hexsched.
+    lower_on, upper_on : str
+        When, YYYY-MM-DD. Archives of earlier versions do not have these four; they are empty there.
     """
 
     instance: str
@@ -46,11 +50,28 @@ class Entry(NamedTuple):
     upper_bound: float
     upper_source: str
     decisions: str
+    lower_by: str = ""
+    lower_on: str = ""
+    upper_by: str = ""
+    upper_on: str = ""
 
     @property
     def key(self) -> Key:
         """What the entry is filed under."""
         return self.instance, self.objective
+
+
+BEFORE_FINDERS = tuple(name for name in Entry._fields if name not in Entry._field_defaults)
+
+
+class Finder(NamedTuple):
+    """Who finds a bound or a schedule, and when (YYYY-MM-DD)."""
+
+    by: str = ""
+    on: str = ""
+
+
+NOBODY = Finder()
 
 
 def expected_keys() -> list[Key]:
@@ -69,13 +90,13 @@ def read_archive(path: str | Path = PACKAGED) -> dict[Key, Entry]:
     """
     lines = csv_rows(path)
     _, heading = next(lines)
-    if tuple(heading) != Entry._fields:
+    if tuple(heading) not in (Entry._fields, BEFORE_FINDERS):
         raise InputError(f"expected the columns {', '.join(Entry._fields)}", path)
     entries: dict[Key, Entry] = {}
     for where, row in lines:
-        if len(row) != len(Entry._fields):
-            raise InputError(f"expected {len(Entry._fields)} columns, got {len(row)}", where)
-        values: dict[str, str | float] = dict(zip(Entry._fields, row, strict=True))
+        if len(row) != len(heading):
+            raise InputError(f"expected {len(heading)} columns, got {len(row)}", where)
+        values: dict[str, str | float] = dict(zip(heading, row, strict=True))
         for column in ("lower_bound", "upper_bound"):
             values[column] = _number(str(values[column]), column, where)
         entry = Entry(**values)  # type: ignore[arg-type]
@@ -87,16 +108,17 @@ def read_archive(path: str | Path = PACKAGED) -> dict[Key, Entry]:
 
 def write_archive(entries: Mapping[Key, Entry], path: str | Path = PACKAGED) -> None:
     """Write an archive, atomically and in a fixed order."""
+    write_bytes(path, csv_bytes(entries))
+
+
+def csv_bytes(entries: Mapping[Key, Entry]) -> bytes:
+    """The file of an archive."""
     rank = {key: position for position, key in enumerate(expected_keys())}
-    ordered = sorted(entries.values(), key=lambda entry: (rank.get(entry.key, len(rank)), entry.key))
-    write_bytes(path, _csv(Entry._fields, ordered))
-
-
-def _csv(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow(Entry._fields)
+    ordered = sorted(entries.values(), key=lambda entry: (rank.get(entry.key, len(rank)), entry.key))
+    writer.writerows(ordered)
     return text.getvalue().encode()
 
 

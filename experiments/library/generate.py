@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 
-from experiments.library.families import Family
+from experiments.library.families import Family, Shape
 from hexsched.model import Call, DecodeInstance, Instance, Link, PrefillInstance, Workflow
 
 KV_BYTES_PER_TOKEN = 327_680  # Llama-3.1-70B in bf16
@@ -88,10 +88,10 @@ def _deal(draw: _Draw, size: int, mean: int, largest: int) -> list[int]:
     return lengths
 
 
-def _workflow(draw: _Draw, name: str, length: int, shape: str) -> tuple[Call, ...]:
+def _workflow(draw: _Draw, name: str, length: int, shape: Shape) -> tuple[Call, ...]:
     """Prompts hold what the parents held and said; of that, the first parent's prompt is often cached."""
     calls: list[Call] = []
-    for parents in _chain(length) if shape == "chain" else _dag(draw, length):
+    for parents in _parents(draw, length, shape):
         before = [calls[p] for p in parents]
         if before:
             context = before[0].prompt_tokens + sum(call.output_tokens for call in before)
@@ -113,8 +113,12 @@ def _workflow(draw: _Draw, name: str, length: int, shape: str) -> tuple[Call, ..
     return tuple(calls)
 
 
-def _chain(length: int) -> list[tuple[int, ...]]:
-    return [(k - 1,) if k else () for k in range(length)]
+def _parents(draw: _Draw, length: int, shape: Shape) -> list[tuple[int, ...]]:
+    if shape == "chain":
+        return [(k - 1,) if k else () for k in range(length)]
+    if shape == "star":
+        return [(0,) if k else () for k in range(length)]
+    return _dag(draw, length)
 
 
 def _dag(draw: _Draw, length: int) -> list[tuple[int, ...]]:

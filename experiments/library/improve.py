@@ -7,18 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from experiments.library.archive import Entry, Key
-from experiments.library.check import fault, prepared, value_of
-from experiments.library.decisions import from_text, to_text
+from experiments.library.archive import NOBODY, Entry, Finder, Key
+from experiments.library.check import fault, prepared
+from experiments.library.decisions import from_text
+from experiments.library.filing import Bound, Upper, first_entry, with_bound, with_schedule
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
     from hexsched.model import Schedule
     from solvers.problem.offline import OfflineProblem
-    from solvers.problem.result import OnProgress, SolveResult
+    from solvers.problem.result import OnProgress
 
-
-LEAST_GAIN = 1e-9  # relative: what is better by less is the same but for rounding
 BOUND_ROUNDING = 1e-6  # a bound this little above a whole number is that number
 
 
@@ -32,6 +31,8 @@ class Effort:
         Seconds for the solver, and as many for the bounds where the solver leaves a gap.
     workers, seed : int
     formulation : str
+    finder : Finder
+        Who is named where something is found.
     on_progress : callable, optional
         As ``solvers.problem.result.OnProgress``.
     """
@@ -40,6 +41,7 @@ class Effort:
     workers: int = 2
     seed: int = 0
     formulation: str = "cpsat"
+    finder: Finder = NOBODY
     on_progress: OnProgress | None = None
 
 
@@ -103,8 +105,12 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
     start = _known_schedule(problem, known)
     options = Options(effort.time_limit, effort.workers, effort.seed, warm_start=start, on_progress=effort.on_progress)
     result = solve_with(problem.instance, effort.formulation, key[1], options=options)
-    best = _better_upper(key, sha256, known, result, problem)
-    best = _better_lower(best, result.lower_bound, result.bound_source)
+    if result.objective is None or result.schedule is None:  # not even a policy's schedule: nothing to file
+        raise InputError(f"{name}, {key[1]}: no schedule was found; {result.message}")
+    begin = known or first_entry(key, sha256, Bound(result.lower_bound, result.bound_source, effort.finder))
+    found = Upper(result.objective, result.schedule, result.schedule.policy, effort.finder)
+    best = with_schedule(begin, problem, found)
+    best = with_bound(best, Bound(result.lower_bound, result.bound_source, effort.finder))
     if best != known:
         keep(best)
     if result.interrupted:
@@ -113,50 +119,11 @@ def improve(key: Key, known: Entry | None, effort: Effort, keep: Callable[[Entry
         bound = best_bound(problem, aim, effort.time_limit)
         # misses are counted, so a bound on them is rounded up
         value = math.ceil(bound.value - BOUND_ROUNDING) if aim.kind == "misses" else bound.value
-        tighter = _better_lower(best, float(value), bound.source)
+        tighter = with_bound(best, Bound(float(value), bound.source, effort.finder))
         if tighter != best:
             keep(tighter)
         best = tighter
     return Outcome(best, message=result.message)
-
-
-def _better_upper(key: Key, sha256: str, known: Entry | None, result: SolveResult, problem: OfflineProblem) -> Entry:
-    if result.objective is None or result.schedule is None:  # not even a policy's schedule: nothing to file
-        raise InputError(f"{key[0]}, {key[1]}: no schedule was found; {result.message}")
-    if known is not None and result.objective >= known.upper_bound * (1 - LEAST_GAIN):
-        return known
-    if known is not None:
-        _refuse_contradiction(key, known.lower_bound, known.lower_source, result.objective, result.schedule.policy)
-    entry = Entry(
-        instance=key[0],
-        objective=key[1],
-        sha256=sha256,
-        lower_bound=known.lower_bound if known is not None else result.lower_bound,
-        lower_source=known.lower_source if known is not None else result.bound_source,
-        upper_bound=result.objective,
-        upper_source=result.schedule.policy,
-        decisions=to_text(problem.instance, result.schedule),
-    )
-    entry = entry._replace(upper_bound=value_of(problem, entry))  # what the file says, not what was in memory
-    return entry._replace(lower_bound=min(entry.lower_bound, entry.upper_bound))  # beyond it by rounding alone
-
-
-def _better_lower(best: Entry, bound: float, source: str) -> Entry:
-    _refuse_contradiction(best.key, bound, source, best.upper_bound, best.upper_source)
-    bound = min(bound, best.upper_bound)  # beyond it by rounding alone
-    if bound <= best.lower_bound + LEAST_GAIN * abs(best.lower_bound):
-        return best
-    return best._replace(lower_bound=bound, lower_source=source)
-
-
-def _refuse_contradiction(key: Key, bound: float, bound_source: str, value: float, value_source: str) -> None:
-    from solvers.problem.bracket import CONTRADICTION, ContradictionError
-
-    if bound > value * (1 + CONTRADICTION) + 1e-12:
-        raise ContradictionError(
-            f"{key[0]}, {key[1]}: {bound_source} claims at least {bound!r}, but a verified schedule by {value_source} "
-            f"has {value!r}"
-        )
 
 
 def _known_schedule(problem: OfflineProblem, known: Entry | None) -> Schedule | None:

@@ -24,7 +24,9 @@ KINDS = {
     "predictor": ("a predictor of hints", "'hexsched workload hint' takes it"),
     "python": ("a Python file", "'--plugin FILE' takes it"),
     "table": ("a table", "'hexsched workload import' reads traces in CSV, 'hexsched calibrate' measured service times"),
-    "model": ("a model of a solver", "MILP solvers read it"),
+    "model": ("a model of a solver", "solvers read it"),
+    "flat": ("a flat instance", "models of your own read it; docs/formats.md says what is in it"),
+    "flat-solution": ("a solution of a flat instance", "'hexsched library submit' takes it"),
 }
 OF_CLUSTERS = {"prefill", "decode"}
 OF_GRIDS = {"kind", "clusters", "workloads", "policies", "grids", "instances", "formulations", "loads"}
@@ -48,7 +50,7 @@ def kind_of(path: str | Path) -> str | None:
         return "workload" if '"workflow_id"' in line and '"calls"' in line else None
     if suffix in (".py", ".ipynb"):
         return "python"
-    if suffix in (".lp", ".mps", ".pb"):
+    if suffix in (".lp", ".mps", ".pb", ".pbtxt", ".mzn", ".dzn"):
         return "model"
     if suffix in (".yaml", ".yml", ""):
         keys = set(re.findall(r"^([a-z_]+)\s*:", text, re.MULTILINE))
@@ -63,7 +65,7 @@ def kind_of(path: str | Path) -> str | None:
 
 def _declared(text: str) -> str | None:
     """The kind that a JSON object says it is of."""
-    found = re.search(r'"format"\s*:\s*"hexsched-([a-z]+)/\d', text)
+    found = re.search(r'"format"\s*:\s*"hexsched-([a-z-]+)/\d', text)
     return found[1] if found is not None and found[1] in KINDS else None
 
 

@@ -240,6 +240,11 @@ def _start(
         except InputError as error:
             raise InputError(f"the warm start cannot be used: {error}") from None
         offer(problem, bracket, warm_start, "warm start")
+    offer_policies(problem, bracket, policies)
+
+
+def offer_policies(problem: OfflineProblem, bracket: Bracket, policies: Sequence[str | Policy]) -> None:
+    """Report the schedules of policies, as long as there is time, and one in any case."""
     for policy in map(as_policy, policies):
         if bracket.left <= 0 and bracket.schedule is not None:
             return

@@ -45,4 +45,5 @@ FORMULATION = Formulation(
     solvers=tuple(BACKENDS),
     model_formats=MODEL_FORMATS,
     switches=SWITCHES,
+    relaxes=True,
 )

@@ -47,6 +47,8 @@ class Options:
         Bytes of main memory that the child process may take; then it is stopped in the same way.
     write_model : Path or None
         Write the model to this file before it is solved; a formulation's ``model_formats`` are the endings it knows.
+    only_write : bool
+        End once the model is written, with nothing solved.
     """
 
     time_limit: float = 60.0
@@ -60,6 +62,7 @@ class Options:
     overtime: float = 3.0
     memory: float = 3e9
     write_model: Path | None = None
+    only_write: bool = False
 
 
 @dataclass(frozen=True)

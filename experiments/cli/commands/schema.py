@@ -17,7 +17,11 @@ def add(app: typer.Typer) -> None:
 
 def schema_command(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="cluster, workload, instance, schedule, profile or grid.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="cluster, workload, instance, schedule, profile, predictor, grid, flat or flat-solution.",
+        ),
     ],
     as_json: Json = False,
 ) -> None:

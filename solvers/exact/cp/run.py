@@ -39,14 +39,15 @@ class Attempt:
     root_bound : float or None
         The first bound it proved.
     size : Size
-    report : Report
+    report : Report or None
+        None where it was only written.
     """
 
     is_done: bool
     is_refuted: bool
     root_bound: float | None
     size: Size
-    report: Report
+    report: Report | None = None
 
 
 class _Watch(cp_model.CpSolverSolutionCallback):
@@ -101,6 +102,9 @@ def attempt(
     model = build(data, bracket.objective, on, effort, bracket.schedule, bracket.value, separation)
     if options.write_model is not None and not model.cp.export_to_file(str(options.write_model)):
         raise InputError("cannot write the model", options.write_model)
+    size = Size(variables=len(model.cp.proto.variables), constraints=len(model.cp.proto.constraints))
+    if options.only_write:
+        return Attempt(is_done=True, is_refuted=False, root_bound=None, size=size)
     solver = cp_model.CpSolver()
     parameters = solver.parameters
     parameters.max_time_in_seconds = max(effort.seconds, 0.0)
@@ -133,7 +137,7 @@ def attempt(
         is_done=code in (cp_model.OPTIMAL, cp_model.INFEASIBLE),
         is_refuted=code == cp_model.INFEASIBLE,
         root_bound=watch.root_bound,
-        size=Size(variables=len(model.cp.proto.variables), constraints=len(model.cp.proto.constraints)),
+        size=size,
         report=Report("CP-SAT", metadata.version("ortools"), options.workers, 0.0, STATUS.get(code, "unknown"), bound),
     )
 

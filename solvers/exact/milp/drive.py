@@ -40,6 +40,8 @@ def solve_model(
             write_model(build(problem, objective, known, limits).lp, options.write_model)
         except NotBuiltError as error:
             return Outcome(message=f"{name}: {error}; no model is written")
+        if options.only_write:
+            return Outcome()
     # the bounds that use SciPy's HiGHS are left alone: in one process with highspy it has crashed
     bracket.prove(critical_path.compute(problem, objective), critical_path.BOUND.name)
     seconds = min(tuning.search * bracket.left, tuning.search_a_pair * problem.calls**2)

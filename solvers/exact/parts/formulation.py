@@ -31,6 +31,8 @@ class Formulation:
         What can be switched on or off, and what it does; the ablations.
     model_formats : tuple of str
         Endings of the files that ``Options.write_model`` can name.
+    relaxes : bool
+        Whether a model that is written has more solutions than there are schedules, so that its optimum is a bound.
     """
 
     name: str
@@ -42,3 +44,4 @@ class Formulation:
     solvers: tuple[str, ...] = ()
     switches: dict[str, str] = field(default_factory=dict)
     model_formats: tuple[str, ...] = ()
+    relaxes: bool = False

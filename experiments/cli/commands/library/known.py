@@ -1,8 +1,7 @@
-"""``hexsched library``: the instance library and its best known bounds and schedules."""
+"""The instances and what is known of them: ``list``, ``write``, ``check``, ``improve`` and ``gaps``."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli import CHECK_FAILED, INTERRUPTED
+from experiments.cli.commands.library.shared import (
+    Archive,
+    By,
+    Names,
+    On,
+    OptionalNames,
+    chosen_names,
+    finder,
+    read_known,
+)
 from experiments.cli.destination import check_directory, check_writable
 from experiments.cli.options import Force, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, emit, note, percent
@@ -17,24 +26,11 @@ from hexsched.errors import InputError
 from hexsched.progress import Progress
 
 if TYPE_CHECKING:
-    from experiments.library.archive import Entry, Key
-
-NAMES_HELP = "FAMILY-CALLS-SEED, or FAMILY for its archived instances."
-
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help=NAMES_HELP)]
-OptionalNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help=f"{NAMES_HELP} All archived ones when none is given.")
-]
-Archive = Annotated[
-    Path | None, typer.Option("--archive", metavar="CSV", help="Archive in place of the one in the package.")
-]
+    from experiments.library.archive import Entry
 
 
-def add(app: typer.Typer) -> None:
+def add(library: typer.Typer) -> None:
     """Register the commands."""
-    library = typer.Typer(
-        help="The instance library of the offline problem, with the best bounds known.", no_args_is_help=True
-    )
     library.command("list", epilog="Example: hexsched library list contended-dag")(list_command)
     library.command("write", epilog="Example: hexsched library write contended-dag-20-0 -o instances")(write_command)
     library.command("check", epilog="Example: hexsched library check")(check_command)
@@ -42,7 +38,6 @@ def add(app: typer.Typer) -> None:
         improve_command
     )
     library.command("gaps", epilog="Example: hexsched library gaps --policies hexagent,workflow-llf")(gaps_command)
-    app.add_typer(library, name="library")
 
 
 def list_command(names: OptionalNames = None, archive: Archive = None, as_json: Json = False) -> None:
@@ -50,15 +45,23 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
     from experiments.library.archive import OBJECTIVES
     from experiments.library.families import FAMILIES
     from experiments.library.improve import is_closed
-    from experiments.library.names import family_of, instance
+    from experiments.library.names import VERSION, family_of, instance, split_of
+    from solvers.problem.features import features
+    from solvers.problem.offline import fixed_problem
 
-    entries = _read(archive)
+    entries = read_known(archive)
     rows, records = [], []
-    for name in _chosen(names):
+    for name in chosen_names(names):
         problem = instance(name)
         known = {objective: entries.get((name, objective)) for objective in OBJECTIVES}
         rows.append(
-            (name, problem.call_count, len(problem.workflows), *(_bracket(entry) for entry in known.values())),
+            (
+                name,
+                split_of(name),
+                problem.call_count,
+                len(problem.workflows),
+                *(_bracket(entry) for entry in known.values()),
+            ),
         )
         records.append(
             {
@@ -66,6 +69,8 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
                 "family": family_of(name),
                 "calls": problem.call_count,
                 "workflows": len(problem.workflows),
+                "split": split_of(name),
+                "features": features(fixed_problem(problem))._asdict(),
                 "best_known": {
                     objective: {**_bounds(entry), "optimal": is_closed(entry)}
                     for objective, entry in known.items()
@@ -79,9 +84,10 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
     ]
     tables = [
         Table(("family", "summary", "prefill + decode", "slots", "KV room, largest calls"), families),
-        Table(("instance", "calls", "workflows", *OBJECTIVES), rows),
+        Table(("instance", "split", "calls", "workflows", *OBJECTIVES), rows),
     ]
-    emit({"families": {f.name: f.summary for f in FAMILIES.values()}, "instances": records}, tables, as_json)
+    record = {"version": VERSION, "families": {f.name: f.summary for f in FAMILIES.values()}, "instances": records}
+    emit(record, tables, as_json)
 
 
 def write_command(
@@ -107,17 +113,20 @@ def write_command(
 def check_command(names: OptionalNames = None, archive: Archive = None, as_json: Json = False) -> None:
     """Check the archive: complete, the same instances, LB <= UB, and every schedule verified anew.
 
+    The verifier cannot prove the lower bounds of solvers again. It proves those that a critical path gives, and holds
+    all against every archived schedule of the instance, those of other objectives too.
+
     The exit code is 1 when something is wrong.
     """
     from experiments.library.archive import OBJECTIVES
-    from experiments.library.check import check
+    from experiments.library.check import examine
     from experiments.library.improve import is_closed
     from experiments.library.names import expand
 
-    entries = _read(archive)
+    entries = read_known(archive)
     keys = [(name, objective) for name in expand(names) for objective in OBJECTIVES] if names else None
     with Progress("checking", "entries") as progress:
-        wrong = check(entries, keys, progress)
+        wrong, standing = examine(entries, keys, progress)
     checked = [entries[key] for key in (entries if keys is None else keys) if key in entries]
     uppers, lowers = Counter(entry.upper_source for entry in checked), Counter(entry.lower_source for entry in checked)
     closed = sum(map(is_closed, checked))
@@ -127,6 +136,7 @@ def check_command(names: OptionalNames = None, archive: Archive = None, as_json:
         "proven_optimal": closed,
         "upper_sources": uppers,
         "lower_sources": lowers,
+        "lower_bounds": standing._asdict(),
         "problems": wrong,
     }
     tables = [
@@ -136,6 +146,13 @@ def check_command(names: OptionalNames = None, archive: Archive = None, as_json:
         ),
         Table(("upper bounds are schedules by", "entries"), uppers.most_common()),
         Table(("lower bounds come from", "entries"), lowers.most_common()),
+        Table(
+            ("lower bounds are", "entries"),
+            [
+                ("proved by the verifier, too", standing.verified),
+                ("above no archived schedule of the instance", standing.uncontradicted),
+            ],
+        ),
     ]
     emit(record, tables, as_json)
     for line in wrong:
@@ -156,6 +173,8 @@ def improve_command(
         str | None, typer.Option(metavar="O,O", help="Objectives with commas between them; all archived by default.")
     ] = None,
     archive: Archive = None,
+    by: By = None,
+    on: On = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -169,18 +188,20 @@ def improve_command(
     from solvers.problem.bracket import ContradictionError
 
     path = PACKAGED if archive is None else archive
-    entries = _read(archive)
+    entries = read_known(archive)
     check_writable(path, [], "table")
     aims = [text.strip() for text in objective.split(",")] if objective else list(OBJECTIVES)
     for aim in aims:
         if aim not in OBJECTIVES:
             raise InputError(f"objective {aim!r} is not archived; those are {', '.join(OBJECTIVES)}", "--objective")
     archived = {name for name, _ in expected_keys()}
-    for name in (chosen := _chosen(names)):
+    for name in (chosen := chosen_names(names)):
         if name not in archived:
             raise InputError(f"instance {name!r} is not archived; see 'hexsched library list'")
     keys = [(name, aim) for name in chosen for aim in aims]
     todo = [key for key in keys if key not in entries or not is_closed(entries[key])]
+
+    effort = Effort(time_limit, workers, seed, formulation, finder(by, on))
 
     def keep(entry: Entry) -> None:
         entries[entry.key] = entry
@@ -193,7 +214,7 @@ def improve_command(
             progress.show(f"{key[0]}, {key[1]} ({position + 1} of {len(todo)})")
             before = entries.get(key)
             try:
-                outcome = improve(key, before, Effort(time_limit, workers, seed, formulation), keep)
+                outcome = improve(key, before, effort, keep)
             except KeyboardInterrupt:
                 interrupted = True
             except ContradictionError as error:
@@ -245,7 +266,7 @@ def gaps_command(
 
     plugins = load_plugins(plugin)
     policy_list = read_policies(policies)
-    entries = _read(archive)
+    entries = read_known(archive)
     instances = set(expand(names)) if names else None
     known = [entry for entry in entries.values() if instances is None or entry.instance in instances]
     with Progress("running policies", "instances") as progress, plugin_errors(plugins, *policy_list):
@@ -265,26 +286,16 @@ def gaps_command(
     emit(record, [Table(columns, table)], as_json)
 
 
-def _read(archive: Path | None) -> dict[Key, Entry]:
-    """The archive; an empty one where the file is yet to be made."""
-    from experiments.library.archive import PACKAGED, read_archive
-
-    path = PACKAGED if archive is None else archive
-    return read_archive(path) if os.path.exists(path) else {}
-
-
-def _chosen(texts: list[str] | None) -> list[str]:
-    from experiments.library.names import expand, names
-
-    return expand(texts) if texts else list(names())
-
-
 def _bounds(entry: Entry) -> dict[str, object]:
     return {
         "lower_bound": entry.lower_bound,
         "lower_source": entry.lower_source,
+        "lower_by": entry.lower_by,
+        "lower_on": entry.lower_on,
         "upper_bound": entry.upper_bound,
         "upper_source": entry.upper_source,
+        "upper_by": entry.upper_by,
+        "upper_on": entry.upper_on,
     }
 
 

@@ -1,0 +1,24 @@
+"""MPS: the file format of MILP models that every solver reads."""
+
+from __future__ import annotations
+
+from experiments.exports.parts.export import Export, Request
+from experiments.exports.parts.model_file import writers, written
+
+ENDING = ".mps"
+
+
+def write(request: Request) -> dict[str, bytes]:
+    """The model, under comments."""
+    about, data = written(request, request.formulation or writers(ENDING)[0], ENDING)
+    return {f"{request.name}{ENDING}": "".join(f"* {line}\n" for line in about).encode() + data}
+
+
+EXPORT = Export(
+    name="mps",
+    summary="the same as MPS",
+    kind="model",
+    files=lambda name: (f"{name}{ENDING}",),
+    write=write,
+    formulations=lambda: writers(ENDING),
+)

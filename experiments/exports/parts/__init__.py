@@ -1,0 +1,1 @@
+"""What formats of export are made of: what one is, models of formulations, flat instances."""
