@@ -13,7 +13,7 @@ from reference import exhaustive
 from hexsched.model import Instance
 from solvers import exact
 from solvers.brackets.solve import solve_with
-from solvers.exact import FORMULATIONS, cpsat, milp_disjunctive
+from solvers.exact import FORMULATIONS, benders, cpsat, milp_disjunctive
 from solvers.exact.cp.energy import Separation, choices, energy_bound, rows
 from solvers.exact.cp.ticked import in_ticks
 from solvers.exact.milp.tuning import Tuning
@@ -35,20 +35,20 @@ def crowded(seed: int, calls: tuple[int, int] = (2, 3)) -> Instance:
 
 
 def test_all_formulations_are_looked_at_here() -> None:
-    assert {module.FORMULATION.name for module in (*MILPS, cpsat)} == set(FORMULATIONS)
+    assert {module.FORMULATION.name for module in (*MILPS, cpsat, benders)} == set(FORMULATIONS)
 
 
 @pytest.mark.parametrize("objective", ["max_ratio", "mean_ratio", "req(0.5)", "misses(1.2)"])
-@pytest.mark.parametrize("module", [*MILPS, cpsat])
+@pytest.mark.parametrize("module", [*MILPS, cpsat, benders])
 def test_a_model_that_is_too_large_is_said_and_leaves_the_start(module: ModuleType, objective: str) -> None:
     problem = fixed_problem(crowded(1))
     bracket = Bracket(read_objective(objective), 20.0)
     offer_list_schedule(problem, bracket)
-    small = cpsat.Tuning(entries=5) if module is cpsat else Tuning(entries=5)
-    outcome = module.solve(problem, bracket, Options(workers=1), small)
+    own = getattr(module, "Tuning", Tuning)
+    outcome = module.solve(problem, bracket, Options(workers=1), own(entries=5))
     assert bracket.schedule is not None
     assert not outcome.crashed
-    if module is cpsat or not bracket.is_closed:
+    if own is not Tuning or not bracket.is_closed:
         assert outcome.message.startswith(f"{module.FORMULATION.name}: the model is too large")
         assert "at most 5 are allowed" in outcome.message
         assert outcome.size.variables == 0

@@ -28,6 +28,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTHS = (2.6, 2.0, 1.6, 1.3, 1.0)  # points
 NAMES = {
     "cpsat": "CP-SAT",
+    "benders": "logic-based Benders",
     "milp_disjunctive": "disjunctive MILP",
     "milp_time_indexed": "time-indexed MILP",
     "milp_step": "time-indexed MILP, steps",

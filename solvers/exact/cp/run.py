@@ -21,6 +21,7 @@ from solvers.problem.certificate import offer
 from solvers.problem.result import Options, Report, Size
 
 NAME = "cpsat"
+CPSAT_VERSION = metadata.version("ortools")
 STATUS = {cp_model.OPTIMAL: "optimal", cp_model.FEASIBLE: "feasible", cp_model.INFEASIBLE: "infeasible"}
 WITH_ENERGY = ("default_lp", "no_lp")  # the same where there are windows of work, of which linear programs make use
 PROOF = ("no_lp", "objective_lb_search")  # ways of CP-SAT to search, a worker each
@@ -138,7 +139,7 @@ def attempt(
         is_refuted=code == cp_model.INFEASIBLE,
         root_bound=watch.root_bound,
         size=size,
-        report=Report("CP-SAT", metadata.version("ortools"), options.workers, 0.0, STATUS.get(code, "unknown"), bound),
+        report=Report("CP-SAT", CPSAT_VERSION, options.workers, 0.0, STATUS.get(code, "unknown"), bound),
     )
 
 
