@@ -19,13 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations, islice, permutations, product
+from itertools import islice, permutations, product
 
 import numpy as np
 
 from solvers.exact.cp.objective import RATIO_UNIT
 from solvers.exact.cp.ticked import Array, TickedProblem
 from solvers.problem.objective import SLACK, Objective
+from solvers.problem.offline import OfflineProblem
 
 IMAGES = 12  # of a cut that are looked at
 CERTAIN = 1e-9  # relative; by how much arithmetic must miss a limit before it is believed
@@ -149,49 +150,43 @@ def analytical(data: TickedProblem, objective: Objective, lower: float) -> Itera
         What is proved of the largest ratio; pairs that say no more are left out.
     """
     problem = data.problem
+    limit = objective.parameter * (1 + 4 * SLACK) if objective.kind == "misses" else lower
     for i in range(problem.prefill.shape[1]):
-        after = problem.hold[:, i].min(axis=1)
-        yield from _pairs(data, objective, lower, problem.head, problem.prefill[:, i], after, i, False)
+        ratio = _one_after_the_other(
+            problem, problem.head, problem.prefill[:, i], problem.hold[:, i].min(axis=1) + problem.tail
+        )
+        yield from _pairs(problem, ratio, limit, i, is_decode=False)
+    ready = problem.head + problem.prefill.min(axis=1)
     for j, (room, slots) in enumerate(zip(problem.capacity, problem.max_batch, strict=True)):
-        stay = problem.hold[:, :, j].min(axis=1)
-        fits = np.flatnonzero(np.isfinite(stay))
-        kv = np.where(np.isfinite(stay), problem.kv, 0)
-        if slots > 1 and np.sort(kv[fits])[-2:].sum() <= room:
-            continue
-        ready = problem.head + problem.prefill.min(axis=1)
-
-        def apart(c: int, d: int, kv: Array = kv, room: int = int(room), slots: int = int(slots)) -> bool:
-            return slots == 1 or bool(kv[c] + kv[d] > room)
-
-        yield from _pairs(data, objective, lower, ready, stay, np.zeros(problem.calls), j, True, apart)
+        ratio = _one_after_the_other(problem, ready, problem.hold[:, :, j].min(axis=1), problem.tail)
+        together = problem.kv[:, None] + problem.kv[None, :] <= room
+        ratio[together & (slots > 1)] = 0.0
+        yield from _pairs(problem, ratio, limit, j, is_decode=True)
 
 
-def _pairs(
-    data: TickedProblem,
-    objective: Objective,
-    lower: float,
-    ready: Array,
-    seconds: Array,
-    after: Array,
-    place: int,
-    is_decode: bool,
-    apart: Callable[[int, int], bool] = lambda c, d: True,
-) -> Iterator[Cut]:
-    """Pairs on one instance: a call is there for ``seconds``, not before ``ready``, and ``after`` follows at least."""
-    problem = data.problem
+def _one_after_the_other(problem: OfflineProblem, ready: Array, seconds: Array, after: Array) -> Array:
+    """(N, N) the least that the larger ratio of two calls can be that are on one instance, one after the other.
+
+    Parameters
+    ----------
+    ready, seconds, after : (N,) float arrays
+        A call is there no earlier than ``ready``, for so many seconds; ``after`` passes until its workflow completes.
+        Infinite seconds are those of a call that cannot be there.
+    """
     arrival, horizon = problem.arrival[problem.workflow], problem.horizon[problem.workflow]
-    rest = seconds + after + problem.tail
+    rest = np.where(np.isfinite(seconds), seconds, 0.0) + after
     alone = (ready + rest - arrival) / horizon
-    for c, d in combinations(np.flatnonzero(np.isfinite(rest)).tolist(), 2):
-        if not apart(c, d):
-            continue
-        second = [
-            max(alone[first], alone[last], (ready[first] + seconds[first] + rest[last] - arrival[last]) / horizon[last])
-            for first, last in ((c, d), (d, c))
-        ]
-        ratio = float(min(second)) * (1 - CERTAIN)
-        workflows = frozenset((int(problem.workflow[c]), int(problem.workflow[d])))
-        limit = objective.parameter * (1 + 4 * SLACK) if objective.kind == "misses" else lower
-        if ratio > limit:
-            pair = frozenset((Placement(c, is_decode, place), Placement(d, is_decode, place)))
-            yield Cut(pair, workflows, math.floor(ratio / RATIO_UNIT))
+    first_gone = np.where(np.isfinite(seconds), ready + seconds, 0.0)
+    waited = (first_gone[:, None] + (rest - arrival)[None, :]) / horizon[None, :]
+    in_that_order = np.maximum(np.maximum(alone[:, None], alone[None, :]), waited)
+    ratio = np.minimum(in_that_order, in_that_order.T) * (1 - CERTAIN)
+    ratio[~(np.isfinite(seconds)[:, None] & np.isfinite(seconds)[None, :])] = 0.0
+    return ratio
+
+
+def _pairs(problem: OfflineProblem, ratio: Array, limit: float, place: int, *, is_decode: bool) -> Iterator[Cut]:
+    """A cut for each pair on the instance that is above the limit."""
+    for c, d in zip(*np.nonzero(np.triu(ratio > limit, 1)), strict=True):
+        pair = frozenset(Placement(int(x), is_decode, place) for x in (c, d))
+        workflows = frozenset(int(problem.workflow[x]) for x in (c, d))
+        yield Cut(pair, workflows, math.floor(ratio[c, d] / RATIO_UNIT))
