@@ -1,5 +1,7 @@
 """The priced relaxation: never above any schedule, and close where it should be."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -273,3 +275,36 @@ def test_intervals_go_where_prices_are():
     early = np.searchsorted(market.edge, 100.0)
     assert early > 12  # of 20 intervals, most of which lie after the crowd at the start when they are even
     assert paid[1] >= 0.98 * paid[0]
+
+
+class SteepMarket:
+    """Prices that are as good as they get, and worth less the higher the scale: four workflows pay 1 at ``pays``."""
+
+    def __init__(self, steepness: float, pays: float, load: float) -> None:
+        self.tuning, self.passes = Tuning(), 1000
+        self.relaxation = SimpleNamespace(arrival=np.zeros(4), horizon=np.ones(4), workflows=4)
+        self.largest_load = lambda spare: load
+        self.asked: list[float] = []
+        self.refine = lambda: False
+        self._steepness, self._pays = steepness, pays
+
+    def costs(self, latest):
+        self.asked.append(float(latest[0]))
+        return np.full(4, (latest[0] / self._pays) ** -self._steepness / 4)
+
+    def left(self):
+        return max(1.0 - len(self.asked) / 24, 0.0)
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+@pytest.mark.parametrize("steepness", [1.0, 3.0, 11.0, 30.0])
+@pytest.mark.parametrize("load", [0.5, 2.0])
+def test_the_scale_that_prices_pay_for_is_found_in_a_few_questions(steepness, load):
+    """However fast prices fall with the scale, and also where loads promise that they will get better."""
+    for pays in (1.02, 1.1, 1.35):
+        market = SteepMarket(steepness, pays, load)
+        found = ascent.tail_bound(market, 4, 1.0, 1.5, market.left)
+        assert pays * 0.995 <= found <= pays
+        assert len(market.asked) <= 26

@@ -24,21 +24,10 @@ class Late:
         """How many, at least, have a ratio above ``scale``."""
         return max((count for proved, count in self._proved.items() if proved >= scale), default=0)
 
-    @property
-    def scales(self) -> set[float]:
-        """At which something is proved."""
-        return set(self._proved)
-
 
 def late_together(groups: Iterable[Late], scale: float) -> int:
     """How many workflows of all groups have a ratio above ``scale``, at least."""
     return sum(group.above(scale) for group in groups)
-
-
-def tail_of(groups: Sequence[Late], dropped: int) -> float:
-    """The largest scale that more than ``dropped`` workflows are above, of those at which something is proved; or 1."""
-    scales = sorted({1.0}.union(*(group.scales for group in groups)), reverse=True)
-    return next((scale for scale in scales if late_together(groups, scale) > dropped), 1.0)
 
 
 def whole(objective: Objective, values: Sequence[float], sizes: Sequence[int]) -> float:

@@ -294,6 +294,18 @@ def tail_bound(
                 on_bound(best)
         return paid
 
+    def steepness_of(scale: float, paid: float, higher: float, less: float) -> float:
+        """With which power of the scale the price falls, as between two scales."""
+        if not scale < higher or not 0.0 < less < paid:
+            return steepness
+        least, _, most = market.tuning.steepness
+        return min(max(math.log(paid / less) / math.log(higher / scale), least), most)
+
+    def step(due: float) -> float:
+        """The factor on a scale that turns the price ``due`` into just above 1, about, where it is not too large."""
+        factor = due ** (1 / steepness) * (1 - market.tuning.fine_step if due <= 1 else 1)
+        return min(max(factor, 1 / market.tuning.longest_step), market.tuning.longest_step)
+
     # half way to the known schedule first: large instances leave time for few checks
     scale, idle, spare = math.sqrt(start * ceiling), 0, x.workflows - needed
     steepness, before = market.tuning.steepness[1], (0.0, 0.0)
@@ -308,24 +320,26 @@ def tail_bound(
         market.improve_awhile(latest(scale), spare, left, reserve)
         known = best
         paid = price_of(scale)
+        steepness = steepness_of(*before, scale, paid)
+        before = (scale, paid)
+        # what the same prices prove below: the way back would unsettle them
+        lower = max(scale * step(paid), known * (1 + market.tuning.last_step)) if paid > 0 else scale
+        if lower < scale:
+            steepness = steepness_of(lower, price_of(lower), scale, paid)
         settled = market.passes > max(market.tuning.regrids, default=0)
         idle = 0 if best > known * (1 + market.tuning.least_gain) else idle + settled
-        if scale > before[0] > 0.0 and 0.0 < paid < before[1]:
-            found = math.log(before[1] / paid) / math.log(scale / before[0])
-            steepness = min(max(found, market.tuning.steepness[0]), market.tuning.steepness[1])
-        before = (scale, paid)
         # about where 1 is paid. Going back unsettles the mixture: not while its loads promise that prices will pay here
         promising = market.largest_load(spare) * market.tuning.unsettled > 1 and (
             idle == 0 or idle % market.tuning.until_settled
         )
-        due = 1.0 if paid <= 1 and (promising or not settled) else paid
-        scale *= min(max(due ** (1 / steepness), 1 / market.tuning.longest_step), market.tuning.longest_step)
+        if paid > 1 or (settled and not promising):
+            scale *= step(paid)
     # the most that the best prices prove
     market.back_to_best()
     market.sharpen(left())
     beyond = ceiling
     while best < beyond / (1 + market.tuning.fine_step) and left() > 0:
-        scale = best * min(max(excess ** (1 / steepness), 1 + market.tuning.last_step), market.tuning.longest_step)
+        scale = best * max(step(excess), 1 + market.tuning.last_step)
         scale = scale if scale < beyond else math.sqrt(best * beyond)
         if price_of(scale) <= 1 + SAFETY:
             beyond = scale

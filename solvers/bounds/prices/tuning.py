@@ -69,8 +69,8 @@ class Tuning:
         Relative: how far beyond a bound to look.
     fine_step : float
         The same where cells are short.
-    steepness : tuple[float, float]
-        What is paid falls with a power of the scale: at least, and at most or where it is unknown.
+    steepness : tuple[float, float, float]
+        What is paid falls with a power of the scale: at least, where it is unknown, at most.
     unsettled : float
         Share of the largest load that settled prices pay.
     until_settled : int
@@ -93,7 +93,7 @@ class Tuning:
     share_of_checks: float = 0.25
     share_of_last_steps: float = 0.1
     firmness: float = 0.3
-    regrids: tuple[int, ...] = (10, 24)
+    regrids: tuple[int, ...] = (6, 12, 24)
     evenly: float = 0.3
     finer: int = 2
     proof_token_prices: int = 48
@@ -111,7 +111,7 @@ class Tuning:
     longest_step: float = 1.25
     last_step: float = 1e-3
     fine_step: float = 5e-4
-    steepness: tuple[float, float] = (0.8, 3.0)
+    steepness: tuple[float, float, float] = (0.8, 3.0, 40.0)
     unsettled: float = 0.95
     until_settled: int = 4
     largest_change: float = 1.3
