@@ -25,6 +25,11 @@ from solvers.exact.milp import cp_sat
 from solvers.exact.milp.answer import Effort
 from solvers.exact.milp.backends import BACKENDS
 from solvers.exact.milp.interruptible import run_interruptibly
+from solvers.exact.milp.time_indexed import TimeIndexed, grid
+from solvers.exact.milp.time_windows import target_windows
+from solvers.exact.milp_time_indexed import Pulses
+from solvers.problem.objective import read_objective
+from solvers.problem.offline import fixed_problem
 from solvers.problem.result import Options
 
 INSTALLED = [name for name, solver in BACKENDS.items() if solver.available()]
@@ -117,6 +122,15 @@ def test_cp_sat_needs_bounds() -> None:
     lp += y >= -2
     answer = cp_sat.solve(lp, EFFORT)  # which the rows imply
     assert answer.bound == pytest.approx(3 + 2 * -2, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_no_solver_calls_infeasible_what_has_a_solution(name: str) -> None:
+    """The presolve of HiGHS 1.14 did, of this model."""
+    problem, goal = fixed_problem(tiny_flow_shop(37)), read_objective("max_ratio")
+    known = target_windows(problem, 2.64, 0)  # the optimum is below 2.623
+    model = TimeIndexed(problem, goal, known, grid(problem, known, 15 * problem.calls), Pulses)
+    assert BACKENDS[name].solve(model.lp, EFFORT).status == "optimal"
 
 
 @pytest.mark.parametrize("name", [name for name in INSTALLED if name not in ("CBC",)])

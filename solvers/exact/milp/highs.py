@@ -37,6 +37,7 @@ def solve(lp: pulp.LpProblem, limits: Effort) -> Answer:
     highspy.Highs.resetGlobalScheduler(True)  # else the first number of threads in the process is the last
     solver = Started(
         msg=False,
+        presolve="off",  # that of 1.14 calls models infeasible that have solutions (ERGO-Code/HiGHS#3090), no proof
         threads=limits.workers,
         gapRel=0.0,
         gapAbs=ABSOLUTE_GAP,
