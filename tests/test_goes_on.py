@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hexsched.simulator import simulate
 from solvers.brackets.earlier import Earlier
 from solvers.brackets.gap import Tuning, gap
 from solvers.problem.bracket import Bracket, ContradictionError
+from solvers.problem.left import cpu_clock
 from solvers.problem.objective import read_objective
 from solvers.schedules.search import search
 
@@ -147,3 +149,42 @@ def test_widths_that_are_none(text: str, tmp_path: Path, capsys: pytest.CaptureF
     write_instance(file, contended(2))
     assert main(["gap", str(file), "--to", text]) == BAD_INPUT
     assert "expected the width to stop at, above 0, such as 5% or 0.05" in capsys.readouterr().err
+
+
+# --- seconds of CPU ---------------------------------------------------------------------------------------------------
+
+
+def test_a_bracket_tells_seconds_by_its_clock() -> None:
+    now = [100.0]
+    inside = Bracket(read_objective("max_ratio"), 10.0, clock=lambda: now[0])
+    view = inside.within(4.0)
+    now[0] += 3.0
+    assert (inside.seconds, inside.left, view.left) == (3.0, 7.0, 1.0)
+    now[0] += 3.0
+    assert (inside.left, view.left, view.is_over) == (4.0, 0.0, True)
+    wall = inside.on_the_wall(50.0)
+    now[0] += 9.0
+    assert 0 < wall.left <= 50.0
+    assert 0 < wall.within(10.0).left <= 10.0
+    assert (wall.seconds, inside.left) == (15.0, 0.0)
+
+
+def test_a_clock_of_cpu_stands_still_while_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = [6.0]
+    monkeypatch.setattr(time, "process_time", lambda: spent[0])
+    clock = cpu_clock(2)
+    assert clock() == clock() == 3.0
+    spent[0] = 8.0
+    assert clock() == 4.0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_search_and_a_gap_spend_the_cpu_they_are_given(workers: int) -> None:
+    began = time.process_time()
+    found = search(contended(), "max_ratio", time_limit=0.2, workers=workers, clock=cpu_clock(workers))
+    assert found.seconds >= 0.2
+    spent = time.process_time() - began
+    assert spent >= 0.2 * workers
+    report = gap(contended(), ["fcfs"], "max_ratio", time_limit=0.3, workers=workers, cpu_time=True, tuning=ANY_SIZE)
+    assert report.upper_bound == pytest.approx(report.lower_bound) or report.seconds >= 0.3
+    assert time.process_time() - began - spent >= report.seconds * workers * (1 - 1e-6)

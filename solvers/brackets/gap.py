@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost, fair_sha
 from solvers.brackets.earlier import Earlier
 from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket
+from solvers.problem.left import cpu_clock, wall_clock
 from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED, Options
@@ -184,6 +184,7 @@ def gap(
     time_limit: float = 60.0,
     to: float = 0.0,
     earlier: Earlier | None = None,
+    cpu_time: bool = False,
     seed: int = 0,
     workers: int = 2,
     progress: Wanted = None,
@@ -210,6 +211,9 @@ def gap(
         (UB - LB) / LB that will do: it ends as soon as the bracket is no wider. 0.05 is 5 %.
     earlier : Earlier, optional
         A bracket of this instance and objective to go on from. Its schedule is verified; its bound is taken as it is.
+    cpu_time : bool
+        Seconds are CPU seconds of this process, shared out to ``workers``: how far it gets depends less on what else
+        the machine does, when it ends depends on it more. Otherwise they are those of the clock.
     seed : int
         Of random placements, solver and search.
     workers : int
@@ -264,7 +268,7 @@ def gap(
             else:
                 shown.show(f"{lower:.6g} <= optimum <= {upper:.6g}, {seconds:.0f} of {time_limit:g} s", time_limit)
 
-        inside = Bracket(aim, time_limit, tell, to)
+        inside = Bracket(aim, time_limit, tell, to, cpu_clock(workers) if cpu_time else wall_clock)
         if earlier is not None:
             _go_on_from(earlier, instance, inside)
         return _bracket(instance, aim, chosen, inside, seed, workers, tuning)
@@ -387,9 +391,9 @@ class _Work:
             if bound.is_too_late(limit):
                 self.short_of_time[bound.name] = NO_TIME
                 continue
-            floor, began = self.inside.bound, time.monotonic()
+            floor, began = self.inside.bound, within.clock()
             bound.prove(self.problem, within.within(limit), self.seed)
-            if bound.said_nothing(self.inside.bounds.get(bound.name, floor), floor, time.monotonic() - began, limit):
+            if bound.said_nothing(self.inside.bounds.get(bound.name, floor), floor, within.clock() - began, limit):
                 self.short_of_time[bound.name] = FRUITLESS
 
     def _solve(self) -> None:
@@ -400,7 +404,7 @@ class _Work:
         able = [x for x in FORMULATIONS.values() if x.exact and self.inside.objective.kind in x.objectives]
         if not able:
             return
-        within = self.inside.within(self.inside.left * self.tuning.solver)
+        within = self.inside.on_the_wall(self.inside.left * self.tuning.solver)
         outcome = run(able[0], self.problem, within, Options(workers=self.workers, seed=self.seed))
         if not self.inside.is_interrupted:
             solved = result(able[0], within, outcome)
@@ -449,6 +453,7 @@ class _Work:
             seed=seed,
             progress=lambda _, value: within.announce(value),
             enough=within.is_enough,
+            clock=within.clock,
         )
         within.improve(answer.value, answer.schedule, "search")
         if answer.interrupted:

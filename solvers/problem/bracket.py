@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import math
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from hexsched.model import Schedule
+from solvers.problem.left import Clock, wall_clock
 from solvers.problem.objective import Objective
 
 OPTIMALITY_TOLERANCE = 1e-4  # relative distance of value and bound, both in real time, below which we say optimal
@@ -43,9 +43,9 @@ class Progress(NamedTuple):
 class _Knowledge:
     """What all views of one bracket share."""
 
-    def __init__(self, objective: Objective, on_progress: OnProgress | None) -> None:
-        self.objective, self.on_progress = objective, on_progress
-        self.began = time.monotonic()
+    def __init__(self, objective: Objective, on_progress: OnProgress | None, clock: Clock) -> None:
+        self.objective, self.on_progress, self.clock = objective, on_progress, clock
+        self.began = clock()
         self.lock = threading.RLock()  # of one thread, as ``on_progress`` may look into the bracket
         self.value, self.source = math.inf, ""
         self.schedule: Schedule | None = None
@@ -72,12 +72,15 @@ class Bracket:
         Called with (seconds, value or None, bound or None) whenever one of the two got better.
     width : float
         (value - bound) / bound that is narrow enough to end.
+    clock : callable
+        What seconds are told by.
 
     Attributes
     ----------
     deadline : float
-        Time of the monotonic clock at which work has to end.
+        Time of ``clock`` at which work has to end.
     width : float
+    clock : callable
     """
 
     def __init__(
@@ -86,9 +89,10 @@ class Bracket:
         time_limit: float = math.inf,
         on_progress: OnProgress | None = None,
         width: float = 0.0,
+        clock: Clock = wall_clock,
     ) -> None:
-        self._known = _Knowledge(objective, on_progress)
-        self.width = width
+        self._known = _Knowledge(objective, on_progress, clock)
+        self.width, self.clock = width, clock
         self.deadline = self._known.began + time_limit
 
     def within(self, seconds: float) -> Bracket:
@@ -97,7 +101,13 @@ class Bracket:
         Never later than the deadline of this one.
         """
         view = copy.copy(self)
-        view.deadline = min(self.deadline, time.monotonic() + seconds)
+        view.deadline = min(self.deadline, self.clock() + seconds)
+        return view
+
+    def on_the_wall(self, seconds: float) -> Bracket:
+        """The same for so many seconds as they pass: for work in another process, whose CPU time is not seen here."""
+        view = copy.copy(self)
+        view.clock, view.deadline = wall_clock, wall_clock() + seconds
         return view
 
     # --- what is known ------------------------------------------------------------------------------------------------
@@ -152,12 +162,12 @@ class Bracket:
     @property
     def seconds(self) -> float:
         """Seconds since the bracket was made."""
-        return time.monotonic() - self._known.began
+        return self._known.clock() - self._known.began
 
     @property
     def left(self) -> float:
         """Seconds until the deadline; 0 after it, and after Ctrl-C."""
-        return 0.0 if self.is_interrupted else max(self.deadline - time.monotonic(), 0.0)
+        return 0.0 if self.is_interrupted else max(self.deadline - self.clock(), 0.0)
 
     @property
     def is_interrupted(self) -> bool:

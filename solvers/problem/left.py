@@ -5,9 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+Clock = Callable[[], float]  # seconds since some instant
 Left = Callable[[], float]  # seconds for which to go on; 0 when it is to end
 
 
 def until(stop: float) -> Left:
     """The seconds until a time of ``time.monotonic``."""
     return lambda: max(stop - time.monotonic(), 0.0)
+
+
+def wall_clock() -> float:
+    """Seconds as they pass."""
+    return time.monotonic()
+
+
+def cpu_clock(threads: int) -> Clock:
+    """CPU seconds of the process, shared out evenly to so many threads: it stands still while others have the machine.
+
+    Where fewer threads have work, it runs slower than the clock on the wall.
+    """
+    return lambda: time.process_time() / threads

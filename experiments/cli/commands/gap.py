@@ -49,6 +49,10 @@ def gap_command(
             metavar="FILE", help="Go on from an earlier bracket of the same instance: what --json printed, and its -o."
         ),
     ] = None,
+    cpu_time: Annotated[
+        bool,
+        typer.Option("--cpu-time", help="Count CPU seconds a thread: a busy machine takes longer, and gets as far."),
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads.")] = 2,
     output: Annotated[
         str | None,
@@ -88,13 +92,14 @@ def gap_command(
             time_limit=time_limit,
             to=width,
             earlier=earlier,
+            cpu_time=cpu_time,
             seed=seed,
             workers=workers,
         )
     values = {name: value for name, value in msgspec.structs.asdict(report).items() if name != "schedule"}
     record = {"instance": str(instance), **msgspec.to_builtins(values), "schedule": output}
     if as_json:
-        given = {"seed": seed, "workers": workers, "time_limit": time_limit, "to": width}
+        given = {"seed": seed, "workers": workers, "time_limit": time_limit, "cpu_time": cpu_time, "to": width}
         record["provenance"] = origin([*inputs, *plugins], **given)
     outcome = facts(
         ("objective", report.objective),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -23,6 +22,7 @@ from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket, ContradictionError
+from solvers.problem.left import Clock, wall_clock
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import offline_problem
 from solvers.problem.result import INTERRUPTED
@@ -61,6 +61,7 @@ def search(
     seed: int = 0,
     progress: Wanted = None,
     enough: Callable[[float], bool] | None = None,
+    clock: Clock = wall_clock,
     with_neighbourhoods: bool = True,
     tuning: Tuning = TUNING,
 ) -> SearchResult:
@@ -81,7 +82,7 @@ def search(
         Policies, schedules, and guides of earlier searches to improve on: the result is never worse.
         ``default_starts()`` when not given.
     time_limit : float
-        Wall-clock seconds. The first start is always run.
+        Seconds of ``clock``. The first start is always run.
     evaluations : int, optional
         Runs of the simulator; a neighbourhood counts as ``Tuning.runs_a_neighbourhood``. Where this limit is reached
         before the other, the same seed gives the same schedule, whatever ``workers`` is. The starts given are all run.
@@ -94,6 +95,8 @@ def search(
         something better was found.
     enough : callable, optional
         Asked now and then, with the best value so far, whether that will do: then the search ends.
+    clock : callable
+        What seconds are told by, that on the wall when not given.
     with_neighbourhoods : bool
         False for a search that does without CP-SAT.
     tuning : Tuning
@@ -123,7 +126,7 @@ def search(
             else:
                 shown.show(f"{value:.6g} found, {seconds:.0f} of {time_limit:g} s", time_limit)
 
-        work = _Search(instance, aim, time_limit, evaluations, seed, tell, enough, with_neighbourhoods, tuning)
+        work = _Search(instance, aim, time_limit, evaluations, seed, tell, enough, clock, with_neighbourhoods, tuning)
         return work.run(chosen, workers)
 
 
@@ -146,12 +149,13 @@ class _Search:
         seed: int,
         tell: Callable[[float, float], None],
         enough: Callable[[float], bool] | None,
+        clock: Clock,
         with_neighbourhoods: bool,
         tuning: Tuning,
     ) -> None:
         self.tuning = tuning
         # until the schedule has been verified, at the end, values are announced to it
-        self.bracket = Bracket(aim, time_limit, lambda seconds, value, _: tell(seconds, value or 0.0))
+        self.bracket = Bracket(aim, time_limit, lambda seconds, value, _: tell(seconds, value or 0.0), clock=clock)
         self.instance, self.problem, self.aim, self.seed = instance, offline_problem(instance), aim, seed
         self.enough = enough
         # a workflow that misses s is dropped, and one that does not is early enough: neighbourhoods could gain nothing
@@ -255,12 +259,12 @@ class _Search:
         chosen = (free[:2] if self.merit.may_drop else []) + outcomes
         seeds = np.random.SeedSequence([self.seed, RULES_STREAM]).spawn(self.tuning.rules)
         lines = [(Tuner(self.merit, o, seed), f"{name}, tuned") for (o, name), seed in zip(chosen, seeds, strict=False)]
-        began = time.monotonic()
+        began = self.bracket.clock()
         deadline = began + self.tuning.share_of_rules * (self.bracket.deadline - began)
         budget = self._evaluations() + self.tuning.share_of_rules * (self.budget - self._evaluations())
 
         def stop() -> bool:
-            return time.monotonic() >= deadline or self._evaluations() >= budget or self._is_enough()
+            return self.bracket.clock() >= deadline or self._evaluations() >= budget or self._is_enough()
 
         def run(line: tuple[Tuner, str], runs: int) -> None:
             tuner, name = line
@@ -291,14 +295,14 @@ class _Search:
         """Local search, but for a share of time and evaluations once all chains have been stuck."""
         if not self.chains:
             return
-        began, first = time.monotonic(), self._evaluations()
+        began, first = self.bracket.clock(), self._evaluations()
         with ThreadPoolExecutor(min(workers, self.tuning.chains)) as pool:
             try:
                 while True:
                     share = 1 - reserve * all(chain.been_stuck for chain in self.chains)
                     deadline = began + share * (self.bracket.deadline - began)
                     left = first + share * (self.budget - first) - self._evaluations()
-                    if time.monotonic() >= deadline or left < 1 or self._is_enough():
+                    if self.bracket.clock() >= deadline or left < 1 or self._is_enough():
                         break
                     self._round(pool, left, deadline)
             except BaseException:  # Ctrl-C comes to this thread alone
@@ -316,7 +320,7 @@ class _Search:
         ]
 
         def is_over() -> bool:
-            return self.cancelled.is_set() or time.monotonic() >= deadline or self._is_enough()
+            return self.cancelled.is_set() or self.bracket.clock() >= deadline or self._is_enough()
 
         def go(k: int) -> None:
             def improved(outcome: Outcome, move: str) -> None:
