@@ -303,7 +303,7 @@ def test_instances_of_ones_own_are_exported(tmp_path, capsys):
         ([SMALL, "--format", "json-flat", "--tick", "0"], "a tick must be above 0"),
         ([SMALL, "--format", "json-flat", "--tick", "1e-30"], "a tick must be above 0"),
         (["none-4-0", "--format", "lp"], "no instance of the library"),
-        (["fluid.json", "--format", "json-flat"], "need decode_model 'fixed'"),
+        (["fluid.json", "--format", "json-flat"], "fluid.json: the exact formulations need decode_model 'fixed'"),
         (["other/mine.json", "mine.json", "--format", "json-flat"], "a second instance called 'mine'"),
     ],
 )

@@ -16,6 +16,7 @@ from hexsched.registry import choices
 from hexsched.simulator import retime, simulate
 from solvers.bounds import cheap
 from solvers.brackets import isolation
+from solvers.brackets.choice import resolved
 from solvers.brackets.portfolio import best_bound
 from solvers.defaults import OBJECTIVE
 from solvers.exact import FORMULATIONS
@@ -58,7 +59,7 @@ def solve(
     objective : str or Objective
         ``max_ratio``, ``req(Q)``, ``mean_ratio``, ``mean_latency`` or ``misses(S)``; minimised.
     formulation : str
-        A name of ``hexsched formulations``.
+        A name of ``hexsched formulations``, or ``auto`` for what measured times say is fastest on problems like this.
     time_limit : float
         Wall-clock seconds.
     workers : int
@@ -138,7 +139,7 @@ def solve_with(
     instance : Instance
         In the ``fixed`` decode model.
     formulation : str
-        A name of ``solvers.exact.FORMULATIONS``.
+        A name of ``solvers.exact.FORMULATIONS``, or ``auto`` (``solvers.brackets.choice``).
     objective : str or Objective
     options : Options
     start_policies : sequence of str or Policy
@@ -160,9 +161,11 @@ def solve_with(
     check_memory()
     from solvers.schedules.search import warm_up  # it takes long to load
 
-    chosen, problem = FORMULATIONS.find(formulation), fixed_problem(instance)
+    problem, aim = fixed_problem(instance), read_objective(objective)
+    formulation, options = resolved(formulation, problem, aim, options)
+    chosen = FORMULATIONS.find(formulation)
     warm_up()
-    bracket = Bracket(read_objective(objective), options.time_limit, options.on_progress)
+    bracket = Bracket(aim, options.time_limit, options.on_progress)
     _check(chosen, bracket.objective, options)
     _start(problem, bracket, options.warm_start, start_policies)
     outcome = run(chosen, problem, bracket, options)

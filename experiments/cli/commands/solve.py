@@ -31,7 +31,12 @@ def add(app: typer.Typer) -> None:
 def solve_command(
     instance: InstanceFile,
     formulation: Annotated[
-        str, typer.Option("--formulation", metavar="F", help="One of 'hexsched formulations'.")
+        str,
+        typer.Option(
+            "--formulation",
+            metavar="F",
+            help="One of 'hexsched formulations', or auto: what such problems do best with.",
+        ),
     ] = "cpsat",
     objective: Annotated[
         str,
@@ -118,6 +123,7 @@ def _deliver(
         "provenance": provenance,
     }
     table = facts(
+        ("formulation", result.formulation),
         ("status", result.status),
         (result.objective_name, result.objective),
         ("lower bound", result.lower_bound),

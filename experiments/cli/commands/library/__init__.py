@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from experiments.cli.commands.library import cut, export, known, release, submit
+from experiments.cli.commands.library import choice, cut, export, known, release, submit
 
 
 def add(app: typer.Typer) -> None:
@@ -12,6 +12,6 @@ def add(app: typer.Typer) -> None:
     library = typer.Typer(
         help="The instance library of the offline problem, with the best bounds known.", no_args_is_help=True
     )
-    for module in (known, export, submit, cut, release):
+    for module in (known, export, submit, cut, choice, release):
         module.add(library)
     app.add_typer(library, name="library")

@@ -100,11 +100,22 @@ def _problems(texts: list[str]) -> tuple[dict[str, Instance], list[str]]:
             name = Path(text).stem
             if name in problems:
                 raise InputError(f"a second instance called {name!r}, and files are named by it; rename one", text)
-            problems[name] = read_instance(text)
+            problems[name] = _solvable(read_instance(text), text)
             files.append(text)
         else:
             problems |= {name: instance(name) for name in expand([text])}
     return problems, files
+
+
+def _solvable(problem: Instance, path: str) -> Instance:
+    """The instance, if it is one of the offline problem in the ``fixed`` decode model."""
+    from solvers.problem.offline import fixed_problem
+
+    try:
+        fixed_problem(problem)
+    except InputError as error:
+        raise InputError(str(error), path) from None
+    return problem
 
 
 def _bounds(known: tuple[float, float, str] | None, problem: Instance) -> tuple[float, float] | None:
