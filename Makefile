@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
+# of tests: one more than there are cores, since some only wait
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: run test debug quick campaign lint docs clean
 
@@ -15,16 +17,16 @@ run: $(VENV)/.run
 	@echo "The picture is $(OUT)/attainment.png"
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 debug: $(VENV)/.test
-	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 quick: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal -m quick
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m quick
 
 campaign: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal -m campaign --hypothesis-profile campaign
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m campaign --hypothesis-profile campaign
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

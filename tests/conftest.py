@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
-from pinned.cases import instance
 
 from hexsched.baselines import BASELINES, HEXAGENT
-from hexsched.policies import PLACEMENTS, policies, unregister
+from hexsched.policies import PLACEMENTS, order, policies, unregister
 from hexsched.registry import Registry
 from hexsched.simulator import simulate
+from hexsched.simulator.warm_up import tiny_instance
 from solvers.bounds import BOUNDS, time_indexed_lp
+from solvers.bounds.prices.bound import market_until, relax
 from solvers.bounds.windows import window_bound
 from solvers.bounds.windows.window_lp import Level
 from solvers.exact import FORMULATIONS
-from solvers.schedules.search import search
+from solvers.problem.offline import offline_problem
+from solvers.schedules.search.evaluator import Evaluator
+from solvers.schedules.search.guide import plain_guide
 
 REGISTRIES: tuple[Registry, ...] = (BOUNDS, FORMULATIONS)  # that tests put things into
 
@@ -62,27 +65,47 @@ def _guard(name: str) -> Any:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_by_turns(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The first two workers compile a part each of what nearly all tests need, and wait for that of the other."""
-    turns = {"gw0": (compile_simulator, "gw1"), "gw1": (compile_search, "gw0")}
-    if worker_id in turns and int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) > 1:
-        compile_part, other = turns[worker_id]
-        compile_part()
-        done = tmp_path_factory.getbasetemp().parent
-        (done / f"compiled-{worker_id}").touch()
-        until = time.monotonic() + 120
-        while not (done / f"compiled-{other}").exists() and time.monotonic() < until:
-            time.sleep(0.1)
+def compiled_together(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What nearly all tests need is compiled in parts, or read from the cache, each by the next worker free."""
+    if worker_id == "master":  # the only one
+        return
+    folder = tmp_path_factory.getbasetemp().parent
+    for part in PARTS:
+        try:
+            (folder / f"{part.__name__}-begun").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        part()
+        (folder / f"{part.__name__}-done").touch()
+    until = time.monotonic() + 180
+    while time.monotonic() < until and not all((folder / f"{part.__name__}-done").exists() for part in PARTS):
+        time.sleep(0.1)
 
 
 def compile_simulator() -> None:
-    """Or read it from the cache."""
-    simulate(instance("small-fluid"), "fcfs")
+    simulate(tiny_instance(), "fcfs")
+
+
+def compile_prices() -> None:
+    x = relax(offline_problem(tiny_instance()))
+    market = market_until(x, float((x.arrival + 2 * x.horizon).max()), 0)
+    market.improve(x.arrival + 2 * x.horizon, 1.0)
+    market.costs(x.arrival + 2 * x.horizon)
 
 
 def compile_search() -> None:
-    """Likewise."""
-    search(instance("small-fluid"), "max_ratio", evaluations=1, time_limit=60.0, workers=1)
+    problem = offline_problem(tiny_instance())
+    evaluator = Evaluator(problem)
+    evaluator(plain_guide(np.zeros(problem.calls), problem.workflows, len(evaluator.kind_of_decode)))
+
+
+def compile_steps() -> None:
+    order("first", summary="first")(lambda call, now: now)
+    simulate(tiny_instance(), "first")
+    unregister("first")
+
+
+PARTS = (compile_simulator, compile_prices, compile_search, compile_steps)  # those that take longest first
 
 
 @pytest.fixture

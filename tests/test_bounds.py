@@ -23,7 +23,7 @@ from hexsched.model import Call, Instance, Workflow, write_instance
 from hexsched.simulator import Run, simulate
 from solvers.bounds import BOUNDS, preemptive_lp
 from solvers.bounds.critical_path import BOUND as CRITICAL_PATH
-from solvers.bounds.parts.bound import Bound, Cost
+from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost
 from solvers.bounds.parts.linear import Program
 from solvers.bounds.parts.pools import pools
 from solvers.bounds.single_machine import preemptive
@@ -42,6 +42,7 @@ TAIL_AND_MEAN = ("max_ratio", "req(0.6)", "mean_ratio", "mean_latency", "misses(
 POLICIES = ("hexagent", "sjf", "workflow-llf", "edf@earliest-finish", "fcfs@jsq")
 ROUNDING = 1e-9
 SECONDS = 20.0  # never reached on these sizes; results must not depend on the machine
+SHORT = 0.2
 RANDOM_INSTANCES = 36
 
 
@@ -87,6 +88,11 @@ def policy_runs(seed: int) -> tuple[OfflineProblem, list[Run]]:
     return fixed_problem(instance), [simulate(instance, policy) for policy in POLICIES]
 
 
+def seconds(chosen: Bound) -> float:
+    """For one value: what gets better the longer it takes is as valid after a short time."""
+    return SECONDS if chosen.cost < Cost.ANY_TIME else SHORT
+
+
 def applicable(chosen: Bound, text: str) -> bool:
     return read_objective(text).kind in chosen.objectives
 
@@ -98,7 +104,7 @@ def test_no_bound_exceeds_the_optimum(name: str, seed: int) -> None:
     best = exhaustive(seed)
     for text in EXACT:
         if applicable(chosen, text):
-            found = chosen.compute(problem, read_objective(text), SECONDS)
+            found = chosen.compute(problem, read_objective(text), seconds(chosen))
             assert found <= best[text] * (1 + ROUNDING), text
 
 
@@ -113,7 +119,7 @@ def test_no_bound_exceeds_a_known_optimum(name: str, case: str) -> None:
     for key, optimum in cases.OPTIMA[case].items():
         text = cases.NAMES.get(key, key)
         if applicable(chosen, text):
-            assert chosen.compute(problem, read_objective(text), SECONDS) <= optimum * (1 + ROUNDING), text
+            assert chosen.compute(problem, read_objective(text), seconds(chosen)) <= optimum * (1 + ROUNDING), text
 
 
 def test_no_bound_exceeds_a_policy(name: str) -> None:
@@ -139,7 +145,7 @@ def check_against_policies(chosen: Bound, seed: int, objectives: tuple[str, ...]
         aim = read_objective(text)
         if aim.kind not in chosen.objectives:
             continue
-        found = chosen.compute(problem, aim, SECONDS)
+        found = chosen.compute(problem, aim, seconds(chosen))
         reached = min(aim.value(problem.arrival, run.completed, problem.horizon) for run in runs)
         assert found <= reached * (1 + ROUNDING), (seed, text)
         floor = CRITICAL_PATH.compute(problem, aim, SECONDS)
@@ -289,8 +295,12 @@ def test_every_bound_that_holds_in_fluid_is_computed(tmp_path: Path, capsys: pyt
     file, instance = tmp_path / "i.json", replace(contended(4), decode_model="fluid")
     write_instance(file, instance)
     assert main(["bound", str(file), "--objective", "max_ratio", "--time-limit", "6", "--json"]) == OK
-    values = {name: row["value"] for name, row in json.loads(capsys.readouterr().out)["bounds"].items()}
-    assert {name for name, value in values.items() if value is None} == {"preemptive-lp", "time-indexed-lp"}
+    rows = json.loads(capsys.readouterr().out)["bounds"]
+    values = {name: row["value"] for name, row in rows.items()}
+    left_out = {name: row["note"] for name, row in rows.items() if row["value"] is None}
+    short_of_time = {name for name, note in left_out.items() if note in (FRUITLESS, NO_TIME)}
+    assert set(left_out) - short_of_time == {"preemptive-lp", "time-indexed-lp"}
+    assert all(BOUNDS[name].cost > Cost.AT_ONCE for name in short_of_time)
     reached = min(simulate(instance, policy).metrics.max_ratio for policy in POLICIES)
     assert all(1 <= value <= reached * (1 + ROUNDING) for value in values.values() if value is not None)
     assert main(["bound", str(file), "--objective", "max_ratio", "--bounds", "preemptive-lp"]) == BAD_INPUT
@@ -299,7 +309,7 @@ def test_every_bound_that_holds_in_fluid_is_computed(tmp_path: Path, capsys: pyt
 
 def test_help_names_every_bound(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bound", "--help"]) == OK
-    told = " ".join(capsys.readouterr().out.split())
+    told = "".join(capsys.readouterr().out.split())  # lines may end within a name
     assert not [name for name in BOUNDS if name not in told]
 
 

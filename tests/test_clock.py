@@ -16,6 +16,7 @@ from hexsched.model import Instance, write_instance
 from hexsched.simulator import Run, simulate
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS, time_indexed_lp
+from solvers.bounds.parts.bound import Cost
 from solvers.bounds.parts.linear import GaveUpError, Program
 from solvers.problem.idle import Parts
 from solvers.problem.objective import read_objective
@@ -23,6 +24,7 @@ from solvers.problem.offline import offline_problem
 
 TEXTS = ("max_ratio", "req(0.6)", "mean_ratio", "mean_latency", "misses(1.3)")
 SECONDS = 20.0  # never reached on these sizes
+SHORT = 0.2  # of what gets better the longer it takes, and is as valid
 ROUNDING = 1e-6
 MONTH = 30 * 86400.0
 UNIX = 1.7e9  # seconds
@@ -70,8 +72,9 @@ def test_no_bound_exceeds_a_policy_at_any_time(seed: int, span: float, offset: f
     value = objective.value(problem.arrival, completed, problem.horizon)
     for name, bound in BOUNDS.items():
         if bound.holds_for(problem, objective):
+            seconds = SECONDS if bound.cost < Cost.ANY_TIME else SHORT
             for compute in (bound.compute, bound.value):
-                assert compute(problem, objective, SECONDS) <= value * (1 + ROUNDING), name
+                assert compute(problem, objective, seconds) <= value * (1 + ROUNDING), name
 
 
 @given(seed=st.integers(0, 2**32 - 1), span=exponents(1e-3, 6 * MONTH), offset=exponents(1e9, 1e19))
