@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from experiments.exports.parts.export import Export, Request
-from experiments.exports.parts.flat import flatten, last_end
+from experiments.exports.parts.flat import flatten
 
 ENDING = ".dzn"
 MODEL = Path(__file__).parent / "parts" / "hexsched-flat.mzn"
@@ -27,7 +27,7 @@ def write(request: Request) -> dict[str, bytes]:
 
     tick = request.tick
     if tick is None:
-        tick = 10.0 ** math.ceil(math.log10(last_end(fixed_problem(request.instance)) * RATIO_UNIT / LARGEST))
+        tick = 10.0 ** math.ceil(math.log10(fixed_problem(request.instance).last_end * RATIO_UNIT / LARGEST))
     flat = msgspec.structs.asdict(flatten(request, tick))
     flat |= {"instance": flat.pop("name"), "best_lower": request.known[0] if request.known else -1.0}
     flat |= {"best_upper": request.known[1] if request.known else -1.0}

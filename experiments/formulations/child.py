@@ -129,9 +129,9 @@ def _measured(task: Task, data: bytes) -> dict[str, Any]:
     options = Options(
         time_limit=task.time_limit, workers=task.workers, seed=task.seed, solver=task.asked_solver or None
     )
-    began, used = time.perf_counter(), _cpu_seconds()
+    began, used = time.perf_counter(), cpu_seconds_used()
     result = solve_with(problem, task.formulation, task.objective, options=options)
-    seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds() - used
+    seconds, cpu_seconds = time.perf_counter() - began, cpu_seconds_used() - used
     return {
         "status": result.status,
         "seconds": seconds,
@@ -166,7 +166,7 @@ def _said(report: Report | None) -> dict[str, Any]:
     }
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds_used() -> float:
     """Of this process with its threads, and of children that have ended."""
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in usage)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import resource
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from experiments.formulations.child import cpu_seconds_used
 from experiments.library.names import instance, split_of
 from hexsched.model.files import write_bytes
 from solvers.brackets.choice import Arm, Timed, Times, Tree, read_arm
@@ -61,9 +61,9 @@ def measure(what: Measurement, time_limit: float, workers: int = 1, seed: int = 
 
     problem = instance(what.instance)
     options = Options(time_limit, workers, seed, solver=what.arm.solver, extra=dict(what.arm.switches))
-    before = _cpu_seconds()
+    before = cpu_seconds_used()
     result = solve_with(problem, what.arm.formulation, what.objective, options=options)
-    used = _cpu_seconds() - before
+    used = cpu_seconds_used() - before
     return Timed(
         instance=what.instance,
         split=split_of(what.instance),
@@ -143,9 +143,3 @@ def run(
         known.append(measure(task, time_limit))
         keep(known)
     return known
-
-
-def _cpu_seconds() -> float:
-    """Of this process with its threads, and of children that have ended."""
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(u.ru_utime + u.ru_stime for u in usage)

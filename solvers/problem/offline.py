@@ -283,6 +283,16 @@ class OfflineProblem:
         return tail
 
     @cached_property
+    def last_end(self) -> float:
+        """Seconds by which some best schedule ends.
+
+        Move everything as early as its order allows, which makes no completion later. Then a chain of prefills, stays
+        and delays without gaps leads from an arrival to the last completion, and no call is in it more than once.
+        """
+        longest = np.where(np.isfinite(self.hold), self.hold, 0.0).max(axis=(1, 2))
+        return float(self.arrival.max() + (self.delay + self.prefill.max(axis=1) + longest).sum())
+
+    @cached_property
     def rounding(self) -> float:
         """Seconds that rounding can add to a time that is a sum of a few of these numbers, and some more.
 

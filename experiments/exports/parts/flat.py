@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from experiments.exports.parts.export import Request
     from hexsched.model import Instance, Schedule
-    from solvers.problem.offline import OfflineProblem
 
 FINE = 1e-5  # the coarsest tick that is taken unasked, relative to the shortest ideal time
 NOWHERE = -1  # in place of a duration: the task does not fit there
@@ -146,12 +145,6 @@ class FlatSolution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     stage2_start: list[Whole]
 
 
-def last_end(problem: OfflineProblem) -> float:
-    """Seconds by which some best schedule ends: from the last arrival on something is under way, each thing once."""
-    longest = np.where(np.isfinite(problem.hold), problem.hold, 0.0).max(axis=(1, 2))
-    return float(problem.arrival.max() + (problem.delay + problem.prefill.max(axis=1) + longest).sum())
-
-
 def flatten(request: Request, tick: float | None = None) -> FlatInstance:
     """The flat instance of an instance and objective.
 
@@ -173,7 +166,7 @@ def flatten(request: Request, tick: float | None = None) -> FlatInstance:
 
     instance, objective, problem = request.instance, request.objective, fixed_problem(request.instance)
     seconds = 10.0 ** math.floor(math.log10(FINE * problem.horizon.min())) if tick is None else tick
-    end = last_end(problem)
+    end = problem.last_end
     if not (0 < seconds < math.inf and end / seconds < 2**53):
         raise InputError(
             f"a tick must be above 0 and no more than 2^53 fit into {end:.6g} s, got {seconds:g} s", "--tick"

@@ -75,7 +75,7 @@ class TickedProblem:
 def in_ticks(problem: OfflineProblem, precision: float) -> TickedProblem:
     """The problem in ticks of ``precision`` times the shortest H_w."""
     reservation = problem.hold
-    ticks = Ticks(max(precision * problem.horizon.min(), _serial_horizon(problem) / MOST_TICKS))
+    ticks = Ticks(max(precision * problem.horizon.min(), problem.last_end / MOST_TICKS))
     return TickedProblem(
         problem=problem,
         ticks=ticks,
@@ -85,7 +85,7 @@ def in_ticks(problem: OfflineProblem, precision: float) -> TickedProblem:
         arrival=ticks.down(problem.arrival),
         arrived=np.where(problem.arrival > 0, ticks.down(problem.arrival) + 1, 0),
         modes=tuple(_modes(reservation[c], ticks) for c in range(problem.calls)),
-        horizon=int(ticks.down(_serial_horizon(problem))) + 1,
+        horizon=int(ticks.down(problem.last_end)) + 1,
     )
 
 
@@ -98,11 +98,3 @@ def _modes(reservation: Array, ticks: Ticks) -> tuple[DecodeMode, ...]:
         for length in np.unique(lengths):
             modes.append(DecodeMode(j, tuple(np.flatnonzero(lengths == length).tolist()), int(length)))
     return tuple(modes)
-
-
-def _serial_horizon(problem: OfflineProblem) -> float:
-    """Seconds by which a schedule without needless idling ends: after the last arrival something is always under way,
-    and each delay, prefill and reservation is so once."""
-    reservation = problem.hold
-    longest = np.max(np.where(np.isfinite(reservation), reservation, 0.0), axis=(1, 2))
-    return float(problem.arrival.max() + np.sum(problem.delay + problem.prefill.max(axis=1) + longest))

@@ -117,7 +117,7 @@ def windows(problem: OfflineProblem, objective: Objective, value: float) -> Wind
     ``req`` and ``misses`` may drop get the horizon instead: the largest completion in some best schedule.
     """
     W, arrival, horizon = problem.workflows, problem.arrival, problem.horizon
-    latest = _chain_horizon(problem)
+    latest = problem.last_end
     dropped = int(value) if objective.kind == "misses" else objective.dropped(W)
     if objective.kind == "mean_ratio":
         deadline = arrival + horizon * (W * value - (W - 1))
@@ -135,17 +135,6 @@ def target_windows(problem: OfflineProblem, scale: float, spare: int) -> Windows
     """Windows of the schedules in which all but ``spare`` workflows have a ratio of at most ``scale`` >= 1."""
     deadline = problem.arrival + problem.horizon * scale * (1 + SLACK)
     return Windows(problem=problem, deadline=deadline * (1 + ROOM), spare=spare)
-
-
-def _chain_horizon(problem: OfflineProblem) -> float:
-    """A time by which some best schedule ends.
-
-    Move everything as early as its order allows, which makes no completion later. Then a chain of prefills, stays and
-    delays without gaps leads from an arrival to the last completion, and no call is in it more than once.
-    """
-    hold = problem.hold
-    longest = np.where(np.isfinite(hold), hold, 0.0).max(axis=(1, 2))
-    return float(problem.arrival.max() + (problem.delay + problem.prefill.max(axis=1) + longest).sum())
 
 
 def _drop_horizon(problem: OfflineProblem, deadline: Array, dropped: int) -> float:
