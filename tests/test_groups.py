@@ -197,7 +197,8 @@ def test_a_bracket_is_told_at_once_and_one_group_says_nothing() -> None:
     told.improve(1.0, simulate(alone.instance, "fcfs").schedule, "fcfs")
     BOUNDS["groups"].prove(alone, told, 0)
     assert told.bound == 0
-    assert BOUNDS["groups"].value(alone, read_objective("misses(1.5)"), 5.0) == 1
+    assert BOUNDS["groups"].compute(alone, read_objective("misses(1.5)"), 5.0) == 0
+    assert BOUNDS["groups"].compute(problem, read_objective("misses(1.5)"), 5.0) == BURSTS
 
 
 def test_groups_weigh_as_much_as_they_have_workflows() -> None:

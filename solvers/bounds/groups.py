@@ -47,16 +47,14 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
     little is under way in a known schedule. A group is asked through ``load``, linear programs where it is small, and
     prices that stay with it from scale to scale.
 
-    See ``solvers.bounds.grouped``.
+    Where something is under way all the time, prices of the whole say more, and this leaves them the time: it is no
+    better than the critical path there. See ``solvers.bounds.grouped``.
     """
-    return grouped_bound(problem, objective, time_limit, programs=_programs())
+    return grouped_bound(problem, objective, time_limit, programs=_programs(), least_apart=2)
 
 
 def close_in(problem: OfflineProblem, bracket: Bracket, seed: int) -> None:
-    """The same, with groups of the best schedule; each better bound is proved at once.
-
-    Where something is under way all the time, prices of the whole say more, and this leaves them the time.
-    """
+    """The same, with groups of the best schedule; each better bound is proved at once."""
     schedule = bracket.schedule
     found = grouped_bound(
         problem,
