@@ -15,7 +15,7 @@ from hexsched.model import Instance, write_instance
 from hexsched.simulator import simulate
 from solvers.brackets.earlier import Earlier
 from solvers.brackets.gap import Tuning, gap
-from solvers.problem.bracket import Bracket, ContradictionError
+from solvers.problem.bracket import Bracket
 from solvers.problem.left import cpu_clock
 from solvers.problem.objective import read_objective
 from solvers.schedules.search import search
@@ -96,8 +96,9 @@ def test_what_is_no_earlier_bracket_of_this_one_is_refused() -> None:
         gap(instance, ["fcfs"], "max_ratio", earlier=Earlier("e.json", "req(0.5)", 1.0, "load", made))
     with pytest.raises(InputError, match=r"e.json: its schedule is none of this instance: it breaks"):
         gap(contended(5), ["fcfs"], "max_ratio", earlier=Earlier("e.json", "max_ratio", 1.0, "load", made))
-    with pytest.raises(ContradictionError, match="load claims"):
-        gap(instance, ["fcfs"], "max_ratio", earlier=Earlier("e.json", "max_ratio", 1e6, "load", made))
+    for schedule in (made, None):
+        with pytest.raises(InputError, match=r"e.json: its lower_bound 1e\+06 cannot be one of this .* \(load claims"):
+            gap(instance, ["fcfs"], "max_ratio", earlier=Earlier("e.json", "max_ratio", 1e6, "load", schedule))
     for width in (-0.1, float("nan"), float("inf")):
         with pytest.raises(InputError, match="width to stop at"):
             gap(instance, ["fcfs"], "max_ratio", to=width)
@@ -116,6 +117,12 @@ def test_the_command_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
     assert later["lower_bound"] >= first["lower_bound"]
     assert later["upper_bound"] <= first["upper_bound"] * (1 + 1e-9)
     assert set(later["provenance"]["inputs"]) == {str(file), str(record)}
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    kept.rename(moved / kept.name)
+    record.rename(moved / record.name)
+    assert main([*asked, "--resume", str(moved / record.name), "--time-limit", "1e-6"]) == OK
+    assert json.loads(capsys.readouterr().out)["upper_bound"] <= first["upper_bound"] * (1 + 1e-9)
     record.write_text(json.dumps(first | {"schedule": None}))
     assert main([*asked, "--resume", str(record), "--time-limit", "1e-6"]) == OK
     assert "its schedule was not kept (-o)" in capsys.readouterr().err
@@ -128,6 +135,7 @@ def test_the_command_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
         ({"instance": "other.json"}, "a bracket of another instance (other.json, no SHA-256 recorded"),
         ({"objective": "req(0.5)"}, "a bracket of req(0.5), expected one of max_ratio"),
         ({"lower_bound": "high"}, "lower_bound"),
+        ({"lower_bound": -1.0}, "lower_bound: Expected 'float' >= 0.0"),
         ({"schedule": "gone.json"}, "gone.json"),
     ],
 )

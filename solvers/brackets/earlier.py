@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -46,7 +46,7 @@ class _Record(msgspec.Struct):
 
     instance: str
     objective: str
-    lower_bound: float
+    lower_bound: Annotated[float, msgspec.Meta(ge=0)]
     bound_source: str
     upper_source: str
     provenance: _Provenance
@@ -73,5 +73,12 @@ def read_earlier(path: str | Path, instance_sha256: str) -> Earlier:
         was = f"SHA-256 {digest[:12]}…" if digest else "no SHA-256 recorded"
         what = f"a bracket of another instance ({record.instance}, {was}; this one has {instance_sha256[:12]}…)"
         raise InputError(f"{what}; expected what 'hexsched gap --json' printed for this very file", path)
-    schedule = None if record.schedule is None else read_schedule(record.schedule)
+    schedule = None if record.schedule is None else read_schedule(_beside(path, record.schedule))
     return Earlier(str(path), record.objective, record.lower_bound, record.bound_source, schedule, record.upper_source)
+
+
+def _beside(path: str | Path, schedule: str) -> Path:
+    """The schedule's file as it is recorded; where the two were moved together, next to the record."""
+    recorded = Path(schedule)
+    moved = Path(path).parent / recorded.name
+    return moved if not recorded.exists() and moved.exists() else recorded

@@ -28,7 +28,7 @@ from solvers.bounds import BOUNDS, cheap, costing
 from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost, fair_share
 from solvers.brackets.earlier import Earlier
 from solvers.defaults import OBJECTIVE
-from solvers.problem.bracket import Bracket
+from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.left import cpu_clock, wall_clock
 from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
@@ -269,9 +269,15 @@ def gap(
                 shown.show(f"{lower:.6g} <= optimum <= {upper:.6g}, {seconds:.0f} of {time_limit:g} s", time_limit)
 
         inside = Bracket(aim, time_limit, tell, to, cpu_clock(workers) if cpu_time else wall_clock)
-        if earlier is not None:
-            _go_on_from(earlier, instance, inside)
-        return _bracket(instance, aim, chosen, inside, seed, workers, tuning)
+        try:
+            if earlier is not None:
+                _go_on_from(earlier, instance, inside)
+            return _bracket(instance, aim, chosen, inside, seed, workers, tuning)
+        except ContradictionError as error:
+            if earlier is None or inside.bound > earlier.lower_bound:
+                raise
+            what = f"its lower_bound {earlier.lower_bound:g} cannot be one of this instance ({error})"
+            raise InputError(what, earlier.source) from None
 
 
 def _go_on_from(earlier: Earlier, instance: Instance, inside: Bracket) -> None:

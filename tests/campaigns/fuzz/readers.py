@@ -62,6 +62,9 @@ def readers() -> dict[str, Reader]:
         Reader("grid", _grids, documents.yaml_document, _read_grid),
         Reader("archive", _archives, tables.csv_table, _read_archive),
         Reader("formulations", _formulations, tables.csv_table, _read_formulations),
+        Reader("submission", _submissions, documents.json_document, _read_submission),
+        Reader("earlier-bracket", _brackets, documents.json_document, _read_bracket),
+        Reader("solve-times", _solve_times, tables.csv_table, _read_solve_times),
         Reader("fit-table", _workloads, documents.json_lines, _read_fit_table),
         *(
             Reader(f"trace-{name}", partial(_sample, name), _change_of(importer.sample), partial(_read_trace, name))
@@ -347,10 +350,69 @@ def _read_formulations(data: bytes, folder: Path) -> None:
     as_frame(read_rows(folder))
 
 
+def _solve_times(folder: Path) -> list[bytes]:
+    from solvers.brackets.choice import DATA
+
+    lines = DATA.read_bytes().splitlines(keepends=True)
+    return [b"".join(lines[:4]), b"".join([lines[0], *lines[-2:]])]
+
+
+def _read_solve_times(data: bytes, folder: Path) -> None:
+    from solvers.brackets.choice import read_times
+
+    read_times(_put(folder, "times.csv", data))
+
+
 def _read_fit_table(data: bytes, folder: Path) -> None:
     from hexsched.workloads.fitting import read_table
 
     read_table(_put(folder, "table.jsonl", data))
+
+
+# ---- what is known of an instance
+
+ARCHIVED = "unary-chain-4-0"
+
+
+def _submissions(folder: Path) -> list[bytes]:
+    from experiments.library.names import instance
+    from hexsched.simulator import simulate
+
+    (flat,) = (text for text in _blocks("formats.md", "json") if b"hexsched-flat-solution" in text)
+    return [flat, simulate(instance(ARCHIVED), "fcfs").schedule.to_bytes()]
+
+
+def _read_submission(data: bytes, folder: Path) -> None:
+    from experiments.library.names import instance
+    from experiments.library.submission import NotValidError, read_submission
+    from hexsched.errors import InputError
+    from hexsched.verifier import verify
+
+    try:
+        submission = read_submission(_put(folder, "submitted.json", data), ARCHIVED)
+    except NotValidError as error:
+        raise InputError(str(error)) from None
+    report = verify(instance(ARCHIVED), submission.schedule)
+    _need(report.ok, "a submission that was taken is not valid", report.violations[:1])
+
+
+def _brackets(folder: Path) -> list[bytes]:
+    bracket = {
+        "instance": "i.json",
+        "objective": "req(0.95)",
+        "lower_bound": 1.25,
+        "bound_source": "load",
+        "upper_source": "search",
+        "provenance": {"inputs": {"i.json": "0" * 64}},
+    }
+    return [json.dumps(bracket).encode(), json.dumps({**bracket, "schedule": "none.json"}).encode()]
+
+
+def _read_bracket(data: bytes, folder: Path) -> None:
+    from solvers.brackets.earlier import read_earlier
+
+    earlier = read_earlier(_put(folder, "bracket.json", data), "0" * 64)
+    _need(0 <= earlier.lower_bound < float("inf"), "a bound of an earlier bracket is no number of a bracket", earlier)
 
 
 # ---- grids
