@@ -46,8 +46,16 @@ OBJECTIVES: dict[str, Value] = {
 }
 SMALL = ((68, 2, 1), (36, 1, 1))  # seed, prefill and decode instances, all in use; three calls
 TINY = (*SMALL, (87, 1, 2), (78, 1, 2), (57, 1, 2), (102, 2, 1), (5, 2, 2))  # up to four calls
-# seconds for what the others solve in tenths: they get SMALL alone
-SLOW = ("milp_time_indexed", "milp_step", "milp_on_off", "milp_event")
+# they get SMALL alone, as each takes seconds; tests/test_formulations_agree.py has many more for them
+SLOW = (
+    "benders",
+    "milp_event",
+    "milp_linear_ordering",
+    "milp_on_off",
+    "milp_positional",
+    "milp_step",
+    "milp_time_indexed",
+)
 ACCURACY = 1e-3
 FORMULATIONS = sorted(exact.FORMULATIONS)
 QUICK = Options(time_limit=5, workers=1)
