@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from ortools.sat.python import cp_model
 
-from hexsched.model import Schedule, ScheduledCall
+from hexsched.model import Schedule
 from solvers.exact.cp.ticked import Array, TickedProblem
+from solvers.schedules.timetable import Timetable, from_schedule, to_schedule
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,10 @@ def declare(model: cp_model.CpModel, data: TickedProblem, deadline: Array) -> Va
 
 def hint(model: cp_model.CpModel, data: TickedProblem, variables: Variables, schedule: Schedule) -> None:
     """Let the search begin at a schedule of the instance; rounded down, it is a solution of the model."""
-    instance = data.problem.instance
-    prefill = {machine.id: i for i, machine in enumerate(instance.prefill)}
-    decode = {machine.id: j for j, machine in enumerate(instance.decode)}
-    rows = {(row.workflow_id, row.call_id): row for row in schedule.calls}
-    names = ((w.workflow_id, call.call_id) for w in instance.workflows for call in w.calls)
-    for c, name in enumerate(names):
-        row = rows[name]
-        i, j = prefill[row.prefill_instance], decode[row.decode_instance]
-        start, admitted = int(data.ticks.down(row.prefill_start)), int(data.ticks.down(row.admitted))
+    known = from_schedule(data.problem, schedule)
+    starts, admissions = data.ticks.down(known.start), data.ticks.down(known.admitted)
+    for c in range(data.problem.calls):
+        i, j, start, admitted = int(known.prefill[c]), int(known.decode[c]), int(starts[c]), int(admissions[c])
         model.add_hint(variables.start[c], start)
         model.add_hint(variables.prefilled[c], start + int(data.prefill[c, i]))
         model.add_hint(variables.admitted[c], admitted)
@@ -115,27 +111,22 @@ def decisions(
     solver: cp_model.CpSolverSolutionCallback | cp_model.CpSolver, data: TickedProblem, variables: Variables
 ) -> Schedule:
     """The solution as a schedule; its times are those of the model, so only their order means something."""
-    instance = data.problem.instance
-    rows = []
-    for c, (workflow, call) in enumerate((w, call) for w in instance.workflows for call in w.calls):
-        i = [solver.boolean_value(literal) for literal in variables.on_prefill[c]].index(True)
-        k = [solver.boolean_value(literal) for literal in variables.in_mode[c]].index(True)
-        events = (variables.start[c], variables.prefilled[c], variables.admitted[c], variables.completed[c])
-        times = [float(data.ticks.back(solver.value(event))) for event in events]
-        rows.append(
-            ScheduledCall(
-                workflow_id=workflow.workflow_id,
-                call_id=call.call_id,
-                prefill_instance=instance.prefill[i].id,
-                prefill_start=times[0],
-                prefill_end=times[1],
-                decode_instance=instance.decode[data.modes[c][k].decode].id,
-                admitted=times[2],
-                decode_start=times[2],
-                decode_end=times[3],
-            )
-        )
-    return Schedule(format="hexsched-schedule/1", policy="cpsat", calls=tuple(rows))
+
+    def taken(choices: list[cp_model.IntVar]) -> int:
+        return [solver.boolean_value(literal) for literal in choices].index(True)
+
+    def seconds(events: list[cp_model.IntVar]) -> Array:
+        times: Array = data.ticks.back(np.array([solver.value(event) for event in events]))
+        return times
+
+    modes = zip(data.modes, variables.in_mode, strict=True)
+    found = Timetable(
+        prefill=np.array([taken(literals) for literals in variables.on_prefill]),
+        decode=np.array([of_call[taken(literals)].decode for of_call, literals in modes]),
+        start=seconds(variables.start),
+        admitted=seconds(variables.admitted),
+    )
+    return to_schedule(data.problem, found, "cpsat")
 
 
 def _up(data: TickedProblem, seconds: Array) -> Array:
