@@ -10,6 +10,7 @@ import json
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
 from experiments.cli import BAD_INPUT, OK, main
 from experiments.library.archive import PACKAGED, read_archive
@@ -37,8 +38,6 @@ def test_a_cut_is_the_longest_stretch_that_fits():
 
 
 def test_gaps_are_stretched():
-    from msgspec.structs import replace
-
     flows = [replace(flow, arrival=100.0 + 3 * k) for k, flow in enumerate(TABLE)]
     whole, half, none = (cut(flows, 60, 2, stretch) for stretch in (1.0, 0.5, 0.0))
     assert [flow.arrival for flow in whole] == [3.0 * k for k in range(len(whole))]
@@ -51,6 +50,11 @@ def test_gaps_are_stretched():
 def test_a_cut_of_fewer_than_two_workflows_is_refused(calls, start):
     with pytest.raises(InputError, match="and needs 2; take more calls, or begin elsewhere"):
         cut(TABLE, calls, start)
+
+
+def test_gaps_that_no_double_holds_are_refused():
+    with pytest.raises(InputError, match=r"1e\+308 times as long"):
+        cut([replace(flow, arrival=3.0 * k) for k, flow in enumerate(TABLE)], 60, stretch=1e308)
 
 
 def test_the_command_cuts_an_instance_that_can_be_solved(tmp_path, capsys):

@@ -151,6 +151,13 @@ def test_a_record_that_is_none_says_why(
     assert said in capsys.readouterr().err
 
 
+def test_a_width_without_its_sign_is_a_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "i.json"
+    write_instance(file, contended(2))
+    assert main(["gap", str(file), "--to", "5"]) == BAD_INPUT
+    assert "--to '5' is 500% of LB; write it as 500% if that is meant" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["0", "-5%", "x", "5%%", "nan", ""])
 def test_widths_that_are_none(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "i.json"

@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instances import tiny_flow_shop
 
 import experiments
 import hexsched as hx
-from experiments.cli import main
+from experiments.cli import BAD_INPUT, main
 from experiments.formulations.rows import FORMULATIONS_CSV, Row, read_rows
 from experiments.grid.axes import canonical_estimator
 from experiments.grid.loads import read_load
@@ -46,7 +47,9 @@ from hexsched.verifier import verify
 from hexsched.workloads.arrivals import read_arrivals
 from hexsched.workloads.importers import IMPORTERS, read_trace
 from hexsched.workloads.importers.parts import trace
+from solvers.brackets.solve import solve_with
 from solvers.problem.objective import read_objective
+from solvers.problem.result import Options
 
 pytestmark = pytest.mark.quick
 
@@ -178,6 +181,21 @@ def test_a_number_of_more_digits_than_python_prints():
     with pytest.raises(InputError) as caught:
         Instance.from_bytes(data)
     assert len(str(caught.value)) < 1000
+
+
+def test_scales_and_numbers_of_threads_have_limits(tmp_path, capsys):
+    """Beyond them, due dates in ticks and the solvers' own whole numbers overflow."""
+    instance = tiny_flow_shop(3)
+    for text in ("misses(1e15)", "misses(1e308)", "misses(1.0000001e9)"):
+        with pytest.raises(InputError, match="at most 1e"):
+            read_objective(text)
+    for formulation in ("cpsat", "milp_disjunctive"):
+        found = solve_with(instance, formulation, "misses(1e9)", options=Options(time_limit=5.0, isolate=False))
+        assert (found.status, found.objective) == ("optimal", 0)
+    for option in ("--workers", "--seed"):
+        for command in ("solve", "gap", "compare-formulations"):
+            assert main([command, "i.json", option, "9" * 400]) == BAD_INPUT
+            assert option in capsys.readouterr().err
 
 
 # ---- every digit that was written

@@ -181,5 +181,7 @@ def test_rows_say_what_solved_them(tmp_path: Path, capsys: pytest.CaptureFixture
         capsys.readouterr()
         assert main([*argv, "mean_ratio", "--solvers", missing]) == BAD_INPUT
         written = capsys.readouterr().err
-        assert f"solver {missing} is not installed; installed: HiGHS" in written
+        assert f"solver {missing} is not installed; " in written
+        assert "installed: HiGHS" in written
+        assert ("hexsched[solvers]" in written) == (missing == "SCIP")
         assert written.count("\n") == 1

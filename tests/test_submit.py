@@ -122,7 +122,7 @@ def test_a_solution_of_the_flat_instance_is_taken(archive, tmp_path, capsys):
     path.write_bytes(msgspec.json.encode(solution))
     assert submit(path, "--archive", archive) == OK
     entry = read_archive(archive)[SMALL, "mean_ratio"]
-    assert entry.upper_source == "a solver"
+    assert (entry.upper_source, entry.upper_by) == ("a solver", "a solver")
     assert entry.upper_bound == pytest.approx(best().upper_bound, rel=1e-12)
     for change, why in (
         ({"stage1_machine": [0, 0, 0, 9]}, "stage1_machine names machine 9, there are 2 from 0 on"),
@@ -134,6 +134,18 @@ def test_a_solution_of_the_flat_instance_is_taken(archive, tmp_path, capsys):
         capsys.readouterr()
         assert submit(path, "--archive", archive) == BAD_INPUT
         assert why in capsys.readouterr().err
+
+
+def test_control_characters_are_not_filed(archive, schedule):
+    assert submit(schedule, "--archive", archive, "--by", "A\x1b[31m\nNother") == OK
+    assert read_archive(archive)[SMALL, "mean_ratio"].upper_by == "A\\x1b[31m\\nNother"
+    assert b"\x1b" not in archive.read_bytes()
+
+
+def test_an_archive_that_is_not_there_is_told(tmp_path, capsys):
+    for command in ("list", "check", "gaps"):
+        assert main(["library", command, SMALL, "--archive", str(tmp_path / "none.csv")]) == BAD_INPUT
+        assert "none.csv" in capsys.readouterr().err
 
 
 def test_orders_that_wait_for_each_other_are_no_schedule(archive, tmp_path, capsys):

@@ -14,7 +14,9 @@ Timed = Annotated[
     bool, typer.Option("--timings", help="Say on standard error which part took how long: reading, engine, and so on.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file of another kind at the output, too.")]
-Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of everything random.")]
+LARGEST_SEED = 2**31 - 1  # that solvers take
+MOST_WORKERS = 1024
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="S", help="Seed of everything random.")]
 Estimator = Annotated[
     str,
     typer.Option(metavar="E", help="How policies know output lengths: exact, noise(SIGMA) or class_mean."),

@@ -13,6 +13,7 @@ from experiments.library.names import names
 from hexsched.errors import InputError
 from hexsched.model.csv_rows import csv_rows
 from hexsched.model.files import write_bytes
+from hexsched.printable import printable
 
 PACKAGED = Path(__file__).parent / "best_known.csv"
 OBJECTIVES = ("max_ratio", "req(0.75)", "mean_ratio", "mean_latency", "misses(1.5)")
@@ -118,7 +119,7 @@ def csv_bytes(entries: Mapping[Key, Entry]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Entry._fields)
     ordered = sorted(entries.values(), key=lambda entry: (rank.get(entry.key, len(rank)), entry.key))
-    writer.writerows(ordered)
+    writer.writerows([printable(cell) if isinstance(cell, str) else cell for cell in entry] for entry in ordered)
     return text.getvalue().encode()
 
 

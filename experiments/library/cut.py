@@ -8,6 +8,7 @@ stretched or squeezed: that is the contention of the cut.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -54,4 +55,6 @@ def cut(
             where,
         )
     first = taken[0].arrival
+    if not (taken[-1].arrival - first) * stretch < math.inf:
+        raise InputError(f"gaps between arrivals {stretch:g} times as long are no times any more", where)
     return tuple(replace(one, arrival=(one.arrival - first) * stretch) for one in taken)

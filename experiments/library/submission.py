@@ -58,11 +58,14 @@ class Submission(NamedTuple):
         Whose it is: the schedule's ``policy``, ``by`` of a flat solution.
     schedule : Schedule
         Its decisions, re-timed.
+    by : str or None
+        Who found it, where the file says so.
     """
 
     name: str
     source: str
     schedule: Schedule
+    by: str | None = None
 
 
 def read_submission(path: str | Path, name: str | None = None) -> Submission:
@@ -86,10 +89,11 @@ def read_submission(path: str | Path, name: str | None = None) -> Submission:
     from hexsched.model.file_kind import kind_of
     from hexsched.simulator import retime
 
+    by = None
     if kind_of(path) == "flat-solution":
         solution = read_solution(path)
         name = _archived(name or solution.name, path)
-        schedule = as_schedule(solution, instance(name))
+        schedule, by = as_schedule(solution, instance(name)), solution.by
     else:
         schedule = read_schedule(path)
         name = _archived(name or Path(path).name.split(".")[0], path)
@@ -99,11 +103,11 @@ def read_submission(path: str | Path, name: str | None = None) -> Submission:
     except InputError as error:
         raise NotValidError(str(error)) from None
     _refuse_invalid(name, again)
-    return Submission(name, schedule.policy, again)
+    return Submission(name, schedule.policy, again, by or None)
 
 
 def submit(
-    submission: Submission, entries: Mapping[Key, Entry], finder: Finder, keep: Callable[[Entry], None]
+    submission: Submission, entries: Mapping[Key, Entry], finder: Finder, ours: Finder, keep: Callable[[Entry], None]
 ) -> list[Verdict]:
     """Compare a schedule with the best known by every archived objective, and file it where it is better.
 
@@ -113,6 +117,9 @@ def submit(
     entries : dict of (str, str) to Entry
         The archive.
     finder : Finder
+        Of the schedule.
+    ours : Finder
+        Of the bound by the critical path, where none is archived.
     keep : callable
         Called with each entry that is better than it was.
 
@@ -133,7 +140,7 @@ def submit(
         if known is not None and known.sha256 != sha256:
             raise InputError(f"the archive's {key[0]}, {key[1]} is of another instance than the generator makes")
         value = verified_value(metrics, objective)
-        entry = known or first_entry(key, sha256, Bound(critical_path(metrics, objective), "critical-path", finder))
+        entry = known or first_entry(key, sha256, Bound(critical_path(metrics, objective), "critical-path", ours))
         better = is_better(entry, value)
         if better:
             entry = with_schedule(entry, problem, Upper(value, submission.schedule, submission.source, finder))

@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 
 FORMS = ("max_ratio", "req(0.95)", "mean_ratio", "mean_latency", "misses(1.5)")  # as they are written
 KINDS = ("max_ratio", "req", "mean_ratio", "mean_latency", "misses")
+LARGEST_SCALE = 1e9  # of misses(S): far above the ratio of any schedule that is of use, and its due dates are finite
 SLACK = 1e-9  # relative: a ratio that is over s by rounding alone meets s
 
 
@@ -90,6 +91,6 @@ def read_objective(text: str | Objective) -> Objective:
         number = math.nan
     if kind == "req" and not 0 < number <= 1:
         raise InputError(f"objective {text!r}: Q must be above 0 and at most 1")
-    if kind == "misses" and not 0 < number < math.inf:
-        raise InputError(f"objective {text!r}: S must be above 0")
+    if kind == "misses" and not 0 < number <= LARGEST_SCALE:
+        raise InputError(f"objective {text!r}: S must be above 0 and at most {LARGEST_SCALE:g}")
     return Objective(kind, number)

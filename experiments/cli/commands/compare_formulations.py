@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_directory
-from experiments.cli.options import Json, Seed
+from experiments.cli.options import MOST_WORKERS, Json, Seed
 from experiments.cli.output import Table, emit, note, percent, records
 from hexsched.baselines import ALL
 from hexsched.errors import InputError
@@ -59,7 +59,7 @@ def compare_formulations_command(
         ),
     ] = "",
     time_limit: Annotated[float, typer.Option(metavar="SEC", help="Wall-clock seconds for each solve.")] = 60.0,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of each solve.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, metavar="N", help="Threads of each solve.")] = 2,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write formulations.csv to this directory.")
     ] = None,

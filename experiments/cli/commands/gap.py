@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import INTERRUPTED
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import Force, InstanceFile, Json, Plugins, Seed, Traceback
+from experiments.cli.options import MOST_WORKERS, Force, InstanceFile, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins, plugin_errors
 from experiments.environment import origin, sha256
@@ -53,7 +53,7 @@ def gap_command(
         bool,
         typer.Option("--cpu-time", help="Count CPU seconds a thread: a busy machine takes longer, and gets as far."),
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, metavar="N", help="Threads.")] = 2,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="SCHEDULE", help="Write the schedule that has the upper bound."),
@@ -143,6 +143,8 @@ def _share(text: str) -> float:
         share = float(number) / (100 if percent_sign else 1)
     except ValueError:
         share = math.nan
+    if not percent_sign and share >= 1:
+        raise InputError(f"--to {text!r} is {share:.0%} of LB; write it as {100 * share:g}% if that is meant")
     if rest or not 0 < share < math.inf:
         raise InputError(f"--to {text!r}: expected the width to stop at, above 0, such as 5% or 0.05")
     return share

@@ -177,7 +177,7 @@ def flatten(request: Request, tick: float | None = None) -> FlatInstance:
     job_of = {int(w): k for k, w in enumerate(flows)}
     fits = np.isfinite(problem.hold)
     held = np.where(fits, ticks.down(np.where(fits, problem.hold, 0.0)), NOWHERE)
-    due = problem.arrival + objective.parameter * (1 + 2 * SLACK) * problem.horizon
+    due = np.minimum(problem.arrival + objective.parameter * (1 + 2 * SLACK) * problem.horizon, end)
     names = [problem.names[c] for c in calls]
     known = request.known or (None, None)
     return FlatInstance(

@@ -258,6 +258,7 @@ def _misses(model: cp_model.CpModel, data: TickedProblem, variables: Variables, 
 def due_ticks(data: TickedProblem, objective: Objective) -> Array:
     """(W,) ticks by which a workflow that meets the scale of ``misses`` is complete."""
     limit = data.problem.arrival + objective.parameter * (1 + 2 * SLACK) * data.problem.horizon
+    limit = np.minimum(limit, data.problem.last_end)  # by when all is complete in some best schedule
     due: Array = data.ticks.down(limit) + 1  # rounded up: what meets the limit in real time meets it here
     return due
 

@@ -80,7 +80,8 @@ def backend(name: str | None) -> Backend:
     chosen = BACKENDS[by_name[asked]]
     if not chosen.available():
         installed = [known for known, each in BACKENDS.items() if each.available()]
-        raise InputError(f"solver {by_name[asked]} is not installed; installed: {', '.join(installed) or 'none'}")
+        how = "pip install 'hexsched[solvers]' brings SCIP; " if by_name[asked] == "SCIP" else ""
+        raise InputError(f"solver {by_name[asked]} is not installed; {how}installed: {', '.join(installed) or 'none'}")
     return chosen
 
 

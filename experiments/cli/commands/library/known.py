@@ -20,7 +20,7 @@ from experiments.cli.commands.library.shared import (
     read_known,
 )
 from experiments.cli.destination import check_directory, check_writable
-from experiments.cli.options import Force, Json, Plugins, Seed, Traceback
+from experiments.cli.options import MOST_WORKERS, Force, Json, Plugins, Seed, Traceback
 from experiments.cli.output import Table, emit, note, percent
 from hexsched.errors import InputError
 from hexsched.progress import Progress
@@ -167,7 +167,7 @@ def improve_command(
         float,
         typer.Option(metavar="SEC", help="Seconds for the solver, and as many for bounds where it leaves a gap."),
     ] = 5.0,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of the solver.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, metavar="N", help="Threads of the solver.")] = 2,
     formulation: Annotated[str, typer.Option(metavar="F", help="One of 'hexsched formulations'.")] = "cpsat",
     objective: Annotated[
         str | None, typer.Option(metavar="O,O", help="Objectives with commas between them; all archived by default.")
@@ -188,7 +188,7 @@ def improve_command(
     from solvers.problem.bracket import ContradictionError
 
     path = PACKAGED if archive is None else archive
-    entries = read_known(archive)
+    entries = read_known(archive, may_be_new=True)
     check_writable(path, [], "table")
     aims = [text.strip() for text in objective.split(",")] if objective else list(OBJECTIVES)
     for aim in aims:

@@ -29,12 +29,12 @@ By = Annotated[
 On = Annotated[str | None, typer.Option("--on", metavar="YYYY-MM-DD", help="When it was found; today if not given.")]
 
 
-def read_known(archive: Path | None) -> dict[Key, Entry]:
-    """The archive; an empty one where the file is yet to be made."""
+def read_known(archive: Path | None, *, may_be_new: bool = False) -> dict[Key, Entry]:
+    """The archive; an empty one where the file is yet to be made by the command."""
     from experiments.library.archive import PACKAGED, read_archive
 
     path = PACKAGED if archive is None else archive
-    return read_archive(path) if os.path.exists(path) else {}
+    return {} if may_be_new and not os.path.exists(path) else read_archive(path)
 
 
 def finder(by: str | None, on: str | None) -> Finder:

@@ -46,14 +46,14 @@ def submit_command(
 
     path = PACKAGED if archive is None else archive
     check_writable(path, [schedule], "table")
-    entries = read_known(archive)
+    entries = read_known(archive, may_be_new=True)
 
     def keep(entry: Entry) -> None:
         entries[entry.key] = entry
 
     try:
         submission = read_submission(schedule, instance)
-        verdicts = submit(submission, dict(entries), finder(by, on), keep)
+        verdicts = submit(submission, dict(entries), finder(by or submission.by, on), finder(None, on), keep)
     except (NotValidError, ContradictionError) as error:
         note(f"check failed: {error}")
         raise typer.Exit(CHECK_FAILED) from None
