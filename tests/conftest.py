@@ -28,7 +28,7 @@ from solvers.schedules.search.guide import plain_guide
 
 REGISTRIES: tuple[Registry, ...] = (BOUNDS, FORMULATIONS)  # that tests put things into
 
-settings.register_profile("hexsched", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("hexsched", deadline=None, derandomize=True, max_examples=16)
 settings.register_profile("campaign", deadline=None, max_examples=1000)
 settings.load_profile("hexsched")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import pytest
 from pinned import cases, reports
@@ -34,7 +35,8 @@ def test_every_policy_makes_the_same_schedule(name):
     assert [run(pin) for pin in pins] == pins
 
 
-@pytest.mark.parametrize("name", [SMALL[0], *(pytest.param(name, marks=pytest.mark.campaign) for name in SMALL[1:])])
+@pytest.mark.campaign  # at every change runs of all policies are compared, not these (test_simulator.py)
+@pytest.mark.parametrize("name", SMALL)
 def test_the_same_without_compilation(name):
     pins = [pin for pin in RUNS if pin.instance == name]
     assert [run(pin, compiled=False) for pin in pins] == pins
@@ -55,7 +57,14 @@ def test_crowds_are_as_listed():
     assert [pin._replace(sha256="") for pin in CROWDS] == list(cases.crowds())
 
 
-@pytest.mark.parametrize("instances", sorted({pin.instances for pin in CROWDS}))
+def sizes() -> list[Any]:
+    """The least and the largest at every change."""
+    every = sorted({pin.instances for pin in CROWDS})
+    between = [pytest.param(size, marks=pytest.mark.campaign) for size in every[1:-1]]
+    return [every[0], *between, every[-1]]
+
+
+@pytest.mark.parametrize("instances", sizes())
 def test_many_machines_and_many_calls_are_served_the_same(instances):
     pins = [pin for pin in CROWDS if pin.instances == instances]
     assert [serve(pin) for pin in pins] == pins
