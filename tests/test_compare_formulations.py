@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,8 +19,9 @@ import pytest
 from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK, main
 from experiments.formulations import child, comparison
 from experiments.formulations.agreement import disagreements
+from experiments.formulations.arms import expand_arms
 from experiments.formulations.child import solve_apart
-from experiments.formulations.comparison import missing, plan
+from experiments.formulations.comparison import crossed, missing, plan
 from experiments.formulations.profiles import (
     largest_proven,
     performance_profile,
@@ -30,6 +32,7 @@ from experiments.formulations.profiles import (
     tried_by_all,
 )
 from experiments.formulations.rows import FORMULATIONS_CSV, Row, Task, as_frame, read_rows, share_above, write_rows
+from experiments.grid.kinds.solve import KIND, SolveCell
 from experiments.library.names import digest, instance
 from hexsched.errors import InputError
 from hexsched.model import write_instance
@@ -37,6 +40,8 @@ from paper_figs.drawing.figure import write_figure
 from paper_figs.figures import FIGURES
 from paper_figs.figures.formulations import read_profiles, read_sizes
 from paper_figs.reading.store import NoDataError
+from solvers.exact import FORMULATIONS
+from solvers.exact.milp.backends import BACKENDS
 
 mpl.use("Agg")
 
@@ -122,8 +127,69 @@ def test_a_solver_that_crashes_is_a_row(monkeypatch):
 
 def test_an_error_is_a_row():
     row = solve_apart(task()._replace(formulation="no-such"), instance(SMALL))
-    assert row.status == "unknown"
+    assert row.status == "refused"
     assert "unknown formulation" in row.message
+
+
+def test_a_text_may_stand_for_several_arms():
+    def names(*texts: str) -> list[str]:
+        return [str(arm) for arm in expand_arms(texts)]
+
+    assert names("cpsat:bracket=on+hint=off", "cpsat/CP-SAT", "auto") == ["cpsat:hint=off", "cpsat", "auto"]
+    assert names("milp_event/highs") == ["milp_event"]  # the default
+    assert set(names("exact")) < set(names("all"))
+    assert names("milp_event/all") == ["milp_event", *(f"milp_event/{name}" for name in list(BACKENDS)[1:])]
+    assert names("milp_linear_ordering:each") == [
+        "milp_linear_ordering:transitivity=off",
+        "milp_linear_ordering:work=off",
+    ]
+    assert names("milp_step/CBC:each") == ["milp_step/CBC:disaggregated=on"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("cpsta", "did you mean 'cpsat'"),
+        ("milp_event/Gurubi", "did you mean Gurobi"),
+        ("cpsat/HiGHS", "it can use CP-SAT"),
+        ("cpsat:hnt=off", "did you mean hint"),
+        ("milp_event:hint=off", "it has none"),
+        ("auto/CBC", "chooses solver"),
+        ("auto:each", "chooses solver"),
+        ("cpsat:hint", "expected FORMULATION"),
+    ],
+)
+def test_an_arm_that_there_is_not_is_told(text, why):
+    with pytest.raises(InputError, match=why):
+        expand_arms([text])
+
+
+def test_defaults_are_of_switches_and_their_texts_say_so():
+    for one in FORMULATIONS.values():
+        assert set(one.defaults) <= set(one.switches)
+        assert all(one.defaults[name] == one.switches[name].endswith("(on)") for name in one.defaults)
+
+
+def test_what_cannot_be_solved_is_a_row_of_the_grid(monkeypatch):
+    monkeypatch.setitem(BACKENDS, "SCIP", replace(BACKENDS["SCIP"], available=lambda: False))
+    cell = SolveCell(SMALL, "milp_event/SCIP", "mean_ratio", 0, 5.0, 1)
+    (found,) = cell.compute(None).tables["solves"]
+    assert (found["status"], found["asked_solver"], found["value"]) == ("refused", "SCIP", None)
+    assert "SCIP is not installed" in found["message"]
+    assert found.keys() == KIND.tables["solves"].keys()
+
+
+def test_names_come_before_the_folder_of_results(tmp_path, capsys):
+    (tmp_path / FORMULATIONS_CSV).write_text("")
+    assert main(["compare-formulations", SMALL, "--formulations", "cpsta", "-o", str(tmp_path)]) == BAD_INPUT
+    assert "did you mean 'cpsat'" in capsys.readouterr().err
+
+
+def test_seeds_are_crossed_and_solvers_of_no_effect_are_said(solved, capsys):
+    argv = ["compare-formulations", SMALL, "--formulations", "cpsat,auto", "--seed", "3", "--seeds", "2"]
+    assert main([*argv, "--solvers", "HiGHS"]) == OK
+    assert [(what.formulation, what.seed) for what in solved] == [(f, s) for s in (3, 4) for f in ("cpsat", "auto")]
+    assert "--solvers has no effect on cpsat, auto" in capsys.readouterr().err
 
 
 def test_a_solve_that_does_not_end_is_ended_with_all_it_started(monkeypatch, tmp_path):
@@ -159,7 +225,7 @@ def _lives(pid: int) -> bool:
 
 def test_formulations_take_turns_on_small_instances_first():
     problems = {name: instance(name) for name in ("unary-dag-8-0", SMALL)}
-    tasks = plan(problems, ["max_ratio", "req(0.50)"], ["cpsat", "milp_event"], time_limit=5.0)
+    tasks = plan(problems, ["max_ratio", "req(0.50)"], crossed(["cpsat", "milp_event"]), time_limit=5.0)
     assert [(t.calls, t.objective, t.formulation) for t in tasks[:5]] == [
         (4, "max_ratio", "cpsat"),
         (4, "max_ratio", "milp_event"),
@@ -172,7 +238,7 @@ def test_formulations_take_turns_on_small_instances_first():
     assert missing(tasks, [done]) == tasks[1:]
     assert missing(tasks, [done._replace(time_limit=6.0)]) == tasks
     with pytest.raises(InputError, match="did you mean 'cpsat'"):
-        plan(problems, ["max_ratio"], ["cpsta"], time_limit=5.0)
+        crossed(["cpsta"])
 
 
 def test_rows_are_read_as_they_were_written(tmp_path):
@@ -306,7 +372,7 @@ def solved(monkeypatch) -> list[Task]:
 
     def quick(what: Task, problem: object) -> Row:
         asked.append(what)
-        return answer(what, 1.5 + len(asked) / 1e6)
+        return answer(what, 1.5 + len(asked) / 1e8)
 
     monkeypatch.setattr(comparison, "solve_apart", quick)
     monkeypatch.setattr("experiments.cli.commands.compare_formulations._archived", lambda rows: {})

@@ -16,7 +16,7 @@ from reference import exhaustive
 from test_compare_formulations import SMALL
 
 from experiments.cli import BAD_INPUT, OK, main
-from experiments.formulations.comparison import plan
+from experiments.formulations.comparison import crossed, plan, unaffected
 from experiments.formulations.rows import as_frame, read_rows
 from experiments.library.names import instance
 from hexsched.errors import InputError
@@ -159,10 +159,12 @@ def test_work_is_asked_to_stop_at_ctrl_c_and_errors_pass() -> None:
 
 def test_solvers_are_crossed_with_the_milps_alone() -> None:
     problems = {SMALL: instance(SMALL)}
-    tasks = plan(problems, ["max_ratio"], ["cpsat", "milp_event"], time_limit=5.0, solvers=["HiGHS", "cp-sat", "HiGHS"])
-    assert [task.method for task in tasks] == ["cpsat", "milp_event@HiGHS", "milp_event@CP-SAT"]
-    with pytest.raises(InputError, match="unknown solver 'Gurubi'"):
-        plan(problems, ["max_ratio"], ["milp_event"], time_limit=5.0, solvers=["Gurubi"])
+    arms = crossed(["cpsat", "milp_event"], ["HiGHS", "cp-sat", "HiGHS"])
+    tasks = plan(problems, ["max_ratio"], arms, time_limit=5.0)
+    assert [task.method for task in tasks] == ["cpsat", "milp_event/HiGHS", "milp_event/CP-SAT"]
+    assert unaffected(arms, ["HiGHS"]) == ["cpsat"]
+    with pytest.raises(InputError, match="unknown solver 'Gurubi'; did you mean Gurobi"):
+        crossed(["milp_event"], ["Gurubi"])
 
 
 def test_rows_say_what_solved_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,7 +177,7 @@ def test_rows_say_what_solved_them(tmp_path: Path, capsys: pytest.CaptureFixture
         if row.solver:
             assert row.solver_version
             assert row.solver_threads is not None
-    assert list(as_frame(rows)["formulation"]) == ["milp_disjunctive@CP-SAT"]
+    assert list(as_frame(rows)["formulation"]) == ["milp_disjunctive/CP-SAT"]
     missing = next((name for name in BACKENDS if name not in INSTALLED), None)
     if missing is not None:
         capsys.readouterr()

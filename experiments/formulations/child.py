@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from hexsched.model import Instance
-    from solvers.problem.result import Report
 
 # A solve is ended after GRACE + GRACE_FACTOR * time limit: later than ``solvers.brackets.solve`` itself ends a
 # formulation that does not keep its limit, and then still has the schedule that it started from.
@@ -119,50 +118,25 @@ def _leave_with_parent() -> None:
 
 def _measured(task: Task, data: bytes) -> dict[str, Any]:
     """The columns of ``Row`` after those of the task."""
+    from experiments.formulations.measure import measure
     from hexsched.model import Instance
-    from solvers.brackets.solve import solve_with
     from solvers.problem.result import Options
     from solvers.schedules.search import warm_up
 
     problem = Instance.from_bytes(data)
     warm_up()  # loads compiled code, which is no part of a formulation
-    options = Options(
-        time_limit=task.time_limit, workers=task.workers, seed=task.seed, solver=task.asked_solver or None
-    )
+    options = Options(time_limit=task.time_limit, workers=task.workers, seed=task.seed)
     began, used = time.perf_counter(), cpu_seconds_used()
-    result = solve_with(problem, task.formulation, task.objective, options=options)
+    columns, _ = measure(problem, task.arm, task.objective, options)
     seconds, cpu_seconds = time.perf_counter() - began, cpu_seconds_used() - used
     return {
-        "status": result.status,
+        **columns,
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
-        "seconds_to_optimal": seconds if result.status == "optimal" else None,
-        "value": result.objective,
-        "lower_bound": result.lower_bound,
-        "bound_source": result.bound_source,
-        "gap": share_above(result.objective, result.lower_bound),
-        "root_bound": result.root_bound,
-        "root_gap": share_above(result.objective, result.root_bound),
-        "variables": result.size.variables,
-        "constraints": result.size.constraints,
-        "nonzeros": result.size.nonzeros,
-        "message": " ".join(result.message.split()),
+        "seconds_to_optimal": seconds if columns["status"] == "optimal" else None,
+        "gap": share_above(columns["value"], columns["lower_bound"]),
+        "root_gap": share_above(columns["value"], columns["root_bound"]),
         "environment": as_text(),
-        **_said(result.report),
-    }
-
-
-def _said(report: Report | None) -> dict[str, Any]:
-    """The columns of what the solver says of itself."""
-    if report is None:
-        return {}
-    return {
-        "solver": report.solver,
-        "solver_version": report.version,
-        "solver_threads": report.threads,
-        "solver_tolerance": report.tolerance,
-        "solver_status": report.status,
-        "solver_bound": report.bound,
     }
 
 

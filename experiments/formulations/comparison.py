@@ -9,20 +9,46 @@ from typing import TYPE_CHECKING
 from experiments.formulations.child import solve_apart
 from experiments.formulations.rows import Row, Task, write_rows
 from hexsched.errors import InputError
+from solvers.brackets.choice import AUTO, Arm
 
 if TYPE_CHECKING:
     from hexsched.model import Instance
+    from solvers.problem.objective import Objective
+
+
+def crossed(formulations: Iterable[str], solvers: Iterable[str] = ()) -> list[Arm]:
+    """The arms to compare: formulations that can use several solvers with each of those asked for that they can use.
+
+    Raises
+    ------
+    InputError
+        For an unknown formulation, switch or solver, and a solver that is not installed.
+    """
+    from experiments.formulations.arms import expand_arms
+    from solvers.exact.milp.backends import backend
+
+    asked = list(dict.fromkeys(backend(name).name for name in solvers))
+    arms: list[Arm] = []
+    for arm in expand_arms(formulations):
+        usable = [] if arm.solver else _usable(arm, asked)
+        arms += [arm._replace(solver=solver) for solver in usable] or [arm]
+    return arms
+
+
+def unaffected(arms: Iterable[Arm], solvers: Iterable[str]) -> list[str]:
+    """The formulations that can use none of the solvers asked for, so that they are solved with their own."""
+    asked = list(solvers)
+    return list(dict.fromkeys(arm.formulation for arm in arms if asked and not _usable(arm, asked)))
 
 
 def plan(
     problems: Mapping[str, Instance],
     objectives: Sequence[str],
-    formulations: Sequence[str],
+    arms: Sequence[Arm],
     *,
     time_limit: float,
     workers: int = 1,
-    seed: int = 0,
-    solvers: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
 ) -> list[Task]:
     """All solves: small instances first, and formulations in turn on each, so that a slow hour hits them all alike.
 
@@ -32,47 +58,54 @@ def plan(
     ----------
     problems : dict of str to Instance
         By name.
-    objectives, formulations : sequence of str
-    solvers : sequence of str
-        Formulations that can use several are solved with each of these that they can use; with their default where
-        there are none. Those that can use none of them are solved with their default.
+    objectives : sequence of str
+    arms : sequence of Arm
+    seeds : sequence of int
+        Of the solvers.
 
     Raises
     ------
     InputError
-        For an unknown objective, formulation or solver, one that is not installed, a ``fluid`` instance, and where
-        nothing is left to solve.
+        For an unknown objective, a ``fluid`` instance, and where nothing is left to solve.
     """
     from experiments.library.names import digest
-    from solvers.exact import FORMULATIONS
-    from solvers.exact.milp.backends import backend
     from solvers.problem.objective import read_objective
     from solvers.problem.offline import fixed_problem
 
     aims = list(dict.fromkeys(read_objective(text) for text in objectives))
-    methods = list(dict.fromkeys(FORMULATIONS.find(name).name for name in formulations))
     for name, problem in problems.items():
         try:
             fixed_problem(problem)
         except InputError as error:
             raise InputError(str(error), name) from None
-    asked = list(dict.fromkeys(backend(name).name for name in solvers))
-    crossed = {
-        method: [name for name in asked if len(usable) > 1 and name in usable] or [""]
-        for method in methods
-        for usable in [FORMULATIONS.find(method).solvers]
-    }
     tasks = [
-        Task(name, digest(problem), problem.call_count, method, str(aim), time_limit, workers, seed, solver)
+        Task(name, sha256, problem.call_count, method, str(aim), time_limit, workers, seed, arm.solver or "")
         for name, problem in sorted(problems.items(), key=lambda item: item[1].call_count)
+        for sha256 in [digest(problem)]
         for aim in aims
-        for method in methods
-        if aim.kind in FORMULATIONS.find(method).objectives
-        for solver in crossed[method]
+        for seed in seeds
+        for arm in arms
+        for method in [str(arm._replace(solver=None))]
+        if can_minimise(arm, aim)
     ]
     if not tasks:
         raise InputError("there is nothing to solve: none of the formulations can minimise any of the objectives")
     return tasks
+
+
+def can_minimise(arm: Arm, aim: Objective) -> bool:
+    """Whether the formulation has this objective; ``auto`` has all."""
+    from solvers.exact import FORMULATIONS
+
+    return arm.formulation == AUTO or aim.kind in FORMULATIONS.find(arm.formulation).objectives
+
+
+def _usable(arm: Arm, solvers: Sequence[str]) -> list[str]:
+    """Those of the solvers that its formulation can choose."""
+    from solvers.exact import FORMULATIONS
+
+    usable = () if arm.formulation == AUTO else FORMULATIONS.find(arm.formulation).solvers
+    return [name for name in solvers if len(usable) > 1 and name in usable]
 
 
 def missing(tasks: Iterable[Task], rows: Iterable[Row]) -> list[Task]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hexsched.errors import InputError
 from hexsched.model.csv_rows import csv_rows
 from hexsched.model.files import write_bytes
+from solvers.brackets.choice import Arm, read_arm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,9 @@ class Task(NamedTuple):
     sha256 : str
         Of the instance file.
     calls : int
-    formulation, objective : str
+    formulation : str
+        And its switches, as ``experiments.formulations.arms`` has them.
+    objective : str
     time_limit : float
         Seconds.
     workers, seed : int
@@ -48,9 +51,14 @@ class Task(NamedTuple):
     asked_solver: str = ""
 
     @property
+    def arm(self) -> Arm:
+        """What to solve with."""
+        return read_arm(self.formulation)._replace(solver=self.asked_solver or None)
+
+    @property
     def method(self) -> str:
-        """The formulation, and after an @ the solver where one was asked for."""
-        return f"{self.formulation}@{self.asked_solver}" if self.asked_solver else self.formulation
+        """The formulation, with the solver where one was asked for, and switches."""
+        return str(self.arm)
 
 
 class Row(NamedTuple):
@@ -59,7 +67,7 @@ class Row(NamedTuple):
     Attributes
     ----------
     status : str
-        ``optimal``, ``feasible``, ``infeasible`` or ``unknown``.
+        ``optimal``, ``feasible``, ``unknown``, or ``refused`` where a solver is not installed.
     seconds, cpu_seconds : float
         Wall clock, and processor time of the solving process, its threads and children, of ``solvers.brackets.solve``:
         the policies that give the start included, the start of Python not. Where the process died, since its start.

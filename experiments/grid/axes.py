@@ -142,9 +142,9 @@ def _instances(entry: str, place: Place) -> list[Value]:
 
 
 def _formulations(entry: str, place: Place) -> list[Value]:
-    from solvers.exact import FORMULATIONS
+    from experiments.formulations.arms import expand_arms
 
-    return list(FORMULATIONS) if entry == "all" else [FORMULATIONS.find(entry).name]
+    return [str(arm) for arm in expand_arms([entry])]
 
 
 def _objectives(entry: str, place: Place) -> list[Value]:
@@ -201,7 +201,13 @@ AXES: dict[str, Axis] = {
         Axis("seeds", "seed", Numbers, "a list, or their number: 5 is 0, 1, 2, 3, 4", _whole(0), _first_seeds),
         Axis("loads", "load", Texts, f"a load rule: {', '.join(RULES)}", lambda entry, place: [str(read_load(entry))]),
         Axis("objectives", "objective", Texts, "as in 'hexsched solve'", _objectives),
-        Axis("formulations", "formulation", Texts, "a name of 'hexsched formulations', or all", _formulations),
+        Axis(
+            "formulations",
+            "formulation",
+            Texts,
+            "a name of 'hexsched formulations', exact, all or auto, maybe with /SOLVER or /all, :SWITCH=off or :each",
+            _formulations,
+        ),
         Axis(
             "estimators",
             "estimator",

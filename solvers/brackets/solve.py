@@ -220,9 +220,8 @@ def _check(chosen: Formulation, aim: Objective, options: Options) -> None:
             has = choices(switch, chosen.switches, "it has") if chosen.switches else "it has none"
             raise InputError(f"formulation {chosen.name!r} has no switch {switch!r}; {has}")
     if options.solver is not None and options.solver not in chosen.solvers:
-        raise InputError(
-            f"formulation {chosen.name!r} cannot use solver {options.solver!r}; it can use {', '.join(chosen.solvers)}"
-        )
+        usable = choices(options.solver, chosen.solvers, "it can use")
+        raise InputError(f"formulation {chosen.name!r} cannot use solver {options.solver!r}; {usable}")
     if options.write_model is not None and not str(options.write_model).endswith(chosen.model_formats):
         known = ", ".join(chosen.model_formats) or "none"
         raise InputError(

@@ -260,6 +260,7 @@ FORMULATION = Formulation(
     citation="J. N. Hooker, G. Ottosson, Logic-based Benders decomposition, Mathematical Programming 96 (2003)",
     solve=solve,
     solvers=("CP-SAT",),
+    defaults=SWITCHED_ON,
     switches={
         "symmetry": "identical instances are used in turn (on)",
         "energy": "work in windows of time against the largest ratio, in the master (on)",

@@ -156,6 +156,7 @@ FORMULATION = Formulation(
     citation="Laborie et al. 2018, IBM ILOG CP optimizer for scheduling; solver: CP-SAT of OR-tools",
     solve=solve,
     solvers=("CP-SAT",),
+    defaults=SWITCHED_ON,
     switches={
         "windows": "deadlines of the calls from the value of the warm start (off)",
         "symmetry": "identical instances are used in turn (on)",

@@ -161,13 +161,12 @@ class LinearOrdering(ContinuousTime):
 
 def solve(problem: OfflineProblem, bracket: Bracket, options: Options, tuning: Tuning = TUNING) -> Outcome:
     """Solve the linear-ordering model."""
-    build = partial(
-        LinearOrdering,
-        transitivity=options.extra.get("transitivity", True),
-        work=options.extra.get("work", True),
-    )
+    on = SWITCHED_ON | options.extra
+    build = partial(LinearOrdering, transitivity=on["transitivity"], work=on["work"])
     return solve_model("milp_linear_ordering", build, problem, bracket, options, tuning)
 
+
+SWITCHED_ON = {"transitivity": True, "work": True}
 
 FORMULATION = Formulation(
     name="milp_linear_ordering",
@@ -177,6 +176,7 @@ FORMULATION = Formulation(
     solve=solve,
     solvers=tuple(BACKENDS),
     model_formats=MODEL_FORMATS,
+    defaults=SWITCHED_ON,
     switches={
         "transitivity": "no three calls go round in a circle (on)",
         "work": "what is done on an instance before and after a call (on)",

@@ -12,7 +12,6 @@ from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_directory
 from experiments.cli.options import MOST_WORKERS, Json, Seed
 from experiments.cli.output import Table, emit, note, percent, records
-from hexsched.baselines import ALL
 from hexsched.errors import InputError
 from hexsched.progress import Progress
 
@@ -48,7 +47,9 @@ def compare_formulations_command(
     formulations: Annotated[
         str,
         typer.Option(
-            metavar="LIST", help="Formulations with commas between them, exact (those that reach the optimum) or all."
+            metavar="LIST",
+            help="FORMULATION[/SOLVER][:SWITCH=on+SWITCH=off] with commas between them. exact are those that reach the "
+            "optimum; all; auto; /all is with each solver, :each with one switch changed at a time.",
         ),
     ] = EXACT,
     solvers: Annotated[
@@ -65,6 +66,7 @@ def compare_formulations_command(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the directory.")] = False,
     seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="How many seeds of the solvers, from --seed on.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Time to optimality, gaps, root bounds, model sizes and performance profiles of formulations.
@@ -74,11 +76,14 @@ def compare_formulations_command(
     each other: different optima of one instance, or a lower bound above a verified schedule.
     """
     from experiments.formulations.agreement import disagreements
-    from experiments.formulations.comparison import missing, plan, run
+    from experiments.formulations.comparison import crossed, missing, plan, run, unaffected
     from experiments.formulations.rows import FORMULATIONS_CSV, as_frame, read_rows
 
     if not time_limit > 0:
         raise InputError(f"--time-limit must be above 0 seconds, got {time_limit:g}")
+    asked = _solvers(solvers)
+    arms = crossed(_listed(formulations, "--formulations"), asked)
+    objectives = _listed(objective, "--objective")
     known: list[Row] = []
     if output is not None:
         check_directory(output, (FORMULATIONS_CSV,), [])
@@ -91,13 +96,14 @@ def compare_formulations_command(
     problems = _problems(instances)
     tasks = plan(
         problems,
-        _listed(objective, "--objective"),
-        _formulations(formulations),
+        objectives,
+        arms,
         time_limit=time_limit,
         workers=workers,
-        seed=seed,
-        solvers=_solvers(solvers),
+        seeds=range(seed, seed + seeds),
     )
+    if alone := unaffected(arms, asked):
+        note(f"--solvers has no effect on {', '.join(alone)}: there the solver is part of the formulation")
     if known:
         note(f"{len(tasks) - len(missing(tasks, known))} of {len(tasks)} solves are already in {output}")
     with Progress("comparing", "solves") as progress:
@@ -226,13 +232,6 @@ def _listed(text: str, where: str) -> list[str]:
     if not all(parts):
         raise InputError(f"a name is missing in {text!r}; expected names with a comma between them", where)
     return parts
-
-
-def _formulations(text: str) -> list[str]:
-    from solvers.exact import FORMULATIONS
-
-    groups = {ALL: list(FORMULATIONS), EXACT: [name for name, one in FORMULATIONS.items() if one.exact]}
-    return [name for part in _listed(text, "--formulations") for name in groups.get(part, [part])]
 
 
 def _solvers(text: str) -> list[str]:

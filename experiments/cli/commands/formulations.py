@@ -22,9 +22,11 @@ def add(app: typer.Typer) -> None:
 def formulations_command(as_json: Json = False) -> None:
     """List the formulations of the offline problem.
 
-    An exact one reaches the optimum given time; the others find schedules only. The first solver is the default.
+    An exact one reaches the optimum given time; the others find schedules only. The first solver is the default. Of
+    solvers that a formulation can choose from, the table at the end says which are installed.
     """
     from solvers.exact import FORMULATIONS
+    from solvers.exact.milp.backends import BACKENDS
 
     found = [_record(one) for one in FORMULATIONS.values()]
     columns = ("formulation", "exact", "objectives", "solvers", "source", "summary")
@@ -40,8 +42,14 @@ def formulations_command(as_json: Json = False) -> None:
         for one in FORMULATIONS.values()
     ]
     switches = [(one.name, name, effect) for one in FORMULATIONS.values() for name, effect in one.switches.items()]
-    tables = [Table(columns, rows), Table(("formulation", "switch", "what it adds"), switches)]
-    emit({"formulations": found}, tables, as_json)
+    versions = {name: one.version() if one.available() else None for name, one in BACKENDS.items()}
+    solvers = [(name, version is not None, version) for name, version in versions.items()]
+    tables = [
+        Table(columns, rows),
+        Table(("formulation", "switch", "what it adds"), switches),
+        Table(("MILP solver", "installed", "version"), solvers),
+    ]
+    emit({"formulations": found, "milp_solvers": versions}, tables, as_json)
 
 
 def _record(one: Formulation) -> dict[str, object]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.formulations.columns import FOUND
 from experiments.grid.cell import Answer, Cell
 from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.settings import THREADS, TIME_LIMIT
 from experiments.grid.sources import Json, Plugin
 from experiments.store.schema import REAL, TEXT, WHOLE
+
+SOLVED = ("optimal", "feasible")
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,9 @@ class SolveCell(Cell):
     ----------
     instance : str
         A name of the library; its generator is part of the code version.
-    formulation, objective : str
+    formulation : str
+        And solver and switches, as ``experiments.formulations.arms`` writes them.
+    objective : str
     seed : int
         Of the solver.
     time_limit : float
@@ -66,27 +72,21 @@ class SolveCell(Cell):
         return f"{self.formulation} on {self.instance}, {self.objective}, seed {self.seed}"
 
     def compute(self, rate: float | None) -> Answer:
+        from experiments.formulations.arms import resolved_solver
+        from experiments.formulations.measure import REFUSED, measure
         from experiments.library.names import instance
-        from solvers.brackets.solve import solve_with
+        from solvers.brackets.choice import read_arm
         from solvers.problem.result import Options
 
-        problem = instance(self.instance)
+        problem, arm = instance(self.instance), read_arm(self.formulation)
         options = Options(time_limit=self.time_limit, workers=self.threads, seed=self.seed)
-        result = solve_with(problem, self.formulation, self.objective, options=options)
-        row = {
-            **self.case,
-            "calls": problem.call_count,
-            "status": result.status,
-            "value": result.objective,
-            "lower_bound": result.lower_bound,
-            "root_bound": result.root_bound,
-            "variables": result.size.variables,
-            "constraints": result.size.constraints,
-            "nonzeros": result.size.nonzeros,
-            "message": result.message,
-        }
-        fault = result.message if result.status == "unknown" else ""
-        return Answer({"solves": [row]}, timing={"solve_seconds": result.seconds}, fault=fault)
+        began = time.perf_counter()
+        columns, series = measure(problem, arm, self.objective, options)
+        seconds = time.perf_counter() - began
+        row = {**self.case, "calls": problem.call_count, "asked_solver": resolved_solver(arm), **columns}
+        steps = [{"seconds": at, "value": value, "lower_bound": bound} for at, value, bound in series]
+        fault = columns["message"] if columns["status"] not in (*SOLVED, REFUSED) else ""
+        return Answer({"solves": [row], "solve_series": steps}, timing={"solve_seconds": seconds}, fault=fault)
 
 
 def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
@@ -119,18 +119,13 @@ KIND = Kind(
             "instance": TEXT,
             "calls": WHOLE,
             "formulation": TEXT,
+            "asked_solver": TEXT,  # its default where none was named; empty for auto
             "objective": TEXT,
-            "seed": WHOLE,
-            "status": TEXT,
-            "value": REAL,
-            "lower_bound": REAL,
-            "root_bound": REAL,
-            "variables": WHOLE,
-            "constraints": WHOLE,
-            "nonzeros": WHOLE,
+            "seed": WHOLE,  # of the solver
             "time_limit": REAL,
-            "message": TEXT,
-        }
+            **FOUND,
+        },
+        "solve_series": {"seconds": REAL, "value": REAL, "lower_bound": REAL},  # whenever one of them got better
     },
     cells=cells,
     warm_up=warm_up,
@@ -138,7 +133,7 @@ KIND = Kind(
     settings=(TIME_LIMIT, THREADS),
     example="instances: contended-chain-4-0\nformulations: cpsat\nobjectives: max_ratio\ntime_limit: 5\n",
     timing={"solve_seconds": REAL},
-    timed={"solves": ("status", "value", "lower_bound", "root_bound", "message")},
+    timed={"solves": tuple(FOUND), "solve_series": ("seconds", "value", "lower_bound")},
     bracket=("lower_bound", "value"),
     alike=("time_limit",),
     amount="time_limit",
@@ -146,6 +141,7 @@ KIND = Kind(
     sources=(
         __file__,
         "solvers",
+        *(f"experiments/formulations/{name}.py" for name in ("arms", "columns", "measure")),
         *(f"experiments/library/{name}.py" for name in ("families", "generate", "names")),
     ),
     rank=3,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from solvers.problem.bracket import Bracket
@@ -29,6 +29,8 @@ class Formulation:
         Solvers it can use, the default first.
     switches : dict of str to str
         What can be switched on or off, and what it does; the ablations.
+    defaults : mapping of str to bool
+        Which of them are on; what is not named is off.
     model_formats : tuple of str
         Endings of the files that ``Options.write_model`` can name.
     relaxes : bool
@@ -43,5 +45,6 @@ class Formulation:
     objectives: tuple[str, ...] = KINDS
     solvers: tuple[str, ...] = ()
     switches: dict[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, bool] = field(default_factory=dict)
     model_formats: tuple[str, ...] = ()
     relaxes: bool = False
