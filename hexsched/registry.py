@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -22,6 +22,7 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+MOST_LISTED = 24  # names in a message
 NEAR = 0.65  # share of letters in common (difflib) from which a name may stand for another
 
 
@@ -195,11 +196,10 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """``"; did you mean ...?"`` for a near miss, else what there is; both where the miss is not so near."""
     names = list(known)
     near = meant(name, names)
-    listed = ", ".join(names)
     if near is None:
-        return f"; known are {listed}" if names else "; there are none"
+        return f"; known are {listed(names)}" if names else "; there are none"
     is_part = _key(name) != _key(near) and (_key(name) in _key(near) or _key(near) in _key(name))
-    return f"; did you mean {near!r}?" + (f" Known are {listed}" if is_part else "")
+    return f"; did you mean {near!r}?" + (f" Known are {listed(names)}" if is_part else "")
 
 
 def hint(name: str, known: Iterable[str]) -> str:
@@ -211,7 +211,13 @@ def hint(name: str, known: Iterable[str]) -> str:
 def choices(name: str, known: Iterable[str], lead: str = "known are") -> str:
     """What there is, after the one that may be meant: ``"did you mean blue? known are red, blue"``."""
     names = list(known)
-    return f"{hint(name, names)}{lead} {', '.join(names)}"
+    return f"{hint(name, names)}{lead} {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas between them, as many as people read."""
+    more = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _key(name: str) -> str:

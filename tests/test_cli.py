@@ -17,6 +17,7 @@ import msgspec
 import pytest
 import typer
 
+import hexsched as hx
 from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK, main
 from experiments.cli.app import build_app
 from hexsched import __version__
@@ -183,6 +184,26 @@ def test_compile_options(cli: Cli, made: Path, tmp_path: Path) -> None:
         cli("compile", "demo", made / "w.jsonl", "--arrivals", "poisson:2", "--seed", seed).out for seed in (1, 1, 2)
     )
     assert first == second != third
+
+
+def test_compile_draws_from_a_family_as_python_does(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "i.json"
+    asked = ("--workflows", 5, "--seed", 3, "--arrivals", "fixed:2")
+    assert cli("compile", "demo", "bfcl", *asked, "-o", path).code == OK
+    assert read_instance(path) == hx.instance("demo", "bfcl", workflows=5, seed=3, arrivals="fixed:2")
+    assert "did you mean 'bfcl'" in cli("compile", "demo", "bfcal", "-o", path).err
+    assert "only traces have a format" in cli("compile", "demo", "bfcl", "--format", "azure", "-o", path).err
+    assert "200 workflows" in cli("compile", "demo", "bfcl", "-o", path).out
+
+
+def test_every_time_limit_is_told_in_the_same_words(cli: Cli, made: Path) -> None:
+    limited = {path: p.help for path, command in COMMANDS for p in command.params if p.name == "time_limit"}
+    assert {path[-1] for path in limited} == {"solve", "bound", "gap", "compare-formulations", "time", "improve"}
+    for path, text in limited.items():
+        assert text.startswith("Wall-clock seconds for ")
+        inputs = [made / "i.json"] if path[-1] in ("solve", "bound", "gap") else []
+        said = error_line(cli(*path, *inputs, "--time-limit", "-1"))
+        assert said == "hexsched: error: the time limit must be above 0 seconds, got -1"
 
 
 def test_compile_takes_a_cluster_file_and_a_foreign_trace(cli: Cli, tmp_path: Path) -> None:

@@ -75,6 +75,13 @@ def test_the_command_cuts_an_instance_that_can_be_solved(tmp_path, capsys):
         assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_release_mixes_with_nothing(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert main(["library", "release", "-o", str(tmp_path)]) == BAD_INPUT
+    assert "the folder is not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 @pytest.fixture(scope="module")
 def released() -> dict[str, bytes]:
     return dict(files(read_archive()))

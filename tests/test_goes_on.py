@@ -97,7 +97,9 @@ def test_what_is_no_earlier_bracket_of_this_one_is_refused() -> None:
     with pytest.raises(InputError, match=r"e.json: its schedule is none of this instance: it breaks"):
         gap(contended(5), ["fcfs"], "max_ratio", earlier=Earlier("e.json", "max_ratio", 1.0, "load", made))
     for schedule in (made, None):
-        with pytest.raises(InputError, match=r"e.json: its lower_bound 1e\+06 cannot be one of this .* \(load claims"):
+        with pytest.raises(
+            InputError, match=r"e.json: its lower_bound 1e\+06 cannot be one of this .* \(load .as recorded. claims"
+        ):
             gap(instance, ["fcfs"], "max_ratio", earlier=Earlier("e.json", "max_ratio", 1e6, "load", schedule))
     for width in (-0.1, float("nan"), float("inf")):
         with pytest.raises(InputError, match="width to stop at"):
@@ -114,6 +116,7 @@ def test_the_command_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
     assert first["provenance"]["to"] == 9.0
     assert main([*asked, "--resume", str(record), "--time-limit", "1e-6"]) == OK
     later = json.loads(capsys.readouterr().out)
+    assert later["bound_source"] == f"{first['bound_source']} (as recorded)"
     assert later["lower_bound"] >= first["lower_bound"]
     assert later["upper_bound"] <= first["upper_bound"] * (1 + 1e-9)
     assert set(later["provenance"]["inputs"]) == {str(file), str(record)}

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hexsched.errors import InputError
-from hexsched.registry import Registry, modules_of
+from hexsched.registry import MOST_LISTED, Registry, listed, modules_of
 
 pytestmark = pytest.mark.quick
 
@@ -44,6 +44,11 @@ def test_an_unknown_name_is_told_with_what_may_have_been_meant(colours):
         registry.find("bleu")
     with pytest.raises(InputError, match="known are blue, red"):
         registry.find("zzz")
+
+
+def test_a_long_list_of_names_is_cut_short():
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([f"n{k}" for k in range(MOST_LISTED + 3)]).endswith(f"n{MOST_LISTED - 1} and 3 more")
 
 
 def test_a_module_that_says_nothing_is_refused(colours):

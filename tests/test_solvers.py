@@ -198,6 +198,11 @@ def test_warm_start_is_never_lost(formulation: str) -> None:
     assert result.objective <= verify(instance, serial).metrics.max_ratio
 
 
+def test_every_switch_says_what_it_is_by_default() -> None:
+    texts = [text for one in exact.FORMULATIONS.values() for text in one.switches.values()]
+    assert [text for text in texts if not text.endswith((" (on)", " (off)"))] == []
+
+
 @pytest.mark.parametrize(
     ("formulation", "switch"),
     [(name, switch) for name in FORMULATIONS for switch in exact.FORMULATIONS.find(name).switches],

@@ -86,7 +86,7 @@ def test_what_is_not_valid_is_refused_by_the_verifier(archive, schedule, capsys)
     schedule.write_text(json.dumps(data))
     assert submit(schedule, "--archive", archive) == CHECK_FAILED
     said = capsys.readouterr().err
-    assert f"check failed: not a schedule of {SMALL}: short-decode: call" in said
+    assert f"not a schedule of {SMALL}: short-decode: call" in said
     assert said.count("\n") == 1
     assert archive.read_bytes() == content
 
@@ -125,8 +125,8 @@ def test_a_solution_of_the_flat_instance_is_taken(archive, tmp_path, capsys):
     assert (entry.upper_source, entry.upper_by) == ("a solver", "a solver")
     assert entry.upper_bound == pytest.approx(best().upper_bound, rel=1e-12)
     for change, why in (
-        ({"stage1_machine": [0, 0, 0, 9]}, "stage1_machine names machine 9, there are 2 from 0 on"),
-        ({"stage2_start": [0]}, "stage2_start has 1 entries, the instance has 4 tasks"),
+        ({"stage1_machine": [0, 0, 0, 9]}, f"{path}: stage1_machine names machine 9, {SMALL} has 2 from 0 on"),
+        ({"stage2_start": [0]}, f"{path}: stage2_start has 1 entries, {SMALL} has 4 tasks"),
         ({"stage1_start": [0, 0, 0, -1]}, "stage1_start"),
         ({"name": "unary-chain-4-1"}, "no archived instance is called 'unary-chain-4-1'"),
     ):
@@ -134,6 +134,9 @@ def test_a_solution_of_the_flat_instance_is_taken(archive, tmp_path, capsys):
         capsys.readouterr()
         assert submit(path, "--archive", archive) == BAD_INPUT
         assert why in capsys.readouterr().err
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(solution, name="elsewhere")))
+    assert submit(path, "--archive", archive, "--instance", SMALL) == CHECK_FAILED  # it is known by now
+    assert f"taken for a solution of {SMALL}, as --instance says; the file says elsewhere" in capsys.readouterr().err
 
 
 def test_control_characters_are_not_filed(archive, schedule):

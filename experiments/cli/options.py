@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from solvers.problem.left import check_time_limit
+
 InstanceFile = Annotated[Path, typer.Argument(metavar="INSTANCE", help="Instance file, made by 'hexsched compile'.")]
+WorkloadName = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKLOAD", help="Workload or trace file, a folder of them, or a name of 'hexsched families'."
+    ),
+]
 ScheduleFile = Annotated[Path, typer.Argument(metavar="SCHEDULE", help="Schedule file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of tables.")]
 Timed = Annotated[
@@ -16,6 +24,13 @@ Timed = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file of another kind at the output, too.")]
 LARGEST_SEED = 2**31 - 1  # that solvers take
 MOST_WORKERS = 1024
+
+
+def time_limit_option(what: str) -> Any:
+    """The option of a time limit, in the same words for every command; ``what`` it is for."""
+    return typer.Option("--time-limit", metavar="SEC", help=f"Wall-clock seconds {what}.", callback=check_time_limit)
+
+
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="S", help="Seed of everything random.")]
 Estimator = Annotated[
     str,
@@ -46,6 +61,12 @@ LeaveOutOversize = Annotated[
     bool,
     typer.Option(
         "--leave-out-oversize", help="Leave out workflows with a call that no KV cache holds, in place of an error."
+    ),
+]
+MostWorkflows = Annotated[
+    int | None,
+    typer.Option(
+        "--workflows", min=1, metavar="N", help="The first N workflows; by default all of a file, 200 of a family."
     ),
 ]
 MaxContext = Annotated[

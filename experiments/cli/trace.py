@@ -10,7 +10,7 @@ from experiments.cli.output import note
 from hexsched.errors import InputError
 
 if TYPE_CHECKING:
-    from hexsched.workloads.importers import Reading
+    from hexsched.workloads.importers import ImportResult, Reading
     from hexsched.workloads.importers.parts.spool import Spool
 
 
@@ -30,6 +30,29 @@ def trace_options(option: Sequence[str] | None, map: str | None, time_unit: str 
             raise InputError(f"{name} is given twice", "--option")
         options[name] = value
     return options
+
+
+def read_workload(
+    text: str, workflows: int | None, seed: int, format: str | None, options: Mapping[str, str]
+) -> ImportResult:
+    """The workflows of a file, or drawn from the family of that name; ``workflows`` of them where it is a number.
+
+    Raises
+    ------
+    InputError
+        As ``hexsched.workload``.
+    """
+    from hexsched.workloads.importers import ImportResult
+    from hexsched.workloads.source import names_a_family, read_workflows
+    from hexsched.workloads.source import workload as find_workload
+
+    if names_a_family(text):
+        drawn = find_workload(text, workflows=workflows, seed=seed, format=format, **options)
+        return ImportResult(format="family", workflows=tuple(drawn), dropped={})
+    found = read_workflows(Path(text), format, limit=workflows, options=options)
+    if workflows is not None and len(found.workflows) < workflows:
+        raise InputError(f"{workflows} workflows are asked for, the file has {len(found.workflows)}", text)
+    return found
 
 
 def key_values(texts: Sequence[str] | None) -> dict[str, str]:

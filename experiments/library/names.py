@@ -14,7 +14,7 @@ from experiments.library.families import FAMILIES, SEEDS
 from experiments.library.generate import generate
 from hexsched.errors import InputError
 from hexsched.model import Instance
-from hexsched.registry import suggest
+from hexsched.registry import hint
 
 VERSION = "2.0.0"  # of the library: 2 has more instances than 1, the third number counts better bounds
 LARGEST_SIZE = 1000  # calls of an instance
@@ -87,8 +87,10 @@ def expand(texts: Iterable[str]) -> list[str]:
 def _parts(name: str) -> tuple[str, int, int]:
     family, *numbers = name.rsplit("-", 2)
     if family not in FAMILIES or len(numbers) != 2 or not all(n.isascii() and n.isdigit() for n in numbers):
-        hint = suggest(name, FAMILIES)
-        raise InputError(f"no instance of the library: {name!r}{hint}; expected FAMILY or FAMILY-CALLS-SEED")
+        raise InputError(
+            f"no instance of the library: {name!r}; {hint(name, [*FAMILIES, *names()])}expected FAMILY or "
+            "FAMILY-CALLS-SEED, see 'hexsched library list'"
+        )
     size = int(numbers[0])
     if not 2 <= size <= LARGEST_SIZE:
         raise InputError(f"instance {name!r}: the number of calls must be from 2 to {LARGEST_SIZE}")

@@ -14,7 +14,7 @@ from experiments.library.archive import OBJECTIVES, Entry, Finder, Key
 from experiments.library.check import critical_path, prepared, verified_value
 from experiments.library.filing import Bound, Upper, first_entry, is_better, with_schedule
 from experiments.library.names import instance, names
-from hexsched.errors import InputError
+from hexsched.errors import InputError, warn
 from hexsched.registry import suggest
 
 if TYPE_CHECKING:
@@ -92,17 +92,22 @@ def read_submission(path: str | Path, name: str | None = None) -> Submission:
     by = None
     if kind_of(path) == "flat-solution":
         solution = read_solution(path)
+        if name not in (None, solution.name):
+            warn(f"{path}: taken for a solution of {name}, as --instance says; the file says {solution.name}")
         name = _archived(name or solution.name, path)
-        schedule, by = as_schedule(solution, instance(name)), solution.by
+        try:
+            schedule, by = as_schedule(solution, instance(name)), solution.by
+        except InputError as error:
+            raise InputError(str(error), path) from None
     else:
         schedule = read_schedule(path)
         name = _archived(name or Path(path).name.split(".")[0], path)
-        _refuse_invalid(name, schedule)
+        _refuse_invalid(name, schedule, path)
     try:
         again = retime(instance(name), schedule)
     except InputError as error:
-        raise NotValidError(str(error)) from None
-    _refuse_invalid(name, again)
+        raise NotValidError(f"{path}: {error}") from None
+    _refuse_invalid(name, again, path)
     return Submission(name, schedule.policy, again, by or None)
 
 
@@ -157,10 +162,10 @@ def _archived(name: str, path: str | Path) -> str:
     return name
 
 
-def _refuse_invalid(name: str, schedule: Schedule) -> None:
+def _refuse_invalid(name: str, schedule: Schedule, path: str | Path) -> None:
     from hexsched.verifier import verify
 
     report = verify(instance(name), schedule)
     if not report.ok:
         more = f", and {len(report.violations) - 1} more" if len(report.violations) > 1 else ""
-        raise NotValidError(f"not a schedule of {name}: {report.violations[0]}{more}")
+        raise NotValidError(f"{path}: not a schedule of {name}: {report.violations[0]}{more}")

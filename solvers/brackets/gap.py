@@ -29,7 +29,7 @@ from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost, fair_sha
 from solvers.brackets.earlier import Earlier
 from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket, ContradictionError
-from solvers.problem.left import cpu_clock, wall_clock
+from solvers.problem.left import check_time_limit, cpu_clock, wall_clock
 from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.result import INTERRUPTED, Options
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+RECORDED = " (as recorded)"  # after the source of a bound that an earlier bracket had: it is not proved again
 SOON = 1e-3  # seconds: a search needs a little time
 
 
@@ -247,8 +248,7 @@ def gap(
     """
     from solvers.problem.offline import check_open
 
-    if not time_limit > 0:
-        raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
+    check_time_limit(time_limit)
     if not 0 <= to < math.inf:
         raise InputError(f"the width to stop at must be a share of LB, such as 0.05 for 5 %, got {to:g}")
     instance = as_instance(instance)
@@ -293,7 +293,7 @@ def _go_on_from(earlier: Earlier, instance: Instance, inside: Bracket) -> None:
         completed = problem.completed(earlier.schedule)
         value = inside.objective.value(problem.arrival, completed, problem.horizon)
         inside.improve(value, earlier.schedule, earlier.upper_source)
-    inside.prove(earlier.lower_bound, earlier.bound_source)
+    inside.prove(earlier.lower_bound, f"{earlier.bound_source.removesuffix(RECORDED)}{RECORDED}")
 
 
 def _bracket(

@@ -15,6 +15,7 @@ from hexsched.progress import Progress, Wanted
 from solvers.bounds import BOUNDS, critical_path
 from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, fair_share
 from solvers.defaults import OBJECTIVE
+from solvers.problem.left import check_time_limit
 from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, offline_problem
@@ -153,8 +154,7 @@ def best_bound(
     InputError
         When none of the chosen bounds applies to objective and decode model, or the time limit is not above 0.
     """
-    if not time_limit > 0:
-        raise InputError(f"the time limit must be above 0 seconds, got {time_limit:g}")
+    check_time_limit(time_limit)
     candidates = list(BOUNDS.values()) if chosen is None else list(chosen)
     usable = [bound for bound in candidates if bound.holds_for(problem, objective)]
     if not usable:

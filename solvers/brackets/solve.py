@@ -24,6 +24,7 @@ from solvers.exact.parts.formulation import Formulation
 from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.certificate import certified_value, offer
 from solvers.problem.idle import WithoutIdle, without_idle
+from solvers.problem.left import check_time_limit
 from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
@@ -227,8 +228,7 @@ def _check(chosen: Formulation, aim: Objective, options: Options) -> None:
         raise InputError(
             f"formulation {chosen.name!r} cannot write such a model file; endings: {known}", options.write_model
         )
-    if not options.time_limit > 0:
-        raise InputError(f"time_limit must be above 0 seconds, got {options.time_limit}")
+    check_time_limit(options.time_limit)
     if options.workers < 1:
         raise InputError(f"workers must be at least 1, got {options.workers}")
 

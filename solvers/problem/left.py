@@ -5,8 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from hexsched.errors import InputError
+
 Clock = Callable[[], float]  # seconds since some instant
 Left = Callable[[], float]  # seconds for which to go on; 0 when it is to end
+
+
+def check_time_limit(seconds: float) -> float:
+    """The time limit; raises ``InputError`` where it is none."""
+    if not seconds > 0:
+        raise InputError(f"the time limit must be above 0 seconds, got {seconds:g}")
+    return seconds
 
 
 def until(stop: float) -> Left:

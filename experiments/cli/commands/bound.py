@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.options import InstanceFile, Json
+from experiments.cli.options import InstanceFile, Json, time_limit_option
 from experiments.cli.output import Table, emit
 from experiments.environment import origin
 from hexsched.baselines import ALL
@@ -34,7 +34,7 @@ def bound_command(
             help=f"{', '.join(NAMES)}, with commas between; or all that apply.",
         ),
     ] = ALL,
-    time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for all together.")] = 60.0,
+    time_limit: Annotated[float, time_limit_option("for all bounds together")] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Lower bounds of what any schedule can reach, the best of them marked.

@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import CHECK_FAILED
 from experiments.cli.destination import check_directory
-from experiments.cli.options import MOST_WORKERS, Json, Seed
+from experiments.cli.options import MOST_WORKERS, Json, Seed, time_limit_option
 from experiments.cli.output import Table, emit, note, percent, records
 from hexsched.errors import InputError
 from hexsched.progress import Progress
@@ -59,7 +59,7 @@ def compare_formulations_command(
             help="MILP solvers with commas between them, or installed: each MILP is solved with each of them.",
         ),
     ] = "",
-    time_limit: Annotated[float, typer.Option(metavar="SEC", help="Wall-clock seconds for each solve.")] = 60.0,
+    time_limit: Annotated[float, time_limit_option("for each solve")] = 60.0,
     workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, metavar="N", help="Threads of each solve.")] = 2,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write formulations.csv to this directory.")
@@ -79,8 +79,6 @@ def compare_formulations_command(
     from experiments.formulations.comparison import crossed, missing, plan, run, unaffected
     from experiments.formulations.rows import FORMULATIONS_CSV, as_frame, read_rows
 
-    if not time_limit > 0:
-        raise InputError(f"--time-limit must be above 0 seconds, got {time_limit:g}")
     asked = _solvers(solvers)
     arms = crossed(_listed(formulations, "--formulations"), asked)
     objectives = _listed(objective, "--objective")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,14 +16,15 @@ from experiments.cli.options import (
     Json,
     LeaveOutOversize,
     MaxContext,
+    MostWorkflows,
     Options,
     Seed,
     TimeUnit,
     WarmUp,
+    WorkloadName,
 )
 from experiments.cli.output import Table, facts
-from experiments.cli.trace import as_options, trace_options
-from hexsched.errors import InputError
+from experiments.cli.trace import as_options, read_workload, trace_options
 
 if TYPE_CHECKING:
     from hexsched.clusters import Machines
@@ -40,16 +40,14 @@ def compile_command(
     cluster: Annotated[
         str, typer.Argument(metavar="CLUSTER", help="Cluster YAML file, or a name of 'hexsched clusters'.")
     ],
-    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file, or a folder of them.")],
+    workload: WorkloadName,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="INSTANCE", help="File to write; - is standard output.")
     ] = STDOUT,
     arrivals: Arrivals = None,
     closed_loop: ClosedLoopSessions = None,
     warm_up: WarmUp = 0,
-    workflows: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take the first N workflows of the file; all by default.")
-    ] = None,
+    workflows: MostWorkflows = None,
     decode_model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="fluid or fixed, in place of what the cluster says.")
     ] = None,
@@ -72,14 +70,11 @@ def compile_command(
     """
     from hexsched.clusters import read_cluster
     from hexsched.workloads.instances import compose
-    from hexsched.workloads.source import read_workflows
     from hexsched.workloads.workload import Workload
 
     check_destination(output, [cluster, workload], as_json, "instance", force)
     spec = read_cluster(cluster)
-    imported = read_workflows(workload, format, limit=workflows, options=trace_options(option, map, time_unit))
-    if workflows is not None and len(imported.workflows) < workflows:
-        raise InputError(f"{workflows} workflows are asked for, the file has {len(imported.workflows)}", workload)
+    imported = read_workload(workload, workflows, seed, format, trace_options(option, map, time_unit))
     instance, machines, left_out = compose(
         spec,
         Workload(imported.workflows),
@@ -90,13 +85,13 @@ def compile_command(
         max_context=max_context,
         leave_out_oversize=leave_out_oversize,
         seed=seed,
-        where=str(workload),
+        where=workload,
     )
     sources = _sources(machines)
     record = {
         "output": output,
         "cluster": spec.name,
-        "workload": str(workload),
+        "workload": workload,
         "format": imported.format,
         "dropped": imported.dropped,
         "left_out": as_options(left_out),

@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import INTERRUPTED
 from experiments.cli.destination import STDOUT, check_destination, deliver
-from experiments.cli.options import MOST_WORKERS, Force, InstanceFile, Json, Plugins, Seed, Traceback
+from experiments.cli.options import MOST_WORKERS, Force, InstanceFile, Json, Plugins, Seed, Traceback, time_limit_option
 from experiments.cli.output import Table, facts, note, percent
 from experiments.cli.plugins import load_plugins, plugin_errors
 from experiments.environment import origin, sha256
@@ -38,7 +38,7 @@ def gap_command(
     policies: Annotated[
         str, typer.Option(metavar="LIST", help="Policies with commas between them, or all; see 'hexsched policies'.")
     ] = ",".join((HEXAGENT, *BASELINES)),
-    time_limit: Annotated[float, typer.Option(metavar="SEC", help="Seconds for both ends of the bracket.")] = 60.0,
+    time_limit: Annotated[float, time_limit_option("for both ends of the bracket")] = 60.0,
     to: Annotated[
         str | None,
         typer.Option(metavar="WIDTH", help="Stop when (UB - LB) / LB is no more than that: 5% or 0.05."),

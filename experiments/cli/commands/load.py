@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,14 +12,17 @@ from experiments.cli.options import (
     Json,
     LeaveOutOversize,
     MaxContext,
+    MostWorkflows,
     Options,
     Plugins,
+    Seed,
     TimeUnit,
     Traceback,
+    WorkloadName,
 )
 from experiments.cli.output import emit, facts, note
 from experiments.cli.plugins import load_plugins, plugin_errors
-from experiments.cli.trace import as_options, trace_options
+from experiments.cli.trace import as_options, read_workload, trace_options
 from experiments.environment import origin
 from hexsched.baselines import BASELINES
 from hexsched.progress import Progress
@@ -35,22 +37,21 @@ def load_command(
     cluster: Annotated[
         str, typer.Argument(metavar="CLUSTER", help="Cluster YAML file, or a name of 'hexsched clusters'.")
     ],
-    workload: Annotated[Path, typer.Argument(metavar="WORKLOAD", help="Workload or trace file, or a folder of them.")],
+    workload: WorkloadName,
     target: Annotated[
         float, typer.Option(min=1.0, metavar="R", help="Req95 that the strongest baseline is to need.")
     ] = 5.6,
     baselines: Annotated[
         str, typer.Option(metavar="LIST", help="Policies with commas between them, or all.")
     ] = ",".join(BASELINES),
-    workflows: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take the first N workflows of the file; all by default.")
-    ] = None,
+    workflows: MostWorkflows = None,
     max_context: MaxContext = None,
     leave_out_oversize: LeaveOutOversize = False,
     format: Format = None,
     option: Options = None,
     map: ColumnMap = None,
     time_unit: TimeUnit = None,
+    seed: Seed = 0,
     plugin: Plugins = None,
     traceback: Traceback = False,
     as_json: Json = False,
@@ -62,21 +63,21 @@ def load_command(
     from experiments.load import stress_load
     from hexsched.clusters import compile_cluster, read_cluster
     from hexsched.policies.lists import read_policies
-    from hexsched.workloads.source import read_workflows, select_fitting
+    from hexsched.workloads.source import select_fitting
     from hexsched.workloads.workload import Workload
 
     plugins = load_plugins(plugin)
     spec = read_cluster(cluster)
     chosen = read_policies(baselines)
     options = trace_options(option, map, time_unit)
-    imported = Workload(read_workflows(workload, format, limit=workflows, options=options).workflows)
+    imported = Workload(read_workload(workload, workflows, seed, format, options).workflows)
     room = compile_cluster(spec).largest_kv_cache
-    kept, left_out = select_fitting(imported, room, max_context, leave_out_oversize, str(workload))
+    kept, left_out = select_fitting(imported, room, max_context, leave_out_oversize, workload)
     with Progress("searching the load", "steps") as progress, plugin_errors(plugins, *chosen):
         load = stress_load(spec, kept, chosen, target, progress)
     record = {
         "cluster": spec.name,
-        "workload": str(workload),
+        "workload": workload,
         "workflows": len(kept),
         "left_out": as_options(left_out),
         "target": target,

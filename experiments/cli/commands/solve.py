@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli import INTERRUPTED
 from experiments.cli.destination import STDOUT, check_destination, check_writable, deliver
-from experiments.cli.options import MOST_WORKERS, Force, InstanceFile, Json, Seed
+from experiments.cli.options import MOST_WORKERS, Force, InstanceFile, Json, Seed, time_limit_option
 from experiments.cli.output import emit, facts, note, percent
 from experiments.environment import origin
 from hexsched.errors import InputError
@@ -47,7 +47,7 @@ def solve_command(
     solver: Annotated[
         str | None, typer.Option("--solver", metavar="S", help="Solver; the formulation's first by default.")
     ] = None,
-    time_limit: Annotated[float, typer.Option("--time-limit", metavar="SEC", help="Wall-clock seconds.")] = 60.0,
+    time_limit: Annotated[float, time_limit_option("for the solve")] = 60.0,
     workers: Annotated[int, typer.Option("--workers", min=1, max=MOST_WORKERS, metavar="N", help="Threads.")] = 2,
     warm_start: Annotated[
         Path | None, typer.Option("--warm-start", metavar="SCHEDULE", help="Schedule of the instance to start from.")

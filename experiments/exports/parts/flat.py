@@ -236,12 +236,10 @@ def as_schedule(solution: FlatSolution, instance: Instance) -> Schedule:
     fields = ("stage1_machine", "stage1_start", "stage2_machine", "stage2_start")
     for field, values in zip(fields, lists, strict=True):
         if len(values) != problem.calls:
-            raise InputError(
-                f"{field} has {len(values)} entries, the instance has {problem.calls} tasks", solution.name
-            )
+            raise InputError(f"{field} has {len(values)} entries, {solution.name} has {problem.calls} tasks")
     for field, values, pool in ((fields[0], lists[0], instance.prefill), (fields[2], lists[2], instance.decode)):
         if max(values) >= len(pool):
-            raise InputError(f"{field} names machine {max(values)}, there are {len(pool)} from 0 on", solution.name)
+            raise InputError(f"{field} names machine {max(values)}, {solution.name} has {len(pool)} from 0 on")
     before = np.empty(problem.calls, int)
     before[problem.topological] = np.arange(problem.calls)
     before = before[problem.places.call]

@@ -42,7 +42,7 @@ from solvers.schedules.timetable import Timetable
 
 Array = np.ndarray[Any, Any]
 Terms = Sequence[tuple[pulp.LpVariable | None, float]]
-SWITCHES = {"disaggregated": "precedence tick by tick besides the sums"}
+SWITCHES = {"disaggregated": "precedence tick by tick besides the sums (on)"}
 SAME_TIME = 1e-9  # seconds; what rounding puts between two events that are one
 
 

@@ -22,7 +22,7 @@ from hexsched.simulator import retime, simulate
 from hexsched.verifier import verify
 from solvers.defaults import OBJECTIVE
 from solvers.problem.bracket import Bracket, ContradictionError
-from solvers.problem.left import Clock, wall_clock
+from solvers.problem.left import Clock, check_time_limit, wall_clock
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import offline_problem
 from solvers.problem.result import INTERRUPTED
@@ -451,8 +451,7 @@ def _best(outcomes: list[tuple[Outcome, str]], count: int) -> list[tuple[Outcome
 
 
 def _check(time_limit: float, evaluations: int | None, workers: int, seed: int) -> None:
-    if not time_limit > 0:
-        raise InputError(f"time_limit must be above 0 seconds, got {time_limit}")
+    check_time_limit(time_limit)
     if evaluations is not None and evaluations < 1:
         raise InputError(f"evaluations must be at least 1, got {evaluations}")
     if workers < 1:

@@ -10,7 +10,7 @@ import typer
 
 from experiments.cli.commands.library.shared import OptionalNames, chosen_names
 from experiments.cli.destination import check_writable
-from experiments.cli.options import Json
+from experiments.cli.options import Json, time_limit_option
 from experiments.cli.output import Table, emit
 from hexsched.errors import InputError
 from hexsched.progress import Progress
@@ -40,7 +40,7 @@ def time_command(
         ),
     ] = "cpsat,milp_disjunctive,milp_time_indexed",
     objective: Annotated[str, typer.Option(metavar="O,O", help="Objectives with commas between them.")] = "max_ratio",
-    time_limit: Annotated[float, typer.Option(metavar="SEC", help="Wall-clock seconds for each solve.")] = 10.0,
+    time_limit: Annotated[float, time_limit_option("for each solve")] = 10.0,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="CSV", help="Table to write; what it has is not measured again.")
     ] = Path("times.csv"),
@@ -55,8 +55,6 @@ def time_command(
     from solvers.brackets.choice import read_times
     from solvers.schedules.search import warm_up
 
-    if not time_limit > 0:
-        raise InputError(f"must be above 0 seconds, got {time_limit:g}", "--time-limit")
     check_writable(output, [], "table")
     known = read_times(output) if os.path.exists(output) else []
     tasks = plan(chosen_names(names), _listed(objective), _listed(formulations))

@@ -20,7 +20,7 @@ from experiments.cli.commands.library.shared import (
     read_known,
 )
 from experiments.cli.destination import check_directory, check_writable
-from experiments.cli.options import MOST_WORKERS, Force, Json, Plugins, Seed, Traceback
+from experiments.cli.options import MOST_WORKERS, Force, Json, Plugins, Seed, Traceback, time_limit_option
 from experiments.cli.output import Table, emit, note, percent
 from hexsched.errors import InputError
 from hexsched.progress import Progress
@@ -82,10 +82,9 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
         (f.name, f.summary, f"{len(f.prefill)} + {len(f.decode)}", f.max_batch, f"{f.room:g}")
         for f in FAMILIES.values()
     ]
-    tables = [
-        Table(("family", "summary", "prefill + decode", "slots", "KV room, largest calls"), families),
-        Table(("instance", "split", "calls", "workflows", *OBJECTIVES), rows),
-    ]
+    tables = [Table(("instance", "split", "calls", "workflows", *OBJECTIVES), rows)]
+    if not names:
+        tables.insert(0, Table(("family", "summary", "prefill + decode", "slots", "KV room, largest calls"), families))
     record = {"version": VERSION, "families": {f.name: f.summary for f in FAMILIES.values()}, "instances": records}
     emit(record, tables, as_json)
 
@@ -163,10 +162,7 @@ def check_command(names: OptionalNames = None, archive: Archive = None, as_json:
 
 def improve_command(
     names: OptionalNames = None,
-    time_limit: Annotated[
-        float,
-        typer.Option(metavar="SEC", help="Seconds for the solver, and as many for bounds where it leaves a gap."),
-    ] = 5.0,
+    time_limit: Annotated[float, time_limit_option("for the solver, and as many for bounds if a gap is left")] = 5.0,
     workers: Annotated[int, typer.Option(min=1, max=MOST_WORKERS, metavar="N", help="Threads of the solver.")] = 2,
     formulation: Annotated[str, typer.Option(metavar="F", help="One of 'hexsched formulations'.")] = "cpsat",
     objective: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,9 @@ import typer
 
 from experiments.cli.commands.library.shared import Archive, read_known
 from experiments.cli.destination import check_directory
-from experiments.cli.options import Force, Json
+from experiments.cli.options import Json
 from experiments.cli.output import emit, facts
+from hexsched.errors import InputError
 
 
 def add(library: typer.Typer) -> None:
@@ -21,7 +23,7 @@ def add(library: typer.Typer) -> None:
 def release_command(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")],
     archive: Archive = None,
-    force: Force = False,
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the library as a data set to publish: instances, features and split, bounds, checksums, metadata for a DOI.
@@ -29,10 +31,12 @@ def release_command(
     The same version of hexsched and the same archive make the same bytes.
     """
     from experiments.library.names import VERSION, names
-    from experiments.library.release import files
+    from experiments.library.release import SUMS, files
     from hexsched.model.files import write_bytes
 
-    check_directory(output, ["instances.csv", "best_known.csv"], [], "table", force)
+    check_directory(output, [], [])
+    if not force and os.path.isdir(output) and os.listdir(output):
+        raise InputError(f"the folder is not empty, and {SUMS} is of all in it; give a new one, or --force", output)
     written = 0
     for name, data in files(read_known(archive)):
         write_bytes(output / name, data)
