@@ -7,7 +7,7 @@ import sys
 import traceback
 import warnings
 
-from hexsched.printable import printable
+from hexsched.printable import printable, shortened
 
 MOST_CHARACTERS = 2000  # of a message
 
@@ -28,7 +28,7 @@ class InputError(Exception):
     def __init__(self, message: str, where: str | os.PathLike[str] | None = None) -> None:
         self.where = None if where is None else str(where)
         text = message if self.where is None else f"{self.where}: {message}"
-        line = printable(" ".join(text.split()))
+        line = printable(shortened(" ".join(text.split())))
         if len(line) > MOST_CHARACTERS:  # somebody's long name; what would be right stands at the end
             line = f"{line[: MOST_CHARACTERS // 2]} ... {line[-MOST_CHARACTERS // 2 :]}"
         super().__init__(line)

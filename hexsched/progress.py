@@ -1,15 +1,17 @@
 """How far a long call is: a line on a terminal or in a notebook, gone when the call ends.
 
 Shown by default where somebody is looking; nothing is shown of what is over soon, nor of what is part of something that
-shows its own. ``progress=False`` of a call silences it and what it does; a function takes the place of the line.
+shows its own. ``progress=False`` of a call silences it and what it does; a function takes the place of the line. The
+command line writes a line now and then where standard error is no terminal (``in_lines``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -17,8 +19,10 @@ Wanted = bool | Callable[..., Any] | None  # ``progress`` of a call: None where 
 
 SILENT_SECONDS = 0.5  # nothing is shown of what is over by then
 SECONDS_BETWEEN = 0.1  # two updates of what is shown
+SECONDS_BETWEEN_LINES = 10.0  # where standard error is no terminal
 
 _lock = threading.Lock()
+_lines_wanted = [False]
 _under_way = 0  # calls that report: those inside another one are silent
 
 
@@ -46,7 +50,12 @@ class Progress:
         global _under_way
         with _lock:
             outer, _under_way = _under_way, _under_way + 1
-        self._shown = not outer and self._wanted is not False and not callable(self._wanted) and is_watched()
+        watched = is_watched()
+        self._shown = (
+            not outer and self._wanted is not False and not callable(self._wanted) and (watched or _lines_wanted[0])
+        )
+        if self._shown and not watched:
+            self._line = _PlainLines(self._label)
         self._began = time.monotonic()
         self._next = self._began + SILENT_SECONDS
         return self
@@ -59,11 +68,11 @@ class Progress:
             self._next = now + SECONDS_BETWEEN
             self._update(done, total, text or f"{done:,} of {total:,} {self._unit}")
 
-    def show(self, text: str, total: float = 0.0) -> None:
-        """Say how far it is in words; with ``total`` seconds that it may take, their share is shown as well."""
+    def show(self, text: str, total: float = 0.0, seconds: float = 0.0) -> None:
+        """Say how far it is in words; of ``total`` seconds that it may take, so many are over."""
         if self._shown and (now := time.monotonic()) >= self._next:
             self._next = now + SECONDS_BETWEEN
-            self._update(min(now - self._began, total), total, text)
+            self._update(min(now - self._began, total), total, text, f", {seconds:.0f} of {total:g} s" if total else "")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -74,10 +83,20 @@ class Progress:
         if self._line is not None:
             self._line.close()
 
-    def _update(self, done: float, total: float, text: str) -> None:
+    def _update(self, done: float, total: float, text: str, time_of_it: str = "") -> None:
         if self._line is None:
             self._line = _NotebookLine(self._label) if in_notebook() else _TerminalLine(self._label)
-        self._line.update(done, total, text)
+        self._line.update(done, total, text, time_of_it)
+
+
+@contextlib.contextmanager
+def in_lines() -> Iterator[None]:
+    """Meanwhile what takes long writes a line now and then on standard error where nobody is looking: into a log."""
+    before, _lines_wanted[0] = _lines_wanted[0], True
+    try:
+        yield
+    finally:
+        _lines_wanted[0] = before
 
 
 def is_watched() -> bool:
@@ -92,8 +111,8 @@ def in_notebook() -> bool:
 
 
 class _Line:
-    def update(self, done: float, total: float, text: str) -> None:
-        """Show so much of ``total`` (0 where it is not known), and words."""
+    def update(self, done: float, total: float, text: str, time_of_it: str) -> None:
+        """Show so much of ``total`` (0 where it is not known), words, and how much of the time was over by then."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -114,11 +133,32 @@ class _TerminalLine(_Line):
         self._task = self._bars.add_task(label, total=None, text="")
         self._bars.start()
 
-    def update(self, done: float, total: float, text: str) -> None:
-        self._bars.update(self._task, completed=done, total=total or None, text=text, refresh=True)
+    def update(self, done: float, total: float, text: str, time_of_it: str) -> None:
+        self._bars.update(self._task, completed=done, total=total or None, text=text + time_of_it, refresh=True)
 
     def close(self) -> None:
         self._bars.stop()
+
+
+class _PlainLines(_Line):
+    """A line every ``SECONDS_BETWEEN_LINES``, also where nothing is heard for long."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._text, self._over = label, "", threading.Event()
+        self._began = time.monotonic()
+        threading.Thread(target=self._write, name="hexsched progress", daemon=True).start()
+
+    def update(self, done: float, total: float, text: str, time_of_it: str) -> None:
+        self._text = f": {text}"
+
+    def close(self) -> None:
+        self._over.set()
+
+    def _write(self) -> None:
+        while not self._over.wait(SECONDS_BETWEEN_LINES):
+            if sys.stderr is not None:
+                seconds = time.monotonic() - self._began
+                print(f"hexsched: {self._label}, {seconds:.0f} s{self._text}", file=sys.stderr, flush=True)
 
 
 class _NotebookLine(_Line):
@@ -127,9 +167,9 @@ class _NotebookLine(_Line):
     def __init__(self, label: str) -> None:
         self._label, self._handle = label, None
 
-    def update(self, done: float, total: float, text: str) -> None:
+    def update(self, done: float, total: float, text: str, time_of_it: str) -> None:
         share = f" {100 * done / total:.0f} %," if total else ""
-        shown = {"text/plain": f"{self._label}:{share} {text}"}
+        shown = {"text/plain": f"{self._label}:{share} {text}{time_of_it}"}
         if self._handle is None:
             from IPython.display import display
 

@@ -11,6 +11,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -270,6 +271,33 @@ def test_progress_is_shown_where_somebody_looks_and_once(small, monkeypatch):
     assert not seen
     hx.compare(small, "fcfs,sjf")
     assert seen == ["comparing"]
+
+
+def test_a_log_gets_a_line_now_and_then_from_the_command_line_alone(small, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
+    monkeypatch.setattr(progress, "SILENT_SECONDS", -1.0)
+
+    def work():
+        with progress.Progress("waiting") as shown, progress.Progress("inside"):
+            shown.show("found 3", 60.0, 1.0)
+            time.sleep(0.1)
+        return capsys.readouterr().err
+
+    assert work() == ""
+    with progress.in_lines():
+        said = work()
+    assert set(re.findall(r"hexsched: (\w+), 0 s: (.*)\n", said)) == {("waiting", "found 3")}
+    assert "inside" not in said
+    assert work() == ""
+
+
+def test_what_is_too_long_in_a_message_is_cut_and_paths_are_not():
+    digits, page, folder = "9" * 400, "a b " * 100, "/tmp/" + "x" * 300
+    said = str(hx.InputError(f"'{digits}' or {digits} or '{page}' in \"it's {page}\", not '{folder}'"))
+    assert re.findall(r"\((\d+) characters\)", said) == ["402", "400", "402", "407"]
+    assert folder in said
+    told = f"unknown 'x(1)', expected one of {'red, ' * 60}'blue' or '--green'"
+    assert str(hx.InputError(told)) == told
 
 
 class _NoLine:

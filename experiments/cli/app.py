@@ -16,7 +16,8 @@ from experiments.cli import BAD_INPUT, OK
 from experiments.cli.output import discard_stdout, note, warnings_as_notes
 from hexsched import __version__
 from hexsched.errors import InputError
-from hexsched.printable import printable
+from hexsched.printable import printable, shortened
+from hexsched.progress import in_lines
 
 # Modules of ``experiments.cli.commands``; each has ``add(app)``. This is also their order in --help.
 COMMANDS = (
@@ -63,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
         command.main(prog_name=PROGRAM)  # a shell asks what could be typed here; prints it and leaves
     try:
         # not command.main(): it would turn a closed pipe into exit code 1, which here means a failed check
-        with warnings_as_notes(), command.make_context(PROGRAM, list(argv)) as context:
+        with warnings_as_notes(), in_lines(), command.make_context(PROGRAM, list(argv)) as context:
             command.invoke(context)
     except typer.Exit as stop:
         # typer's own options end with 1 where there is no known shell; here 1 is a failed check
@@ -124,5 +125,5 @@ def _usage_message(error: typer.TyperException) -> str:
     message = re.sub(
         r"\(Possible options: (.+?)[,)].*", r"Did you mean \1?", error.format_message().strip().rstrip(".")
     )
-    context = getattr(error, "ctx", None)
+    context, message = getattr(error, "ctx", None), shortened(message)
     return message if context is None else f"{message}; see {context.command_path} --help"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from experiments.grid.run import Outcome
+from hexsched.progress import SECONDS_BETWEEN_LINES
 
-SECONDS_BETWEEN_LINES = 10.0  # where standard error is no terminal
+STARTING = "processes load the engine, or compile it"
 
 OnProgress = Callable[[Outcome, int], None]
 
@@ -43,7 +44,8 @@ def _live(label: str) -> Iterator[OnProgress]:
         def show(outcome: Outcome, total: int) -> None:
             over = outcome.done + outcome.failed
             failed = f"{outcome.failed} failed" if outcome.failed else ""
-            bars.update(bar, completed=over, total=total, pace=pace(over, total), failed=failed)
+            words = pace(over, total) if outcome.computing else STARTING
+            bars.update(bar, completed=over, total=total, pace=words, failed=failed)
 
         yield show
 
@@ -56,7 +58,7 @@ class _Lines:
 
     def __call__(self, outcome: Outcome, total: int) -> None:
         over, now = outcome.done + outcome.failed, time.monotonic()
-        pace = self._pace(over, total)
+        pace = self._pace(over, total) if outcome.computing else STARTING
         if sys.stderr is not None and (now >= self._next or (over == total and total)):
             self._next = now + SECONDS_BETWEEN_LINES
             parts = [f"{over:,} of {total:,} cells", pace, f"{outcome.failed} failed" if outcome.failed else ""]

@@ -36,6 +36,8 @@ class Outcome:
         Description and fault of results that are stored but not right.
     errors : list of (str, str)
         Description and error of cells that failed in this run.
+    computing : bool
+        Whether a process has been given a cell; before, they load the engine, or compile it.
     """
 
     done: int = 0
@@ -43,6 +45,7 @@ class Outcome:
     skipped: int = 0
     faults: list[tuple[str, str]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
+    computing: bool = False
 
 
 def run_plan(
@@ -101,6 +104,7 @@ class _Runner:
         while self.missing:
             for _ in range(min(self.backend.room(), len(self.ready))):
                 self.backend.submit(self.ready.popleft())
+                self.outcome.computing = True
             files: list[CellFiles] = []
             for event in self.backend.wait(SECONDS_TO_WAIT):
                 files += self._retry(event) if isinstance(event, Loss) else self._finished(event)

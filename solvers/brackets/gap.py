@@ -266,7 +266,7 @@ def gap(
             if callable(progress):
                 progress(seconds, lower, upper)
             else:
-                shown.show(f"{lower:.6g} <= optimum <= {upper:.6g}, {seconds:.0f} of {time_limit:g} s", time_limit)
+                shown.show(f"{lower:.6g} <= optimum <= {upper:.6g}", time_limit, seconds)
 
         inside = Bracket(aim, time_limit, tell, to, cpu_clock(workers) if cpu_time else wall_clock)
         try:

@@ -108,7 +108,7 @@ def solve(
                 progress(seconds, value, bound)
             else:
                 known = [f"{name} {x:.6g}" for name, x in (("best", value), ("bound", bound)) if x is not None]
-                shown.show(f"{', '.join(known)}, {seconds:.0f} of {time_limit:g} s", time_limit)
+                shown.show(", ".join(known), time_limit, seconds)
 
         start = read_schedule(warm_start) if isinstance(warm_start, str | Path) else warm_start
         options = Options(

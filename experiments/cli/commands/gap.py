@@ -143,10 +143,10 @@ def _share(text: str) -> float:
         share = float(number) / (100 if percent_sign else 1)
     except ValueError:
         share = math.nan
-    if not percent_sign and share >= 1:
-        raise InputError(f"--to {text!r} is {share:.0%} of LB; write it as {100 * share:g}% if that is meant")
     if rest or not 0 < share < math.inf:
         raise InputError(f"--to {text!r}: expected the width to stop at, above 0, such as 5% or 0.05")
+    if not percent_sign and share >= 1:
+        raise InputError(f"--to {text!r} is {share:.0%} of LB; write it as {100 * share:g}% if that is meant")
     return share
 
 

@@ -124,7 +124,7 @@ def search(
             if callable(progress):
                 progress(seconds, value)
             else:
-                shown.show(f"{value:.6g} found, {seconds:.0f} of {time_limit:g} s", time_limit)
+                shown.show(f"{value:.6g} found", time_limit, seconds)
 
         work = _Search(instance, aim, time_limit, evaluations, seed, tell, enough, clock, with_neighbourhoods, tuning)
         return work.run(chosen, workers)
