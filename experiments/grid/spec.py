@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any
@@ -99,6 +100,7 @@ class Grid:
     folder: Path = Path()
 
 
+@cache
 def list_grids() -> tuple[str, ...]:
     """Names of the grids that come with the package."""
     return tuple(sorted(file.stem for file in LIBRARY.glob("*.yaml")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from hexsched.registry import choices
 LIBRARY = Path(__file__).parent / "library"
 
 
+@cache
 def list_clusters() -> tuple[str, ...]:
     """Names of the clusters that come with the package."""
     return tuple(sorted(file.stem for file in LIBRARY.glob("*.yaml")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -159,9 +160,14 @@ class _Walk:
         return InputError(message, f"{self.file}:{node.start_mark.line + 1}")
 
 
+@lru_cache(maxsize=16)
+def _form(kind: type) -> msgspec.inspect.Type:
+    return msgspec.inspect.type_info(kind)
+
+
 def _known_keys(kind: type, path: KeyPath, unknown: str) -> str:
     """What could have been written in place of the ``unknown`` key of the mapping at ``path`` of a ``kind``."""
-    form: msgspec.inspect.Type = msgspec.inspect.type_info(kind)
+    form = _form(kind)
     for key in (*path, None):
         if isinstance(form, msgspec.inspect.Metadata):
             form = form.type

@@ -140,5 +140,6 @@ def shipped_profile() -> Profile:
     return read_profile(SHIPPED)
 
 
+@lru_cache(maxsize=4096)  # as for names
 def _key(model: str, gpu: str, tp: int) -> tuple[str, str, int]:
     return name_key(model_name(model)), name_key(gpu_name(gpu)), tp
