@@ -77,7 +77,16 @@ class Book:
     def decide(self, reserved: list[int], true_need: list[int]) -> Decision:
         """The decision of this epoch; ``reserved`` KV tokens of each decode instance and what calls truly need."""
         clock = self.seen.clock[0]
-        self.now = float(clock.now)
+        self.look(reserved, true_need)
+        admitted = self._admit(self.seen.prefilled[: clock.prefilled].tolist(), int(clock.completed))
+        for c in self.seen.released[: clock.released].tolist():
+            self.entered[c] = self.now
+            self.ready.add(c)
+        return Decision(self._start(), admitted)
+
+    def look(self, reserved: list[int], true_need: list[int]) -> None:
+        """Note how things stand at this epoch, before the decision."""
+        self.now = float(self.seen.clock[0].now)
         self.calls = [dict(zip(st.CALL.names, row, strict=True)) for row in self.seen.calls.tolist()]
         self.servers = [dict(zip(st.DECODE.names, row, strict=True)) for row in self.seen.decodes.tolist()]
         self.machines = [dict(zip(st.PREFILL.names, row, strict=True)) for row in self.seen.prefills.tolist()]
@@ -85,11 +94,6 @@ class Book:
         self.members = [self.seen.seats[j, : d["admitted"]].tolist() for j, d in enumerate(self.servers)]
         self.counted: dict[int, list[int]] = {}
         self.reserved, self.true_need = list(reserved), true_need
-        admitted = self._admit(self.seen.prefilled[: clock.prefilled].tolist(), int(clock.completed))
-        for c in self.seen.released[: clock.released].tolist():
-            self.entered[c] = self.now
-            self.ready.add(c)
-        return Decision(self._start(), admitted)
 
     # --- admission (M24) ---------------------------------------------------------------------------------------------
 

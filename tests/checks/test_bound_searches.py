@@ -17,6 +17,7 @@ from hexsched.errors import InputWarning
 from solvers.bounds import critical_path, load, preemptive_lp, single_machine, time_indexed_lp
 from solvers.bounds.parts import bound as bounds
 from solvers.bounds.parts import destructive, linear, pools
+from solvers.bounds.prices import relaxation
 from solvers.bounds.prices.grid import price_of
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
@@ -84,13 +85,13 @@ def test_steps_double_and_a_search_ends_at_its_precision() -> None:
 
 
 def test_workflows_that_do_not_count_need_not_meet_it() -> None:
-    for kept, found in ((1.0, True), (2.0, False), (1.9999995, False), (1.99, True)):
+    for kept, found in ((1.0, True), (2.0, False), (1.9999993, False), (1.9999985, True), (1.99, True)):
         value = destructive.destructive_bound(FOUR, HALF, Tried(below(3.0, kept, 4), 30), 1e9)
         assert (value > 2.9) == found
 
 
 def test_misses_are_all_that_cannot_meet_the_scale() -> None:
-    for kept, missed in ((0.0, 4), (2.4, 2), (2.9999995, 1), (2.99, 2), (9.0, 0), (math.inf, 0)):
+    for kept, missed in ((0.0, 4), (2.4, 2), (2.9999993, 1), (2.9999985, 2), (2.99, 2), (9.0, 0), (math.inf, 0)):
         tried = Tried(lambda _, kept=kept: kept, 1)
         assert destructive.destructive_bound(FOUR, read_objective("misses(1.5)"), tried, 7.0) == missed
         assert 1.5 < tried.scales[0] < 1.50001
@@ -235,6 +236,32 @@ def test_sizes_between_two_kept_ones_are_replaced_by_mixtures_as_good(seed: int)
     assert batch_modes.mixture_factors(stay, cost, kept) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_speeds_are_corners_of_the_hull_of_batch_sizes(seed: int) -> None:
+    """By looking at every size between every two others; sizes as slow as each other are one."""
+    rng = np.random.default_rng(seed)
+    most, first = int(rng.integers(1, 9)), 1e-3
+    hair = relaxation.ALIKE * first
+    seconds = first + np.cumsum([0.0, *rng.choice([0.0, hair / 3, 3 * hair, 1e-4, 5e-4], most - 1)])
+    held, cache = float(rng.choice([0.0, 1e-5])), int(rng.choice([0, 400]))
+    server: Any = SimpleNamespace(max_batch=most, decode_coeffs=(0.0, 0.0, held), kv_capacity_tokens=cache)
+    points: list[tuple[float, float]] = []
+    for size in range(1, most + 1):
+        x, y = seconds[size - 1] - first + held * (size - 1) * 3, seconds[size - 1] / size
+        if not points or y < points[-1][1]:
+            alike = bool(points) and x - points[-1][0] <= hair
+            points[-1:] = [(points[-1][0], y)] if alike else [*points[-1:], (x, y)]
+    corners = [
+        (x, y)
+        for k, (x, y) in enumerate(points)
+        if all((y - b) * (c - a) < (d - b) * (x - a) for a, b in points[:k] for c, d in points[k + 1 :])
+    ]
+    if (slowest := seconds[-1] - first + held * cache) > corners[-1][0] + hair:
+        corners.append((slowest, corners[-1][1]))
+    extra, use = relaxation._speeds(server, seconds, 3)
+    assert list(zip(extra, use, strict=True)) == pytest.approx(np.array(corners), rel=1e-12)
+
+
 def test_nothing_is_paid_before_time_0_and_behind_the_last_price() -> None:
     planner = Planner(relax(busy(2)), 4, 3, 1)
     prices = planner.prices(np.full((planner.resources, 3), 2.0), np.array([0.0, 1.0, 2.0, 4.0]))
@@ -349,8 +376,10 @@ def test_what_is_left_of_the_time_goes_to_the_search(monkeypatch: pytest.MonkeyP
     assert asked[0] == 7.0
     assert asked[1:] == [7.0] * len(time_indexed_lp.TUNING.resolutions)
     asked.clear()
-    assert time_indexed_lp.compute(busy(2), LARGEST, 0.0) == 1.1
-    assert asked == []
+    for limit, found in ((0.0, []), (2.5, []), (3.0, []), (3.5, [0.5] * len(time_indexed_lp.TUNING.resolutions))):
+        now[0] = 0.0
+        assert time_indexed_lp.compute(busy(2), LARGEST, limit) == 1.1
+        assert asked == found
 
 
 def test_a_scale_of_one_is_missed_by_nobody_alone() -> None:

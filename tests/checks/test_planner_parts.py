@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from instances import call, one_pair, workflow
 
 from checks.looks import Counted
 from checks.naive_planner import ORDERS, Book, Decision, crowd, fresh_state
@@ -18,10 +22,10 @@ from hexsched.engine import loop
 from hexsched.engine import state as st
 from hexsched.engine.kernel import interpreted, kernel
 from hexsched.engine.tables import build_seen
-from hexsched.model import Instance
+from hexsched.model import Instance, Link, PrefillInstance
 from hexsched.policies import read_policy
 from hexsched.policies.parts.order import KEY_RISES, KEY_STAYS
-from hexsched.policies.planning import hexagent, patience, prefills, ready
+from hexsched.policies.planning import hexagent, paces, patience, prefills, projection, ready
 from hexsched.policies.planning.memory import planner_memory
 from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.planner import planner
@@ -35,12 +39,21 @@ KNOWN = json.loads(STORED.read_text())
 # --- by the book -----------------------------------------------------------------------------------------------------
 
 
-def follow(instance: Instance, order: str, policy: str, plan: Any = hexagent.plan, **book_has: Any) -> None:
+def follow(
+    instance: Instance,
+    order: str,
+    policy: str,
+    plan: Any = hexagent.plan,
+    prepare: Callable[[Any], None] = lambda memory: None,
+    look: Callable[[Any, Any, Book], None] = lambda seen, memory, book: None,
+    **book_has: Any,
+) -> None:
     """Serve a crowd, and see at every epoch that the book decides the same and that memory says what is so."""
     state = fresh_state(instance)
     seen, clock = state.seen, state.seen.clock[0]
     chosen = read_policy(policy)
     memory, settings = chosen.memory(seen), chosen.settings()
+    prepare(memory)
     step, decide = interpreted(loop.advance), interpreted(plan)
     book = Book(seen, order, **book_has)
     true_need = (state.truth.calls.n + state.truth.calls.m).tolist()
@@ -49,7 +62,10 @@ def follow(instance: Instance, order: str, policy: str, plan: Any = hexagent.pla
         while step(state):
             if clock.released + clock.prefilled + clock.completed == 0:
                 continue
-            expected = book.decide(state.truth.reserved.tolist(), true_need)
+            reserved = state.truth.reserved.tolist()
+            book.look(reserved, true_need)
+            look(seen, memory, book)
+            expected = book.decide(reserved, true_need)
             before = seen.calls[["prefill_instance", "decode_instance"]].tolist()
             decide(state, seen, memory, settings[0])
             assert decided(seen, before) == expected
@@ -115,6 +131,50 @@ def test_kinds_that_a_call_may_not_use_are_passed_over(seed: int) -> None:
 @pytest.mark.parametrize("off", ["joint", "kv", "transfer"])
 def test_what_is_switched_off_is_by_the_book(seed: int, off: str) -> None:
     follow(crowd(seed), "hexagent", f"hexagent({off}=off)", **{off: False})
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_projections_are_by_the_book(seed: int) -> None:
+    """Of calls drawn at random on every decode instance, whatever was counted for it before."""
+    rng = np.random.default_rng(seed)
+    room_wait, decode_seconds, pace = map(interpreted, (projection.room_wait, projection.decode_seconds, paces.pace))
+    settings = read_policy("hexagent").settings()[0]
+
+    def look(seen: Any, memory: Any, book: Book) -> None:
+        mine = copy.deepcopy(memory)
+        for c in rng.choice(len(seen.calls), 2).tolist():
+            for j in range(len(seen.decodes)):
+                assert room_wait(seen, mine, settings, c, j) == pytest.approx(book._room_wait(c, j), rel=1e-9)
+                assert decode_seconds(seen, mine, c, j) == pytest.approx(book._decode_seconds(c, j), rel=1e-9)
+                row = book._row(j)
+                assert pace(seen, mine, j) == pytest.approx(book._iteration(j, row.batch + 1, row.kv), rel=1e-9)
+
+    follow(crowd(seed), "hexagent", "hexagent", look=look)
+
+
+def test_a_pace_of_which_only_a_floor_is_known_is_worked_out() -> None:
+    seen = fresh_state(crowd(0)).seen
+    memory = read_policy("hexagent").memory(seen)
+    lower, pace = interpreted(paces.lower_floor), interpreted(paces.pace)
+    seen.decodes[0].admitted = 1
+    for epoch in range(4):
+        seen.clock[0].epoch = epoch
+        memory.planner.decodes[0].pace = 7.0
+        lower(seen, memory, 0, 1e-3)
+        assert pace(seen, memory, 0) < 1.0
+
+
+@pytest.mark.parametrize("policy", ["hexagent", "workflow-llf", "sjf"])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_scratch_held_before_counts_for_nothing(seed: int, policy: str) -> None:
+    """A search runs the planner again and again in the same memory, of which scratch is not made anew."""
+    rng = np.random.default_rng(seed)
+
+    def stale(memory: Any) -> None:
+        for array in st.arrays(memory, "scratch"):
+            array.view(np.int64)[:] = rng.integers(0, 3, array.view(np.int64).shape)
+
+    follow(crowd(seed, 2), policy, policy, prepare=stale)
 
 
 def check_prefills(seen: Any, memory: Any) -> None:
@@ -257,6 +317,69 @@ def test_where_nothing_is_allowed_no_pair_is_found() -> None:
 
     find = interpreted(pair_finder(replace(hexagent.HEXAGENT, allows=nowhere)))
     assert find(state.seen, memory, read_policy("hexagent").settings()[0], 0) == (-1, -1, math.inf)
+
+
+def kinds_of_machines(*seconds: float) -> tuple[Any, Any]:
+    """What is seen of one call and a prefill instance of each kind, of so many seconds, the first one idle.
+
+    A token takes at most 2 s, and the call is thought to have 500: rounding may take off 10^-6 s.
+    """
+    prefill = [
+        PrefillInstance(id=f"p{k}", gpu=f"X{k}", prefill_coeffs=(one, 0.0, 0.0)) for k, one in enumerate(seconds)
+    ]
+    instance = one_pair(workflow("w", 0, call("c", 10, 500)), decode_model="fixed", decode_coeffs=(1, 0, 0))
+    links = tuple(Link(source=p.id, to=instance.decode[0].id, latency=0.0, bandwidth=1e9) for p in prefill)
+    seen = fresh_state(msgspec.structs.replace(instance, prefill=tuple(prefill), links=links)).seen
+    memory = SimpleNamespace(planner=planner_memory(seen))
+    mine = memory.planner
+    seen.calls[0].estimate = 500
+    assert (seen.prefills.kind.tolist(), mine.slowest[0]) == (list(range(len(seconds))), 2.0)
+    mine.prefill_kinds.idle[1:] = 0
+    mine.starts.idle, mine.starts.idle_kinds, mine.room.ample = 1, 1, 1
+    return seen, memory
+
+
+@pytest.mark.parametrize(("earlier", "waits"), [(2e-6, True), (1.0005e-6, False), (0.5e-6, False), (-1.0, False)])
+def test_a_call_waits_for_what_is_done_before_by_more_than_rounding(earlier: float, waits: bool) -> None:
+    seen, memory = kinds_of_machines(1.0, 0.25)
+    mine, plan = memory.planner, interpreted(patience.patience(hexagent.HEXAGENT)[0])
+    mine.prefill_kinds[1].last = 1
+    mine.ends[1, 0] = (0.75 - earlier, 1)
+    assert plan(seen, memory, None, 0, 0) == waits
+    assert not plan(seen, memory, None, 0, 1)  # the call before it takes the busy one
+    if waits:
+        assert plan(seen, memory, None, 0, 0)  # as it was told before,
+        mine.room.ample = 0
+        assert not plan(seen, memory, None, 0, 0)  # ... while there is room for all
+
+
+@pytest.mark.parametrize(
+    ("second", "idle", "waits"),
+    [
+        (1e-3, 1e-3, True),
+        (1.0005e-6, 1e-3, False),  # which of the busy ones it takes is a matter of rounding
+        (1.2e-6, 1e-3, True),
+        (-1e-3, 2e-3, True),  # it takes the other one
+        (-0.5e-6, 2e-3, False),
+        (1e-3, 1.0005e-6, False),  # ... and here whether it takes an idle one
+        (1e-3, 1.2e-6, True),
+        (1e-3, -1e-3, False),
+    ],
+)
+def test_a_rehearsal_tells_what_is_certain(second: float, idle: float, waits: bool) -> None:
+    """Of two that are busy the first would be done after 1 s, the others so much later."""
+    seen, memory = kinds_of_machines(1.0 + idle, 0.25, 0.5)
+    mine, rehearse = memory.planner, interpreted(patience.patience(hexagent.HEXAGENT)[1])
+    for i, wait in ((1, 0.75), (2, 0.5 + second)):
+        mine.prefill_kinds[i].last = 1
+        mine.ends[i, 0] = (wait, i)
+    interpreted(prefills.find_all_first_free)(seen, memory)
+    mine.starts.rehearsal = 3
+    assert rehearse(seen, memory, None, 0) == waits
+    if waits:
+        taken = 1 if second > 0 else 2
+        assert mine.prefills[taken].wait == pytest.approx(1.0 + min(second, 0.0))
+        assert (mine.reach[0].rehearsal, mine.reach[0].rehearsal_idle) == (3, 1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 33])

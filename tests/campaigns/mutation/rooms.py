@@ -24,13 +24,23 @@ ENGINE = (
 
 
 # of the simulator, all but what it warms up with: that is an instance, and any other would do
-SIMULATOR = ("comparison", "estimators", "python_policy", "retime", "run", "steps", "view")
+SIMULATOR = ("comparison", "estimators", "knowledge", "python_policy", "retime", "run", "steps", "view")
 # of the offline problem, what certifies: not what looks at the machine's memory
 PROBLEM = ("bracket", "certificate", "idle", "objective", "offline", "result", "ticks")
-# of the bounds, what proves: not what looks for prices (ascent, mixture, tuning), which decides how soon and how much
+# of the bounds, what proves: not what looks for prices (ascent, mixture, tuning) and asks groups, which decides how
+# soon and how much
 BOUNDS = (
     *("critical_path.py", "load.py", "single_machine.py", "preemptive_lp.py", "time_indexed_lp.py", "parts", "windows"),
     *(f"prices/{name}.py" for name in ("decode", "grid", "planner", "program", "relaxation", "tables")),
+    *("grouped/late.py", "grouped/partition.py"),
+)
+GROUPS = (
+    *("every_workflow_is_in_one_group", "groups_are_cut_where_least_is_under_way"),
+    *("what_is_proved_at_a_scale_holds_below_it", "groups_weigh_as_much_as_they_have_workflows"),
+)
+HINTS = (
+    *("plain_python_sees_hints", "the_horizon_shown_against_a_naive_twin", "what_a_hint_is_worth_by_hand"),
+    "noise_has_mean_one_and_the_spread_asked_for",
 )
 # tests of every policy in turn
 BY_POLICY = ("test_a_retimed_run", "nothing_gets_later", "first_come", "twice_changes_nothing", "interpreted_replay")
@@ -101,7 +111,7 @@ ROOMS: dict[str, Room] = {
             "checks/test_simulator_parts.py",
             "checks/test_against_naive.py",
             "checks/test_what_policies_see.py",
-            "test_hints.py::test_plain_python_sees_hints",
+            *(f"test_hints.py::test_{name}" for name in HINTS),
             "test_plugins.py",
             "test_retime.py",
         ),
@@ -115,7 +125,10 @@ ROOMS: dict[str, Room] = {
     ),
     "bounds": Room(
         tuple(f"solvers/bounds/{name}" for name in BOUNDS),
-        ("checks/test_bound_searches.py", "checks/test_small_bounds.py", "test_slack_grid.py"),
+        (
+            *("checks/test_bound_searches.py", "checks/test_small_bounds.py", "test_slack_grid.py"),
+            *(f"test_groups.py::test_{name}" for name in GROUPS),
+        ),
         (),
         ("bound_searches",),
     ),
