@@ -243,8 +243,10 @@ def planner(preference: Preference) -> Kernel:
             memory.calls[c].entered = clock.now
             note_entry(seen, memory, wish, c)
             note_need(seen, memory, c)
+            memory.planner.reach[c].machines = 0
+            memory.planner.reach[c].starts = 0
+            memory.planner.reach[c].rehearsal = -1
             memory.planner.reach[c].idle = 0
-            memory.planner.reach[c].rehearsal_idle = 0
             if key_changes(wish) == KEY_CHANGES:
                 put_behind(memory, c)
             else:
