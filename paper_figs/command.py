@@ -5,8 +5,9 @@ The command line lives below this package in the import order, so it cannot impo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,10 @@ from experiments.cli.destination import check_directory
 from experiments.cli.options import Json
 from experiments.cli.output import Table, emit, note
 from hexsched.errors import InputError
+
+if TYPE_CHECKING:
+    from paper_figs.drawing.figure import Figure
+    from paper_figs.reading.store import StorePath
 
 Policies = Annotated[
     str | None,
@@ -40,8 +45,16 @@ def draw_figures(
         "figures"
     ),
     policies: Policies = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAGE",
+            help="Draw nothing: put the tables of the figures named into this Markdown page, each between the lines "
+            "<!-- NAME --> and <!-- /NAME -->.",
+        ),
+    ] = None,
     format: Annotated[
-        str, typer.Option(metavar="LIST", help="pdf, png, svg, and tex for those that are tables; with commas.")
+        str, typer.Option(metavar="LIST", help="pdf, png, svg, and tex or md for those that have a table; with commas.")
     ] = "pdf,png",
     as_json: Json = False,
 ) -> None:
@@ -52,8 +65,11 @@ def draw_figures(
 
     chosen = [FIGURES.find(name) for name in names] if names else list(FIGURES.values())
     formats = read_formats(format)
-    check_directory(output, (), [])
     source = select_policies(store, policies)
+    if into is not None:
+        _insert(into, chosen if names else [], source)
+        return
+    check_directory(output, (), [])
     written: dict[str, list[str]] = {}
     notes: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
@@ -85,3 +101,12 @@ def draw_figures(
         raise InputError("; ".join(left_out.values()), store)
     for name, reason in left_out.items():
         note(f"left out {name}: {reason}")
+
+
+def _insert(page: Path, chosen: Sequence[Figure], source: StorePath) -> None:
+    from paper_figs.report.insert import insert
+
+    without = [each.name for each in chosen if each.table is None]
+    if without or not chosen:
+        raise InputError(f"{without[0]} has no table" if without else "name the figures that have a table", "--into")
+    insert(page, {each.name: each.table(each.data(source)).markdown() for each in chosen if each.table is not None})

@@ -14,13 +14,13 @@ from stored import write_cell, write_runs
 
 from experiments.cli import main
 from hexsched.errors import InputError
+from paper_figs.drawing.tables import table
 from paper_figs.figures import FIGURES
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.claims import DISAGREES, NOT_TESTED, WITHIN, read_claims
 from paper_figs.reading.store import read_stored
 from paper_figs.report.build import write_report
 from paper_figs.report.sections import sections
-from paper_figs.report.tables import table
 
 mpl.use("Agg")
 

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from solvers.brackets.choice import PENALTY
+
 if TYPE_CHECKING:
     import pandas as pd
 
 SHIFT = 1.0  # second, of the shifted geometric mean: differences of milliseconds should not count
 PROBLEM = ["sha256", "objective"]
+SOLVED = [*PROBLEM, "seed"]  # a problem with a seed of the solver: what is solved once by each formulation
+Z = 1.959964  # of a normal distribution: 95 % of it lies within so many standard deviations
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -68,16 +72,16 @@ def shifted_geometric_mean(seconds: np.ndarray, shift: float = SHIFT) -> float:
 
 def tried_by_all(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of problems that every formulation has a row on: only on those do profiles compare like with like."""
-    formulations = frame.groupby(PROBLEM)["formulation"].transform("nunique")
+    formulations = frame.groupby(SOLVED)["formulation"].transform("nunique")
     return frame[formulations == frame["formulation"].nunique()]
 
 
 def performance_profile(frame: pd.DataFrame) -> pd.DataFrame:
     """Dolan and Moré (2002): the share of problems that a formulation solves within tau times the best time.
 
-    A problem is an instance and objective; for formulation s, r = t_s / min t in wall-clock seconds, infinite where s
-    does not solve it, and rho_s(tau) is the share of problems with r <= tau. Those that none solves count too, so that
-    the curves end at the share that is solved.
+    A problem is an instance, objective and seed; for formulation s, r = t_s / min t in wall-clock seconds, infinite
+    where s does not solve it, and rho_s(tau) is the share of problems with r <= tau. Those that none solves count too,
+    so that the curves end at the share that is solved.
 
     Returns
     -------
@@ -86,13 +90,9 @@ def performance_profile(frame: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    time = frame["seconds"].where(frame["status"] == "optimal", np.inf)
     if frame.empty:
         return pd.DataFrame(columns=["formulation", "tau", "rho"])
-    table = frame.assign(time=time).pivot_table(
-        index=PROBLEM, columns="formulation", values="time", aggfunc="min", sort=False
-    )
-    table = table.fillna(np.inf)  # a task without a row is not solved either
+    table = times(frame)
     best = table.min(axis=1).where(lambda least: np.isfinite(least), 1.0)
     ratio = table.div(best, axis=0)
     finite = ratio.to_numpy()[np.isfinite(ratio.to_numpy())]
@@ -119,15 +119,74 @@ def profile_at(profile: pd.DataFrame, factors: tuple[float, ...]) -> pd.DataFram
     return pd.DataFrame(records)
 
 
+def times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Seconds to a proof, infinite where there is none: a row a problem and seed, a column a formulation."""
+    proven = frame.assign(time=frame["seconds"].where(frame["status"] == "optimal", np.inf))
+    table = proven.pivot_table(index=SOLVED, columns="formulation", values="time", aggfunc="min", sort=False)
+    return table.reindex(columns=frame["formulation"].unique()).fillna(np.inf)  # without a row it is not solved either
+
+
 def proven_by_size(frame: pd.DataFrame) -> pd.DataFrame:
-    """The share proven optimal within the limit: ``formulation``, ``calls``, ``rows``, ``solved``, ``share``."""
+    """The share proven optimal within the limit, and how sure that is of other instances of this size.
+
+    Returns
+    -------
+    DataFrame
+        ``formulation``, ``calls``, ``rows``, ``solved``, ``share``; ``instances``; ``low``, ``high``, Wilson's interval
+        (1927) of 95 % over instances: seeds of one instance say little of others, so they count as one, by their share.
+    """
     solved = frame.assign(solved=frame["status"] == "optimal")
-    table = solved.groupby(["formulation", "calls"], sort=False)["solved"].agg(rows="size", solved="sum").reset_index()
+    by_size = solved.groupby(["formulation", "calls"], sort=False)
+    table = by_size.agg(
+        rows=("solved", "size"), solved=("solved", "sum"), instances=("sha256", "nunique")
+    ).reset_index()
     table["share"] = table["solved"] / table["rows"]
+    table["low"], table["high"] = wilson(table["share"].to_numpy(), table["instances"].to_numpy())
     rank = {name: k for k, name in enumerate(frame["formulation"].unique())}
     return table.sort_values(
         ["formulation", "calls"], key=lambda c: c.map(rank) if c.name == "formulation" else c, ignore_index=True
     )
+
+
+def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval of 95 % of a share that was seen in so many cases."""
+    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z / (1 + Z**2 / count) * np.sqrt(share * (1 - share) / count + (Z / (2 * count)) ** 2)
+    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+
+
+def virtual_best(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each formulation against the virtual best: whatever is fastest on each problem that something proved.
+
+    Returns
+    -------
+    DataFrame
+        ``formulation``; ``solvable``, how many problems that is, seeds apart; ``proven``; ``fastest``, the share of
+        them on which it is fastest, those on which several are divided; ``alone``, the share that nothing else proves;
+        ``ratio``, geometric mean of its time over the fastest, what it does not prove at ``PENALTY`` times the limit.
+    """
+    import pandas as pd
+
+    table = times(frame)
+    table = table[np.isfinite(table.min(axis=1))]
+    limit = frame.groupby(SOLVED)["time_limit"].max().reindex(table.index).to_numpy()
+    best = table.min(axis=1).to_numpy()
+    first = table.eq(best, axis=0).to_numpy()
+    proven = np.isfinite(table.to_numpy())
+    records = []
+    for k, name in enumerate(table.columns):
+        cost = np.where(proven[:, k], table[name], PENALTY * limit)
+        records.append(
+            {
+                "formulation": name,
+                "solvable": len(table),
+                "proven": int(proven[:, k].sum()),
+                "fastest": float((first[:, k] / first.sum(axis=1)).mean()) if len(table) else np.nan,
+                "alone": float((proven[:, k] & (proven.sum(axis=1) == 1)).mean()) if len(table) else np.nan,
+                "ratio": float(np.exp(np.log(cost / best).mean())) if len(table) else np.nan,
+            }
+        )
+    return pd.DataFrame(records)
 
 
 def largest_proven(frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,14 +13,16 @@ from hexsched.errors import InputError
 from hexsched.model.files import write_bytes
 from hexsched.printable import csv_bytes
 from hexsched.registry import suggest
+from paper_figs.drawing.tables import TableText
 from paper_figs.reading.notes import notes_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure as MatplotlibFigure
 
-PDF, PNG, SVG, TEX = "pdf", "png", "svg", "tex"
-FORMATS = (PDF, PNG, SVG, TEX)
+PDF, PNG, SVG, TEX, MD = "pdf", "png", "svg", "tex", "md"
+FORMATS = (PDF, PNG, SVG, TEX, MD)
+TEXTS = (TEX, MD)
 USUAL = (PDF, PNG)
 
 
@@ -38,8 +40,8 @@ class Figure:
         From that table to the figure, or to its pages.
     rank : int
         Its place in lists and in the report.
-    latex : callable, optional
-        From that table to a LaTeX ``tabular``, for a figure that is a table.
+    table : callable, optional
+        From that table to one that is read, for a figure that has one: as LaTeX and Markdown.
     """
 
     name: str
@@ -47,7 +49,7 @@ class Figure:
     data: Callable[[Any], pd.DataFrame]
     draw: Callable[[pd.DataFrame], MatplotlibFigure | Sequence[MatplotlibFigure]]
     rank: int = 100
-    latex: Callable[[pd.DataFrame], str] | None = None
+    table: Callable[[pd.DataFrame], TableText] | None = None
 
 
 class Written(NamedTuple):
@@ -85,7 +87,7 @@ def write_figure(
     """Write the table behind a figure as CSV, and the figure itself; the same data make the same bytes.
 
     A PDF has all pages, PNG and SVG one each: the first has the name of the figure, others are ``NAME-2.png`` and so
-    on. LaTeX is there for figures that are tables; others say so in a note.
+    on. LaTeX and Markdown are there for figures that have a table; others say so in a note.
     """
     from matplotlib import pyplot as plt
 
@@ -95,10 +97,12 @@ def write_figure(
     notes = notes_of(table)
     written = [folder / f"{chosen.name}.csv"]
     write_bytes(written[0], csv_bytes(table))
-    if TEX in formats and chosen.latex is None:
-        notes = (*notes, f"it is no table, so there is no {chosen.name}.tex; its numbers are in {chosen.name}.csv")
+    for text in TEXTS if chosen.table is None else ():
+        if text in formats:
+            none = f"it is no table, so there is no {chosen.name}.{text}; its numbers are in {chosen.name}.csv"
+            notes = (*notes, none)
     with look():
-        drawn = chosen.draw(table) if set(formats) - {TEX} else []
+        drawn = chosen.draw(table) if set(formats) - {*TEXTS} else []
         pages = list(drawn) if isinstance(drawn, Sequence) else [drawn]
         try:
             for name in formats:
@@ -115,8 +119,11 @@ def _files(
     name: str, chosen: Figure, table: pd.DataFrame, pages: Sequence[MatplotlibFigure]
 ) -> list[tuple[int, bytes]]:
     """Number and contents of each file of a format."""
-    if name == TEX:
-        return [(1, chosen.latex(table).encode())] if chosen.latex is not None else []
+    if name in TEXTS:
+        if chosen.table is None:
+            return []
+        text = chosen.table(table)
+        return [(1, (text.latex() if name == TEX else text.markdown()).encode())]
     if name == PDF:
         return [(1, _pdf(pages))]
     return [(number, _page(page, name)) for number, page in enumerate(pages, start=1)]

@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from experiments.formulations.profiles import performance_profile, proven_by_size, tried_by_all
-from experiments.formulations.rows import FORMULATIONS_CSV, as_frame, read_rows
-from experiments.store import read_table
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import dodged
-from paper_figs.drawing.layout import legend_on_top, panels, plain_log_ticks
-from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, pairs
-from paper_figs.reading.store import NoDataError, StorePath, has_rows
+from paper_figs.drawing.layout import plain_log_ticks
+from paper_figs.drawing.solves import draw_facets, share_axis, solve_label, styles
+from paper_figs.drawing.tables import TableText
+from paper_figs.reading.notes import noted, notes_of
+from paper_figs.reading.solves import by_facet, read_solves, shown
+from paper_figs.reading.store import NoDataError, StorePath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
-
-FACET = ["objective", "time_limit"]  # a panel each: what they are about must not be mixed
-MOST_COLUMNS = 3
-PANEL_HEIGHT = 2.0  # inches
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-WIDTHS = (2.6, 2.0, 1.6, 1.3, 1.0)  # points
-NAMES = {
-    "cpsat": "CP-SAT",
-    "benders": "logic-based Benders",
-    "milp_disjunctive": "disjunctive MILP",
-    "milp_time_indexed": "time-indexed MILP",
-    "milp_step": "time-indexed MILP, steps",
-    "milp_on_off": "time-indexed MILP, on/off",
-    "milp_linear_ordering": "linear-ordering MILP",
-    "milp_positional": "positional MILP",
-    "milp_event": "event-based MILP",
-    "milp_placement": "placement MILP",
-}
-
-
-def read_solves(store: StorePath) -> pd.DataFrame:
-    """A row a solve, from ``hexsched compare-formulations`` or else from a grid of solves.
-
-    Raises
-    ------
-    NoDataError
-        When the store has neither.
-    """
-    folder = Path(store)
-    if (folder / FORMULATIONS_CSV).is_file():
-        return as_frame(read_rows(folder))
-    if not has_rows(store, "solves"):
-        raise NoDataError(
-            f"no solves here; make them with 'hexsched compare-formulations -o {store}' or "
-            f"'hexsched grid run formulations --store {store}'",
-            store,
-        )
-    seconds = read_table(folder, "timings").set_index("key")["solve_seconds"]
-    frame = read_table(folder, "solves")
-    # a grid names instances of the library alone, so their names tell them apart
-    return frame.assign(sha256=frame["instance"], seconds=frame["key"].map(seconds))
 
 
 def read_profiles(store: StorePath) -> pd.DataFrame:
@@ -71,15 +30,16 @@ def read_profiles(store: StorePath) -> pd.DataFrame:
     NoDataError
         When there is no problem that all formulations were given.
     """
-    solves = tried_by_all(read_solves(store))
+    chosen = shown(read_solves(store))
+    solves = noted(tried_by_all(chosen), *notes_of(chosen))
     if solves.empty:
         raise NoDataError("no instance was given to all formulations, so their times cannot be compared", store)
-    return _by_facet(solves, performance_profile)
+    return by_facet(solves, performance_profile)
 
 
 def read_sizes(store: StorePath) -> pd.DataFrame:
-    """A row a formulation and size: objective, time_limit, problems, formulation, calls, rows, solved, share."""
-    return _by_facet(read_solves(store), proven_by_size)
+    """A row a formulation and size: as ``proven_by_size``, with objective, time_limit and problems."""
+    return by_facet(shown(read_solves(store)), proven_by_size)
 
 
 def draw_profile(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -100,20 +60,20 @@ def draw_profile(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     axes = plt.gca() if ax is None else ax
     last = max(float(table["tau"].max()), 1.5) * 1.1
-    for name, style in _styles(table):
+    for name, style in styles(table):
         rows = table[table["formulation"] == name]
         del style["marker"], style["markersize"]
         axes.step(
             [*rows["tau"], last],
             [*(100 * rows["rho"]), 100 * rows["rho"].iloc[-1]],
             where="post",
-            label=NAMES.get(name, name),
+            label=solve_label(name),
             **style,
         )
     axes.set_xscale("log")
     plain_log_ticks(axes.xaxis, 1.0, last)
     axes.set_xlim(1.0, last)
-    _share_axis(axes)
+    share_axis(axes)
     axes.set_xlabel("τ, times the fastest")
     axes.set_ylabel("proven within τ, %")
     return axes
@@ -125,7 +85,7 @@ def draw_sizes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table : DataFrame
-        Columns formulation, calls, share.
+        Columns formulation, calls, share, low, high.
     ax : matplotlib Axes, optional
         The current one when absent.
 
@@ -140,22 +100,20 @@ def draw_sizes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     sizes = sorted(table["calls"].unique())
     wide = sizes[-1] >= 4 * sizes[0]
     count = table["formulation"].nunique()
-    for k, (name, style) in enumerate(_styles(table)):
+    for k, (name, style) in enumerate(styles(table)):
         rows = table[table["formulation"] == name].sort_values("calls")
-        axes.plot(
-            dodged(rows["calls"], k, count, wide),
-            100 * rows["share"],
-            markerfacecolor="none",
-            clip_on=False,
-            label=NAMES.get(name, name),
-            **style,
+        place, share = dodged(rows["calls"], k, count, wide), 100 * rows["share"]
+        bars = 100 * np.vstack((rows["share"] - rows["low"], rows["high"] - rows["share"]))
+        axes.plot(place, share, markerfacecolor="none", clip_on=False, label=solve_label(name), **style)
+        axes.errorbar(
+            place, share, yerr=np.maximum(bars, 0), fmt="none", color=style["color"], elinewidth=0.4, alpha=0.5
         )
     if wide:
         axes.set_xscale("log")
         plain_log_ticks(axes.xaxis, sizes[0], sizes[-1])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _share_axis(axes)
+    share_axis(axes)
     axes.set_xlabel(f"calls ({'log axis; ' if wide else ''}one size side by side)")
     axes.set_ylabel("proven optimal, %")
     return axes
@@ -163,64 +121,33 @@ def draw_sizes(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def draw_profiles(table: pd.DataFrame) -> MatplotlibFigure:
     """One panel an objective."""
-    return _draw(table, draw_profile)
+    return draw_facets(table, draw_profile)
 
 
 def draw_proven_sizes(table: pd.DataFrame) -> MatplotlibFigure:
     """One panel an objective."""
-    return _draw(table, draw_sizes)
+    return draw_facets(table, draw_sizes)
 
 
-def _by_facet(frame: pd.DataFrame, of: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    parts = []
-    for (objective, limit), rows in frame.groupby(FACET, sort=False):
-        problems = rows["sha256"].nunique()
-        facet = pd.DataFrame({"objective": [objective], "time_limit": [limit], "problems": [problems]})
-        parts.append(facet.merge(of(rows), how="cross"))
-    return pd.concat(parts, ignore_index=True)
+def sizes_table(table: pd.DataFrame) -> TableText:
+    """Calls up to which every instance is proven, and half of them, by objective."""
+    aims = list(dict.fromkeys(table["objective"]))
+    largest = {aim: _largest(rows) for aim, rows in table.groupby("objective", sort=False)}
+    rows = [
+        (solve_label(name), *(largest[aim].get(name, "–") for aim in aims))
+        for name in dict.fromkeys(table["formulation"])
+    ]
+    limits = ", ".join(f"{limit:g} s" for limit in sorted(set(table["time_limit"])))
+    note = f"Calls up to which all instances / half of them / one are proven optimal, within {limits}."
+    return TableText(("formulation", *aims), rows, "l" + "r" * len(aims), note)
 
 
-def _draw(table: pd.DataFrame, draw_one: Callable[[pd.DataFrame, Axes], Axes]) -> MatplotlibFigure:
-    facets = list(table.groupby(FACET, sort=False))
-    columns = min(MOST_COLUMNS, len(facets))
-    lines = -(-len(facets) // columns)
-    entries = table["formulation"].nunique()
-    width = COLUMN_WIDTH if columns == 1 else PAGE_WIDTH
-    fig, axes, across = panels(lines, columns, PANEL_HEIGHT, entries, width=width, sharey=True)
-    for panel, ((objective, limit), rows) in zip(axes.flat, facets, strict=False):
-        draw_one(rows, panel)
-        panel.set_title(f"{objective}, {limit:g} s, {rows['problems'].iloc[0]} instances", fontsize=SMALL + 1)
-    for panel in axes.flat[len(facets) :]:
-        panel.set_visible(False)
-    for panel in axes[:, 1:].flat:
-        panel.set_ylabel("")
-    legend_on_top(fig, list(axes.flat[: len(facets)]), across)
-    return fig
-
-
-def _share_axis(axes: Axes) -> None:
-    axes.set_ylim(-3, 103)
-    axes.set_yticks([0, 25, 50, 75, 100])
-
-
-def _styles(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each formulation with its look, which does not depend on which others are drawn."""
-    looks = [{"color": colour, "linestyle": dash} for dash, colour in pairs()]
-    looks[0]["linestyle"] = "-"
-    present = list(dict.fromkeys(table["formulation"]))
-    order = [*NAMES, *(name for name in present if name not in NAMES)]
-    for name in present:
-        k = order.index(name)
-        # where curves meet, one is seen beneath the other and markers lie inside each other
-        yield (
-            name,
-            {
-                **looks[k % len(looks)],
-                "linewidth": WIDTHS[min(k, len(WIDTHS) - 1)],
-                "marker": MARKERS[k % len(MARKERS)],
-                "markersize": max(7.0 - k, 3.0),
-            },
-        )
+def _largest(rows: pd.DataFrame) -> dict[str, str]:
+    found = {}
+    for name, own in rows.groupby("formulation"):
+        sizes = [own.loc[own["share"] >= share, "calls"].max() for share in (1.0, 0.5, 1e-9)]
+        found[str(name)] = " / ".join("–" if size != size else f"{size:g}" for size in sizes)
+    return found
 
 
 PROFILES = Figure(
@@ -232,10 +159,11 @@ PROFILES = Figure(
 )
 SIZES = Figure(
     "proven-sizes",
-    "share proven optimal within the limit against the number of calls",
+    "share proven optimal within the limit against the number of calls, with 95 % intervals over instances",
     read_sizes,
     draw_proven_sizes,
     rank=14,
+    table=sizes_table,
 )
 
 FIGURE = (PROFILES, SIZES)

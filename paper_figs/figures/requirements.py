@@ -10,9 +10,9 @@ import pandas as pd
 
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import CUT, mark_cut
-from paper_figs.drawing.latex import tabular
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels, wrapped_title
 from paper_figs.drawing.style import PAGE_WIDTH, SMALL, cluster_label, label, lines, percent, seeds_text
+from paper_figs.drawing.tables import TableText
 from paper_figs.reading.intervals import Interval, mean_interval
 from paper_figs.reading.loads import load_text
 from paper_figs.reading.notes import noted
@@ -311,8 +311,8 @@ def _setting(row: Mapping[Any, Any], workloads: Iterable[str] = ()) -> str:
     return f"{place}, {label(str(row['workload']), workloads)}, {row['workflows']}, {load}"
 
 
-def reductions_latex(table: pd.DataFrame) -> str:
-    """The cells as a LaTeX ``tabular``: a row a setting and metric, a column a baseline."""
+def reductions_table(table: pd.DataFrame) -> TableText:
+    """The cells as a table: a row a setting and metric, a column a baseline."""
     names = set(table["baseline"])
     baselines = [*in_order(names - {STRONGEST}), *([STRONGEST] if STRONGEST in names else [])]
     rows = []
@@ -326,7 +326,7 @@ def reductions_latex(table: pd.DataFrame) -> str:
             (_setting(cell.iloc[0].to_dict(), set(table["workload"])), label(str(cell["metric"].iloc[0])), *each)
         )
     note = f"less needed by {label(str(table['policy'].iloc[0]))} than by each; 95 % intervals over seeds"
-    return tabular(("setting", "", *map(label, baselines)), rows, "ll" + "r" * len(baselines), note)
+    return TableText(("setting", "", *map(label, baselines)), rows, "ll" + "r" * len(baselines), note)
 
 
 REQUIREMENTS = Figure(
@@ -342,7 +342,7 @@ REDUCTIONS = Figure(
     read_reductions,
     draw_reductions,
     rank=3,
-    latex=reductions_latex,
+    table=reductions_table,
 )
 
 FIGURE = (REQUIREMENTS, REDUCTIONS)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.latex import tabular
 from paper_figs.drawing.style import PAGE_WIDTH, SMALL, label
+from paper_figs.drawing.tables import TableText
 from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NOT_TESTED, SMALLER, UNDECIDED, WITHIN, read_claims
 from paper_figs.reading.intervals import Interval, text
 from paper_figs.reading.paper_numbers import HEXAGENT
@@ -98,13 +98,13 @@ def foot_text(rows: Sequence[Mapping[Any, Any]]) -> str:
     )
 
 
-def latex(table: pd.DataFrame) -> str:
-    """The same as a LaTeX ``tabular`` with the rules of booktabs."""
+def as_table(table: pd.DataFrame) -> TableText:
+    """The same as text."""
     rows = table[table["main"]].to_dict("records")
     cells = [(row["text"], row["paper_text"], ours_text(row), row["n"], row["verdict"]) for row in rows]
-    return tabular(HEADINGS, cells, "llrrl", foot_text(rows))
+    return TableText(HEADINGS, cells, "llrrl", foot_text(rows))
 
 
 FIGURE = Figure(
-    "summary", "The paper's numbers beside ours, with a verdict a claim", read_claims, draw, rank=4, latex=latex
+    "summary", "The paper's numbers beside ours, with a verdict a claim", read_claims, draw, rank=4, table=as_table
 )

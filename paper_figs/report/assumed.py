@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from paper_figs.drawing.tables import table
 from paper_figs.reading.assumptions import ASSUMPTIONS, NAMES, SHIPPED, read_assumptions, reproduced, values
 from paper_figs.reading.claims import WITHIN
 from paper_figs.reading.store import StorePath
-from paper_figs.report.tables import table
 
 CLOSEST = 5  # sets of assumptions that are listed
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hexsched import __version__
 from paper_figs.drawing.style import label
+from paper_figs.drawing.tables import table
 from paper_figs.figures.summary import ours_text
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NOT_TESTED, SMALLER, UNDECIDED, WITHIN
@@ -30,7 +31,6 @@ from paper_figs.report.assumed import assumptions
 from paper_figs.report.settings import SETTING, by_group, by_load, every_policy, not_better, setting_by_setting
 from paper_figs.report.steps import ladder
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
-from paper_figs.report.tables import table
 
 RULES = {
     "stress": "the highest fixed arrival rate at which the strongest baseline's Req95 is still at most the "

@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from paper_figs.drawing.style import label
+from paper_figs.drawing.tables import table
 from paper_figs.figures import ablation, estimates, gaps, overhead
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval
 from paper_figs.reading.reductions import HEADLINES
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import StorePath, has_rows, ordered, read_stored
-from paper_figs.report.tables import number, share, table
+from paper_figs.report.tables import number, share
 
 NOTABLE = 0.005  # least share of a proof that a resource is named for
 

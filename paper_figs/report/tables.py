@@ -1,16 +1,8 @@
-"""Tables in Markdown."""
+"""Cells of the report's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from paper_figs.reading.intervals import Interval, text
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; bars in cells are escaped."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def share(interval: Interval) -> str:
