@@ -17,6 +17,7 @@ import numba
 from numba.core import event
 from numba.core.registry import CPUDispatcher
 
+from hexsched.engine.inlining import KernelCompiler, of_any_constant
 from hexsched.engine.machine_code import cache_directory, keep_checked
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,10 +30,17 @@ def kernel(function: F) -> F:
     interpreted runs agree to the last bit. Python reaches a kernel through an ``entry``, or ``interpreted``.
     """
     # Kernels borrow arrays and allocate none, so they need no reference counts (_nrt): counting each access to a field
-    # costs more than the access. The wrappers for Python would take longer to compile than the kernel itself.
-    return numba.njit(
-        error_model="numpy", _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True
-    )(function)  # type: ignore
+    # costs more than the access.
+    jit: Any = numba.njit
+    made = jit(
+        error_model="numpy",
+        _nrt=False,
+        forceinline=True,
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        pipeline_class=KernelCompiler,
+    )(function)
+    return cast(F, of_any_constant(made))
 
 
 def entry(function: F) -> F:

@@ -70,7 +70,9 @@ def run_epochs(state, memory, settings, epochs, latency, buffer):
     It keeps no record from one time to the next, as numba would keep a copy. It does not keep the arrays alive, either:
     Python asks by way of ``each_time``.
     """
-    while run_on(state, memory, settings, epochs, latency, buffer):
+    while True:  # not "while run_on(...)": Python writes a condition out twice, which would compile all of it twice
+        if not run_on(state, memory, settings, epochs, latency, buffer):
+            return
         yield True
 
 
@@ -111,5 +113,7 @@ def replay_on(state, orders, epochs):
 @entry
 def replay_epochs(state, orders, epochs):
     """As ``run_epochs``, for given decisions."""
-    while replay_on(state, orders, epochs):
+    while True:
+        if not replay_on(state, orders, epochs):
+            return
         yield True
