@@ -268,7 +268,7 @@ def test_wrong_bound_is_not_hushed_up() -> None:
         ({"options": Options(extra={"cuts": True})}, "has no switch 'cuts'"),
         ({"options": Options(solver="Gurobi")}, "cannot use solver 'Gurobi'"),
         ({"options": Options(write_model=Path("model.xls"))}, "model.xls: .* cannot write"),
-        ({"options": Options(time_limit=float("nan"))}, "time_limit must be above 0"),
+        ({"options": Options(time_limit=float("nan"))}, "the time limit must be above 0 seconds"),
         ({"options": Options(workers=0)}, "workers must be at least 1"),
     ],
 )
