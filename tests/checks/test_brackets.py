@@ -295,7 +295,7 @@ def test_idle_stretches_are_cut_out_and_schedules_come_back(formulation: Callabl
         ({"switches": {"faster": "x"}}, {"extra": {"fast": True}}, "has no switch 'fast'"),
         ({"solvers": ("HiGHS",)}, {"solver": "CBC"}, "cannot use solver 'CBC'; it can use HiGHS"),
         ({"model_formats": (".lp",)}, {"write_model": "m.mps"}, "cannot write such a model file; endings: .lp"),
-        ({}, {"time_limit": 0.0}, "time_limit must be above 0"),
+        ({}, {"time_limit": 0.0}, "the time limit must be above 0 seconds"),
         ({}, {"workers": 0}, "workers must be at least 1"),
     ],
 )
