@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
@@ -173,6 +174,20 @@ def modules_of(package: str) -> list[str]:
     spec = find_spec(package)
     assert spec is not None
     return [m.name for m in pkgutil.iter_modules(spec.submodule_search_locations) if not (m.ispkg or m.name[0] == "_")]
+
+
+def refuse_unknown(noun: str, name: str, names: Iterable[str], group: str) -> None:
+    """Refuse a name that is none of ``names``, before anything is loaded that has them: a slip is told at once.
+
+    Where other packages bring entries along (entry points of ``group``), it is for the registry to say.
+
+    Raises
+    ------
+    InputError
+    """
+    known = list(names)
+    if name not in known and not entry_points(group=group):
+        raise InputError(f"unknown {noun} {name!r}{suggest(name, known)}")
 
 
 def meant(name: str, known: Iterable[str]) -> str | None:

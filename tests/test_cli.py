@@ -24,6 +24,9 @@ from hexsched import __version__
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow, read_instance, read_workload, write_workload
 from hexsched.policies.lists import read_policies, split_top_level
+from hexsched.registry import modules_of
+from solvers.bounds import BOUNDS
+from solvers.exact import FORMULATIONS
 
 pytestmark = pytest.mark.quick
 
@@ -127,6 +130,25 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr.strip() == "[]"
+
+
+def test_a_wrong_name_is_refused_before_anything_heavy_is_loaded(made: Path) -> None:
+    wrong = [["bound", "--bounds", "laod"], ["bound", "--objective", "x"], ["solve", "--formulation", "cpsta"]]
+    code = f"""
+import sys
+from experiments.cli import main
+codes = [main([command, {str(made / "i.json")!r}, *option]) for command, *option in {wrong}]
+print(codes, [name for name in ("numba", "scipy", "pandas", "ortools") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == f"{[BAD_INPUT] * len(wrong)} []"
+    assert "unknown bound 'laod'; did you mean 'load'?" in done.stderr
+    assert "unknown formulation 'cpsta'; did you mean 'cpsat'?" in done.stderr
+
+
+def test_names_that_are_refused_early_are_those_of_the_registries() -> None:
+    assert {name.replace("_", "-") for name in modules_of("solvers.bounds")} == set(BOUNDS)
+    assert set(modules_of("solvers.exact")) == set(FORMULATIONS)
 
 
 def test_version_and_bare_calls(cli: Cli) -> None:

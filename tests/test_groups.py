@@ -21,6 +21,7 @@ from solvers.bounds.grouped.bound import Tuning, grouped_bound
 from solvers.bounds.grouped.late import Late, late_together, whole
 from solvers.bounds.grouped.partition import partition
 from solvers.bounds.prices import priced_bound
+from solvers.brackets.portfolio import bound
 from solvers.problem.bracket import Bracket
 from solvers.problem.idle import part_of
 from solvers.problem.objective import read_objective
@@ -199,6 +200,12 @@ def test_a_bracket_is_told_at_once_and_one_group_says_nothing() -> None:
     assert told.bound == 0
     assert BOUNDS["groups"].compute(alone, read_objective("misses(1.5)"), 5.0) == 0
     assert BOUNDS["groups"].compute(problem, read_objective("misses(1.5)"), 5.0) == BURSTS
+
+
+def test_the_table_of_bounds_says_that_there_is_one_group() -> None:
+    for crowds, said in ((1, "one group: something is under way all the time"), (2, "")):
+        report = bound(bursts(crowds), "max_ratio", bounds="groups,critical-path", time_limit=1.0)
+        assert {row.bound: row.note for row in report.table}["groups"] == said
 
 
 def test_groups_weigh_as_much_as_they_have_workflows() -> None:

@@ -293,6 +293,17 @@ def test_no_flipped_bit_is_read_as_another_number(tmp_path):
     assert not is_whole(b"")
 
 
+def test_a_file_in_the_place_of_another_is_told(tmp_path):
+    with Store.writing(tmp_path / "s") as store:
+        store.write([run_files("c-1"), run_files("c-10")])
+        runs = tmp_path / "s" / "runs"
+        assert store.damaged(["c-1", "c-10"]) == set()
+        (runs / "c-1.parquet").write_bytes((runs / "c-10.parquet").read_bytes())
+        assert store.damaged(["c-1", "c-10"]) == {"c-1"}
+        with pytest.raises(InputError, match=r"c-1.parquet: the file is a copy of that of another cell"):
+            read_table(tmp_path / "s", "runs")
+
+
 def test_a_damaged_file_is_told_and_its_cell_found(tmp_path):
     with Store.writing(tmp_path / "s") as store:
         store.write([run_files("c-1"), run_files("c-2")])

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from hexsched.errors import InputError
 from hexsched.registry import choices
-from solvers.brackets.choice import AUTO, Arm, read_arm
+from solvers.brackets.choice import Arm, read_arm
+from solvers.defaults import AUTO
 from solvers.exact import FORMULATIONS
 from solvers.exact.parts.formulation import Formulation
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from experiments.formulations.child import solve_apart
 from experiments.formulations.rows import Row, Task, write_rows
 from hexsched.errors import InputError
-from solvers.brackets.choice import AUTO, Arm
+from solvers.brackets.choice import Arm
+from solvers.defaults import AUTO
 
 if TYPE_CHECKING:
     from hexsched.model import Instance

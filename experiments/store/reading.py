@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from experiments.store.schema import INSTANCES, SCHEDULES, arrow_schema, tables
-from experiments.store.seal import is_whole
+from experiments.store.seal import is_of, is_whole
 from experiments.store.store import Store, fingerprint, version_of
 from hexsched.errors import InputError
 from hexsched.registry import choices
@@ -140,6 +140,8 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         data = path.read_bytes()
         if not is_whole(data):
             raise InputError(f"the file was changed after it was written; {AGAIN}", path)
+        if not is_of(path.stem, data):
+            raise InputError(f"the file is a copy of that of another cell; {AGAIN}", path)
         with pa.BufferReader(data) as source:
             table = pq.ParquetFile(source, pre_buffer=False).read(columns=schema.names, use_threads=False)
             for name in schema.names:

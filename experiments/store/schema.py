@@ -107,7 +107,7 @@ def as_arrow(table: str, rows: Sequence[Mapping[str, object]]) -> pa.Table:
 
 
 def encode(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:
-    """Rows as a Parquet file with a digest of itself; the same rows make the same bytes.
+    """Rows as a Parquet file with a digest of itself and the cell that it is of; the same rows make the same bytes.
 
     Every row must have exactly the table's columns.
     """
@@ -119,5 +119,5 @@ def encode(table: str, rows: Sequence[Mapping[str, object]]) -> bytes:
     options = {"compression": "zstd", "write_statistics": False, "store_schema": False}
     with pq.ParquetWriter(buffer, data.schema, use_dictionary=len(rows) > 1, **options) as writer:
         writer.write_table(data)
-        writer.add_key_value_metadata({seal.KEY: seal.BLANK})
+        writer.add_key_value_metadata(seal.metadata({str(row["key"]) for row in rows}))
     return seal.sealed(buffer.getvalue())

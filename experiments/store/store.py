@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from experiments.store.schema import ERRORS, INSTANCES, SCHEDULES, markers, tables
-from experiments.store.seal import is_whole
+from experiments.store.seal import is_of, is_whole
 from hexsched.errors import InputError
 from hexsched.model.files import decode_json, read_bytes
 
@@ -263,7 +263,7 @@ def _is_sound(path: Path) -> bool:
             return True
     except (OSError, EOFError, zlib.error):
         return False
-    return is_whole(data)
+    return is_whole(data) and is_of(path.stem, data)
 
 
 def fingerprint(key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from solvers.bounds.grouped.bound import grouped_bound
+from solvers.bounds.grouped.bound import apart, grouped_bound
 from solvers.bounds.parts.bound import Bound, Cost
 from solvers.bounds.prices import warm_up
 from solvers.problem.bracket import Bracket
@@ -70,6 +70,11 @@ def close_in(problem: OfflineProblem, bracket: Bracket, seed: int) -> None:
     bracket.prove(found, NAME)
 
 
+def why_no_more(problem: OfflineProblem) -> str:
+    """Whether there is one group only."""
+    return "" if len(apart(problem)) > 1 else "one group: something is under way all the time"
+
+
 def _programs() -> list[Bound]:
     from solvers.bounds import costing
 
@@ -84,6 +89,7 @@ BOUND = Bound(
     compute=compute,
     close_in=close_in,
     warm_up=warm_up,
+    why_no_more=why_no_more,
     cost=Cost.ANY_TIME,
     share=0.2,
 )

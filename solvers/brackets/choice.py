@@ -27,6 +27,7 @@ import numpy as np
 
 from hexsched.errors import InputError
 from hexsched.model.csv_rows import csv_rows
+from solvers.defaults import AUTO
 from solvers.problem.features import Features, features
 from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem
@@ -34,7 +35,6 @@ from solvers.problem.result import Options
 
 Array = np.ndarray[Any, Any]
 
-AUTO = "auto"
 DATA = Path(__file__).parent / "choice.csv"
 PENALTY = 2.0  # times the limit, for what was not proven within it
 SHORTEST = 0.01  # seconds; below, times differ by chance

@@ -35,7 +35,8 @@ class Row(NamedTuple):
         None where there is none; the note says why.
     seconds : float
     note : str
-        What it does not hold for, ``no time left``, or that it proved nothing in its time.
+        What it does not hold for, ``no time left``, that it proved nothing in its time, or why it says no more than
+        what takes no time.
     """
 
     bound: str
@@ -179,7 +180,7 @@ def best_bound(
         if bound.said_nothing(answer, max(floor, value), seconds, limit):
             rows[bound.name] = Row(bound.name, None, seconds, FRUITLESS)
             continue
-        rows[bound.name] = Row(bound.name, answer, seconds)
+        rows[bound.name] = Row(bound.name, answer, seconds, bound.why_no_more(problem) if answer <= floor else "")
         if answer > value:
             value, source = answer, bound.name
     if not source:

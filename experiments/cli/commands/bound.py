@@ -10,7 +10,7 @@ from experiments.cli.options import InstanceFile, Json, time_limit_option
 from experiments.cli.output import Table, emit
 from experiments.environment import origin
 from hexsched.baselines import ALL
-from hexsched.registry import modules_of
+from hexsched.registry import modules_of, refuse_unknown
 from solvers.defaults import OBJECTIVE
 
 NAMES = [name.replace("_", "-") for name in modules_of("solvers.bounds")]  # a bound is called as its file
@@ -41,9 +41,15 @@ def bound_command(
 
     In either decode model. Whatever the time limit, each value is valid.
     """
-    from solvers.brackets.portfolio import bound
+    from solvers.problem.objective import read_objective
 
-    best = bound(instance, objective, bounds=bounds, time_limit=time_limit)
+    aim = read_objective(objective)
+    for name in filter(None, map(str.strip, bounds.split(","))):
+        refuse_unknown("bound", name, [ALL, *NAMES], "hexsched.bounds")
+
+    from solvers.brackets.portfolio import bound  # takes a second, and names are right by now
+
+    best = bound(instance, aim, bounds=bounds, time_limit=time_limit)
     record: dict[str, object] = {
         "instance": str(instance),
         "objective": best.objective,
@@ -53,9 +59,10 @@ def bound_command(
     }
     if as_json:
         record["provenance"] = origin([instance], time_limit=time_limit)
-    rows: list[tuple[object, ...]] = [
-        (row.bound, row.value, row.seconds, "best" if row.bound == best.source else row.note) for row in best.table
-    ]
+    rows: list[tuple[object, ...]] = []
+    for row in best.table:
+        words = ["best"] if row.bound == best.source else []
+        rows.append((row.bound, row.value, row.seconds, ", ".join([*words, *filter(None, [row.note])])))
     if best.source not in {row.bound for row in best.table}:
         rows.append((best.source, best.value, None, "best: it takes no time"))
     emit(record, [Table(("bound", best.objective, "seconds", ""), rows)], as_json)

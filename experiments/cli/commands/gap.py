@@ -75,20 +75,23 @@ def gap_command(
 
     from hexsched.model import read_instance
     from hexsched.policies.lists import read_policies
-    from solvers.brackets.gap import gap
+    from solvers.problem.objective import read_objective
 
     plugins = load_plugins(plugin)
     width = 0.0 if to is None else _share(to)
     inputs = [instance, *([] if resume is None else [resume])]
     check_destination(output, inputs, as_json, "schedule", force)
-    chosen = read_policies(policies)
+    chosen, aim = read_policies(policies), read_objective(objective)
     problem = read_instance(instance)
     earlier = None if resume is None else _earlier(resume, instance)
+
+    from solvers.brackets.gap import gap  # takes a second, and names are right by now
+
     with plugin_errors(plugins, *chosen):
         report = gap(
             problem,
             chosen,
-            objective,
+            aim,
             time_limit=time_limit,
             to=width,
             earlier=earlier,

@@ -60,7 +60,6 @@ def load_command(
 
     The paper states no rates; this is one rule that can stand in for them.
     """
-    from experiments.load import stress_load
     from hexsched.clusters import compile_cluster, read_cluster
     from hexsched.policies.lists import read_policies
     from hexsched.workloads.source import select_fitting
@@ -73,6 +72,9 @@ def load_command(
     imported = Workload(read_workload(workload, workflows, seed, format, options).workflows)
     room = compile_cluster(spec).largest_kv_cache
     kept, left_out = select_fitting(imported, room, max_context, leave_out_oversize, workload)
+
+    from experiments.load import stress_load  # takes a second, and names are right by now
+
     with Progress("searching the load", "steps") as progress, plugin_errors(plugins, *chosen):
         load = stress_load(spec, kept, chosen, target, progress)
     record = {

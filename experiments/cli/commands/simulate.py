@@ -69,13 +69,14 @@ def simulate_command(
     with times.part("import"):
         from hexsched.model import read_instance, write_instance
         from hexsched.policies import read_policy
-        from hexsched.simulator import simulate  # noqa: F401  (part of what takes time before anything is read)
 
     check_destination(output, [instance, *(plugin or ())], as_json, "schedule", force)
     check_destination(open_instance, [instance, *(plugin or ())], as_json, "instance", force)
     thresholds = read_slo(slo)
     plugins = load_plugins(plugin)
     chosen = read_policy(policy)
+    with times.part("import"):
+        from hexsched.simulator import simulate  # noqa: F401  (takes time, and names are right by now)
     with times.part("read"):
         problem = read_instance(instance)
     with times.part("prepare"):

@@ -14,7 +14,8 @@ from experiments.cli.options import MOST_WORKERS, Force, InstanceFile, Json, See
 from experiments.cli.output import emit, facts, note, percent
 from experiments.environment import origin
 from hexsched.errors import InputError
-from solvers.defaults import OBJECTIVE
+from hexsched.registry import modules_of, refuse_unknown
+from solvers.defaults import AUTO, OBJECTIVE
 
 if TYPE_CHECKING:
     from solvers.problem.result import SolveResult
@@ -82,15 +83,20 @@ def solve_command(
     The instance must be in the fixed decode model. The schedule is re-timed and verified; it is called optimal only
     when value and bound agree to 1e-4. After Ctrl-C the best so far is given, with exit code 130.
     """
-    from solvers.brackets.solve import START_POLICIES, solve
+    from solvers.problem.objective import read_objective
 
     inputs = [instance, *([warm_start] if warm_start else [])]
     check_destination(output, inputs, as_json, "schedule", force)
     if write_model is not None:
         check_writable(write_model, inputs, "model", force)
+    aim, switches = read_objective(objective), _switches(switch or [])
+    refuse_unknown("formulation", formulation, [AUTO, *modules_of("solvers.exact")], "hexsched.formulations")
+
+    from solvers.brackets.solve import START_POLICIES, solve  # takes a second, and names are right by now
+
     result = solve(
         instance,
-        objective,
+        aim,
         formulation,
         time_limit=time_limit,
         workers=workers,
@@ -98,7 +104,7 @@ def solve_command(
         solver=solver,
         warm_start=warm_start,
         policies=() if no_policies else START_POLICIES,
-        switches=_switches(switch or []),
+        switches=switches,
         write_model=write_model,
     )
     given = {"seed": seed, "workers": workers, "time_limit": time_limit}

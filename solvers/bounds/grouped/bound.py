@@ -105,10 +105,9 @@ def grouped_bound(
     if objective.kind == "misses" and best > 0:
         return best  # a scale that nothing can meet
     if completed is None:
-        completed = problem.completed(simulate(problem.instance, ANY_POLICY).schedule)
+        completed = _by_a_policy(problem)
     ceiling = objective.value(problem.arrival, completed, problem.horizon)
-    apart = partition(problem.arrival, completed, tuning.fewest, problem.workflows)
-    if len(apart) < least_apart or ceiling <= best * (1 + CLOSE):
+    if len(apart(problem, completed, tuning)) < least_apart or ceiling <= best * (1 + CLOSE):
         return best
     members = partition(problem.arrival, completed, tuning.fewest, tuning.most)
     work = _Work(problem, objective, members, completed, programs, seed, on_bound, left, tuning)
@@ -117,6 +116,16 @@ def grouped_bound(
     if objective.kind == "misses":
         return work.misses(objective.parameter)
     return work.mean()
+
+
+def apart(problem: OfflineProblem, completed: Array | None = None, tuning: Tuning = TUNING) -> list[Array]:
+    """The groups between which nothing is under way in a known schedule, a policy's when absent."""
+    completed = _by_a_policy(problem) if completed is None else completed
+    return partition(problem.arrival, completed, tuning.fewest, problem.workflows)
+
+
+def _by_a_policy(problem: OfflineProblem) -> Array:
+    return problem.completed(simulate(problem.instance, ANY_POLICY).schedule)
 
 
 class _Work:

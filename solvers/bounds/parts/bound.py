@@ -57,6 +57,8 @@ class Bound:
         least comes first, and what it leaves is for the others.
     warm_up : callable, optional
         Compiles what it runs; called before the clock of whoever asks for the bound starts.
+    why_no_more : callable, optional
+        Where it is no better than what takes no time: why, in words, if that is known.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Bound:
     close_in: Callable[[OfflineProblem, Bracket, int], None] | None = None
     share: float = 1.0
     warm_up: Callable[[], None] = lambda: None
+    why_no_more: Callable[[OfflineProblem], str] = lambda problem: ""
 
     def holds_for(self, problem: OfflineProblem, objective: Objective) -> bool:
         """Whether it says anything of that objective on that instance."""
