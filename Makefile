@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
+# hundreds of processes of the tests import the same sources, which are translated once
+export PYTHONDONTWRITEBYTECODE :=
 # of tests: one more than there are cores, since some only wait
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
