@@ -17,7 +17,7 @@ from hexsched.errors import InputWarning
 from solvers.bounds import critical_path, load, preemptive_lp, single_machine, time_indexed_lp
 from solvers.bounds.parts import bound as bounds
 from solvers.bounds.parts import destructive, linear, pools
-from solvers.bounds.prices import relaxation
+from solvers.bounds.prices import decode, relaxation
 from solvers.bounds.prices.grid import price_of
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
@@ -262,6 +262,26 @@ def test_speeds_are_corners_of_the_hull_of_batch_sizes(seed: int) -> None:
     assert list(zip(extra, use, strict=True)) == pytest.approx(np.array(corners), rel=1e-12)
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 40])
+@pytest.mark.parametrize("spread", [1.0, 30.0, 1e9])
+def test_prices_of_a_token_lie_between_those_of_the_machine(count: int, spread: float) -> None:
+    """Most are near the dearest, a few go down to the cheapest; intervals that cost nothing are left out."""
+    rate = np.zeros((3, 6))
+    rate[2] = (9e9, 0.0, 2.0, 2.0 * spread, 0.0, 9e9)
+    tables = SimpleNamespace(prefill=np.zeros((1, 1)), first_speed=np.array([0, 1, 4]))
+    prices = SimpleNamespace(rate=rate)
+    scratch = SimpleNamespace(change=np.array([7.0, 5.0, 4.0, 3.0]), token_price=np.full(count, -1.0))
+    fill = interpreted(decode.set_token_prices)
+    assert fill(tables, prices, scratch, 0, 1, 1, 5) == count
+    high, low, few = 2.0 * spread * 5.0, 2.0 * 3.0, min(decode.FEW, count // 4)
+    middle = max(low, high / decode.COMMON) if count - few > 1 else high
+    upper = np.geomspace(middle, high, count - few) if count - few > 1 else np.array([high])
+    lower = np.geomspace(low, middle, few + 1)[:-1]
+    assert scratch.token_price == pytest.approx(np.concatenate([lower, upper]))
+    assert fill(tables, prices, scratch, 0, 1, 4, 5) == 1
+    assert scratch.token_price[0] == 0.0
+
+
 def test_nothing_is_paid_before_time_0_and_behind_the_last_price() -> None:
     planner = Planner(relax(busy(2)), 4, 3, 1)
     prices = planner.prices(np.full((planner.resources, 3), 2.0), np.array([0.0, 1.0, 2.0, 4.0]))
@@ -405,6 +425,26 @@ def test_paths_cover_every_call_once_along_precedence() -> None:
     for path in paths:
         assert all(after in problem.children[before] for before, after in itertools.pairwise(path))
     assert preemptive_lp.path_cover(problem, -1.0) == [[c] for c in range(6)]
+
+
+def test_limits_of_intervals_are_thinned_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = busy(40, apart=1.3)
+    grids = []
+    for most in (1000, 9):
+        monkeypatch.setattr(preemptive_lp, "INTERVALS", most)
+        model = preemptive_lp._Model(pools.pools(problem), preemptive_lp.path_cover(problem), 1.5, math.inf)
+        grids.append(model._grid().tolist())
+    every, few = grids
+    assert few == sorted(set(few) & set(every))
+    assert (few[0], few[-1]) == (every[0], every[-1])
+    skipped = np.diff([every.index(limit) for limit in few])
+    assert len(few) <= 9 + 2
+    assert skipped.max() <= math.ceil(len(every) / 8)
+
+
+def test_where_no_prices_are_found_all_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scipy.optimize.linprog", lambda *program, **options: SimpleNamespace(x=None))
+    assert pools._longest_prices(np.ones((4, 3)), np.array([1, 2, 1])).tolist() == [1, 1, 1]
 
 
 def test_one_preemptive_machine_does_as_jackson_and_schrage_would() -> None:

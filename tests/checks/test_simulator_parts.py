@@ -17,7 +17,7 @@ from reference.by_hand import row, schedule
 from hexsched.errors import InputError
 from hexsched.model import ClosedLoop, Instance
 from hexsched.policies import order, policy
-from hexsched.simulator import python_policy, retime, simulate
+from hexsched.simulator import Run, comparison, python_policy, retime, simulate
 from hexsched.simulator.comparison import compare
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.run import UnservedError
@@ -107,6 +107,38 @@ def test_a_comparison_has_every_run_and_what_the_verifier_says() -> None:
     bare = compare(TWO, "fcfs", verify=False)
     assert bare.reports == {}
     assert bare.to_frame()["verified"].tolist() == [None]
+
+
+def test_what_orders_and_places_is_told_once() -> None:
+    heard: list[str] = []
+
+    class Both:
+        def key(self, one: CallView, now: float) -> float:
+            return now
+
+        def prefill(self, one: CallView, view: View) -> PrefillView:
+            return view.prefill[0]
+
+        def decode(self, one: CallView, view: View) -> DecodeView:
+            return view.decode[0]
+
+        def on_release(self, one: CallView) -> None:
+            heard.append(one.workflow_id)
+
+    simulate(TWO, Both)
+    assert sorted(heard) == sorted(flow.workflow_id for flow in TWO.workflows for _ in flow.calls)
+
+
+def test_progress_of_a_comparison_counts_parts_of_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+
+    def halfway(instance: Any, policy: Any, *, progress: Any, **options: Any) -> Run:
+        progress(1, 4)
+        return simulate(instance, policy, **options)
+
+    monkeypatch.setattr(comparison, "simulate", halfway)
+    compare(TWO, "fcfs, sjf", progress=lambda done, total: told.append(done))
+    assert [done for done in told if done % 1] == [0.25, 1.25]
 
 
 def test_progress_is_told_of_long_runs_of_plain_python() -> None:

@@ -42,6 +42,10 @@ HINTS = (
     *("plain_python_sees_hints", "the_horizon_shown_against_a_naive_twin", "what_a_hint_is_worth_by_hand"),
     "noise_has_mean_one_and_the_spread_asked_for",
 )
+GOES_ON = (
+    *("a_bracket_is_enough_when_it_is_narrow_or_closed", "a_gap_goes_on_from_an_earlier_one"),
+    *("what_is_no_earlier_bracket_of_this_one_is_refused", "a_record_that_is_none_says_why"),
+)
 # tests of every policy in turn
 BY_POLICY = ("test_a_retimed_run", "nothing_gets_later", "first_come", "twice_changes_nothing", "interpreted_replay")
 
@@ -134,7 +138,13 @@ ROOMS: dict[str, Room] = {
     ),
     "brackets": Room(
         ("solvers/brackets",),
-        ("checks/test_brackets.py",),
+        (
+            "checks/test_brackets.py",
+            "checks/test_isolation_parts.py",
+            "test_choice.py",
+            *(f"test_goes_on.py::test_{name}" for name in GOES_ON),
+        ),
+        ("takes_auto", "the_commands"),
         conftest=True,
     ),
 }
