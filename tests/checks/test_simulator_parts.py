@@ -90,6 +90,7 @@ def test_a_comparison_has_every_run_and_what_the_verifier_says() -> None:
     flows = runs.workflows_to_frame()
     assert list(flows.columns[:2]) == ["policy", "workflow_id"]
     assert flows["policy"].tolist() == ["fcfs", "fcfs", "sjf", "sjf"]
+    assert flows.index.tolist() == [0, 1, 2, 3]
     pd.testing.assert_frame_equal(flows.drop(columns="policy")[:2], runs["fcfs"].to_frame())
     done = [share for share, _ in told]
     assert done == sorted(done)
