@@ -20,6 +20,7 @@ from hexsched.policies import order, policy
 from hexsched.simulator import Run, comparison, python_policy, retime, simulate
 from hexsched.simulator.comparison import compare
 from hexsched.simulator.estimators import read_estimator
+from hexsched.simulator.retime import replay_run
 from hexsched.simulator.run import UnservedError
 from hexsched.simulator.view import CallView, DecodeView, PrefillView, View
 from hexsched.simulator.warm_up import warm_up_replay, warm_up_simulator
@@ -415,6 +416,8 @@ def test_a_call_that_just_fits_is_replayed() -> None:
     exact = one_pair(workflow("A", 0, call("c0", 10, 4)), kv_capacity_tokens=14)
     (one,) = retime(exact, schedule(row("A", 5, 8, 9, 10.5, 17))).calls
     assert (one.prefill_start, one.admitted, one.decode_end) == (0, 3, pytest.approx(10.98))
+    again = replay_run(exact, schedule(row("A", 5, 8, 9, 10.5, 17)), compiled=False)
+    assert (again.schedule.calls[0], again.engine_seconds) == (one, (0.0, 0.0))  # no policy was run
     for name in ("prefill_start", "prefill_end", "admitted", "decode_start", "decode_end"):
         broken = schedule(replace(row("A", 5, 8, 9, 10.5, 17), **{name: math.nan}))
         with pytest.raises(InputError, match=f"{name} is nan"):
