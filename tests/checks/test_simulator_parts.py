@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from instances import call, corner_instance, one_pair, workflow
 from msgspec.structs import replace
 from reference.by_hand import row, schedule
 
+from hexsched.engine.kernel import interpreted
+from hexsched.engine.wallclock import new_histogram, record
 from hexsched.errors import InputError
 from hexsched.model import ClosedLoop, Instance
 from hexsched.policies import order, policy
@@ -57,6 +60,12 @@ def test_frames_of_a_run_are_its_schedule_and_its_times() -> None:
     assert run.decisions == 3 + 3 + 3  # each release, end of a prefill and completion comes at a moment of its own
     assert 0 < run.decision_latency < 1
     assert run.decision_latency <= run.decision_latency_p99 * run.decisions
+    latency = new_histogram()
+    for nanoseconds in [1_000] * 97 + [10**6] * 3:
+        interpreted(record)(latency, nanoseconds)
+    timed = dataclasses.replace(run, _latency=latency)
+    assert (timed.decisions, timed.decision_latency) == (100, pytest.approx(0.97e-6 + 0.03e-3))
+    assert 1e-3 <= timed.decision_latency_p99 <= 1.1e-3
     assert run.goodput("latency=1ms")["workflows_within"] == 0
     assert run.goodput("latency=9000s")["workflows_within"] == 1
 
@@ -140,7 +149,8 @@ def test_progress_of_a_comparison_counts_parts_of_policies(monkeypatch: pytest.M
 
     monkeypatch.setattr(comparison, "simulate", halfway)
     compare(TWO, "fcfs, sjf", progress=lambda done, total: told.append(done))
-    assert [done for done in told if done % 1] == [0.25, 1.25]
+    assert told == [0.25, 1.25, 2]
+    assert comparison.Comparison(TWO, [simulate(TWO, "fcfs")]).reports == {}
 
 
 def test_progress_is_told_of_long_runs_of_plain_python() -> None:
@@ -151,6 +161,8 @@ def test_progress_is_told_of_long_runs_of_plain_python() -> None:
     assert run.decisions <= 3 * 140
     assert run.metrics.calls == 140
     assert all(0 <= done <= total == 140 for done, total in told)
+    assert any(0 < done < 140 for done, _ in told)
+    assert len(told) <= 5  # once in 256 decisions
 
 
 def test_noise_is_drawn_from_the_ids_and_the_seed() -> None:
