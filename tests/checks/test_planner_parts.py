@@ -25,7 +25,7 @@ from hexsched.engine.tables import build_seen
 from hexsched.model import Instance, Link, PrefillInstance
 from hexsched.policies import read_policy
 from hexsched.policies.parts.order import KEY_RISES, KEY_STAYS
-from hexsched.policies.planning import hexagent, paces, patience, prefills, projection, ready
+from hexsched.policies.planning import commitment, hexagent, paces, patience, prefills, projection, ready
 from hexsched.policies.planning.memory import planner_memory
 from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.planner import planner
@@ -380,6 +380,38 @@ def test_a_rehearsal_tells_what_is_certain(second: float, idle: float, waits: bo
         taken = 1 if second > 0 else 2
         assert mine.prefills[taken].wait == pytest.approx(1.0 + min(second, 0.0))
         assert (mine.reach[0].rehearsal, mine.reach[0].rehearsal_idle) == (3, 1)
+
+
+def test_no_rounding_is_left_where_nothing_is_counted() -> None:
+    seen = fresh_state(crowd(0)).seen
+    memory = read_policy("hexagent").memory(seen)
+    plan_on, unplan = interpreted(commitment.plan_on), interpreted(commitment.unplan)
+    seen.calls.estimate[:3] = 0.1, 0.2, 0.3
+    for c in range(3):
+        plan_on(seen, memory, c, 1)
+    for c in range(3):
+        assert memory.planner.decodes[1].planned == 3 - c
+        unplan(seen, memory, c)
+        unplan(seen, memory, c)  # it is counted nowhere any more
+    row = memory.planner.decodes[1]
+    assert (row.planned, row.planned_tokens, row.planned_prompt) == (0, 0.0, 0.0)
+    assert memory.calls.planned[:3].tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("swept", "before", "after"), [(5, 4, 5), (5, 0, 5), (5, -1, -1), (4, 4, 4), (6, 4, 4), (5, 5, 5)]
+)
+def test_where_all_rows_are_worked_out_one_that_changes_is_before(swept: int, before: int, after: int) -> None:
+    """Else sums would round in another way. A row that was never worked out, or was changed in this epoch, is not."""
+    seen = fresh_state(crowd(0)).seen
+    memory = read_policy("hexagent").memory(seen)
+    seen.clock[0].epoch = 5
+    memory.planner.lists[0].swept = swept
+    memory.planner.decodes[1].epoch = before
+    memory.planner.decodes[1].free = 7.0
+    interpreted(commitment._project_if_swept)(seen, memory, 1)
+    assert memory.planner.decodes[1].epoch == after
+    assert (memory.planner.decodes[1].free == 7.0) == (after == before)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 33])
