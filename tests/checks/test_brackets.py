@@ -373,6 +373,87 @@ def test_what_is_asked_depends_on_size_and_model(monkeypatch: pytest.MonkeyPatch
     assert "window-lp" in fluid
 
 
+class Worked(gaps._Work):
+    """Work on a bracket, on a clock that stands still but for what is added to it, that notes what it asks for."""
+
+    def __init__(self, instance: Instance, monkeypatch: pytest.MonkeyPatch, workers: int, **tuning: Any) -> None:
+        self.now = 100.0
+        self.asked: list[tuple[Any, ...]] = []
+        inside = Bracket(read_objective("max_ratio"), 30.0, clock=lambda: self.now)
+        super().__init__(instance, inside, 5, workers, gaps.Tuning(**tuning))
+        offer(self.problem, inside, simulate(instance, "fcfs").schedule, "fcfs")
+        monkeypatch.setattr(Bound, "prove", lambda bound, _, within, seed: self._note(bound.name, within.left, seed))
+
+    def _note(self, *asked: Any) -> None:
+        self.asked.append(asked)
+
+    def _solve(self) -> None:
+        self._note("solver")
+
+    def _search(self, within: Bracket, seed: int, workers: int, guide: Any) -> Any:
+        self._note("search", within.left, seed, workers, guide)
+        return "guide"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_time_of_a_gap_is_shared_out(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    work = Worked(INSTANCE, monkeypatch, workers, linear_programs=0.5, first_search=0.25, any_time=0.6)
+    work.close_in()
+
+    def each(cost: Cost, seconds: float) -> list[tuple[Any, ...]]:
+        able = [one for one in BOUNDS.values() if one.cost is cost and one.holds_for(PROBLEM, work.inside.objective)]
+        shares = [one.share for one in able]
+        return [(one.name, pytest.approx(seconds * shares[k] / sum(shares[k:])), 5) for k, one in enumerate(able)]
+
+    before = [*each(Cost.AT_ONCE, 30), ("solver",), *each(Cost.LINEAR_PROGRAM, 15), ("search", 7.5, 5, workers, None)]
+    assert work.asked[: len(before)] == before
+    after = [("search", 30.0, 6, max(workers - 1, 1), "guide"), *each(Cost.ANY_TIME, 18 if workers == 1 else 30)]
+    assert sorted(work.asked[len(before) :], key=str) == sorted(after, key=str)
+    later = {name for name, one in BOUNDS.items() if one.cost is not Cost.AT_ONCE}
+    assert set(work.short_of_time) == later - set(work.unable)  # none of them has said anything
+
+
+def test_bounds_that_were_not_reached_and_those_that_found_nothing_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (Worked(INSTANCE, monkeypatch, 1, exact_calls=most) for most in (100, 1))
+    for work, costs in ((small, (Cost.ANY_TIME, Cost.LINEAR_PROGRAM)), (large, (Cost.ANY_TIME,))):
+        work.now += 30.0
+        work.close_in()
+        aim = work.inside.objective
+        names = {one.name for one in BOUNDS.values() if one.cost in costs and one.holds_for(PROBLEM, aim)}
+        assert work.short_of_time == dict.fromkeys(names, gaps.NO_TIME)
+    monkeypatch.undo()
+
+    def takes(seconds: float) -> Any:
+        def close_in(problem: OfflineProblem, bracket: Bracket, seed: int) -> None:
+            work.now += seconds
+
+        return close_in
+
+    late, slow, quick = (
+        says(f"of {seconds} s", 0.0, Cost.ANY_TIME, close_in=takes(seconds)) for seconds in (99.0, 15.0, 1.0)
+    )
+    work.now, work.short_of_time = 100.0, {}
+    work._prove([slow, quick, late, late], work.inside)
+    assert work.short_of_time == {"of 15.0 s": gaps.FRUITLESS, "of 99.0 s": gaps.NO_TIME}
+    work.now, work.short_of_time = 100.0, {}
+    work._prove([slow, quick], work.inside)
+    assert work.short_of_time == {"of 15.0 s": gaps.FRUITLESS}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_fails_beside_a_search_is_raised(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    work = Worked(INSTANCE, monkeypatch, workers, exact_calls=1)
+
+    def fail(bound: Bound, *_: Any) -> None:
+        if bound.cost is Cost.ANY_TIME:
+            raise ValueError("beside")
+
+    monkeypatch.setattr(Bound, "prove", fail)
+    with pytest.raises(ValueError, match="beside"):
+        work.close_in()
+    assert [one[0] for one in work.asked] == ["search", "search"]
+
+
 def test_limits_of_a_gap() -> None:
     for limit in (0.0, -1.0):
         with pytest.raises(InputError, match="time limit"):
