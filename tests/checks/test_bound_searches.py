@@ -21,7 +21,7 @@ from solvers.bounds.prices import decode, relaxation
 from solvers.bounds.prices.grid import price_of
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
-from solvers.bounds.windows import batch_modes, window_bound
+from solvers.bounds.windows import batch_modes, window_bound, window_lp
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
 
@@ -455,9 +455,59 @@ def test_limits_of_intervals_are_thinned_out_evenly(monkeypatch: pytest.MonkeyPa
     assert skipped.max() <= math.ceil(len(every) / 8)
 
 
+def test_rounding_closes_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone each workflow meets the scale of 1, however coarse times are so late, and misses one a little less."""
+    flows = [workflow(f"w{k}", 2.0**30 + k, call("a", 10 + k, 4), call("b", 9, 7, "a")) for k in range(2)]
+    problem = offline_problem(one_pair(*flows, decode_model="fixed"))
+    assert problem.rounding > 1e-6
+    monkeypatch.setattr(time_indexed_lp._Kept, "_capacity", lambda model: None)  # of too many ticks
+    cluster, paths = pools.pools(problem), preemptive_lp.path_cover(problem)
+    for scale, meets in ((1.0, True), (1 - 1e-5, False)):
+        indexed = time_indexed_lp._Kept(cluster, 5, scale, time_indexed_lp.TUNING, math.inf)
+        preemptive = preemptive_lp._Model(cluster, paths, scale, math.inf)
+        for model in (indexed, preemptive):
+            assert (model.possible.any(axis=(1, 2)) == meets).all()
+            assert problem.head - model.head == pytest.approx(np.full(problem.calls, problem.rounding), rel=0.1)
+        windows = window_lp._Windows.of(problem, scale)
+        assert (windows.possible == meets).all()
+        assert problem.head - windows.head == pytest.approx(np.full(problem.calls, problem.rounding), rel=0.1)
+
+
+def test_a_program_without_memory_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*program: Any, **options: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("scipy.optimize.linprog", none_left)
+    with pytest.warns(InputWarning, match="no memory to solve a linear program of 7 numbers"):
+        assert small_program().duals(60.0) is None
+
+
+def test_one_machine_is_late_by_more_than_rounding() -> None:
+    """Two calls of 5 10^5 s, one after the other: rounding may take off 10^-3 s of their sum and what times are off."""
+    problem: Any = SimpleNamespace(
+        workflow=np.array([0, 1]),
+        arrival=np.full(2, 7.0),
+        horizon=np.full(2, 1e6),
+        tail=np.full(2, 20.0),
+        rounding=1e-4,
+    )
+    resource: Any = pools.Resource(work=np.full(2, 1.5e6), head=np.full(2, 10.0), tail=np.full(2, 30.0), rate=3.0)
+    for short, late in ((-1.0, False), (0.0, False), (1.05e-3, False), (1.15e-3, True), (1.0, True)):
+        scale = 1 + (10.0 - 7.0 + 20.0 + 30.0 - short) / 1e6
+        assert single_machine._is_late(problem, resource, scale) == late
+
+
 def test_where_no_prices_are_found_all_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scipy.optimize.linprog", lambda *program, **options: SimpleNamespace(x=None))
+    columns: list[int] = []
+
+    def finds_none(cost: Any, *program: Any, **options: Any) -> Any:
+        columns.append(len(cost))
+        return SimpleNamespace(x=None)
+
+    monkeypatch.setattr("scipy.optimize.linprog", finds_none)
     assert pools._longest_prices(np.ones((4, 3)), np.array([1, 2, 1])).tolist() == [1, 1, 1]
+    pools._longest_prices(np.ones((3 * pools.PRICED_CALLS, 3)), np.array([1, 2, 1]))
+    assert columns == [4 + 3, pools.PRICED_CALLS + 3]  # of very many calls some will do
 
 
 def test_one_preemptive_machine_does_as_jackson_and_schrage_would() -> None:
