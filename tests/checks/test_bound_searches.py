@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from hexsched.errors import InputWarning
 from solvers.bounds import critical_path, load, preemptive_lp, single_machine, time_indexed_lp
 from solvers.bounds.parts import bound as bounds
 from solvers.bounds.parts import destructive, linear, pools
-from solvers.bounds.prices import decode, relaxation
+from solvers.bounds.prices import decode, grid, relaxation
 from solvers.bounds.prices.grid import price_of
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
@@ -347,6 +348,11 @@ def busy(count: int, *, apart: float = 0.0, **decode: object) -> Any:
     return offline_problem(one_pair(*flows, decode_model="fixed", **decode))
 
 
+def paths_of(problem: Any) -> list[list[int]]:
+    """A cover by paths; what would look for one for ever ends, with another."""
+    return preemptive_lp.path_cover(problem, time.monotonic() + 2.0)
+
+
 def test_many_calls_are_looked_at_in_few_windows_and_with_few_prices() -> None:
     """Any windows and any prices are valid: those of some calls say almost as much as those of all."""
     times = np.arange(1000.0)
@@ -433,7 +439,7 @@ def test_paths_cover_every_call_once_along_precedence() -> None:
         call("e", 9, 4, "c", "d"),
     )
     problem = offline_problem(one_pair(flow, workflow("x", 0, call("a", 9, 4)), decode_model="fixed"))
-    paths = preemptive_lp.path_cover(problem)
+    paths = paths_of(problem)
     assert paths == [[0, 1, 3, 4], [5], [0, 2]]
     for path in paths:
         assert all(after in problem.children[before] for before, after in itertools.pairwise(path))
@@ -445,7 +451,7 @@ def test_limits_of_intervals_are_thinned_out_evenly(monkeypatch: pytest.MonkeyPa
     grids = []
     for most in (1000, 9):
         monkeypatch.setattr(preemptive_lp, "INTERVALS", most)
-        model = preemptive_lp._Model(pools.pools(problem), preemptive_lp.path_cover(problem), 1.5, math.inf)
+        model = preemptive_lp._Model(pools.pools(problem), paths_of(problem), 1.5, math.inf)
         grids.append(model._grid().tolist())
     every, few = grids
     assert few == sorted(set(few) & set(every))
@@ -461,7 +467,7 @@ def test_rounding_closes_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = offline_problem(one_pair(*flows, decode_model="fixed"))
     assert problem.rounding > 1e-6
     monkeypatch.setattr(time_indexed_lp._Kept, "_capacity", lambda model: None)  # of too many ticks
-    cluster, paths = pools.pools(problem), preemptive_lp.path_cover(problem)
+    cluster, paths = pools.pools(problem), paths_of(problem)
     for scale, meets in ((1.0, True), (1 - 1e-5, False)):
         indexed = time_indexed_lp._Kept(cluster, 5, scale, time_indexed_lp.TUNING, math.inf)
         preemptive = preemptive_lp._Model(cluster, paths, scale, math.inf)
@@ -480,6 +486,43 @@ def test_a_program_without_memory_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("scipy.optimize.linprog", none_left)
     with pytest.warns(InputWarning, match="no memory to solve a linear program of 7 numbers"):
         assert small_program().duals(60.0) is None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_shifted_is_nowhere_above_and_nearly_as_high(seed: int) -> None:
+    """Between cells too; by whole cells, but for rounding, it is the same."""
+    rng = np.random.default_rng(seed)
+    values, last = rng.uniform(0, 1, 9), 6
+    bend = float(np.diff(values[: last + 1], 2).max(initial=0.0))
+    for shift in (0.0, 2.0, 2 + 4e-10, 2 - 4e-10, 2 + 4e-9, 5.0, 5.2, 6.0, 7.0, *rng.uniform(0, 5, 4)):
+        out, over = np.full(9, np.nan), np.zeros(9)
+        top = interpreted(grid.shifted)(values, last, shift, out, over)
+        assert (over == 0).all()
+        if abs(shift - round(shift)) < 1e-9:
+            assert top == max(last - round(shift), -1)
+            assert out[: top + 1].tolist() == values[round(shift) : last + 1].tolist()
+            continue
+        assert top == (last - math.floor(shift) if last - shift > 0 and last - math.floor(shift) >= 1 else -1)
+        at = np.linspace(0, max(last - shift, 0.0), 200) if top >= 0 else np.zeros(0)
+        made, exact = np.interp(at, np.arange(top + 1), out[: top + 1]), np.interp(at + shift, np.arange(9), values)
+        assert (made <= exact + 1e-12).all()
+        assert (np.isnan(out[top + 1 :])).all()
+        cells = np.arange(top)
+        assert (out[cells] >= np.interp(cells + shift, np.arange(9), values) - bend / 4 - 1e-12).all()
+
+
+def test_slack_is_measured_in_whole_cells_and_windows_are_a_hair_wider() -> None:
+    x = relax(busy(5, apart=0.7))
+    planner = Planner(x, 8, 3, 1)
+    for scale in (1.0, 1.1, 3.0):
+        latest = x.arrival + scale * x.horizon
+        limit, cell = planner.windows(latest)
+        exact = latest[x.workflow] - x.tail - x.head - x.best
+        assert limit - exact == pytest.approx(np.full(len(exact), 1e-9 * latest.max()), rel=1e-3, abs=1e-14)
+        path = np.minimum.reduceat(limit, x.first_call[:-1])
+        assert (cell >= 1e-9).all()
+        if scale > 1:
+            assert path / cell == pytest.approx(np.full(len(cell), 8.0))
 
 
 def test_one_machine_is_late_by_more_than_rounding() -> None:
