@@ -25,7 +25,7 @@ from hexsched.engine.tables import build_seen
 from hexsched.model import Instance, Link, PrefillInstance
 from hexsched.policies import read_policy
 from hexsched.policies.parts.order import KEY_RISES, KEY_STAYS
-from hexsched.policies.planning import commitment, hexagent, paces, patience, prefills, projection, ready
+from hexsched.policies.planning import commitment, hexagent, memory, paces, patience, prefills, projection, ready
 from hexsched.policies.planning.memory import planner_memory
 from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.planner import planner
@@ -337,6 +337,30 @@ def kinds_of_machines(*seconds: float) -> tuple[Any, Any]:
     mine.prefill_kinds.idle[1:] = 0
     mine.starts.idle, mine.starts.idle_kinds, mine.room.ample = 1, 1, 1
     return seen, memory
+
+
+def test_kinds_of_prefill_machines_are_compared_by_their_links() -> None:
+    """(latency, bandwidth) to each of two kinds of decode machines; the first two are alike, the fourth is mixed."""
+    one = one_pair(workflow("w", 0, call("c", 10, 4)), decode_model="fixed")
+    decode = tuple(msgspec.structs.replace(one.decode[0], id=f"d{k}", max_batch=7 + k) for k in range(2))
+    ways = (((1, 9), (1, 9)), ((1, 9), (1, 9)), ((2, 9), (1, 9)), ((1, 9), (1, 5)), ((2, 9), (1, 5)), ((1, 9), (2, 12)))
+    prefill = tuple(
+        PrefillInstance(id=f"p{k}", gpu=f"X{k}", prefill_coeffs=(1.0 + k, 0.0, 0.0)) for k in range(len(ways))
+    )
+    links = tuple(
+        Link(source=p.id, to=d.id, latency=float(latency), bandwidth=1e9 * bandwidth)
+        for p, way in zip(prefill, ways, strict=True)
+        for d, (latency, bandwidth) in zip(decode, way, strict=True)
+    )
+    made = planner_memory(fresh_state(msgspec.structs.replace(one, prefill=prefill, decode=decode, links=links)).seen)
+    for k, mine in enumerate(ways):
+        for other, theirs in enumerate(ways):
+            assert made.alike[k, other] == (mine == theirs)
+            no_slower = all(b[0] <= a[0] and b[1] >= a[1] for a, b in zip(mine, theirs, strict=True))
+            expected = (memory.AS_EARLY if other < k else memory.STRICTLY) if no_slower and k != other else memory.NO
+            assert made.beats[k, other] == expected
+    with pytest.raises(ValueError, match="read-only"):
+        made.beats[0, 0] = 1
 
 
 @pytest.mark.parametrize(("earlier", "waits"), [(2e-6, True), (1.0005e-6, False), (0.5e-6, False), (-1.0, False)])
