@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import stat
@@ -46,7 +47,21 @@ def test_what_was_cut_short_or_changed_is_compiled_again(tmp_path):
             file.write_bytes(damaged)
             again = run(folder, script)
             assert again.stdout.split() == ["42", "0", "1"]
-            assert again.stderr.count("is damaged; it is compiled again") == 1
+            assert again.stderr.count("is damaged or another version's; it is compiled again") == 1
+    assert run(folder, script).stdout.split() == ["42", "1", "0"]
+
+
+def test_what_another_version_left_is_compiled_again(tmp_path):
+    """Whole files, by their digest, of a module that this version has not: `global name` in a pickle."""
+    folder, script = tmp_path / "cache", tmp_path / "twice.py"
+    folder.mkdir()
+    run(folder, script)
+    foreign = b"chexsched.engine.no_such_module\nThing\n."
+    for file in sorted(p for p in folder.rglob("*") if p.suffix in (".nbi", ".nbc")):
+        file.write_bytes(hashlib.sha256(foreign).digest() + foreign)
+        again = run(folder, script)
+        assert again.stdout.split() == ["42", "0", "1"]
+        assert again.stderr.count("another version's; it is compiled again") == 1
     assert run(folder, script).stdout.split() == ["42", "1", "0"]
 
 

@@ -1,7 +1,8 @@
 """Where machine code is kept for the next process, and that only what we wrote there is ever run.
 
 Code from this cache runs in the user's name, so the folder must be the user's own and closed to others. It runs as it
-is, so every file begins with a digest of the rest: what was cut short or changed is compiled again.
+is, so every file begins with a digest of the rest: what was cut short or changed is compiled again, and so is what
+speaks of modules or classes that are not here.
 """
 
 from __future__ import annotations
@@ -97,27 +98,27 @@ class CheckedFile(IndexDataCacheFile):
 
     def _load_index(self) -> dict[Any, str]:
         try:
-            data = self._read(self._index_path)
+            version, stamp, overloads = self._read(self._index_path)
         except OSError:
             return {}
-        version, stamp, overloads = pickle.loads(data)
         return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
 
     def _save_index(self, overloads: dict[Any, str]) -> None:
         self._write(self._index_path, (self._version, self._source_stamp, overloads))
 
     def _load_data(self, name: str) -> Any:
-        return pickle.loads(self._read(self._data_path(name)))  # numba takes an OSError for a file that is gone
+        return self._read(self._data_path(name))  # numba takes an OSError for a file that is gone
 
     def _save_data(self, name: str, data: Any) -> None:
         self._write(self._data_path(name), data)
 
-    def _read(self, path: str) -> bytes:
+    def _read(self, path: str) -> Any:
         content = Path(path).read_bytes()
-        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
-            _say_damaged(self._cache_path)
-            raise FileNotFoundError(path)
-        return content[_DIGEST:]
+        if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
+            with contextlib.suppress(Exception):  # whole, but another version's: it speaks of what is not here
+                return pickle.loads(content[_DIGEST:])
+        _say_damaged(self._cache_path)
+        raise FileNotFoundError(path)
 
     def _write(self, path: str, value: Any) -> None:
         data = self._dump(value)
@@ -135,4 +136,8 @@ def _say_not_kept(folder: str, why: str) -> None:
 @cache  # once a folder
 def _say_damaged(folder: str) -> None:
     if sys.stderr is not None:
-        print(f"hexsched: machine code in {folder} is damaged; it is compiled again", file=sys.stderr, flush=True)
+        print(
+            f"hexsched: machine code in {folder} is damaged or another version's; it is compiled again",
+            file=sys.stderr,
+            flush=True,
+        )
