@@ -235,8 +235,8 @@ def test_one_call_has_nothing_to_search() -> None:
     [
         ({"objective": "req(2)"}, "Q must be"),
         ({"start": ["nobody"]}, "unknown policy"),
-        ({"time_limit": 0.0}, "time_limit"),
-        ({"time_limit": float("nan")}, "time_limit"),
+        ({"time_limit": 0.0}, "the time limit"),
+        ({"time_limit": float("nan")}, "the time limit"),
         ({"evaluations": 0}, "evaluations"),
         ({"workers": 0}, "workers"),
         ({"seed": -1}, "seed"),

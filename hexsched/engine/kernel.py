@@ -9,7 +9,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,6 +17,7 @@ import numba
 from numba.core import event
 from numba.core.registry import CPUDispatcher
 
+from hexsched.engine import by_address, inlining
 from hexsched.engine.inlining import KernelCompiler, of_any_constant
 from hexsched.engine.machine_code import cache_directory, keep_checked
 
@@ -29,13 +30,22 @@ def kernel(function: F) -> F:
     Kernels call only kernels, imported by name, and touch nothing but numbers and arrays. No fast-math: compiled and
     interpreted runs agree to the last bit. Python reaches a kernel through an ``entry``, or ``interpreted``.
     """
+    return _compiled(function, forceinline=True)
+
+
+def routine(function: F) -> F:
+    """A kernel that remains a function, for a generator to call: what is inlined in one loses track of its arrays."""
+    return _compiled(function, forceinline=False)
+
+
+def _compiled(function: F, forceinline: bool) -> F:
     # Kernels borrow arrays and allocate none, so they need no reference counts (_nrt): counting each access to a field
     # costs more than the access.
     jit: Any = numba.njit
     made = jit(
         error_model="numpy",
         _nrt=False,
-        forceinline=True,
+        forceinline=forceinline,
         no_cpython_wrapper=True,
         no_cfunc_wrapper=True,
         pipeline_class=KernelCompiler,
@@ -165,7 +175,8 @@ def specialised(function: Any, others: Mapping[Any, Any]) -> Any:
     def rebuilt(one: Any) -> Any:
         if id(one) not in known:
             changed = {name: new for name, value in _kernels(one) if (new := rebuilt(value)) is not value}
-            known[id(one)] = _with_names(one, changed, kernel) if changed else one
+            same = partial(_compiled, forceinline=one.targetoptions["forceinline"])
+            known[id(one)] = _with_names(one, changed, same) if changed else one
         return known[id(one)]
 
     return _with_names(function, {name: rebuilt(value) for name, value in _kernels(function)}, entry)
@@ -228,10 +239,12 @@ class _Deferred:
 def _digest(function: Callable[..., Any]) -> str:
     """Of all that the machine code of ``function`` is made of: numba's own cache looks at no more than its file.
 
-    That is the file of every kernel it reaches, and the numbers that they take from elsewhere.
+    That is the file of every kernel it reaches, the numbers that they take from elsewhere, and how all is compiled.
     """
     config: Any = numba.config
     digest = hashlib.sha256(f"{numba.__version__} {config.BOUNDSCHECK}".encode())
+    for module in (by_address, inlining, sys.modules[__name__]):
+        digest.update(Path(module.__file__ or "").read_bytes())
     files: set[str] = set()
     for one in _reached(function):
         file = one.__code__.co_filename

@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from hexsched.engine.by_address import by_address
+
 Array = np.ndarray[Any, Any]
 Records = np.recarray[Any, Any]  # an array of records whose fields read as attributes
 
@@ -136,6 +138,7 @@ CLOCK = np.dtype(
 LINK = np.dtype([("latency", "f8"), ("per_token", "f8")], align=True)  # lambda_ij; kappa / omega_ij, seconds a token
 
 
+@by_address
 class Seen(NamedTuple):
     """What may be observed. I, J: prefill and decode instances; N: calls; B: largest batch there can be."""
 
@@ -219,6 +222,7 @@ PROGRESS = np.dtype(
 KIND = np.dtype([("tokens", "f8"), ("count", "i8")], align=True)  # output tokens of completed calls of a kind
 
 
+@by_address
 class Truth(NamedTuple):
     """What is true, and known to the engine alone."""
 
@@ -246,6 +250,7 @@ declare(
 )
 
 
+@by_address
 class State(NamedTuple):
     """Both memories. Policies are handed it as ``actions``: what they may do, not what they may look at."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from hexsched.engine.kernel import announce, entry, kernel, specialised
+from hexsched.engine.kernel import announce, entry, kernel, routine, specialised
 from hexsched.engine.loop import advance
 from hexsched.engine.wallclock import nanoseconds, record
 from hexsched.policies.orders.parts.chosen import note_entry, note_epoch, note_service, order_key
@@ -30,7 +30,7 @@ def asks_plain(clock, settings):
     return settings.asks == ALWAYS or (settings.asks == READY and clock.released + clock.prefilled > 0)
 
 
-@kernel
+@routine
 def run_on(state, memory, settings, epochs, latency, buffer):
     """Run at most ``epochs`` decision epochs; False when nothing is left to happen.
 
@@ -96,11 +96,11 @@ def _with_order(order: Order) -> Any:
         note_service: books.note_service,
     }
     made = specialised(run_epochs, kernels)
-    announce(made, f"the simulator with order {order.name!r}", 50)
+    announce(made, f"the simulator with order {order.name!r}", 20)
     return made
 
 
-@kernel
+@routine
 def replay_on(state, orders, epochs):
     """As ``run_on``, for given decisions."""
     for _ in range(epochs):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hexsched.engine.by_address import by_address
 from hexsched.engine.state import Array, Records, Seen, declare, record, records
 from hexsched.policies.orders.parts.chosen import BOOKS
 from hexsched.policies.parts.order import NO_BOOKS, Books, Fields
@@ -54,6 +55,7 @@ ROW = _together(*(books.rows for books in BOOKS))
 DRAWS_PER_CALL = 4  # random numbers: two for each of the two places of a call
 
 
+@by_address
 class Memory(NamedTuple):
     """N: calls; W: workflows."""
 

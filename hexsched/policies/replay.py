@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from hexsched.engine.actions import admit, has_room, start_prefill
+from hexsched.engine.by_address import by_address
 from hexsched.engine.kernel import kernel
 from hexsched.engine.state import Array
 
 RELEASED, PREFILLED = 1, 2  # how far a call has come, once it has
 
 
+@by_address
 class Orders(NamedTuple):
     """Calls by instance in the order of their prefills and admissions, and how far the replay has come.
 

@@ -15,8 +15,8 @@ from hexsched.policies.decide import replay_epochs, run_epochs
 from hexsched.simulator.retime import retime
 from hexsched.simulator.run import simulate
 
-announce(run_epochs, "the simulator", 50)
-announce(replay_epochs, "the replay of decisions", 3)
+announce(run_epochs, "the simulator", 20)
+announce(replay_epochs, "the replay of decisions", 2)
 
 
 def warm_up_simulator(policies: Iterable[Policy] = ()) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hexsched.engine.by_address import by_address
 from hexsched.engine.state import HEAP_ENTRY, Array, Records, Seen, declare, records
 from hexsched.engine.tournament import leaves_for, new_tournament
 
@@ -122,6 +123,7 @@ NO, STRICTLY, AS_EARLY = range(3)  # whether one kind of prefill instance beats 
 WALK_DEPTH = 64  # more than the levels of any tournament
 
 
+@by_address
 class PlannerMemory(NamedTuple):
     """I, J: prefill and decode instances; N: calls; B: largest batch; K, L: kinds of each, most of a kind."""
 

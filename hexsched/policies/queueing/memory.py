@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hexsched.engine.by_address import by_address
 from hexsched.engine.pairing_heap import ENTRY
 from hexsched.engine.state import Array, Records, Seen, declare, records
 
@@ -22,6 +23,7 @@ COUNTS = np.dtype(
 )
 
 
+@by_address
 class QueueMemory(NamedTuple):
     """I, J: prefill and decode instances; N: calls."""
 

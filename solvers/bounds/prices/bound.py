@@ -26,8 +26,8 @@ Array = np.ndarray[Any, Any]
 
 ANY_POLICY = "hexagent"
 
-announce(improve, "the bound by prices", 30)
-announce(plan_workflows, "proofs by prices", 6)
+announce(improve, "the bound by prices", 7)
+announce(plan_workflows, "proofs by prices", 3)
 
 
 @dataclass(frozen=True)

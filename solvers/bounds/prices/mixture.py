@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hexsched.engine.by_address import by_address
 from hexsched.engine.kernel import entry, kernel
 from solvers.bounds.prices.program import plan_workflow
 
@@ -25,6 +26,7 @@ Array = np.ndarray[Any, Any]
 LONGEST = 2.0  # change of load times sharpness in one step: beyond, the second derivative says little
 
 
+@by_address
 class Mixture(NamedTuple):
     """The state; P schedules of each workflow are remembered, the first is to drop it.
 

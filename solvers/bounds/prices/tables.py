@@ -6,9 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hexsched.engine.by_address import by_address
+
 Array = np.ndarray[Any, Any]
 
 
+@by_address
 class Tables(NamedTuple):
     """The arrays of a ``Relaxation`` that the kernels read."""
 
@@ -37,6 +40,7 @@ class Tables(NamedTuple):
     final: Array
 
 
+@by_address
 class Prices(NamedTuple):
     """Prices of the resources, constant in each of T intervals from time 0 on, and 0 afterwards.
 
@@ -69,6 +73,7 @@ class Prices(NamedTuple):
     slowness: Array
 
 
+@by_address
 class Scratch(NamedTuple):
     """Room for one workflow: values and choices by call and cell; A cells, G prices of a token."""
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hexsched.engine.by_address import by_address
 from hexsched.engine.kernel import entry, kernel
 from hexsched.engine.loop import advance
 from hexsched.engine.physics import iteration_seconds
@@ -35,6 +36,7 @@ ROW = np.dtype(
 )
 
 
+@by_address
 class Wish(NamedTuple):
     """What the clairvoyant prefers.
 

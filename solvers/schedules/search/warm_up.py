@@ -15,8 +15,8 @@ from solvers.schedules.search.guide import plain_guide
 from solvers.schedules.search.kernels import run_guide, run_orders
 from solvers.schedules.search.starts import decisions_of
 
-announce(run_guide, "the search", 20)
-announce(run_orders, "the search by decisions", 3)
+announce(run_guide, "the search", 4)
+announce(run_orders, "the search by decisions", 2)
 
 
 @cache
