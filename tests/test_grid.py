@@ -451,7 +451,7 @@ def test_gap_and_solve_cells(tmp_path):
         grids:
           gap:
             {kind: gap, clusters: demo, workloads: react, workflows: 2, loads: at-once, decode_models: fixed,
-             objectives: mean_ratio, policies: [fcfs, hexagent], time_limit: 2}
+             objectives: mean_ratio, policies: [fcfs, hexagent], time_limit: 2, cpu_time: true}
           solve:
             {kind: solve, instances: [contended-chain-4-0], formulations: cpsat, objectives: max_ratio, time_limit: 5}
     """

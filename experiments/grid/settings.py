@@ -78,6 +78,9 @@ WARM_UP = Setting(
     lambda value: value >= 0,
     "workflows, or 0",
 )
+CPU_TIME = Setting(
+    "cpu_time", bool, False, "whether a gap's time limit is CPU seconds a thread, whatever else the machine does"
+)
 THREADS = Setting("threads", int, 1, "threads of one solve", lambda value: value >= 1, "at least 1")
 TIME_LIMIT = Setting(
     "time_limit", float, 60.0, "seconds of one gap or solve", lambda value: 0 < value < 1e6, "seconds above 0"

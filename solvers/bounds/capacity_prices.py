@@ -27,6 +27,7 @@ def close_in(problem: OfflineProblem, bracket: Bracket, seed: int) -> None:
         seed=seed,
         on_bound=lambda value: bracket.prove(value, NAME),
         left=lambda: bracket.open_for,
+        clock=bracket.clock,
     )
     bracket.prove(priced.value, NAME, priced.binding)
 

@@ -18,9 +18,9 @@ def check_time_limit(seconds: float) -> float:
     return seconds
 
 
-def until(stop: float) -> Left:
-    """The seconds until a time of ``time.monotonic``."""
-    return lambda: max(stop - time.monotonic(), 0.0)
+def until(stop: float, clock: Clock = time.monotonic) -> Left:
+    """The seconds until a time of ``clock``."""
+    return lambda: max(stop - clock(), 0.0)
 
 
 def wall_clock() -> float:

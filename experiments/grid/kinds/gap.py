@@ -10,7 +10,7 @@ from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
-from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, TIME_LIMIT
+from experiments.grid.settings import CPU_TIME, LEAVE_OUT_OVERSIZE, MAX_CONTEXT, TIME_LIMIT
 from experiments.grid.sources import Json, Plugin, entries, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.outside import Package
@@ -27,6 +27,8 @@ class GapCell(Cell):
     policies : tuple of str
     time_limit : float
         Seconds. What is found in them depends on the machine, so these results are not the same everywhere.
+    cpu_time : bool
+        Whether they are CPU seconds a thread.
     loaded : tuple of Plugin
     """
 
@@ -34,6 +36,7 @@ class GapCell(Cell):
     objective: str
     policies: tuple[str, ...]
     time_limit: float
+    cpu_time: bool = False
     loaded: tuple[Plugin | Package, ...] = ()
 
     @property
@@ -54,12 +57,14 @@ class GapCell(Cell):
     @property
     def inputs(self) -> Json:
         plugins = {"plugins": [plugin.sha256 for plugin in self.loaded]} if self.loaded else {}
+        clock = {CPU_TIME.name: True} if self.cpu_time else {}
         return {
             **self.scene.inputs,
             "decode_model": self.scene.cluster.decode_model,
             "objective": self.objective,
             "policies": self.policies,
             "time_limit": self.time_limit,
+            **clock,
             **plugins,
         }
 
@@ -74,6 +79,7 @@ class GapCell(Cell):
             "objectives": self.objective,
             "policies": self.policies,
             TIME_LIMIT.name: self.time_limit,
+            **({CPU_TIME.name: True} if self.cpu_time else {}),
         }
         return {"kind": KIND.name, **self.scene.entries, **mine, **entries(self.loaded)}
 
@@ -98,6 +104,7 @@ class GapCell(Cell):
             self.policies,
             self.objective,
             time_limit=self.time_limit,
+            cpu_time=self.cpu_time,
             seed=self.scene.seed,
             progress=False,
         )
@@ -134,16 +141,17 @@ class GapCell(Cell):
 
 def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
     """A cell for all points that differ in the policy alone."""
-    grouped: dict[tuple[Scene, str, float], list[str]] = {}
+    grouped: dict[tuple[Scene, str, float, bool], list[str]] = {}
     for point in points:
         decode_model = point["decode_models"] or point["clusters"].decode_model
         cluster = replace(point["clusters"], decode_model=decode_model)
         scene = scene_of(point, cluster)
-        place = (scene, point["objectives"], float(dict(point.settings)[TIME_LIMIT.name]))
+        settings = dict(point.settings)
+        place = (scene, point["objectives"], float(settings[TIME_LIMIT.name]), settings[CPU_TIME.name])
         grouped.setdefault(place, []).append(point["policies"])
     return [
-        GapCell(scene, objective, tuple(dict.fromkeys(policies)), limit, needed_plugins(policies, plugins))
-        for (scene, objective, limit), policies in grouped.items()
+        GapCell(scene, objective, tuple(dict.fromkeys(policies)), limit, cpu_time, needed_plugins(policies, plugins))
+        for (scene, objective, limit, cpu_time), policies in grouped.items()
     ]
 
 
@@ -191,7 +199,7 @@ KIND = Kind(
         "objectives": None,
         "policies": None,
     },
-    settings=(TIME_LIMIT, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
+    settings=(TIME_LIMIT, CPU_TIME, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
     example="clusters: demo\nworkloads: react\nworkflows: 2\nloads: at-once\nobjectives: mean_ratio\n"
     "policies: fcfs\ntime_limit: 1\n",
     timing={"solve_seconds": REAL},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,7 +17,7 @@ from solvers.bounds.prices.mixture import improve
 from solvers.bounds.prices.program import plan_workflows
 from solvers.bounds.prices.relaxation import Relaxation, relax
 from solvers.bounds.prices.tuning import TUNING, Tuning
-from solvers.problem.left import Left, until
+from solvers.problem.left import Clock, Left, until, wall_clock
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem, offline_problem
 
@@ -60,6 +59,7 @@ def priced_bound(
     seed: int = 0,
     on_bound: OnBound | None = None,
     left: Left | None = None,
+    clock: Clock = wall_clock,
     tuning: Tuning = TUNING,
 ) -> PricedBound:
     """A value that no schedule of the instance can beat, by Lagrangian relaxation of all capacities.
@@ -100,6 +100,8 @@ def priced_bound(
         Called with each better bound.
     left : callable, optional
         Seconds for which to go on, where something else than the time may end it.
+    clock : callable
+        What these seconds are told by.
     tuning : Tuning
 
     References
@@ -108,8 +110,8 @@ def priced_bound(
     Uetz, Solving project scheduling problems by minimum cut computations, 2003, price the resources of projects in the
     same way. Lacoste-Julien, Jaggi, Schmidt and Pletscher, Block-coordinate Frank-Wolfe optimization, 2013.
     """
-    began = time.monotonic()
-    left = left or until(began + time_limit)
+    began = clock()
+    left = left or until(began + time_limit, clock)
     if completed is None:
         completed = problem.completed(simulate(problem.instance, ANY_POLICY).schedule)
     x = relax(problem)
@@ -121,11 +123,11 @@ def priced_bound(
         weight = np.ones(x.workflows) if kind == "mean_ratio" else x.horizon
         base = float(weight.mean())
         if ceiling <= base * (1 + ROUND_DOWN):
-            return PricedBound(base, {}, 0, time.monotonic() - began)
+            return PricedBound(base, {}, 0, clock() - began)
         excess = (completed - x.arrival) / x.horizon - 1
         most = excess + float(excess.mean())
         end = float((x.arrival + (1 + most) * x.horizon).max())
-        market = market_until(x, end, seed, workers, tuning, tuning.ranges)
+        market = market_until(x, end, seed, workers, tuning, tuning.ranges, clock)
         found = mean_bound(
             market,
             weight / x.workflows,
@@ -138,16 +140,16 @@ def priced_bound(
     elif kind == "misses":
         scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
         if objective.parameter < 1 - ROUND_DOWN:
-            return PricedBound(float(x.workflows), {}, 0, time.monotonic() - began)
-        market = market_until(x, float((x.arrival + scale * x.horizon).max()), seed, workers, tuning)
+            return PricedBound(float(x.workflows), {}, 0, clock() - began)
+        market = market_until(x, float((x.arrival + scale * x.horizon).max()), seed, workers, tuning, clock=clock)
         value = float(misses_bound(market, scale, 0, left, tell))
     else:
         if ceiling <= 1 + ROUND_DOWN:
-            return PricedBound(base, {}, 0, time.monotonic() - began)
-        market = market_until(x, float((x.arrival + ceiling * x.horizon).max()), seed, workers, tuning)
+            return PricedBound(base, {}, 0, clock() - began)
+        market = market_until(x, float((x.arrival + ceiling * x.horizon).max()), seed, workers, tuning, clock=clock)
         needed = x.workflows - objective.dropped(x.workflows)
         value = max(base, tail_bound(market, needed, base, ceiling, left, tell) * (1 - ROUND_DOWN))
-    return PricedBound(value, _binding(x, market), market.passes, time.monotonic() - began)
+    return PricedBound(value, _binding(x, market), market.passes, clock() - began)
 
 
 @cache
@@ -162,12 +164,18 @@ def warm_up() -> None:
 
 
 def market_until(
-    x: Relaxation, end: float, seed: int, workers: int = 1, tuning: Tuning = TUNING, ranges: int = 1
+    x: Relaxation,
+    end: float,
+    seed: int,
+    workers: int = 1,
+    tuning: Tuning = TUNING,
+    ranges: int = 1,
+    clock: Clock = wall_clock,
 ) -> Market:
     """Prices from time 0 to ``end``, none as yet."""
     cells = tuning.cells if len(x.head) < tuning.large else tuning.cells_of_large
     edge = np.linspace(0.0, end, tuning.intervals + 1)
-    return Market(x, edge, cells=cells, workers=workers, ranges=ranges, seed=seed, tuning=tuning)
+    return Market(x, edge, cells=cells, workers=workers, ranges=ranges, seed=seed, tuning=tuning, clock=clock)
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:
