@@ -146,6 +146,23 @@ print(codes, [name for name in ("numba", "scipy", "pandas", "ortools") if name i
     assert "unknown formulation 'cpsta'; did you mean 'cpsat'?" in done.stderr
 
 
+def test_slips_in_commands_and_options_are_told_with_what_was_meant(cli: Cli) -> None:
+    for asked, said in (
+        (("simulte",), "No such command 'simulte'; did you mean simulate? See hexsched --help"),
+        (("grid", "rnu"), "No such command 'rnu'; did you mean run? See hexsched grid --help"),
+        (("compare", "x", "--policy", "y"), "No such option: --policy; did you mean --policies? See"),
+        (("zzzz",), "No such command 'zzzz'; see hexsched --help"),
+    ):
+        assert error_line(cli(*asked)).startswith(f"hexsched: error: {said}")
+
+
+@pytest.mark.parametrize("group", sorted({path[0] for path, _ in COMMANDS if len(path) > 1}))
+def test_a_group_alone_shows_its_help(group: str, cli: Cli) -> None:
+    alone = cli(group)
+    assert (alone.code, alone.err) == (OK, "")
+    assert alone.out.startswith(f"Usage: hexsched {group}")
+
+
 def test_names_that_are_refused_early_are_those_of_the_registries() -> None:
     assert {name.replace("_", "-") for name in modules_of("solvers.bounds")} == set(BOUNDS)
     assert set(modules_of("solvers.exact")) == set(FORMULATIONS)

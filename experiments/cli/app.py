@@ -18,6 +18,7 @@ from hexsched import __version__
 from hexsched.errors import InputError
 from hexsched.printable import printable, shortened
 from hexsched.progress import in_lines
+from hexsched.registry import meant
 
 # Modules of ``experiments.cli.commands``; each has ``add(app)``. This is also their order in --help.
 COMMANDS = (
@@ -122,8 +123,12 @@ def _complain(message: str) -> int:
 
 
 def _usage_message(error: typer.TyperException) -> str:
-    message = re.sub(
-        r"\(Possible options: (.+?)[,)].*", r"Did you mean \1?", error.format_message().strip().rstrip(".")
-    )
-    context, message = getattr(error, "ctx", None), shortened(message)
-    return message if context is None else f"{message}; see {context.command_path} --help"
+    context = getattr(error, "ctx", None)
+    message = re.split(r"\.? Did you mean|\(Possible options", error.format_message().strip().rstrip("."))[0].strip()
+    wrong = re.fullmatch(r"No such (?:command '(.+)'|option: (.+))", message)
+    if context is not None and wrong is not None:
+        known = [text for each in context.command.params for text in each.opts]
+        near = meant(wrong[1] or wrong[2], getattr(context.command, "commands", known) if wrong[1] else known)
+        message += "" if near is None else f"; did you mean {near}?"
+    message = shortened(message)
+    return message if context is None else f"{message}; see {context.command_path} --help".replace("?; see", "? See")

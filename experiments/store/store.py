@@ -209,7 +209,9 @@ class Store:
     def _check_format(self) -> None:
         path = self.path / STORE_JSON
         if not os.path.isfile(path):
-            raise InputError(f"this is no store: it has no {STORE_JSON}; give a new or an empty folder", self.path)
+            raise InputError(
+                f"this is no store: it has no {STORE_JSON}; a new one needs a new or empty folder", self.path
+            )
         try:
             content = decode_json(read_bytes(path), object, str(path))
         except InputError as error:

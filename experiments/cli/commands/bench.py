@@ -12,10 +12,17 @@ from experiments.cli.output import emit, facts
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    bench = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True)
+    bench = typer.Typer(rich_markup_mode=None)
+    bench.callback(invoke_without_command=True)(bench_group)
     epilog = "Example: hexsched bench simulator --policy hexagent --calls 100000 --instances 16 --json"
     bench.command("simulator", epilog=epilog)(simulator)
     app.add_typer(bench, name="bench")
+
+
+def bench_group(context: typer.Context) -> None:
+    """Measure speed on this machine."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def simulator(

@@ -9,9 +9,14 @@ from experiments.cli.commands.library import choice, cut, export, known, release
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    library = typer.Typer(
-        help="The instance library of the offline problem, with the best bounds known.", no_args_is_help=True
-    )
+    library = typer.Typer(rich_markup_mode=None)
+    library.callback(invoke_without_command=True)(library_group)
     for module in (known, export, submit, cut, choice, release):
         module.add(library)
     app.add_typer(library, name="library")
+
+
+def library_group(context: typer.Context) -> None:
+    """The instance library of the offline problem, with the best bounds known."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
