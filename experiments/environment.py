@@ -13,7 +13,7 @@ from hexsched import __version__
 
 # Distributions that compute, and those that read what is computed from; where one is not installed there is no version.
 PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "ortools", "highspy", "pulp", "pyarrow", "msgspec", "pyyaml")
-SOLVERS = ("gurobipy", "pyscipopt", "cplex")  # optional
+SOLVERS = ("gurobipy", "pyscipopt", "cplex", "pychoco")  # optional
 NAMES = ("hexsched", "python", *PACKAGES, *SOLVERS, "platform")
 
 

@@ -13,7 +13,7 @@ from reference import exhaustive
 from hexsched.model import Instance
 from solvers import exact
 from solvers.brackets.solve import solve_with
-from solvers.exact import FORMULATIONS, benders, cpsat, milp_disjunctive
+from solvers.exact import FORMULATIONS, benders, choco, cpsat, milp_disjunctive
 from solvers.exact.cp.energy import Separation, choices, energy_bound, rows
 from solvers.exact.cp.ticked import in_ticks
 from solvers.exact.milp.tuning import Tuning
@@ -35,11 +35,11 @@ def crowded(seed: int, calls: tuple[int, int] = (2, 3)) -> Instance:
 
 
 def test_all_formulations_are_looked_at_here() -> None:
-    assert {module.FORMULATION.name for module in (*MILPS, cpsat, benders)} == set(FORMULATIONS)
+    assert {module.FORMULATION.name for module in (*MILPS, cpsat, benders, choco)} == set(FORMULATIONS)
 
 
 @pytest.mark.parametrize("objective", ["max_ratio", "mean_ratio", "req(0.5)", "misses(1.2)"])
-@pytest.mark.parametrize("module", [*MILPS, cpsat, benders])
+@pytest.mark.parametrize("module", [*MILPS, cpsat, benders, choco])
 def test_a_model_that_is_too_large_is_said_and_leaves_the_start(module: ModuleType, objective: str) -> None:
     problem = fixed_problem(crowded(1))
     bracket = Bracket(read_objective(objective), 20.0)
@@ -62,7 +62,7 @@ def test_some_of_these_are_not_closed_by_the_start() -> None:
     assert "too large" in outcome.message
 
 
-@pytest.mark.parametrize("formulation", list(FORMULATIONS))
+@pytest.mark.parametrize("formulation", [name for name, one in FORMULATIONS.items() if one.available()])
 def test_without_time_for_a_model_there_is_a_bracket(formulation: str) -> None:
     instance = crowded(0, (1, 2))
     result = solve_with(instance, formulation, options=Options(time_limit=1e-9))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.formulations.child import solve_apart
 from experiments.formulations.rows import Row, Task, write_rows
 from hexsched.errors import InputError
-from solvers.brackets.choice import Arm
+from solvers.brackets.choice import Arm, read_arm
 from solvers.defaults import AUTO
 
 if TYPE_CHECKING:
@@ -17,20 +17,27 @@ if TYPE_CHECKING:
     from solvers.problem.objective import Objective
 
 
-def crossed(formulations: Iterable[str], solvers: Iterable[str] = ()) -> list[Arm]:
+def crossed(formulations: Sequence[str], solvers: Iterable[str] = ()) -> list[Arm]:
     """The arms to compare: formulations that can use several solvers with each of those asked for that they can use.
 
     Raises
     ------
     InputError
-        For an unknown formulation, switch or solver, and a solver that is not installed.
+        For an unknown formulation, switch or solver, and one that is named and not installed.
     """
     from experiments.formulations.arms import expand_arms
+    from solvers.exact import FORMULATIONS
     from solvers.exact.milp.backends import backend
 
     asked = list(dict.fromkeys(backend(name).name for name in solvers))
     arms: list[Arm] = []
+    named = {arm for text in formulations if read_arm(text).formulation in FORMULATIONS for arm in expand_arms([text])}
     for arm in expand_arms(formulations):
+        one = FORMULATIONS[arm.formulation] if arm.formulation != AUTO else None
+        if one is not None and not one.available():
+            if arm in named:
+                one.check_installed()
+            continue  # a group stands for what there is
         usable = [] if arm.solver else _usable(arm, asked)
         arms += [arm._replace(solver=solver) for solver in usable] or [arm]
     return arms

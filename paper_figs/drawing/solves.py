@@ -22,6 +22,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 WIDTHS = (2.6, 2.0, 1.6, 1.3, 1.0)  # points
 NAMES = {
     "cpsat": "CP-SAT",
+    "choco": "Choco",
     "benders": "Benders",
     "milp_disjunctive": "disjunctive",
     "milp_time_indexed": "time-indexed: pulse",

@@ -214,6 +214,7 @@ def result(chosen: Formulation, bracket: Bracket, outcome: Outcome) -> SolveResu
 
 
 def _check(chosen: Formulation, aim: Objective, options: Options) -> None:
+    chosen.check_installed()
     if aim.kind not in chosen.objectives:
         raise InputError(f"formulation {chosen.name!r} cannot minimise {aim}; it can {', '.join(chosen.objectives)}")
     for switch in options.extra:

@@ -29,11 +29,12 @@ def formulations_command(as_json: Json = False) -> None:
     from solvers.exact.milp.backends import BACKENDS
 
     found = [_record(one) for one in FORMULATIONS.values()]
-    columns = ("formulation", "exact", "objectives", "solvers", "source", "summary")
+    columns = ("formulation", "exact", "installed", "objectives", "solvers", "source", "summary")
     rows = [
         (
             one.name,
             one.exact,
+            one.available(),
             ", ".join(one.objectives),
             ", ".join(one.solvers) or None,
             one.citation,
@@ -56,6 +57,7 @@ def _record(one: Formulation) -> dict[str, object]:
     return {
         "name": one.name,
         "exact": one.exact,
+        "installed": one.available(),
         "objectives": one.objectives,
         "solvers": one.solvers,
         "switches": one.switches,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from hexsched.errors import InputError
 from solvers.problem.bracket import Bracket
 from solvers.problem.objective import KINDS
 from solvers.problem.offline import OfflineProblem
@@ -33,6 +34,10 @@ class Formulation:
         Which of them are on; what is not named is off.
     model_formats : tuple of str
         Endings of the files that ``Options.write_model`` can name.
+    available : callable
+        Whether what it needs is installed.
+    extra : str
+        The extra of hexsched that brings it, where it is not always there.
     relaxes : bool
         Whether a model that is written has more solutions than there are schedules, so that its optimum is a bound.
     """
@@ -48,3 +53,12 @@ class Formulation:
     defaults: Mapping[str, bool] = field(default_factory=dict)
     model_formats: tuple[str, ...] = ()
     relaxes: bool = False
+    available: Callable[[], bool] = lambda: True
+    extra: str = ""
+
+    def check_installed(self) -> None:
+        """Raise ``InputError`` when what it needs is not installed."""
+        if not self.available():
+            raise InputError(
+                f"formulation {self.name!r} is not installed; pip install 'hexsched[{self.extra}]' brings it"
+            )
