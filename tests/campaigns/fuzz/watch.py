@@ -29,7 +29,8 @@ class Worker:
         slot_path.unlink(missing_ok=True)
         self.slot = Slot(slot_path)
         self.job: Job | None = None
-        self._at: tuple[int | None, float, float] = (None, 0.0, 0.0)  # input, CPU and time at which it was first seen
+        self._at: tuple[int | None, float] = (None, 0.0)  # input, and CPU at which it was first seen
+        self._moved = (-1.0, 0.0)  # CPU, and the time at which it was seen to grow: a busy machine gives little
         context = multiprocessing.get_context("spawn")
         self.connection, inside = context.Pipe()
         self.process = context.Process(target=work, args=(inside, slot_path, marked), daemon=True)
@@ -38,18 +39,20 @@ class Worker:
 
     def do(self, job: Job) -> None:
         """Give it a job."""
-        self.job, self._at = job, (None, 0.0, 0.0)
+        self.job, self._at = job, (None, 0.0)
         self.connection.send(job)
 
     def hangs(self) -> str:
         """For how long the input at hand runs, where that is too long; empty otherwise."""
         number, cpu, now = self.slot.number(), self._cpu(), time.monotonic()
         if number is None or number != self._at[0]:
-            self._at = number, cpu, now
-        used, passed = cpu - self._at[1], now - self._at[2]
+            self._at = number, cpu
+        if cpu != self._moved[0] or number is None:
+            self._moved = cpu, now
+        used, passed = cpu - self._at[1], now - self._moved[1]
         if used > 2 * SECONDS:  # twice, since it may have been replaced by one of its number between two looks
             return f"more than {used:.1f} s of CPU"
-        return f"no end after {passed:.0f} s" if passed > STUCK else ""
+        return f"no end, and no CPU for {passed:.0f} s" if passed > STUCK else ""
 
     def stop(self) -> None:
         """End it."""
