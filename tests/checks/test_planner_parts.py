@@ -438,6 +438,17 @@ def test_where_all_rows_are_worked_out_one_that_changes_is_before(swept: int, be
     assert (memory.planner.decodes[1].free == 7.0) == (after == before)
 
 
+def test_a_rehearsal_tells_nothing_of_busy_kinds_with_other_links() -> None:
+    seen, memory = kinds_of_machines(2.0, 0.25, 0.5)
+    mine, rehearse = memory.planner, interpreted(patience.patience(hexagent.HEXAGENT)[1])
+    for i in (1, 2):
+        mine.prefill_kinds[i].last = 1
+        mine.ends[i, 0] = (0.75, i)
+    interpreted(prefills.find_all_first_free)(seen, memory)
+    assert not rehearse(seen, SimpleNamespace(planner=mine._replace(alike=np.eye(3, dtype=int))), None, 0)
+    assert rehearse(seen, memory, None, 0)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 33])
 def test_a_line_is_searched_by_halves(count: int) -> None:
     """Up to where work of 2 s would be done within a time, with one look for each halving."""
