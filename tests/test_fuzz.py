@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
-from campaigns.fuzz import documents
+from campaigns.fuzz import documents, watch
 from campaigns.fuzz.__main__ import main
 from campaigns.fuzz.findings import smaller
 from campaigns.fuzz.planted import FAULTS
@@ -73,6 +74,28 @@ def test_a_share_of_the_campaign_finds_nothing(name: str, folder: Path, tmp_path
     assert not heard.findings
     assert heard.inputs == INPUTS
     assert 0 < heard.accepted < INPUTS
+
+
+def test_an_input_hangs_by_the_cpu_it_takes_or_when_it_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that gives it little time makes no finding of it."""
+    now, number, cpu = [0.0], [7], [1.0]
+    worker = watch.Worker.__new__(watch.Worker)
+    worker.slot = SimpleNamespace(number=lambda: number[0])  # type: ignore[assignment]
+    worker._at, worker._moved = (None, 0.0), (-1.0, 0.0)
+    monkeypatch.setattr(worker, "_cpu", lambda: cpu[0])
+    monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    for _ in range(10):
+        assert worker.hangs() == ""
+        now[0], cpu[0] = now[0] + watch.STUCK, cpu[0] + 0.1
+    now[0] += 1.0 + watch.STUCK
+    assert worker.hangs() == ""  # it was seen to move
+    now[0] += 1.0 + watch.STUCK
+    assert worker.hangs() == "no end, and no CPU for 61 s"
+    number[0] = 8
+    cpu[0] += 0.1
+    assert worker.hangs() == ""
+    cpu[0] += 4.1
+    assert worker.hangs() == "more than 4.1 s of CPU"
 
 
 # ---- changes by hypothesis

@@ -438,6 +438,12 @@ def test_where_all_rows_are_worked_out_one_that_changes_is_before(swept: int, be
     assert (memory.planner.decodes[1].free == 7.0) == (after == before)
 
 
+def test_the_slowest_iteration_is_of_a_full_batch_and_a_full_cache() -> None:
+    flow = workflow("w", 0, call("c", 10, 4))
+    for model, seconds in (("fluid", 1 + 0.5 * 8 + 0.01 * 1000), ("fixed", 15.0)):
+        assert planner_memory(fresh_state(one_pair(flow, decode_model=model)).seen).slowest[0] == seconds
+
+
 def test_a_rehearsal_tells_nothing_of_busy_kinds_with_other_links() -> None:
     seen, memory = kinds_of_machines(2.0, 0.25, 0.5)
     mine, rehearse = memory.planner, interpreted(patience.patience(hexagent.HEXAGENT)[1])
