@@ -20,7 +20,7 @@ from hexsched.model import Call, DecodeInstance, Instance, Link, PrefillInstance
 from hexsched.policies import read_policy
 from hexsched.policies.decide import run_epochs
 from hexsched.policies.parts.order import KEY_CHANGES
-from hexsched.policies.planning import hexagent, paces, prefills, ready
+from hexsched.policies.planning import blocks, hexagent, paces, prefills, ready
 from hexsched.policies.planning.memory import planner_memory
 from hexsched.policies.planning.paces import forget_pace, member, pace
 from hexsched.policies.planning.planner import planner
@@ -28,7 +28,8 @@ from hexsched.policies.planning.planner import planner
 PREFILLS = ((0.1, 1e-3, 1e-7), (0.3, 3e-3, 2e-7), (0.1, 1.2e-3, 1e-7), (0.1, 1e-3, 0.0))
 DECODES = ((0.01, 1e-4, 1e-7), (0.03, 2e-4, 3e-7), (0.01, 0.0, 0.0))
 ORDERS = ("fcfs", "workflow-fcfs", "workflow-llf", "edf", "sjf", "critical-path", "plas@plan", "hexagent")
-OTHERS = (*(f"hexagent({part}=off)" for part in ("joint", "kv", "transfer")), "atlas", "hexagent(replan=off)")
+BY_RISK = ("hexagent", *(f"hexagent({part}=off)" for part in ("joint", "kv", "transfer")))
+OTHERS = (*BY_RISK[1:], "atlas", "hexagent(replan=off)")
 
 
 @kernel
@@ -65,6 +66,34 @@ PLANS_ALL = specialised(run_epochs, {hexagent.plan: PLAN_ALL})
 LOOKS_EVERYWHERE = specialised(
     run_epochs, {paces.next_to_look_at: every_instance, paces.find_first_decode: fastest_of_all}
 )
+
+
+HELD: list[Any] = []  # what is seen, and the settings
+
+
+@kernel
+def open_and_check(memory: Any, epoch: int, above: float, limit: float) -> None:
+    check_bounds(*HELD, memory)
+    interpreted(blocks.open_blocks)(memory, epoch, above, limit)
+
+
+CHECKS_BOUNDS = specialised(run_epochs, {blocks.open_blocks: open_and_check})
+
+
+def check_bounds(seen: Any, settings: Any, memory: Any) -> None:
+    """No call in a block is at more risk now than its block, and what is kept of it, allows."""
+    mine = memory.planner
+    ranks = mine.ranks[0]
+    upper_bound = interpreted(blocks.upper_bound)
+    for b in range(ranks.blocks):
+        block = mine.blocks[b]
+        for k in range(b * ranks.width, b * ranks.width + block.calls):
+            entry = mine.entries[k]
+            _, _, finish = interpreted(hexagent.best_pair)(seen, memory, settings, entry.call)
+            flow = seen.workflows[seen.calls[entry.call].workflow]
+            risk = (seen.clock[0].now - flow.arrival + finish) / flow.horizon
+            bound = upper_bound(ranks, entry.risk, entry.seconds, entry.tokens)
+            assert risk <= bound <= upper_bound(ranks, block.risk, block.seconds, block.tokens)
 
 
 def pools(draw: Any, kinds: tuple[tuple[float, float, float], ...], most: int) -> list[tuple[float, float, float]]:
@@ -118,13 +147,16 @@ def busy_clusters(draw: Any) -> Instance:
     )
 
 
-def served(run: Any, instance: Instance, policy: str) -> list[tuple[Any, ...]]:
-    """Where and when each call was served."""
+def served(run: Any, instance: Instance, policy: str, **ranks: int) -> list[tuple[Any, ...]]:
+    """Where and when each call was served, with other numbers of calls in blocks."""
     workload: Workload = workload_columns(instance)[0]
     state = build_state(instance, workload)
     state.truth.workflows.horizon = standalone_horizons(instance, workload, compiled=False)
     chosen = read_policy(policy)
     memory = chosen.memory(state.seen)
+    for name, value in ranks.items():
+        memory.planner.ranks[name] = value
+    HELD[:] = state.seen, chosen.settings()[0]
     for _ in interpreted(run)(state, memory, chosen.settings(), 10**9, new_histogram(), np.zeros(2, np.int64)):
         pass
     calls = state.seen.calls
@@ -151,6 +183,13 @@ def test_calls_that_wait_are_told_without_a_plan(instance, policy):
 @settings(max_examples=15)
 def test_instances_that_are_passed_over_are_no_better(instance, policy):
     assert served(run_epochs, instance, policy) == served(LOOKS_EVERYWHERE, instance, policy)
+
+
+@given(instance=busy_clusters(), policy=st.sampled_from((*BY_RISK, "triage(q=0.5,clean=1.0)")))
+@settings(max_examples=15)
+def test_calls_behind_by_their_bounds_are_not_looked_at(instance, policy):
+    small = served(CHECKS_BOUNDS, instance, policy, few=0, width=2, ahead=1)
+    assert small == served(run_epochs, instance, policy, few=10**9)
 
 
 def test_more_kinds_of_machines_than_bits():
@@ -212,6 +251,42 @@ def test_calls_are_told_to_wait_at_all():
     assert memory.planner.reach[3].machines == 3  # and slow machines are idle, but the fourth call waits
     assert state.seen.calls[3].prefill_instance == -1
     assert memory.planner.lists[0].counted == 0
+
+
+@pytest.mark.quick
+def test_most_calls_of_a_burst_are_not_looked_at():
+    """Of what the test above compares, something must have been left out."""
+    instance = Instance(
+        format="hexsched-instance/1",
+        decode_model="fluid",
+        kv_bytes_per_token=1,
+        prefill=(PrefillInstance(id="p", gpu="X", prefill_coeffs=PREFILLS[0]),),
+        decode=(
+            DecodeInstance(
+                id="d",
+                gpu="X",
+                decode_coeffs=DECODES[0],
+                kv_capacity_tokens=10**6,
+                max_batch=64,
+                fixed_iteration_time=1,
+            ),
+        ),
+        links=(Link(source="p", to="d", latency=0.0, bandwidth=1e9),),
+        workflows=tuple(
+            Workflow(
+                workflow_id=f"w{k}", arrival=0.0, calls=(Call(call_id="c", prompt_tokens=9, output_tokens=9 + 5 * k),)
+            )
+            for k in range(90)
+        ),
+    )
+    state = build_state(instance, workload_columns(instance)[0])
+    chosen = read_policy("hexagent")
+    memory = chosen.memory(state.seen)
+    run = interpreted(run_epochs)
+    next(run(state, memory, chosen.settings(), 9, new_histogram(), np.zeros(2, np.int64)))
+    ranks, blocks_now = memory.planner.ranks[0], memory.planner.blocks
+    looked_at = [int(blocks_now[b].epoch) for b in range(ranks.blocks)]
+    assert 2 * looked_at.count(max(looked_at)) <= len(looked_at) == 6
 
 
 # --- the parts -------------------------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ class Policy:
         if order is not None:
             if foreign is None:  # its kernels stand in the place of those that choose by number
                 row.order, row.books = orders.NUMBER[order.name], orders.BOOKS.index(order.books)
-            row.promotes, row.looks_ahead = order.promotes, order.looks_ahead
+            row.promotes, row.looks_ahead, row.by_risk = order.promotes, order.looks_ahead, order.by_risk
             row.key_changes = order.key_changes
         else:
             row.order, row.books = orders.PLAIN, orders.BOOKS.index(orders.ATTAINED_SERVICE)

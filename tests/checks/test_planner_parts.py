@@ -113,6 +113,15 @@ def test_large_crowds_are_served_by_the_book(seed: int, order: str) -> None:
     follow(crowd(seed, 3), order, order)
 
 
+@pytest.mark.parametrize("seed", [*first(4, 6), pytest.param(34, marks=pytest.mark.campaign)])
+def test_calls_in_blocks_are_started_by_the_book(seed: int) -> None:
+    def small_blocks(memory: Any) -> None:
+        ranks = memory.planner.ranks[0]
+        ranks.few, ranks.width, ranks.ahead = 0, 2, 1
+
+    follow(crowd(seed, 2), "hexagent", "hexagent", prepare=small_blocks)
+
+
 @pytest.mark.parametrize("seed", first(1, 3))
 def test_kinds_that_a_call_may_not_use_are_passed_over(seed: int) -> None:
     instance = crowd(seed)
@@ -200,7 +209,11 @@ def check_ready(memory: Any, book: Book) -> None:
     row = mine.ready[0]
     line = mine.queue[row.first : row.first + row.ordered].tolist()
     behind = mine.heap[: row.rest].tolist()
-    assert sorted([c for _, c in line] + [c for _, c in behind]) == sorted(book.ready)
+    ranks = mine.ranks[0]
+    held = [mine.blocks[b].calls for b in range(ranks.blocks)]
+    in_blocks = [mine.entries[b * ranks.width + k].call for b, calls in enumerate(held) for k in range(calls)]
+    assert ranks.calls == len(in_blocks)
+    assert sorted([c for _, c in line] + [c for _, c in behind] + in_blocks) == sorted(book.ready)
     assert mine.waiting[: mine.lists[0].waiting].tolist() == book.left_over
     if book.order != "hexagent":
         assert line == sorted(line)

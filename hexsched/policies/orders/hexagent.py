@@ -47,4 +47,5 @@ ORDER = Order(
     },
     changes=changes,
     looks_ahead=True,
+    by_risk=True,
 )

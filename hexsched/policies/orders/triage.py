@@ -255,6 +255,7 @@ ORDER = Order(
     },
     changes=shown,
     looks_ahead=True,
+    by_risk=True,
     books=Books(
         calls=(("work", "f8"),),  # seconds of it
         workflows=(

@@ -83,6 +83,9 @@ class Order:
     looks_ahead : bool
         Whether the key needs the projected finish of each call, ``memory.calls[c].delta``. An order that does not need
         it at the moment sets ``memory.counters[0].looks_aside``.
+    by_risk : bool
+        Whether, while it looks ahead, the key is never below -R(c, t) (model M23): then most waiting calls need not be
+        looked at.
     promotes : bool
         Whether local queues serve starved calls first (``memory.calls[c].starves_at``).
     starts_search : bool
@@ -100,6 +103,7 @@ class Order:
     changes: Callable[[Mapping[str, Value]], dict[str, Any]] = _unchanged
     key_changes: int = KEY_CHANGES
     looks_ahead: bool = False
+    by_risk: bool = False
     promotes: bool = False
     starts_search: bool = True
     books: Books = NO_BOOKS

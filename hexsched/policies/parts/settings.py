@@ -21,6 +21,7 @@ COMMON = [
     ("promotes", "i8"),  # 1: local queues serve starved calls first
     ("key_changes", "i8"),  # how keys of waiting calls change: KEY_STAYS, KEY_RISES, KEY_CHANGES
     ("looks_ahead", "i8"),  # 1: the order looks at projected finishes
+    ("by_risk", "i8"),  # 1: ... and its keys are never below -R(c, t)
     ("asks", "i8"),  # at which decisions plain Python has a say: NEVER, READY, ALWAYS
 ]
 

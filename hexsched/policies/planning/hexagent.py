@@ -93,8 +93,15 @@ def finish_or_load(seen, memory, settings, c, j):
     return kv_load(seen, memory, j)
 
 
+@kernel
+def as_order_has_it(memory, settings):
+    """Where the order says so, while it looks ahead."""
+    return settings.by_risk == 1 and memory.counters[0].looks_aside == 0
+
+
 HEXAGENT = Preference(
     key=order_key,
+    by_risk=as_order_has_it,
     settle=joint_or_apart,
     takes_best=jointly,
     decode_cost=finish_or_load,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hexsched.engine.by_address import by_address
-from hexsched.engine.state import HEAP_ENTRY, Array, Records, Seen, declare, records
+from hexsched.engine.state import HEAP_ENTRY, Array, Records, Seen, declare, record, records
 from hexsched.engine.tournament import leaves_for, new_tournament
 
 PREFILL_OUTLOOK = np.dtype([("wait", "f8")], align=True)  # seconds until it is free, as far as planned
@@ -31,6 +31,11 @@ DECODE_OUTLOOK = np.dtype(
         ("sorted", "i8"),  # how many of its members stand in finishing order so far
         ("counted", "i8"),  # 1 when calls count for it that are only thought to come here (``count_on``),
         ("floor_before", "f8"),  # ... and the lower bound on its pace without them
+        ("kept", "i8"),  # the last decision epoch in which what it had before the plan was kept (``blocks``):
+        ("other_free", "f8"),
+        ("other_slots", "i8"),
+        ("other_batch", "i8"),
+        ("other_kv", "f8"),
     ],
     align=True,
 )
@@ -38,7 +43,7 @@ DECODE_OUTLOOK = np.dtype(
 SEAT_OUTLOOK = np.dtype(
     [
         ("finish_at", "f8"),  # seconds until a member completes, in that order as far as sorted,
-        ("finish_tokens", "f8"),  # ... and the KV tokens that it frees
+        ("freed", "f8"),  # ... and the KV tokens that it and those before it free
     ],
     align=True,
 )
@@ -75,6 +80,7 @@ REACH = np.dtype(
         ("patient", "i8"),  # 1: it waits wherever it stands in order
         ("rehearsal", "i8"),  # the last one in which the call was seen to wait,
         ("rehearsal_idle", "i8"),  # ... and the kinds, as bits, that had idle instances then
+        ("block", "i8"),  # where it stands among calls in blocks (``blocks``)
     ],
     align=True,
 )
@@ -119,6 +125,43 @@ ROOM = np.dtype(
     align=True,
 )
 
+RANKS = np.dtype(
+    [
+        ("blocks", "i8"),  # blocks of ready calls,
+        ("calls", "i8"),  # ... and calls in them
+        ("looked_at", "i8"),  # calls looked at since the blocks were made
+        ("since", "f8"),  # when growth begins to count, seconds
+        ("latest", "f8"),  # the most that the times have grown since then, for the largest call, seconds,
+        ("earliest", "f8"),  # ... and the least, for the smallest
+        ("slowest", "f8"),  # the most that the paces have grown,
+        ("fastest", "f8"),  # ... and the least
+        ("open", "i8"),  # in this epoch: blocks not looked at, a heap in ``admitting`` by bounds,
+        ("candidates", "i8"),  # ... calls looked at and not in order yet, a heap in ``heap`` by keys,
+        ("kept", "i8"),  # ... and decode instances for which calls are planned
+        ("within", "f8"),  # ... all blocks that may hold keys up to this one are among those, or were looked at,
+        ("behind", "f8"),  # ... and no other block holds a key below this one
+        ("limit", "f8"),  # the last key that was put in order
+        ("few", "i8"),  # so many ready calls are all looked at
+        ("width", "i8"),  # calls of a block
+        ("ahead", "i8"),  # calls put in order before any is planned
+    ],
+    align=True,
+)
+
+BLOCK = np.dtype(
+    [
+        ("calls", "i8"),
+        ("epoch", "i8"),  # in which it was last looked at
+        # the largest of its calls
+        ("risk", "f8"),  # bounds on risks, see ``blocks``
+        ("seconds", "f8"),  # 1 / H_w
+        ("tokens", "f8"),  # estimated output tokens over H_w
+    ],
+    align=True,
+)
+
+BLOCK_ENTRY = np.dtype([("call", "i8"), ("risk", "f8"), ("seconds", "f8"), ("tokens", "f8")], align=True)
+
 NO, STRICTLY, AS_EARLY = range(3)  # whether one kind of prefill instance beats another
 WALK_DEPTH = 64  # more than the levels of any tournament
 
@@ -132,11 +175,22 @@ class PlannerMemory(NamedTuple):
     queue: Records  # QUEUED (N + 1,): calls ready for prefill, in order,
     heap: Records  # HEAP_ENTRY (N,): ... and those behind them; also scratch for admissions
     reach: Records  # REACH (N,)
+    # ready calls in blocks (``blocks``)
+    ranks: Records  # RANKS (1,)
+    blocks: Records  # BLOCK (N + 1,)
+    entries: Records  # BLOCK_ENTRY, ``width`` for each block
+    sorting: Records  # BLOCK_ENTRY (N,)
+    kept: Array  # (J,) decode instances for which calls are planned
+    free_before: Records  # HEAP_ENTRY (K,): the first prefill instance of each kind, and its wait, before the plan
+    waits_before: Array  # (K,) that wait when growth began to count,
+    room_before: Array  # (J,) seconds until there was room on a decode instance,
+    pace_before: Array  # (J,) ... and its pace
     waiting: Array  # (N,) calls ready for admission
     prefills: Records  # PREFILL_OUTLOOK (I,)
     decodes: Records  # DECODE_OUTLOOK (J,)
     counted: Array  # (J,) those instances
     seats: Records  # SEAT_OUTLOOK (J, B)
+    leaving: Records  # HEAP_ENTRY (J, B): the other members by the seconds until they complete
     admitting: Records  # HEAP_ENTRY (N,): calls that may be admitted now
     # prefill instances by kind (``prefills``)
     prefill_first: Array  # (K,) the one that is free first
@@ -165,8 +219,9 @@ declare(
     PlannerMemory,
     constant={"alike", "beats", "slowest", "decode_members", "decode_place"},
     scratch={
-        *("queue", "heap", "reach", "waiting", "prefills", "counted", "seats", "admitting", "prefill_first", "started"),
-        *("ends", "planned", "decode_first", "walk"),
+        *("queue", "heap", "reach", "waiting", "prefills", "counted", "seats", "leaving", "admitting"),
+        *("ends", "planned", "decode_first", "walk", "blocks", "entries", "sorting", "kept", "free_before"),
+        *("waits_before", "room_before", "pace_before", "prefill_first", "started"),
     },
 )
 
@@ -175,7 +230,7 @@ def planner_memory(seen: Seen) -> PlannerMemory:
     """A fresh one."""
     calls, (decodes, batch) = len(seen.calls), seen.seats.shape
     outlook = records(decodes, DECODE_OUTLOOK)
-    outlook.epoch = outlook.pace_epoch = -1
+    outlook.epoch = outlook.pace_epoch = outlook.kept = -1
     prefill_members, decode_members = _members(seen.prefills.kind), _members(seen.decodes.kind)
     prefill_kinds, idle, starts = _all_idle(prefill_members)
     place = np.empty(decodes, np.int64)
@@ -193,11 +248,21 @@ def planner_memory(seen: Seen) -> PlannerMemory:
         queue=records(calls + 1, QUEUED),
         heap=records(calls, HEAP_ENTRY),
         reach=records(calls, REACH),
+        ranks=record(RANKS, few=64, width=16, ahead=8),
+        blocks=records(calls + 1, BLOCK),
+        entries=records(calls + 16, BLOCK_ENTRY),
+        sorting=records(calls, BLOCK_ENTRY),
+        kept=np.zeros(decodes, np.int64),
+        free_before=records(len(prefill_members), HEAP_ENTRY),
+        waits_before=np.zeros(len(prefill_members)),
+        room_before=np.zeros(decodes),
+        pace_before=np.zeros(decodes),
         waiting=np.zeros(calls, np.int64),
         prefills=records(len(seen.prefills), PREFILL_OUTLOOK),
         decodes=outlook,
         counted=np.zeros(decodes, np.int64),
         seats=records((decodes, batch), SEAT_OUTLOOK),
+        leaving=records((decodes, batch), HEAP_ENTRY),
         admitting=records(calls, HEAP_ENTRY),
         prefill_first=np.zeros(len(prefill_members), np.int64),
         starts=starts,

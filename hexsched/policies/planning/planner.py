@@ -13,7 +13,8 @@ from hexsched.engine.actions import admit, has_room, largest_room, start_prefill
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
-from hexsched.policies.parts.order import DECODE, KEY_CHANGES, PREFILL, Kernel
+from hexsched.policies.parts.order import DECODE, KEY_CHANGES, PREFILL, Kernel, nothing
+from hexsched.policies.planning.blocks import empty_blocks, keep_unplanned, risk_order, take_out_started
 from hexsched.policies.planning.commitment import count_on, forget_counted, plan_on, unplan
 from hexsched.policies.planning.paces import (
     begin_look,
@@ -25,7 +26,7 @@ from hexsched.policies.planning.paces import (
 )
 from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.patience import patience
-from hexsched.policies.planning.preference import Preference
+from hexsched.policies.planning.preference import Preference, never
 from hexsched.policies.planning.prefills import (
     MOST_KINDS,
     end_plan,
@@ -45,6 +46,8 @@ def planner(preference: Preference) -> Kernel:
     key, key_changes, settings_of = preference.key, preference.key_changes, preference.settings
     allows, settle, takes_best = preference.allows, preference.settle, preference.takes_best
     call_at = ready_calls(preference)
+    by_risk = preference.by_risk
+    begin_ranks, rank_more = (nothing, nothing) if by_risk is never else risk_order(preference, best_pair)
     waits, rehearse = patience(preference)
     decode_cost, reconsider, left_over_first = preference.decode_cost, preference.reconsider, preference.left_over_first
     note_entry, note_service = preference.note_entry, preference.note_service
@@ -56,6 +59,8 @@ def planner(preference: Preference) -> Kernel:
         i, j, _ = best_pair(seen, memory, wish, c)
         i, j = settle(seen, memory, wish, c, i, j)
         project(seen, memory, j)
+        if memory.planner.ranks[0].calls > 0:
+            keep_unplanned(memory, j, seen.clock[0].epoch)
         seconds = prefill_seconds(seen.prefills[i], call.n, call.h)
         if give_work(seen, memory, i, seconds):
             note_service(seen, memory, wish, c)
@@ -69,8 +74,13 @@ def planner(preference: Preference) -> Kernel:
     def sort_ready(seen, memory, wish):
         """Work all keys out and sort; how many calls might start, wherever they stand."""
         mine = memory.planner
+        count = mine.ready[0].ordered + mine.ready[0].rest + mine.ranks[0].calls
+        # more calls than instances: none can be told to wait wherever it stands
+        if by_risk(memory, wish) and count > max(mine.ranks[0].few, seen.prefills.shape[0]):
+            begin_ranks(seen, memory, wish)
+            return count
         line_up(memory)
-        count = mine.ready[0].ordered
+        empty_blocks(memory)
         may_start = count
         if takes_best(wish):
             may_start = 0
@@ -95,7 +105,8 @@ def planner(preference: Preference) -> Kernel:
         """Plan ready calls as far as any may start, and start those that land on an idle prefill instance."""
         mine = memory.planner
         starts = mine.starts[0]
-        if starts.idle == 0 or mine.ready[0].ordered + mine.ready[0].rest == 0:
+        ranks = mine.ranks[0]
+        if starts.idle == 0 or mine.ready[0].ordered + mine.ready[0].rest + ranks.calls == 0:
             return
         look_at_room(seen, memory)
         found = False  # whether the first ones of each kind are known
@@ -114,6 +125,8 @@ def planner(preference: Preference) -> Kernel:
             starts.rehearsal += 1
         rank = 0
         while starts.idle > 0 and may_start > 0:
+            if rank == mine.ready[0].ordered and ranks.calls > 0:
+                rank_more(seen, memory, wish)
             c = call_at(seen, memory, wish, rank)
             if c < 0:
                 break
@@ -148,7 +161,10 @@ def planner(preference: Preference) -> Kernel:
         if rehearsed > 0:
             forget_counted(seen, memory)
             end_plan(seen, memory)
-            remove_started(seen, memory, planned)
+            if ranks.calls == 0:
+                remove_started(seen, memory, planned)
+        if ranks.calls > 0:
+            take_out_started(seen, memory, planned)
 
     @kernel
     def best_decode_with_room(actions, seen, memory, wish, c):

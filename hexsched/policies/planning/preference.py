@@ -26,6 +26,12 @@ def as_declared(wish):
 
 
 @kernel
+def never(memory, wish):
+    """Never."""
+    return False
+
+
+@kernel
 def always(wish):
     """Always."""
     return True
@@ -94,6 +100,8 @@ class Preference:
         The call of least key goes first.
     key_changes : ``(wish) -> int``
         How keys before prefill change while calls wait: KEY_STAYS, only KEY_RISES, or KEY_CHANGES.
+    by_risk : ``(memory, wish) -> bool``
+        Whether keys before prefill are at least -R(c, t) now (model M23), with Delta as last projected.
     settings : ``(wish) -> SETTINGS``
         The part of the wish that projections read.
     allows : ``(wish, c, stage, kind) -> bool``
@@ -123,6 +131,7 @@ class Preference:
 
     key: Kernel
     key_changes: Kernel = as_declared
+    by_risk: Kernel = never
     settings: Kernel = settings_themselves
     allows: Kernel = anywhere
     twins_alike: Kernel = first_will_do

@@ -6,8 +6,10 @@ Delta = (wait for i) + P_i + T_ij + (wait for KV room on j) + estimated output *
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import iteration_seconds, iterations_since_settled, transfer_seconds
 from hexsched.engine.state import Array, Records
@@ -69,29 +71,67 @@ def room_wait(seen, memory, settings, c, j):
     if row.free >= call.n + call.estimate and row.slots > 0:
         return 0.0
     machines = Machines(seen.clock, seen.decodes, seen.batch_seconds)
-    return _wait_for_room(machines, seen.calls, seen.seats, memory.planner.decodes, memory.planner.seats, c, j)
+    mine = memory.planner
+    return _wait_for_room(machines, seen.calls, seen.seats, mine.decodes, mine.seats, mine.leaving, c, j)
 
 
 @kernel
-def _wait_for_room(machines, calls, seats, outlooks, finishes, c, j):
-    row = outlooks[j]
+def room_waits(seen, memory, settings, largest, j):
+    """The same for any call of up to ``largest`` tokens: at least, and at most, inf where that depends on the call."""
+    if settings.kv == 0:
+        return 0.0, 0.0
+    row = project(seen, memory, j)
+    if row.free >= largest and row.slots > 0:
+        return 0.0, 0.0
+    machines = Machines(seen.clock, seen.decodes, seen.batch_seconds)
+    mine = memory.planner
+    outlooks, finishes, leaving = mine.decodes, mine.seats, mine.leaving
+    most, free, slots = _until_room(machines, seen.calls, seen.seats, outlooks, finishes, leaving, largest, j)
+    least = 0.0
+    if row.slots <= 0 and row.sorted > 0:  # a place in the batch is the least that it waits for
+        least = finishes[j, min(-row.slots, row.sorted - 1)].finish_at
+    if free < largest or slots <= 0:
+        most = math.inf
+    return least, most
+
+
+@kernel
+def _wait_for_room(machines, calls, seats, outlooks, finishes, leaving, c, j):
     call = calls[c]
-    free = row.free
-    slots = row.slots
     need = call.n + call.estimate
     decode = machines.decodes[j]
-    wait = 0.0
-    for k in range(decode.admitted):
-        if k == row.sorted:
-            _sort_one_more(machines, calls, seats, outlooks, finishes, j)
-        wait = finishes[j, k].finish_at
-        free += finishes[j, k].finish_tokens
-        slots += 1
-        if free >= need and slots > 0:
-            return wait
+    wait, free, slots = _until_room(machines, calls, seats, outlooks, finishes, leaving, need, j)
+    if free >= need and slots > 0:
+        return wait
     # everything that runs has left and calls planned before this one still fill j: they take turns of about its length
     turns = max((need - free) / decode.kv_capacity, (1 - slots) / decode.max_batch)
     return wait + max(turns, 0.0) * _seconds_of_decode(machines, calls, outlooks, c, j)
+
+
+@kernel
+def _until_room(machines, calls, seats, outlooks, finishes, leaving, need, j):
+    """Seconds until so many calls have left ``j`` that there is room, or all have; tokens and places free by then."""
+    row = outlooks[j]
+    admitted = machines.decodes[j].admitted
+    low = max(-row.slots, 0)  # so many have to leave before the one whose place is taken
+    high = row.sorted
+    while low < high:
+        middle = (low + high) // 2
+        if row.free + finishes[j, middle].freed >= need:
+            high = middle
+        else:
+            low = middle + 1
+    last = admitted - 1
+    while True:
+        while row.sorted <= min(low, last):
+            _sort_one_more(machines, calls, seats, outlooks, finishes, leaving, j)
+        if low >= last or row.free + finishes[j, low].freed >= need:
+            break
+        low += 1
+    if last < 0:
+        return 0.0, row.free, row.slots
+    low = min(low, last)
+    return finishes[j, low].finish_at, row.free + finishes[j, low].freed, row.slots + low + 1
 
 
 @kernel
@@ -102,30 +142,21 @@ def _seconds_of_decode(machines, calls, outlooks, c, j):
 
 
 @kernel
-def _sort_one_more(machines, calls, seats, outlooks, finishes, j):
-    """Find the member of ``j`` that finishes next after those already in finishing order.
-
-    A wait rarely looks at more than a few members, so selecting one at a time beats sorting all of them.
-    """
+def _sort_one_more(machines, calls, seats, outlooks, finishes, leaving, j):
+    """Find the member of ``j`` that finishes next after those already in finishing order: mostly few are asked for."""
     row = outlooks[j]
-    decode = machines.decodes[j]
+    admitted = machines.decodes[j].admitted
     k = row.sorted
-    if k == 0:  # first: everyone's projection, in no order
-        tau = iteration_seconds(machines, j, max(decode.batch, 1), row.held)
-        for s in range(decode.admitted):
-            call = calls[seats[j, s]]
-            finishes[j, s].finish_at = _seconds_left(machines, calls, outlooks, j, seats[j, s], tau)
-            finishes[j, s].finish_tokens = call.n + call.estimate
-    best = k
-    for s in range(k + 1, decode.admitted):
-        if finishes[j, s].finish_at < finishes[j, best].finish_at:
-            best = s
-    seconds = finishes[j, best].finish_at
-    tokens = finishes[j, best].finish_tokens
-    finishes[j, best].finish_at = finishes[j, k].finish_at
-    finishes[j, best].finish_tokens = finishes[j, k].finish_tokens
-    finishes[j, k].finish_at = seconds
-    finishes[j, k].finish_tokens = tokens
+    if k == 0:  # first: everyone's projection
+        tau = iteration_seconds(machines, j, max(machines.decodes[j].batch, 1), row.held)
+        for s in range(admitted):
+            c = seats[j, s]
+            heap_push(leaving[j], s, _seconds_left(machines, calls, outlooks, j, c, tau), c)
+    finishes[j, k].finish_at = leaving[j, 0].key
+    call = calls[heap_pop(leaving[j], admitted - k)]
+    finishes[j, k].freed = call.n + call.estimate
+    if k > 0:
+        finishes[j, k].freed += finishes[j, k - 1].freed
     row.sorted = k + 1
 
 

@@ -37,7 +37,7 @@ def look_at_room(seen, memory):
     """
     mine = memory.planner
     room = mine.room[0]
-    calls = min(mine.ready[0].ordered + mine.ready[0].rest, CALLS) + 1
+    calls = min(mine.ready[0].ordered + mine.ready[0].rest + mine.ranks[0].calls, CALLS) + 1
     if not _enough(room, calls) and not 0 <= seen.clock[0].epoch - room.epoch < RETRY:
         room.epoch = seen.clock[0].epoch
         _count_room(mine.room, seen.decodes, mine.decodes)
