@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hexsched.engine import tournament
+from hexsched.engine import actions, tournament
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted, kernel, specialised
 from hexsched.engine.tables import Workload, build_seen, build_state, workload_columns
@@ -50,6 +50,11 @@ def every_instance(seen: Any, memory: Any, c: int, kind: int, finish: float) -> 
 
 
 @kernel
+def any_may_fit(actions: Any, block: int, room: int) -> bool:
+    return False
+
+
+@kernel
 def fastest_of_all(seen: Any, memory: Any, kind: int) -> None:
     best, least = -1, math.inf
     for j in range(seen.decodes.shape[0]):
@@ -64,7 +69,12 @@ def fastest_of_all(seen: Any, memory: Any, kind: int) -> None:
 PLAN_ALL = planner(replace(hexagent.HEXAGENT, takes_best=never, key_changes=freely))
 PLANS_ALL = specialised(run_epochs, {hexagent.plan: PLAN_ALL})
 LOOKS_EVERYWHERE = specialised(
-    run_epochs, {paces.next_to_look_at: every_instance, paces.find_first_decode: fastest_of_all}
+    run_epochs,
+    {
+        paces.next_to_look_at: every_instance,
+        paces.find_first_decode: fastest_of_all,
+        actions.none_fits: any_may_fit,
+    },
 )
 
 
@@ -256,29 +266,7 @@ def test_calls_are_told_to_wait_at_all():
 @pytest.mark.quick
 def test_most_calls_of_a_burst_are_not_looked_at():
     """Of what the test above compares, something must have been left out."""
-    instance = Instance(
-        format="hexsched-instance/1",
-        decode_model="fluid",
-        kv_bytes_per_token=1,
-        prefill=(PrefillInstance(id="p", gpu="X", prefill_coeffs=PREFILLS[0]),),
-        decode=(
-            DecodeInstance(
-                id="d",
-                gpu="X",
-                decode_coeffs=DECODES[0],
-                kv_capacity_tokens=10**6,
-                max_batch=64,
-                fixed_iteration_time=1,
-            ),
-        ),
-        links=(Link(source="p", to="d", latency=0.0, bandwidth=1e9),),
-        workflows=tuple(
-            Workflow(
-                workflow_id=f"w{k}", arrival=0.0, calls=(Call(call_id="c", prompt_tokens=9, output_tokens=9 + 5 * k),)
-            )
-            for k in range(90)
-        ),
-    )
+    instance = one_of_each([[Call(call_id="c", prompt_tokens=9, output_tokens=9 + 5 * k)] for k in range(90)])
     state = build_state(instance, workload_columns(instance)[0])
     chosen = read_policy("hexagent")
     memory = chosen.memory(state.seen)
@@ -301,6 +289,42 @@ def test_tournament(changes):
     for k, key in changes:
         interpreted(tournament.set_key)(winners, keys, k, key)
         assert winners[1] == int(np.argmin(keys))
+
+
+@pytest.mark.quick
+@given(data=st.data())
+def test_line_of_calls_that_wait_for_admission(data):
+    """Which blocks of it are passed over, against looking at each call in them; some have left."""
+    needs = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=60))
+    calls = [Call(call_id=f"c{k:02}", prompt_tokens=need, output_tokens=1) for k, need in enumerate(needs)]
+    instance = one_of_each([calls])
+    state = build_state(instance, workload_columns(instance)[0])
+    line = np.arange(len(needs))
+    for k in data.draw(st.sets(st.integers(0, len(needs) - 1))):
+        line[k] = -1
+    room = data.draw(st.integers(0, 11))
+    for block in range(-(-len(needs) // 16)):
+        interpreted(actions.note_least_need)(state, line, block, len(needs))
+        fitting = [c for c in line[16 * block : 16 * block + 16] if c >= 0 and needs[c] + 1 <= room]
+        assert interpreted(actions.none_fits)(state, block, room) == (not fitting)
+
+
+def one_of_each(workflows: list[list[Call]]) -> Instance:
+    """These calls at time 0 for one prefill and one decode instance."""
+    decode = DecodeInstance(
+        id="d", gpu="X", decode_coeffs=DECODES[0], kv_capacity_tokens=10**6, max_batch=64, fixed_iteration_time=0.01
+    )
+    return Instance(
+        format="hexsched-instance/1",
+        decode_model="fluid",
+        kv_bytes_per_token=1,
+        prefill=(PrefillInstance(id="p", gpu="X", prefill_coeffs=PREFILLS[0]),),
+        decode=(decode,),
+        links=(Link(source="p", to="d", latency=0.0, bandwidth=1e9),),
+        workflows=tuple(
+            Workflow(workflow_id=f"w{k:03}", arrival=0.0, calls=tuple(calls)) for k, calls in enumerate(workflows)
+        ),
+    )
 
 
 def machine_memory(prefill: int, calls: int) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hexsched.engine.heap import heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds, transfer_seconds
+from hexsched.engine.state import LINE_BLOCK
 
 
 @kernel
@@ -55,6 +56,22 @@ def largest_room(actions):
         if decode.admitted < decode.max_batch:
             room = max(room, decode.kv_capacity - actions.truth.reserved[j])
     return room
+
+
+@kernel
+def note_least_need(actions, line, block, last):
+    """Note what the smallest call in that block of a line reserves. The line ends before ``last``, -1 is no call."""
+    least = 2**62
+    for k in range(block * LINE_BLOCK, min((block + 1) * LINE_BLOCK, last)):
+        if line[k] >= 0:
+            least = min(least, tokens_to_reserve(actions, line[k]))
+    actions.truth.least_need[block] = least
+
+
+@kernel
+def none_fits(actions, block, room):
+    """Whether every call in that block of the line reserves more than that."""
+    return actions.truth.least_need[block] > room
 
 
 @kernel

@@ -52,6 +52,8 @@ def bare(memory: Any) -> Any:
     return memory.view(np.ndarray)
 
 
+LINE_BLOCK = 16  # places of a line of calls that wait for admission
+
 HEAP_ENTRY = np.dtype([("key", "f8"), ("code", "i8")], align=True)
 
 # --- what may be observed --------------------------------------------------------------------------------------------
@@ -236,6 +238,7 @@ class Truth(NamedTuple):
     arrival_order: Array  # workflows by (arrival, number); in a closed loop as they wait
     events: Records  # HEAP_ENTRY: releases after a delay (2 call) and ends of transfers (2 call + 1), by time
     reserved: Array  # (J,) KV tokens reserved
+    least_need: Array  # (N / LINE_BLOCK + 1,) of each block of a line of calls, see ``actions``
     prefill_ends: Records  # HEAP_ENTRY (I,): instances by the time at which their prefill ends
     next_completion: Array  # (J,) and more: seconds, inf when the batch is empty
     completion_order: Array  # a tournament of these
@@ -246,7 +249,7 @@ class Truth(NamedTuple):
 declare(
     Truth,
     constant={"workflows", "parents", "children", "roots", "arrival_order"},
-    scratch={"events", "prefill_ends", "targets"},
+    scratch={"events", "prefill_ends", "targets", "least_need"},
 )
 
 

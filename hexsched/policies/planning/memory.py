@@ -50,7 +50,8 @@ SEAT_OUTLOOK = np.dtype(
 
 LISTS = np.dtype(
     [
-        ("waiting", "i8"),  # how many calls are ready for admission
+        ("waiting", "i8"),  # how long the line of calls is that are ready for admission,
+        ("gaps", "i8"),  # ... and how many of these places are empty
         ("swept", "i8"),  # the last decision epoch in which the projections of all decode instances were asked for
         ("counted", "i8"),  # decode instances for which such calls count
         ("walk", "i8"),  # nodes on the stack of a walk through a tournament (``paces``),
@@ -80,7 +81,8 @@ REACH = np.dtype(
         ("patient", "i8"),  # 1: it waits wherever it stands in order
         ("rehearsal", "i8"),  # the last one in which the call was seen to wait,
         ("rehearsal_idle", "i8"),  # ... and the kinds, as bits, that had idle instances then
-        ("block", "i8"),  # where it stands among calls in blocks (``blocks``)
+        ("block", "i8"),  # where it stands among calls in blocks (``blocks``),
+        ("place", "i8"),  # ... and in the line of those that wait for admission
     ],
     align=True,
 )
@@ -185,7 +187,7 @@ class PlannerMemory(NamedTuple):
     waits_before: Array  # (K,) that wait when growth began to count,
     room_before: Array  # (J,) seconds until there was room on a decode instance,
     pace_before: Array  # (J,) ... and its pace
-    waiting: Array  # (N,) calls ready for admission
+    waiting: Array  # (N,) calls ready for admission, in the order in which they came, and -1 where one has left
     prefills: Records  # PREFILL_OUTLOOK (I,)
     decodes: Records  # DECODE_OUTLOOK (J,)
     counted: Array  # (J,) those instances

@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import math
 
-from hexsched.engine.actions import admit, has_room, largest_room, start_prefill, tokens_to_reserve
+from hexsched.engine.actions import (
+    admit,
+    has_room,
+    largest_room,
+    none_fits,
+    note_least_need,
+    start_prefill,
+    tokens_to_reserve,
+)
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
+from hexsched.engine.state import LINE_BLOCK
 from hexsched.policies.parts.order import DECODE, KEY_CHANGES, PREFILL, Kernel, nothing
 from hexsched.policies.planning.blocks import empty_blocks, keep_unplanned, risk_order, take_out_started
 from hexsched.policies.planning.commitment import count_on, forget_counted, plan_on, unplan
@@ -38,6 +47,30 @@ from hexsched.policies.planning.prefills import (
 from hexsched.policies.planning.projection import project
 from hexsched.policies.planning.ready import enqueue, line_up, put_behind, ready_calls, remove_started, sort_queue
 from hexsched.policies.planning.room import look_at_room, note_need, note_plan
+
+
+@kernel
+def note_needs(actions, mine, first):
+    """Note what calls from that place on need in the line of those that wait for admission."""
+    last = mine.lists[0].waiting
+    for block in range(first // LINE_BLOCK, (last + LINE_BLOCK - 1) // LINE_BLOCK):
+        note_least_need(actions, mine.waiting, block, last)
+
+
+@kernel
+def close_gaps(actions, mine):
+    """Have no empty places in that line."""
+    lists = mine.lists[0]
+    left = 0
+    for k in range(lists.waiting):
+        c = mine.waiting[k]
+        if c >= 0:
+            mine.waiting[left] = c
+            mine.reach[c].place = left
+            left += 1
+    lists.waiting = left
+    lists.gaps = 0
+    note_needs(actions, mine, 0)
 
 
 def planner(preference: Preference) -> Kernel:
@@ -187,14 +220,21 @@ def planner(preference: Preference) -> Kernel:
         return best
 
     @kernel
-    def admit_in_order(actions, seen, memory, wish, first, last):
-        """Admit what fits of ``waiting[first:last]``, in order; the rest stays."""
+    def admit_in_order(actions, seen, memory, wish, first, last, known):
+        """Admit what fits of ``waiting[first:last]``, in order; those before ``known`` were there before."""
         mine = memory.planner
         room = largest_room(actions)
         smallest = room + 1
         size = 0
-        for k in range(first, last):
+        k = first
+        while k < last:
+            if k % LINE_BLOCK == 0 and k + LINE_BLOCK <= known and none_fits(actions, k // LINE_BLOCK, room):
+                k += LINE_BLOCK
+                continue
             c = mine.waiting[k]
+            k += 1
+            if c < 0:
+                continue
             need = tokens_to_reserve(actions, c)
             reconsider(seen, memory, wish, c, need <= room)
             if need <= room:
@@ -217,6 +257,10 @@ def planner(preference: Preference) -> Kernel:
                 mine.decodes[j].epoch = -1
                 note_plan(seen, memory, c)
                 forget_pace(seen, memory, j)
+                place = mine.reach[c].place
+                mine.waiting[place] = -1
+                mine.lists[0].gaps += 1
+                note_least_need(actions, mine.waiting, place // LINE_BLOCK, mine.lists[0].waiting)
                 room = largest_room(actions)
 
     @kernel
@@ -230,20 +274,17 @@ def planner(preference: Preference) -> Kernel:
             memory.calls[c].entered = seen.clock[0].now
             note_entry(seen, memory, wish, c)
             mine.waiting[lists.waiting] = c
+            mine.reach[c].place = lists.waiting
             lists.waiting += 1
+        note_needs(actions, mine, left_over)
         middle = left_over if left_over_first else 0
         for part in range(2):  # one after the other, or all at once
             first = 0 if part == 0 else middle
             last = middle if part == 0 else lists.waiting
             if first < last:
-                admit_in_order(actions, seen, memory, wish, first, last)
-        left = 0
-        for k in range(lists.waiting):
-            c = mine.waiting[k]
-            if seen.calls[c].decode_instance < 0:
-                mine.waiting[left] = c
-                left += 1
-        lists.waiting = left
+                admit_in_order(actions, seen, memory, wish, first, last, left_over)
+        if 2 * lists.gaps > lists.waiting:
+            close_gaps(actions, mine)
 
     @kernel
     def plan(actions, seen, memory, wish):
