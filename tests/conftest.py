@@ -36,7 +36,8 @@ ORACLE = "hexagent(horizon=oracle)"
 ABLATIONS = [f"hexagent({part}=off)" for part in ("risk", "joint", "kv", "transfer", "replan")]
 # of few workflows a share, too, is put off, before anybody is late
 ABLATIONS += [
-    f"triage(q=0.5,clean=0,deadline=off,{part})" for part in ("period=1", "work=alone", "remaining=none", "waiting=off")
+    f"triage(q=0.5,clean=0,deadline=off,{part})"
+    for part in ("period=1", "work=alone", "remaining=none", "rest=least", "waiting=off")
 ]
 
 

@@ -10,6 +10,9 @@ of most expected work, times how long it has waited already. Its ratio suffers, 
     clean      the largest ratio so far of a workflow that was never in the lower tier, at least 1
     room       (1 - q) of those that have arrived, less those that ended above ``clean`` after being in the lower tier
 
+With ``rest=least`` H_w(t), for risk, too, is the horizon shown and what it will at least grow by, as those of workflows
+that have ended did (``least_rest``). A workflow that ended when more was expected counts as if it had been put off.
+
 Where calls have to wait for admission rather than for prefill, short horizons are no measure of urgency: early on,
 calls of long workflows look as pressing as those of short ones, and all are made equally late. There nobody is put
 off, and the order is that of Workflow-LLF. That is so while the calls so far, were they decoded in batches of 32,
@@ -27,9 +30,9 @@ import math
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import iteration_seconds
-from hexsched.policies.orders.hexagent import risk_key
-from hexsched.policies.orders.parts import remaining_work
+from hexsched.policies.orders.parts import least_rest, remaining_work
 from hexsched.policies.orders.parts.horizon import HORIZON, shown
+from hexsched.policies.orders.parts.least_rest import note_end, note_horizon
 from hexsched.policies.orders.parts.remaining_work import expected_work, note_event, value_states
 from hexsched.policies.orders.workflow_llf import ORDER as WORKFLOW_LLF
 from hexsched.policies.orders.workflow_llf import workflow_llf_key
@@ -39,19 +42,28 @@ from hexsched.policies.parts.order import Books, Order
 BATCH = 32  # calls among which the fixed part of an iteration is shared
 POOLS, ALONE = range(2)  # how work is measured
 CHAIN, NONE = range(2)  # how work to come is estimated
+LEAST = 1  # of ``rest``: growth of horizons is expected
 A_DECISION = 32  # workflows looked at for each decision, at most, once there are more than ``period`` times as many
 ROUNDING = 1e-9  # of the number of workflows: 0.07 * 100 is 7
 
 
 @kernel
 def triage_key(seen, memory, settings, c, stage):
-    """Below 0, -R(c, t) as HexAGenT has it; in the lower tier C_w, seconds, which is above. Or that of Workflow-LLF."""
+    """Below 0, -R(c, t) of the horizon expected; in the lower tier C_w, seconds, above. Or that of Workflow-LLF."""
     if memory.counters[0].looks_aside == 1:
         return workflow_llf_key(seen, memory, settings, c, stage)
-    workflow = memory.workflows[seen.calls[c].workflow]
+    w = seen.calls[c].workflow
+    workflow = memory.workflows[w]
     if workflow.chosen_in == memory.counters[0].choices:
         return workflow.cost
-    return risk_key(seen, memory, settings, c, stage)
+    horizon = seen.workflows[w].horizon + expected_rest(memory, settings, w)
+    return -((seen.clock[0].now - seen.workflows[w].arrival) + memory.calls[c].delta) / horizon
+
+
+@kernel
+def expected_rest(memory, settings, w):
+    """By how much the horizon of workflow ``w`` will at least grow, seconds."""
+    return memory.rows[memory.workflows[w].state - 1].rest if settings.rest == LEAST else 0.0
 
 
 @kernel
@@ -62,7 +74,7 @@ def note_epoch(seen, memory, settings):
     if counters.choices == 0:
         measure_pools(seen, counters)
     for k in range(clock.completed):
-        note_completion(seen, memory, seen.completed[k])
+        note_completion(seen, memory, settings, seen.completed[k])
     k = 0
     while k < clock.released:
         k = note_releases(seen, memory, settings, k)
@@ -131,11 +143,13 @@ def note_releases(seen, memory, settings, k):
     workflow.open_calls += calls
     workflow.open_work += event
     note_event(memory.rows, counters, workflow, first.kind, calls, event)
+    if settings.rest == LEAST:
+        note_horizon(memory.rows, workflow, counters.all_events - 1, seen.workflows[w].horizon)
     return k
 
 
 @kernel
-def note_completion(seen, memory, c):
+def note_completion(seen, memory, settings, c):
     """Call ``c`` is complete, and its workflow perhaps with it."""
     counters = memory.counters[0]
     w = seen.calls[c].workflow
@@ -147,12 +161,14 @@ def note_completion(seen, memory, c):
     workflow.open_work = 0.0  # rounding must not add up
     if seen.workflows[w].ended == 0:
         return
+    if settings.rest == LEAST:
+        note_end(memory.rows, workflow, seen.workflows[w].horizon)
     counters.under_way -= 1
     last = memory.rows[counters.under_way].workflow
     memory.rows[workflow.place].workflow = last
     memory.workflows[last].place = workflow.place
-    ratio = ratio_by_now(seen, w)
-    if workflow.was_chosen == 0:
+    ratio = (seen.clock[0].now - seen.workflows[w].arrival) / seen.workflows[w].horizon
+    if workflow.was_chosen == 0 and expected_rest(memory, settings, w) == 0.0:
         counters.worst_ended = max(counters.worst_ended, ratio)
     else:
         memory.rows[counters.late].late_ratio = ratio
@@ -160,10 +176,10 @@ def note_completion(seen, memory, c):
 
 
 @kernel
-def ratio_by_now(seen, w):
-    """What the ratio of workflow ``w`` would be, did it end now."""
+def ratio_by_now(seen, memory, settings, w):
+    """What the ratio of workflow ``w`` would be, did it end now, and as is expected."""
     workflow = seen.workflows[w]
-    return (seen.clock[0].now - workflow.arrival) / workflow.horizon
+    return (seen.clock[0].now - workflow.arrival) / (workflow.horizon + expected_rest(memory, settings, w))
 
 
 @kernel
@@ -182,7 +198,7 @@ def choose_tier(seen, memory, settings):
     for k in range(counters.under_way):
         w = memory.rows[k].workflow
         if memory.workflows[w].was_chosen == 0:
-            clean = max(clean, ratio_by_now(seen, w))
+            clean = max(clean, ratio_by_now(seen, memory, settings, w))
     room = allowed - count_late(memory.rows, counters, clean)
     if clean < settings.clean or room <= 0:
         return
@@ -231,7 +247,7 @@ def cost_of(seen, memory, settings, w):
     if settings.remaining == CHAIN:
         cost += expected_work(memory.rows, workflow)
     if settings.waiting == 1:
-        cost *= 1.0 + ratio_by_now(seen, w)
+        cost *= 1.0 + ratio_by_now(seen, memory, settings, w)
     workflow.cost = cost
     return cost
 
@@ -246,6 +262,7 @@ ORDER = Order(
         "q": Option(0.99, between=(0.0, 1.0)),
         "work": Option("pools", ("pools", "alone")),
         "remaining": Option("chain", ("chain", "none")),
+        "rest": Option("none", ("none", "least")),
         "waiting": Option("on"),
         "period": Option(4),
         "clean": Option(1.5),
@@ -260,6 +277,7 @@ ORDER = Order(
         calls=(("work", "f8"),),  # seconds of it
         workflows=(
             *remaining_work.WORKFLOWS,
+            *least_rest.WORKFLOWS,
             ("place", "i8"),  # among those under way
             ("open_calls", "i8"),  # calls released and not complete,
             ("open_work", "f8"),  # ... and their work
@@ -290,6 +308,7 @@ ORDER = Order(
         ),
         rows=(
             *remaining_work.ROWS,
+            *least_rest.ROWS,
             ("workflow", "i8"),  # the k-th under way
             ("late_ratio", "f8"),
             ("key", "f8"),  # a heap while the tier is chosen
