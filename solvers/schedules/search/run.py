@@ -33,14 +33,19 @@ from solvers.schedules.search.guide import Guide
 from solvers.schedules.search.merit import Merit, Outcome
 from solvers.schedules.search.neighbourhood_model import Shop
 from solvers.schedules.search.neighbourhoods import Carried, Neighbourhoods, carry_out
+from solvers.schedules.search.places import Places, held_back
 from solvers.schedules.search.result import MoveCount, SearchResult
 from solvers.schedules.search.rules import Tuner
 from solvers.schedules.search.starts import crowded, decisions_of, from_schedule, rules, with_drops
 from solvers.schedules.search.tuning import TUNING, Tuning
 from solvers.schedules.search.warm_up import warm_up
 
-NEIGHBOURHOOD = "neighbourhood"  # among the moves
-RULES_STREAM, NEIGHBOURHOODS_STREAM = 3, 2  # labels of the random streams of each, apart from those of the chains
+NEIGHBOURHOOD, PLACE = "neighbourhood", "place"  # among the moves
+RULES_STREAM, NEIGHBOURHOODS_STREAM, PLACES_STREAM = (
+    3,
+    2,
+    4,
+)  # labels of the random streams of each, apart from those of the chains
 
 
 def default_starts() -> tuple[str, ...]:
@@ -68,9 +73,9 @@ def search(
     """Look for a good schedule with everything known: an upper bound at any size, in either decode model.
 
     The simulator turns priorities, restrictions and a set of workflows to sacrifice into a schedule (``guide``). First
-    the rule behind them is tuned as a whole (``rules``), then local search changes single ones (``moves``). At last
-    parts of the schedule itself are solved with CP-SAT and re-timed (``neighbourhoods``). Nothing is proven but that
-    the schedule is one and has that value.
+    the rule behind them is tuned as a whole (``rules``), then local search changes single ones (``moves``). Where
+    that is stuck, single calls of the schedule itself change places (``places``), and at last parts of it are solved
+    with CP-SAT and re-timed (``neighbourhoods``). Nothing is proven but that the schedule is one and has that value.
 
     Parameters
     ----------
@@ -168,6 +173,7 @@ class _Search:
         self.starts: dict[str, float] = {}
         self.known: _Known | None = None
         self.chains: list[Chain] = []
+        self.places: Places | None = None
         self.neighbourhoods: Neighbourhoods | None = None
         self.cancelled = threading.Event()
 
@@ -348,9 +354,14 @@ class _Search:
 
     def _solve_neighbourhoods(self) -> None:
         """Where changes of a guide lead nowhere, go on from the schedule, whose parts can change by themselves."""
-        neighbourhoods = (self.budget - self._evaluations()) / self.tuning.runs_a_neighbourhood
+        left = self.budget - self._evaluations()
         known, e = self.known, self.merit.evaluator
-        if not self.share_of_neighbourhoods or self._out_of_time() or neighbourhoods < 1 or known is None:
+        if (
+            not self.share_of_neighbourhoods
+            or self._out_of_time()
+            or left < self.tuning.runs_a_neighbourhood
+            or known is None
+        ):
             return
         made = known.made if isinstance(known.made, Schedule) else e.schedule(known.made, "search")
         start = decisions_of(e, made)
@@ -358,8 +369,11 @@ class _Search:
             start = start._replace(dropped=known.made.dropped, caps=known.made.caps)
         shop = Shop(e)
         carried = carry_out(self.merit, shop, start)
+        if carried is not None:
+            carried = carry_out(self.merit, shop, self._change_places(shop, carried, known.start, left))
         if carried is None:
             return
+        neighbourhoods = (self.budget - self._evaluations()) / self.tuning.runs_a_neighbourhood
         self.neighbourhoods = Neighbourhoods(
             self.merit, shop, carried, np.random.SeedSequence([self.seed, NEIGHBOURHOODS_STREAM])
         )
@@ -368,6 +382,25 @@ class _Search:
             self._better(_Known(now.value, known.start, NEIGHBOURHOOD, now.seen.decisions))
 
         self.neighbourhoods.run(neighbourhoods, lambda: 0.0 if self._is_enough() else self.bracket.left, improved)
+
+    def _change_places(self, shop: Shop, carried: Carried, start: str, runs: float) -> CappedDecisions:
+        """Decisions that are no worse, where single calls go elsewhere."""
+        decisions = carried.seen.decisions
+        if self.merit.may_drop and not decisions.dropped.any():
+            worst_first = np.argsort(-carried.seen.ratio, kind="stable")
+            dropped = np.zeros(len(worst_first), bool)
+            dropped[worst_first[: self.merit.may_drop]] = True
+            again = held_back(self.merit, decisions._replace(dropped=dropped))
+            carried = carry_out(self.merit, shop, again, carried.energy) or carried
+        seed = np.random.SeedSequence([self.seed, PLACES_STREAM])
+        self.places = places = Places(self.merit, carried.seen.decisions, carried.seen.ratio, seed)
+        deadline = self.bracket.clock() + self.tuning.share_of_places * self.bracket.left
+        places.run(
+            self.tuning.share_of_places * runs,
+            lambda: self.bracket.clock() >= deadline or self._is_enough(),
+            lambda: self._better(_Known(places.value, start, PLACE, places.best)),
+        )
+        return places.best
 
     # --- bookkeeping --------------------------------------------------------------------------------------------------
 
@@ -437,6 +470,8 @@ class _Search:
             name: MoveCount(sum(c.tried[name] for c in self.chains), sum(c.helped[name] for c in self.chains))
             for name in (self.chains[0].tried if self.chains else ())
         }
+        if self.places is not None:
+            counts[PLACE] = MoveCount(self.places.tried, self.places.helped)
         if self.neighbourhoods is not None:
             counts[NEIGHBOURHOOD] = MoveCount(self.neighbourhoods.tried, self.neighbourhoods.helped)
         return counts

@@ -57,6 +57,12 @@ class Tuning:
         Of s: misses(s) counts a workflow this far beyond s as a bit more than one this far within.
     share_of_neighbourhoods : float
         Of time and evaluations, at the end, where all chains have been stuck.
+    share_of_places : float
+        Of that, for calls that change places one by one.
+    memory_of_places : int
+        As ``memory``, of that.
+    anywhere : float
+        Share of these changes that are of any call, and not of a workflow that decides the objective.
     runs_a_neighbourhood : int
         Of the simulator, that one counts as; it takes as long as some 35 to 140.
     neighbourhood_patience : int
@@ -105,7 +111,10 @@ class Tuning:
     spread: float = 0.02
     softness: float = 0.01
     miss_softness: float = 0.02
-    share_of_neighbourhoods: float = 0.1
+    share_of_neighbourhoods: float = 0.25
+    share_of_places: float = 0.6
+    memory_of_places: int = 50
+    anywhere: float = 0.4
     runs_a_neighbourhood: int = 50
     neighbourhood_patience: int = 300
     free: float = 5.0
