@@ -53,7 +53,7 @@ pytestmark = pytest.mark.quick
         (find_gpu, "H10O", "H100"),
         (find_model, "lama-3.1-70b", "llama-3.1-70b"),
         (read_grid, "Paper", "paper"),
-        (instance, "Contended-dag-20-0", "contended-dag"),
+        (instance, "Contended-dag-20-0", "contended-dag-20-0"),
         (FIGURES.find, "Atainment", "attainment"),
         (BOUNDS.find, "prices", "capacity-prices"),
         (FORMULATIONS.find, "CP-SAT", "cpsat"),

@@ -137,7 +137,7 @@ def test_seeds_of_an_instance_are_no_more_instances():
 def test_what_was_refused_is_said(store):
     solves = read_solves(store)
     assert "refused" not in set(solves["status"])
-    assert "not installed, so left out: milp_event/CPLEX" in notes_of(solves)
+    assert "refused (not installed, or no licence), so left out: milp_event/CPLEX" in notes_of(solves)
 
 
 def test_who_is_set_against_whom(store):

@@ -51,7 +51,7 @@ def read_solves(store: StorePath) -> pd.DataFrame:
     refused = list(dict.fromkeys(frame.loc[frame["status"] == REFUSED, "formulation"]))
     if tried.empty:
         raise NoDataError("every solve here was refused: none of the solvers is installed", store)
-    said = f"not installed, so left out: {', '.join(refused)}" if refused else ""
+    said = f"refused (not installed, or no licence), so left out: {', '.join(refused)}" if refused else ""
     return noted(tried.reset_index(drop=True), said, _failed(store))
 
 

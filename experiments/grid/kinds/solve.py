@@ -90,7 +90,11 @@ class SolveCell(Cell):
 
 
 def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
-    """A cell a point."""
+    """A cell a point whose formulation has the objective."""
+    from experiments.formulations.comparison import can_minimise
+    from solvers.brackets.choice import read_arm
+    from solvers.problem.objective import read_objective
+
     return [
         SolveCell(
             point["instances"],
@@ -101,6 +105,7 @@ def cells(points: Sequence[Point], plugins: Sequence[Plugin]) -> list[Cell]:
             dict(point.settings)[THREADS.name],
         )
         for point in points
+        if can_minimise(read_arm(point["formulations"]), read_objective(point["objectives"]))
     ]
 
 
