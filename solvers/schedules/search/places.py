@@ -8,6 +8,7 @@ nothing is decided in it. Late acceptance as in ``chain``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -159,7 +160,7 @@ MOVES: dict[str, Move] = {
 }
 
 
-def _with(values: Array, at: object, new: object) -> Array:
+def _with(values: Array, at: Any, new: Any) -> Array:
     """A copy with other values there."""
     changed = values.copy()
     changed[at] = new
