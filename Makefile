@@ -1,7 +1,7 @@
 # make run: set everything up and do the main job.  make test: set everything up and pass the tests.
 # make docs: set everything up and build the documentation as a site.
 # make quick: the tests that guard, at every change.  make campaign: those that explore for long.
-# make debug: all tests, in a build whose compiled code checks each index of an array.
+# make debug: all tests, in a build whose compiled code checks each index of an array.  make pins: what must not change.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # of tests: one more than there are cores, since some only wait
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run test debug quick campaign lint docs clean
+.PHONY: run test debug pins quick campaign lint docs clean
 
 run: $(VENV)/.run
 	$(BIN)/hexsched demo -o $(OUT)
@@ -23,6 +23,9 @@ test: $(VENV)/.test
 
 debug: $(VENV)/.test
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+pins: $(VENV)/.test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/test_pinned.py
 
 quick: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m quick
