@@ -96,7 +96,7 @@ def _with_order(order: Order) -> Any:
         note_service: books.note_service,
     }
     made = specialised(run_epochs, kernels)
-    announce(made, f"the simulator with order {order.name!r}", 20)
+    announce(made, f"the simulator with order {order.name!r}", 30)
     return made
 
 

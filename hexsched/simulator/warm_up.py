@@ -15,7 +15,7 @@ from hexsched.policies.decide import replay_epochs, run_epochs
 from hexsched.simulator.retime import retime
 from hexsched.simulator.run import simulate
 
-announce(run_epochs, "the simulator", 20)
+announce(run_epochs, "the simulator", 30)
 announce(replay_epochs, "the replay of decisions", 2)
 
 
