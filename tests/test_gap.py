@@ -18,6 +18,7 @@ from hexsched.model import Instance, write_instance
 from hexsched.verifier import verify
 from solvers.bounds import BOUNDS
 from solvers.bounds.parts.bound import Bound, Cost
+from solvers.brackets import solve as solving
 from solvers.brackets.gap import GapReport, Tuning, gap
 from solvers.problem.bracket import ContradictionError
 
@@ -105,3 +106,11 @@ def test_gap_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(asked) == OK
     assert "gap to LB" in capsys.readouterr().out
     assert main(["gap", str(file), "--objective", "max_ratio", "--policies", "no-such"]) == BAD_INPUT
+
+
+def test_the_fixed_model_is_solved_by_the_formulation_that_solve_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    original = solving.run
+    monkeypatch.setattr(solving, "run", lambda one, *given: asked.append(one.name) or original(one, *given))
+    gap(small(), ["fcfs"], "max_ratio", time_limit=5.0)
+    assert asked == ["cpsat"]

@@ -403,17 +403,15 @@ class _Work:
                 self.short_of_time[bound.name] = FRUITLESS
 
     def _solve(self) -> None:
-        """The first formulation that is exact."""
-        from solvers.brackets.solve import result, run
+        """With the formulation that ``solve`` takes."""
+        from solvers.brackets.solve import DEFAULT, result, run
         from solvers.exact import FORMULATIONS
 
-        able = [x for x in FORMULATIONS.values() if x.exact and self.inside.objective.kind in x.objectives]
-        if not able:
-            return
+        formulation = FORMULATIONS[DEFAULT]
         within = self.inside.on_the_wall(self.inside.left * self.tuning.solver)
-        outcome = run(able[0], self.problem, within, Options(workers=self.workers, seed=self.seed))
+        outcome = run(formulation, self.problem, within, Options(workers=self.workers, seed=self.seed))
         if not self.inside.is_interrupted:
-            solved = result(able[0], within, outcome)
+            solved = result(formulation, within, outcome)
             self.solver_status = ": ".join(filter(None, (solved.status, solved.message)))
 
     def _any_time_and_search(self) -> None:

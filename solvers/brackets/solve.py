@@ -30,6 +30,7 @@ from solvers.problem.objective import Objective, read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 from solvers.problem.result import INTERRUPTED, Options, Outcome, SolveResult, Status
 
+DEFAULT = "cpsat"
 FLOOR_SECONDS = 3.0  # at most, for the bounds that need no solver
 FLOOR_CALLS = 5000  # beyond, one step of such a bound takes longer than that, and only the first is asked
 START_POLICIES = ("hexagent", "workflow-llf", "workflow-fcfs", "sjf")  # each takes milliseconds on what can be solved
@@ -38,7 +39,7 @@ START_POLICIES = ("hexagent", "workflow-llf", "workflow-fcfs", "sjf")  # each ta
 def solve(
     instance: Instance | str | Path,
     objective: str | Objective = OBJECTIVE,
-    formulation: str = "cpsat",
+    formulation: str = DEFAULT,
     *,
     time_limit: float = 60.0,
     workers: int = 2,
@@ -127,7 +128,7 @@ def solve(
 
 def solve_with(
     instance: Instance,
-    formulation: str = "cpsat",
+    formulation: str = DEFAULT,
     objective: str | Objective = "max_ratio",
     *,
     options: Options = Options(),  # noqa: B008 - frozen
