@@ -38,7 +38,7 @@ TIMES = {
     "cpsat:hint=off": (2.0, 2.0, 4.0, 8.0),
     "auto": (1.5, 1.0, 2.0, INF),
 }
-DRAWN = (*SOLVES, "model-sizes", "paired-times")
+DRAWN = (*sorted(SOLVES), "model-sizes", "paired-times")
 
 
 def frame_of(times: dict[str, tuple[float, ...]], seeds: int = 1) -> pd.DataFrame:
