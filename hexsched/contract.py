@@ -19,6 +19,7 @@ from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Schedule, Workflow
 from hexsched.model.hint import Hint
 from hexsched.policies import Policy, as_policy
+from hexsched.policies.uncompiled import NotCompiledError
 from hexsched.simulator import Run, simulate
 from hexsched.simulator.run import UnservedError
 from hexsched.verifier import verify
@@ -199,7 +200,7 @@ class _Trial:
             self.tried["serves"] += 1
             self._fault("serves", str(error), instance)
             return None
-        except (KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit, NotCompiledError):
             raise
         except BaseException as error:  # SystemExit too: a policy does not end the check
             said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}{_place(error)}"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from extension import recipe
 from instances import corner_instance
 from msgspec.structs import replace
+from numba.core.errors import NumbaError
 
 import hexsched as hx
-from hexsched.engine.kernel import _digest
+from hexsched.engine.kernel import _digest, entry, kernel
 from hexsched.errors import InputError
 from hexsched.policies import as_policy, policies, read_policy
 from hexsched.policies.decide import epochs_of
 from hexsched.policies.parts.order import Order
+from hexsched.policies.uncompiled import not_compiled
 
 INSTANCES = [corner_instance(np.random.default_rng(seed), workflows=(6, 8), calls=(2, 5)) for seed in range(8)]
 
@@ -72,3 +76,24 @@ def test_machine_code_of_two_orders_does_not_mix():
     for instance in INSTANCES:
         for policy in (order, "fcfs"):
             assert times(instance, policy, compiled=True) == times(instance, policy)
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [("settings.slop * 2", "there is no field 'slop'"), ("c.prompt", "Unknown attribute 'prompt' of type int64")],
+)
+def test_an_order_that_does_not_compile_is_told_with_its_line(tmp_path, body, what):
+    file = tmp_path / "mine.py"
+    file.write_text(f"def mine(seen, memory, settings, c, stage):\n    half = 0.5\n    return half * {body}\n")
+    names: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    order = Order(name="mine", summary="", source="", key=kernel(names["mine"]))
+    key, settings = order.key, np.zeros(1, [("slope", "f8")]).view(np.recarray)
+
+    @entry
+    def caller(settings):
+        return key(0, 0, settings[0], 1, 0)
+
+    with pytest.raises((NumbaError, KeyError)) as caught:
+        caller(settings)
+    assert str(not_compiled(order, caught.value)) == f"{file}:3: order 'mine' does not compile: {what}"

@@ -117,6 +117,8 @@ def test_the_command_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
     assert main([*asked, "--resume", str(record), "--time-limit", "1e-6"]) == OK
     later = json.loads(capsys.readouterr().out)
     assert later["bound_source"] == f"{first['bound_source']} (as recorded)"
+    assert main([*asked, "--to", "1e-9 %", "--time-limit", "1e-6"]) == OK
+    assert "the time ended before the width was 1e-09 %" in capsys.readouterr().err
     assert later["lower_bound"] >= first["lower_bound"]
     assert later["upper_bound"] <= first["upper_bound"] * (1 + 1e-9)
     assert set(later["provenance"]["inputs"]) == {str(file), str(record)}

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from numba.core.errors import NumbaError
+
 from hexsched.engine.kernel import announce, entry, kernel, routine, specialised
 from hexsched.engine.loop import advance
 from hexsched.engine.wallclock import nanoseconds, record
@@ -16,6 +18,7 @@ from hexsched.policies.planning.hexagent import plan
 from hexsched.policies.queueing.dispatch import dispatch
 from hexsched.policies.registry import Policy
 from hexsched.policies.replay import replay
+from hexsched.policies.uncompiled import not_compiled
 
 
 @kernel
@@ -84,6 +87,21 @@ def each_time(generator: Any, *given: Any) -> Iterator[bool]:
 def epochs_of(policy: Policy) -> Any:
     """``run_epochs`` for a policy: with the kernels of its order where that does not come with hexsched."""
     return run_epochs if policy.foreign is None else _with_order(policy.foreign)
+
+
+def compiled_epochs(policy: Policy) -> Any:
+    """As ``epochs_of``; raises ``InputError`` where the order does not compile."""
+    run, order = epochs_of(policy), policy.foreign
+    if order is None:
+        return run
+
+    def made(*given: Any) -> Any:
+        try:
+            return run(*given)  # this compiles; nothing happens before the generator is asked
+        except (NumbaError, KeyError) as error:
+            raise not_compiled(order, error) from error
+
+    return made
 
 
 @cache

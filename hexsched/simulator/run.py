@@ -31,7 +31,7 @@ from hexsched.model.rows import Texts
 from hexsched.model.schedule import ScheduleColumns, schedule_of
 from hexsched.plotting import Accessor
 from hexsched.policies import as_policy
-from hexsched.policies.decide import each_time, epochs_of
+from hexsched.policies.decide import compiled_epochs, each_time, epochs_of
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.knowledge import tell
@@ -275,7 +275,7 @@ def simulate(
     latency = new_histogram()
     calls = instance.call_count
     settings, buffer = chosen.settings(), np.zeros(2, np.int64)
-    run = epochs_of(chosen) if compiled else interpreted(epochs_of(chosen))
+    run = compiled_epochs(chosen) if compiled else interpreted(epochs_of(chosen))
     ask_python = python_turn(state, memory, settings, chosen, instance, places, compiled)
     plain_turn, turns = memory.counters.plain_turn, 0
     given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)

@@ -152,6 +152,7 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
             "from": self.bound_source,
             "upper bound": self.upper_bound,
             "by": self.upper_source,
+            "width": _percent(self.width),
             "seconds": self.seconds,
             "message": self.message or None,
         }
@@ -170,6 +171,11 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     def plot(self) -> Accessor:
         """Its plots: ``report.plot.NAME(ax=None)``; ``report.plot`` itself lists them."""
         return Accessor(self)
+
+    @property
+    def width(self) -> float | None:
+        """(UB - LB) / LB; None where LB is 0 and UB is not."""
+        return _relative(self.upper_bound, self.lower_bound)
 
     @property
     def interrupted(self) -> bool:

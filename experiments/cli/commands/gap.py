@@ -110,6 +110,7 @@ def gap_command(
         ("from", report.bound_source),
         ("upper bound", report.upper_bound),
         ("from", report.upper_source),
+        ("width", _percent(report.width)),
         ("solver", report.solver_status or None),
         ("scarce", _scarce(report.binding)),
     )
@@ -120,6 +121,8 @@ def gap_command(
     table = Table(("policy", report.objective, "gap to LB", "gap to UB"), rows)
     if report.message:
         note(report.message)
+    elif report.width is None or report.width > width > 0:
+        note(f"the time ended before the width was {100 * width:g} %")
     for name, why in report.short_of_time.items():
         note(f"{name}: {why}; a longer --time-limit lets it raise the lower bound")
     deliver(output, lambda: report.schedule.to_file(output or STDOUT), record, [outcome, table], as_json)
