@@ -615,3 +615,10 @@ def test_a_placement_needs_both_methods_and_no_options():
         placement(type("Half", (), {"prefill": Shortest.prefill}))
     with pytest.raises(InputError, match="placement name 'jsq' is that of a placement of hexsched"):
         placement("jsq")(Shortest)
+
+
+def test_a_function_of_other_arguments_is_told_with_what_it_takes():
+    with pytest.raises(InputError, match=r"^order 'lambda' takes \(call\), expected \(call, now\)$"):
+        order(lambda call: 3.0)
+    with pytest.raises(InputError, match=r"^policy 'lambda' takes \(call, now\), expected \(view\)$"):
+        policy(lambda call, now: 3.0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
@@ -475,6 +476,9 @@ def _decorate(name: Any, make: Callable[[Any, str | None], Any]) -> Any:
 
 def _need(found: Own, what: str, *methods: str) -> None:
     missing = [name for name in methods if name not in found.methods]
+    if missing and isinstance(found.thing, FunctionType):
+        expected = {"key": "(call, now)", "decide": "(view)"}[missing[0]]
+        raise InputError(f"{what} {found.name!r} takes {inspect.signature(found.thing)}, expected {expected}")
     if missing:
         raise InputError(f"{what} {found.name!r} has no {' and no '.join(f'method {name}' for name in missing)}")
 
