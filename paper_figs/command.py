@@ -65,11 +65,12 @@ def draw_figures(
 
     chosen = [FIGURES.find(name) for name in names] if names else list(FIGURES.values())
     formats = read_formats(format)
+    if into is None:
+        check_directory(output, (), [])
     source = select_policies(store, policies)
     if into is not None:
         _insert(into, chosen if names else [], source)
         return
-    check_directory(output, (), [])
     written: dict[str, list[str]] = {}
     notes: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}

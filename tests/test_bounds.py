@@ -27,7 +27,7 @@ from solvers.bounds.parts.bound import FRUITLESS, NO_TIME, Bound, Cost
 from solvers.bounds.parts.linear import Program
 from solvers.bounds.parts.pools import pools
 from solvers.bounds.single_machine import preemptive
-from solvers.brackets.portfolio import best_bound
+from solvers.brackets.portfolio import best_bound, bound
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import OfflineProblem, fixed_problem
 
@@ -313,11 +313,8 @@ def test_help_names_every_bound(capsys: pytest.CaptureFixture[str]) -> None:
     assert not [name for name in BOUNDS if name not in told]
 
 
-def test_a_bound_is_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "i.json"
-    write_instance(file, contended(4))
+def test_a_bound_is_one_file(tmp_path: Path) -> None:
     with extended(BOUNDS, tmp_path, recipe("A bound")):
-        assert main(["bound", str(file), "--objective", "mean_latency", "--bounds", "longest-call", "--json"]) == OK
-        value = json.loads(capsys.readouterr().out)["lower_bound"]
+        value = bound(contended(4), "mean_latency", bounds="longest-call").value
     assert 0 < value <= fixed_problem(contended(4)).horizon.mean() * (1 + ROUNDING)
     assert "longest-call" not in BOUNDS

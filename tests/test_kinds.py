@@ -65,6 +65,7 @@ def test_settings_of_one_name_are_one_setting():
         "leave_out_oversize",
         "slo",
         "warm_up",
+        "cpu_time",
     }
     for setting in all_settings().values():
         assert isinstance(setting.default, setting.type)

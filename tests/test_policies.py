@@ -241,6 +241,7 @@ def test_options_reach_the_engine():
         )
         for base in policies()
         for key, one in base.declared.items()
+        if key != "rest"  # that says nothing before 80 workflows have ended: tests/test_triage.py
     ]
     assert len(pairs) >= 25
 
