@@ -30,6 +30,7 @@ from experiments.formulations.profiles import (
     shifted_geometric_mean,
     summary,
     tried_by_all,
+    tried_by_all_able,
 )
 from experiments.formulations.rows import FORMULATIONS_CSV, Row, Task, as_frame, read_rows, share_above, write_rows
 from experiments.grid.kinds.solve import KIND, SolveCell
@@ -331,6 +332,11 @@ def test_profiles_look_at_problems_that_all_formulations_tried(example):
     alone = example.iloc[[0]].assign(sha256="another", formulation=first)
     assert len(tried_by_all(pd.concat([example, alone]))) == len(tried_by_all(example))
     assert performance_profile(tried_by_all(example.iloc[:0])).empty
+    means = example[example["formulation"] == first].assign(
+        objective="mean_latency"
+    )  # which the others cannot minimise
+    assert len(tried_by_all_able(pd.concat([example, means]))) == len(tried_by_all_able(example)) + len(means)
+    assert len(tried_by_all(pd.concat([example, means]))) == len(tried_by_all(example))
 
 
 def test_the_performance_profile(example):

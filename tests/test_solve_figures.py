@@ -187,6 +187,15 @@ def test_no_two_that_are_drawn_look_alike():
     assert solve_label("milp_event/CBC:x=on") == "event-based, CBC, x on"
 
 
+def test_a_formulation_looks_the_same_whoever_is_beside_it_and_whatever_solves_it():
+    of_one, of_other = (
+        dict(styles(pd.DataFrame({"formulation": drawn})))
+        for drawn in (["benders", "choco", "cpsat", "milp_event/SCIP"], ["cpsat", "milp_event"])
+    )
+    for name, other in (("cpsat", "cpsat"), ("milp_event/SCIP", "milp_event")):
+        assert [of_one[name][part] == of_other[other][part] for part in ("color", "linestyle")] == [True, True]
+
+
 def test_tables_go_into_a_page(store, tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- virtual-best -->\nold\n<!-- /virtual-best -->\nafter\n")

@@ -76,6 +76,12 @@ def tried_by_all(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[formulations == frame["formulation"].nunique()]
 
 
+def tried_by_all_able(frame: pd.DataFrame) -> pd.DataFrame:
+    """As ``tried_by_all``, of each objective by itself, which some formulations cannot minimise."""
+    formulations = frame.groupby(SOLVED)["formulation"].transform("nunique")
+    return frame[formulations == frame.groupby("objective")["formulation"].transform("nunique")]
+
+
 def performance_profile(frame: pd.DataFrame) -> pd.DataFrame:
     """Dolan and Moré (2002): the share of problems that a formulation solves within tau times the best time.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -46,15 +47,19 @@ def solve_label(text: str) -> str:
 def styles(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each formulation with its look; those of hexsched have their own whatever else is drawn, others what is left.
 
+    With the one solver or switch that is drawn of it, a formulation keeps its look.
+
     No two of as many as there are colours have the same colour; ``auto``, which only chooses, is black.
     """
     present = list(dict.fromkeys(table["formulation"]))
     looks = [(colour, dash) for dash, colour in pairs()]
     looks[0] = COLOURS[0], "-"
     own = dict(zip((name for name in NAMES if name != AUTO), looks, strict=False)) | {AUTO: ("black", ":")}
-    free = iter([look for look in looks if look not in [own[name] for name in present if name in own]])
+    plain = {name: re.split("[/:]", name)[0] for name in present}
+    of = {name: one if list(plain.values()).count(one) == 1 else name for name, one in plain.items()}
+    free = iter([look for look in looks if look not in [own[one] for one in of.values() if one in own]])
     for k, name in enumerate(present):
-        colour, dash = own[name] if name in own else next(free)
+        colour, dash = own[of[name]] if of[name] in own else next(free)
         # where curves meet, one is seen beneath the other and markers lie inside each other
         yield (
             name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from experiments.formulations.profiles import performance_profile, proven_by_size, tried_by_all
+from experiments.formulations.profiles import performance_profile, proven_by_size, tried_by_all_able
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import dodged
 from paper_figs.drawing.layout import plain_log_ticks
@@ -31,7 +31,7 @@ def read_profiles(store: StorePath) -> pd.DataFrame:
         When there is no problem that all formulations were given.
     """
     chosen = shown(read_solves(store))
-    solves = noted(tried_by_all(chosen), *notes_of(chosen))
+    solves = noted(tried_by_all_able(chosen), *notes_of(chosen))
     if solves.empty:
         raise NoDataError("no instance was given to all formulations, so their times cannot be compared", store)
     return by_facet(solves, performance_profile)

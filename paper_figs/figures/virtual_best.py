@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from experiments.formulations.profiles import tried_by_all, virtual_best
+from experiments.formulations.profiles import tried_by_all_able, virtual_best
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.layout import panels
 from paper_figs.drawing.solves import solve_label
@@ -32,7 +32,7 @@ def read_virtual_best(store: StorePath) -> pd.DataFrame:
     """
     every = read_solves(store)
     plain = every[[not read_arm(name).switches for name in every["formulation"]]]
-    solves = tried_by_all(plain)
+    solves = tried_by_all_able(plain)
     if not (solves["status"] == "optimal").any():
         raise NoDataError("no instance that all formulations were given was proven, so there is no fastest", store)
     return by_facet(noted(solves, *notes_of(every)), _with_auto)
@@ -59,7 +59,7 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
         panel.barh(place, 100 * own["fastest"].fillna(0.0), color="#56B4E9", height=0.7, label="fastest")
         panel.plot(100 * own["proven"] / own["solvable"], place, "D", color="black", markersize=3.5, label="proves")
         for k, ratio in enumerate(own["ratio"]):
-            panel.text(103, k, f"{ratio:.3g}", fontsize=SMALL, va="center")
+            panel.text(103, k, "–" if ratio != ratio else f"{ratio:.3g}", fontsize=SMALL, va="center")
         panel.text(103, -1, "× fastest", fontsize=SMALL, va="center")
         panel.set_yticks(place, [solve_label(name) for name in names])
         panel.set_ylim(len(names) - 0.4, -1.4)
