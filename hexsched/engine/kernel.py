@@ -34,7 +34,7 @@ def kernel(function: F) -> F:
 
 
 def routine(function: F) -> F:
-    """A kernel that remains a function, for a generator to call: what is inlined in one loses track of its arrays."""
+    """A kernel that stays a function, for a generator to call: what is inlined there reads every address from memory."""
     return _compiled(function, forceinline=False)
 
 

@@ -47,25 +47,25 @@ def solve_label(text: str) -> str:
 def styles(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each formulation with its look; those of hexsched have their own whatever else is drawn, others what is left.
 
-    With the one solver or switch that is drawn of it, a formulation keeps its look.
-
-    No two of as many as there are colours have the same colour; ``auto``, which only chooses, is black.
+    With the one solver or switch that is drawn of it, a formulation keeps its look. No two of as many as there are
+    colours have the same colour; ``auto``, which only chooses, is black, and the last.
     """
     present = list(dict.fromkeys(table["formulation"]))
-    looks = [(colour, dash) for dash, colour in pairs()]
-    looks[0] = COLOURS[0], "-"
-    own = dict(zip((name for name in NAMES if name != AUTO), looks, strict=False)) | {AUTO: ("black", ":")}
     plain = {name: re.split("[/:]", name)[0] for name in present}
     of = {name: one if list(plain.values()).count(one) == 1 else name for name, one in plain.items()}
-    free = iter([look for look in looks if look not in [own[one] for one in of.values() if one in own]])
-    for k, name in enumerate(present):
-        colour, dash = own[of[name]] if of[name] in own else next(free)
+    looks = [(colour, dash) for dash, colour in pairs()]
+    looks[0] = COLOURS[0], "-"
+    own = {name: k for k, name in enumerate(name for name in NAMES if name != AUTO)} | {AUTO: len(looks)}
+    looks.append(("black", ":"))
+    free = iter(sorted(set(range(len(looks) - 1)) - {own[one] for one in of.values() if one in own}))
+    place = {name: own[one] if one in own else next(free) for name, one in of.items()}
+    for name, k in sorted(place.items(), key=lambda item: item[1]):
         # where curves meet, one is seen beneath the other and markers lie inside each other
         yield (
             name,
             {
-                "color": colour,
-                "linestyle": dash,
+                "color": looks[k][0],
+                "linestyle": looks[k][1],
                 "linewidth": WIDTHS[min(k, len(WIDTHS) - 1)],
                 "marker": MARKERS[k % len(MARKERS)],
                 "markersize": max(7.0 - k, 3.0),
