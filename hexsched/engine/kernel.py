@@ -34,7 +34,7 @@ def kernel(function: F) -> F:
 
 
 def routine(function: F) -> F:
-    """A kernel that stays a function, for a generator to call: what is inlined there reads every address from memory."""
+    """A kernel that stays a function, for generators to call: inlined there, it would read each address from memory."""
     return _compiled(function, forceinline=False)
 
 
