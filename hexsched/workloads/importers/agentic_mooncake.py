@@ -31,9 +31,10 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.workloads.importers.mooncake import BLOCK_TOKENS, FOREIGN_TIES
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order, components
 from hexsched.workloads.importers.parts.head import Head, Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hexsched.workloads.importers.parts.arrival import Arrival, single_call
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import whole_number
 from hexsched.workloads.importers.parts.times import Clock, nanoseconds
 from hexsched.workloads.importers.parts.trace import Trace

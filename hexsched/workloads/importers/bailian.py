@@ -11,9 +11,10 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model.cluster import check_number
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, causal_order
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Tokens

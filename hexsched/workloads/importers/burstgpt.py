@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from hexsched.workloads.importers.parts.arrival import Arrival, single_call
 from hexsched.workloads.importers.parts.graph import Draft
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import number, whole_number
 from hexsched.workloads.importers.parts.sessions import Turn, chains, stopped
 from hexsched.workloads.importers.parts.times import Clock, Unit, time_number

@@ -8,8 +8,9 @@ from typing import Any
 
 from hexsched.errors import InputError
 from hexsched.registry import suggest
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.head import Head, read_head
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import column_key, column_names
 from hexsched.workloads.importers.parts.tables import Columns, Gap, Meaning, note_unused, table_arrivals
 from hexsched.workloads.importers.parts.times import Unit

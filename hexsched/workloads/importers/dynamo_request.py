@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow, components
 from hexsched.workloads.importers.parts.head import Head, Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens
 from hexsched.workloads.importers.parts.sessions import stopped

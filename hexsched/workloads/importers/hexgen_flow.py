@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import Tokens
 from hexsched.workloads.importers.parts.sessions import AT_START
 from hexsched.workloads.importers.parts.trace import Trace

@@ -9,8 +9,9 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
 from hexsched.model.hint import Given
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import Duration
 from hexsched.workloads.importers.parts.trace import Trace
 

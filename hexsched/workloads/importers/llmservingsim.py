@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.workloads.importers.parts.arrival import Arrival, single_call
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import PieceStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Duration, Tokens
 from hexsched.workloads.importers.parts.sessions import Turn, chain

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from hexsched.errors import InputError
 from hexsched.model.cluster import check_number
+from hexsched.workloads.importers.parts.arrival import Arrival, single_call
 from hexsched.workloads.importers.parts.head import Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions, single_call
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import BlockSize, PrefixStore
 from hexsched.workloads.importers.parts.records import BlockTokens, Tokens
 from hexsched.workloads.importers.parts.sessions import AT_START

@@ -17,9 +17,10 @@ from typing import Any, Literal, NamedTuple
 
 from hexsched.errors import InputError
 from hexsched.model.workload import MAX_TOKENS
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Head, Signature
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import plain, shown
 from hexsched.workloads.importers.parts.sessions import stopped
 from hexsched.workloads.importers.parts.times import Clock, nanoseconds

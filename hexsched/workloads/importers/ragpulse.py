@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from hexsched.errors import InputError
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Signature, read_head
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.prefix import PieceStore
 from hexsched.workloads.importers.parts.records import Tokens
 from hexsched.workloads.importers.parts.sessions import Turn, chain, group, in_order

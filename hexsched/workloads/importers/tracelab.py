@@ -8,9 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
 from hexsched.workloads.importers.parts.head import Signature, read_head
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import Tokens, column_key, number, whole_number
 from hexsched.workloads.importers.parts.sessions import AT_START, Turn, chain, group
 from hexsched.workloads.importers.parts.times import Clock, nanoseconds

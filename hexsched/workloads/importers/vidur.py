@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.head import Signature, read_head
-from hexsched.workloads.importers.parts.importer import Arrival, Importer, ImportOptions
+from hexsched.workloads.importers.parts.importer import Importer, ImportOptions
 from hexsched.workloads.importers.parts.records import column_key, column_names
 from hexsched.workloads.importers.parts.tables import Columns, Meaning, note_unused, table_arrivals
 from hexsched.workloads.importers.parts.times import Unit

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow
-from hexsched.workloads.importers.parts.importer import Arrival
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.trace import Trace
 
 

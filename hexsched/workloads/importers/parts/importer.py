@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from hexsched.errors import InputError
-from hexsched.model import Call, Workflow
+from hexsched.model import Workflow
 from hexsched.model.files import HALF_A_PAIR, validation_message
 from hexsched.model.workload import MAX_TOKENS
+from hexsched.workloads.importers.parts.arrival import Arrival, cut_delays, within_context
 from hexsched.workloads.importers.parts.head import Head, Signature
+from hexsched.workloads.importers.parts.plausibility import watch
 from hexsched.workloads.importers.parts.trace import Trace, open_trace_files
 
 
@@ -64,13 +66,6 @@ class ImportResult(msgspec.Struct, frozen=True, kw_only=True):
     workflows: tuple[Workflow, ...]
     dropped: dict[str, int]
     notes: tuple[str, ...] = ()
-
-
-class Arrival(NamedTuple):
-    """A workflow (``arrival`` still 0) and when it arrived, seconds on the trace's own clock."""
-
-    at: float
-    workflow: Workflow
 
 
 class Importer(ABC, Generic[OptionsT]):
@@ -153,11 +148,9 @@ class Importer(ABC, Generic[OptionsT]):
         usable = False
         taken: Iterable[Arrival] = self.arrivals(trace, options)
         if options.max_idle is not None:
-            taken = _cut_delays(taken, options.max_idle, trace)
+            taken = cut_delays(taken, options.max_idle, trace)
         if options.max_context is not None:
-            taken = _within_context(taken, options.max_context, trace)
-        from hexsched.workloads.importers.parts.plausibility import watch  # which is about arrivals
-
+            taken = within_context(taken, options.max_context, trace)
         if self.doubted:
             taken = watch(taken, trace)
         numbered = self.numbered
@@ -221,34 +214,3 @@ class Reading:
             dropped=dict(self.trace.dropped),
             notes=tuple(self.trace.notes),
         )
-
-
-def single_call(workflow_id: str, prompt: int, output: int, cached: int, kind: str, where: str) -> Workflow:
-    """A workflow of one request."""
-    try:
-        call = Call(call_id="c0", prompt_tokens=prompt, output_tokens=output, cached_tokens=cached, kind=kind)
-        return Workflow(workflow_id=workflow_id, arrival=0.0, calls=(call,))
-    except ValueError as error:
-        raise InputError(str(error), where) from None
-
-
-def _cut_delays(arrivals: Iterable[Arrival], most: float, trace: Trace) -> Iterator[Arrival]:
-    for item in arrivals:
-        long = sum(call.delay > most for call in item.workflow.calls)
-        if not long:
-            yield item
-            continue
-        trace.counted[f"delays cut to {most:g} s"] += long
-        calls = tuple(
-            msgspec.structs.replace(call, delay=most) if call.delay > most else call for call in item.workflow.calls
-        )
-        yield Arrival(item.at, msgspec.structs.replace(item.workflow, calls=calls))
-
-
-def _within_context(arrivals: Iterable[Arrival], most: int, trace: Trace) -> Iterator[Arrival]:
-    for item in arrivals:
-        if all(call.prompt_tokens + call.output_tokens <= most for call in item.workflow.calls):
-            yield item
-            continue
-        trace.counted[f"workflows left out for a call of more than {most:,} tokens, prompt and output together"] += 1
-        trace.dropped[f"workflows with a call of more than {most:,} tokens"] += len(item.workflow.calls)

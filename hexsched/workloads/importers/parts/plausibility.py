@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
 from hexsched.profiles import shipped_profile
-from hexsched.workloads.importers.parts.importer import Arrival
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.pauses import REFERENCE, estimated_seconds
 from hexsched.workloads.importers.parts.sessions import Turn
 from hexsched.workloads.importers.parts.times import PER_SECOND, Unit

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hexsched.errors import InputError
+from hexsched.workloads.importers.parts.arrival import Arrival
 from hexsched.workloads.importers.parts.graph import Draft, build_workflow
-from hexsched.workloads.importers.parts.importer import Arrival
 from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.trace import Trace
 

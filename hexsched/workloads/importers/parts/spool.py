@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexsched.model import Call
-from hexsched.workloads.importers.parts.importer import Arrival
+from hexsched.workloads.importers.parts.arrival import Arrival
 
 CHUNK_BYTES = 2**20  # written at a time
 CHUNK_LINES = 256  # encoded, or read again, at a time

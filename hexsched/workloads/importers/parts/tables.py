@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from hexsched.errors import InputError
 from hexsched.model.workload import MAX_TOKENS
+from hexsched.workloads.importers.parts.arrival import Arrival, single_call
 from hexsched.workloads.importers.parts.graph import Draft
-from hexsched.workloads.importers.parts.importer import Arrival, single_call
 from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.plausibility import doubt_durations, doubt_gaps
 from hexsched.workloads.importers.parts.records import begins_with, column_key, number, plain, whole_number
