@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +13,17 @@ from hexsched.model import Instance, Schedule
 from hexsched.model.columns import WorkloadColumns
 from hexsched.model.rows import Texts
 from hexsched.model.schedule import ScheduleColumns
+from hexsched.verifier.batches import batches_of
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+class Decoded(NamedTuple):
+    """What calls get in the batches that are claimed, ``fluid``: (N,) tokens, and the seconds of the first one."""
+
+    tokens: Floats
+    first_token: Floats
+
 
 TIMES = ("prefill_start", "prefill_end", "admitted", "decode_start", "decode_end")
 
@@ -65,6 +75,28 @@ class Claims:
     unknown: Integers
     duplicate: Integers
 
+    @cached_property
+    def prefilled_on(self) -> list[Integers]:
+        """The calls of each prefill instance, ascending."""
+        return _by_place(self.prefill, len(self.instance.prefill))
+
+    @cached_property
+    def decoded_on(self) -> list[Integers]:
+        """The calls of each decode instance, ascending."""
+        return _by_place(self.decode, len(self.instance.decode))
+
+    @cached_property
+    def decoded(self) -> Decoded:
+        """In the ``fluid`` model; a call that ends no later than it starts is in no batch, and gets nothing."""
+        start, end = self.decode_start, self.decode_end
+        tokens, first = np.zeros(len(start)), end.copy()
+        is_member = np.isfinite(start) & np.isfinite(end) & (start < end)
+        for machine, here in zip(self.instance.decode, self.decoded_on, strict=True):
+            members = here[is_member[here]]
+            batches = batches_of(machine, start[members], end[members], self.prompt[members])
+            tokens[members], first[members] = batches.tokens(), batches.first_tokens()
+        return Decoded(tokens, np.where(self.output > 1, first, end))
+
 
 def match(instance: Instance, schedule: Schedule) -> Claims:
     """Match rows with calls; nothing is judged yet."""
@@ -114,10 +146,17 @@ def _calls_of_rows(workload: WorkloadColumns, rows: ScheduleColumns) -> Integers
 
 def _places(texts: Texts, known: list[str] | tuple[str, ...]) -> Integers:
     """The place of each text among those known, -1 for one that is not among them."""
-    if texts.distinct is known:
+    if texts.distinct == known:  # as a schedule in the order of its instance has them
         return texts.codes
     place = {text: k for k, text in enumerate(known)}
     return np.array([place.get(text, -1) for text in texts.distinct], np.int64)[texts.codes]
+
+
+def _by_place(places: Integers, count: int) -> list[Integers]:
+    """The calls at each of so many places, ascending."""
+    small = places.astype(np.int16) if count < 2**15 else places  # which sort many times as fast
+    order = np.argsort(small, kind="stable")
+    return np.split(order, np.searchsorted(places[order], np.arange(count + 1)))[1:-1]
 
 
 def _of_calls(values: npt.NDArray, row: Integers, has_row: npt.NDArray[np.bool_], absent: float) -> npt.NDArray:

@@ -277,6 +277,7 @@ def critical_paths(claims: Claims, best: Floats) -> Floats:
     by_parent = np.argsort(claims.parent, kind="stable")
     child = claims.child[by_parent]
     begin = np.searchsorted(claims.parent[by_parent], np.arange(len(best) + 1))
+    entry = np.empty(len(best), np.int64)
     wave = np.flatnonzero(missing == 0)
     while len(wave):
         path[wave] += above[wave]
@@ -285,5 +286,8 @@ def critical_paths(claims: Claims, best: Floats) -> Floats:
         reached = child[edges]
         np.maximum.at(above, reached, np.repeat(path[wave], counts))
         np.subtract.at(missing, reached, 1)
-        wave = np.unique(reached[missing[reached] == 0])
+        ready = reached[missing[reached] == 0]
+        counts = np.arange(len(ready))
+        entry[ready] = counts
+        wave = ready[entry[ready] == counts]  # each once, though several of its parents were in the wave
     return np.maximum.reduceat(path, claims.workload.first[:-1])

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hexsched.verifier.claims import TIMES, Claims, Floats, Integers
-from hexsched.verifier.physics import alone_seconds, fixed_seconds, fluid_tokens, prefill_seconds, transfer_seconds
+from hexsched.verifier.physics import alone_seconds, fixed_seconds, prefill_seconds, transfer_seconds
 from hexsched.verifier.report import Violation
 from hexsched.verifier.tolerance import slack
 
@@ -33,8 +33,10 @@ def check_rows(claims: Claims) -> Iterator[Violation]:
 
 def check_finite(claims: Claims) -> Iterator[Violation]:
     """Every time is a finite number."""
-    broken = ~np.isfinite(np.stack([getattr(claims, name) for name in TIMES]))
-    for k in _where(broken.any(axis=0) & (claims.row >= 0)):
+    finite = np.ones(len(claims.row), bool)
+    for name in TIMES:
+        finite &= np.isfinite(getattr(claims, name))
+    for k in _where(~finite & (claims.row >= 0)):
         times = {name: float(getattr(claims, name)[k]) for name in TIMES}
         found = ", ".join(f"{name} is {time}" for name, time in times.items() if not np.isfinite(time))
         yield _violation(claims, "nan", k, "", f"{found}; a finite number of seconds was expected")
@@ -70,8 +72,7 @@ def check_release(claims: Claims) -> Iterator[Violation]:
 def check_prefill_time(claims: Claims) -> Iterator[Violation]:
     """Prefill takes P(n, h): it is neither cut short, nor preempted or stretched."""
     expected = np.full(len(claims.prompt), np.nan)
-    for i, machine in enumerate(claims.instance.prefill):
-        here = claims.prefill == i
+    for machine, here in zip(claims.instance.prefill, claims.prefilled_on, strict=True):
         expected[here] = prefill_seconds(machine, claims.prompt[here], claims.cached[here])
     yield from _duration(claims, "prefill", expected, claims.prefill_start, claims.prefill_end, claims.prefill >= 0)
 
@@ -80,8 +81,8 @@ def check_overlap(claims: Claims) -> Iterator[Violation]:
     """A prefill instance runs one call at a time."""
     start, end = claims.prefill_start, claims.prefill_end
     known = np.isfinite(start) & np.isfinite(end)
-    for i, machine in enumerate(claims.instance.prefill):
-        here = np.flatnonzero(known & (claims.prefill == i))
+    for machine, everything in zip(claims.instance.prefill, claims.prefilled_on, strict=True):
+        here = everything[known[everything]]
         order = here[np.lexsort((end[here], start[here]))]  # by start; at one start, what is over at once comes first
         busy_until = np.maximum.accumulate(end[order][:-1])
         begins = start[order][1:]
@@ -105,8 +106,7 @@ def check_transfer_time(claims: Claims) -> Iterator[Violation]:
     expected = np.full(len(claims.prompt), np.nan)
     links = {(link.source, link.to): link for link in claims.instance.links}
     placed = (claims.prefill >= 0) & (claims.decode >= 0)
-    for i, source in enumerate(claims.instance.prefill):
-        starts_here = np.flatnonzero(placed & (claims.prefill == i))
+    for source, starts_here in zip(claims.instance.prefill, claims.prefilled_on, strict=True):
         ends_at = claims.decode[starts_here]
         for j, target in enumerate(claims.instance.decode):
             here = starts_here[ends_at == j]
@@ -125,8 +125,8 @@ def check_capacity(claims: Claims) -> Iterator[Violation]:
     admitted, end = claims.admitted, claims.decode_end
     known = np.isfinite(admitted) & np.isfinite(end) & (admitted < end)
     need = (claims.prompt + claims.output).astype(np.int64)
-    for j, machine in enumerate(claims.instance.decode):
-        here = np.flatnonzero(known & (claims.decode == j))
+    for machine, everything in zip(claims.instance.decode, claims.decoded_on, strict=True):
+        here = everything[known[everything]]
         freed = end[here] - slack(end[here])
         order = np.argsort(np.concatenate([freed, admitted[here]]), kind="stable")
         change = np.repeat([-1, 1], len(here))
@@ -167,8 +167,7 @@ CHECKS: tuple[Check, ...] = (
 
 def _fixed_decode_time(claims: Claims) -> Iterator[Violation]:
     expected = np.full(len(claims.prompt), np.nan)
-    for j, machine in enumerate(claims.instance.decode):
-        here = claims.decode == j
+    for machine, here in zip(claims.instance.decode, claims.decoded_on, strict=True):
         expected[here] = fixed_seconds(machine, claims.output[here])
     yield from _duration(claims, "decode", expected, claims.decode_start, claims.decode_end, claims.decode >= 0)
 
@@ -180,12 +179,10 @@ def _fluid_decode_time(claims: Claims) -> Iterator[Violation]:
     """
     start, end = claims.decode_start, claims.decode_end
     finite = np.isfinite(start) & np.isfinite(end)
-    for j, machine in enumerate(claims.instance.decode):
-        here = np.flatnonzero(claims.decode == j)
+    for machine, here in zip(claims.instance.decode, claims.decoded_on, strict=True):
         members = np.flatnonzero(finite[here] & (start[here] < end[here]))
         begins, ends, prompt, output = start[here], end[here], claims.prompt[here], claims.output[here]
-        tokens = np.zeros(len(here))
-        tokens[members] = fluid_tokens(machine, begins[members], ends[members], prompt[members])
+        tokens = claims.decoded.tokens[here]
         pace = alone_seconds(machine, prompt, output) / output
         pace[members] = (ends[members] - begins[members]) / tokens[members]
         short = (output - tokens) * pace
