@@ -17,6 +17,7 @@ import numpy as np
 from hexsched.errors import InputError
 from hexsched.model.columns import WorkloadColumns, offsets, pieces
 from hexsched.model.files import convert, decode_json, unreadable
+from hexsched.model.freed import hand_back
 from hexsched.model.hint import FIELDS, Hints, hints_at
 from hexsched.model.instance import HEAD as INSTANCE_HEAD
 from hexsched.model.instance import Instance, instance_of
@@ -117,12 +118,16 @@ def _written(columns: dict[str, pa.Array], head: bytes, rows_of_a_group: int) ->
 
 def read_instance_table(path: str | Path) -> Instance:
     """Read an instance in Parquet; raises ``InputError`` naming file, row and field."""
-    return _read(path, _instance_quickly, _instance_row_by_row)
+    instance = _read(path, _instance_quickly, _instance_row_by_row)
+    hand_back(instance.call_count)
+    return instance
 
 
 def read_schedule_table(path: str | Path) -> Schedule:
     """Read a schedule in Parquet; raises ``InputError`` naming file, row and field."""
-    return _read(path, _schedule_quickly, _schedule_row_by_row)
+    schedule = _read(path, _schedule_quickly, _schedule_row_by_row)
+    hand_back(len(schedule.calls))
+    return schedule
 
 
 def _read(
@@ -228,7 +233,7 @@ class _Groups:
         """All of a column."""
         if name in self._texts:
             return self._texts[name].texts()
-        return joined(self._arrays[name], np.float64)
+        return joined(self._arrays.pop(name), np.float64)
 
 
 def _batches(file: pq.ParquetFile, where: str) -> Iterator[pa.RecordBatch]:

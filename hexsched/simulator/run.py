@@ -26,11 +26,12 @@ from hexsched.metrics.parts.completions import Completions
 from hexsched.metrics.parts.goodput import goodput
 from hexsched.metrics.parts.thresholds import Thresholds, read_thresholds
 from hexsched.model import Instance, Schedule
+from hexsched.model.freed import hand_back
 from hexsched.model.instance import as_instance
 from hexsched.model.rows import Texts
 from hexsched.model.schedule import ScheduleColumns, schedule_of
 from hexsched.plotting import Accessor
-from hexsched.policies import as_policy
+from hexsched.policies import Policy, as_policy
 from hexsched.policies.decide import compiled_epochs, each_time, epochs_of
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
@@ -259,6 +260,18 @@ def simulate(
     True
     """
     instance, chosen = as_instance(instance), as_policy(policy)
+    state, places, horizon, latency, engine_seconds = _served(
+        instance, chosen, estimator, seed=seed, compiled=compiled, progress=progress
+    )
+    hand_back(instance.call_count)
+    run = collect(instance, chosen.name, state, places, horizon, latency)
+    return replace(run, engine_seconds=engine_seconds)
+
+
+def _served(
+    instance: Instance, chosen: Policy, estimator: str, *, seed: int, compiled: bool, progress: Wanted
+) -> tuple[State, Places, Array, Array, tuple[float, float]]:
+    """The state in which all calls are complete, and what belongs to it; what else it took to get there is gone."""
     estimates = read_estimator(estimator)
     workload, places = workload_columns(instance)
     guesses = estimates.estimates(instance, seed)
@@ -269,6 +282,8 @@ def simulate(
     state = build_state(instance, workload, estimates=guesses, waiting=places.workflow)
     memory = chosen.memory(state.seen, seed)
     horizon = standalone_horizons(instance, workload, compiled)
+    del workload, guesses
+    hand_back(instance.call_count)
     state.truth.workflows.horizon = horizon
     tell(state, instance, places, horizon, chosen.in_effect["horizon"], seed)
     state.truth.progress.class_mean = int(estimates.class_mean)
@@ -290,7 +305,7 @@ def simulate(
             report(calls - int(state.truth.progress[0].incomplete), calls)
     engine_seconds = time.perf_counter() - began[0], time.process_time() - began[1]
     _check_all_served(state, chosen.name)
-    return replace(collect(instance, chosen.name, state, places, horizon, latency), engine_seconds=engine_seconds)
+    return state, places, horizon, latency, engine_seconds
 
 
 def collect(instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array) -> Run:

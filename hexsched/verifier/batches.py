@@ -147,7 +147,8 @@ def _one_by_one(changes: _Changes, at: int, to: int, done: Floats, out: Floats) 
     joined, d2 = changes.joined[at:to], changes.d2
     earlier = done[np.where(joined < at, joined, 0)].tolist()
     d, o = float(done[at - 1]), float(out[at - 1])
-    dones, outs = [], []
+    dones: list[float] = []
+    outs: list[float] = []
     columns = (changes.seconds[before], changes.size[before], changes.pace[before], changes.growth[before])
     rows = zip(*(column.tolist() for column in columns), joined.tolist(), earlier, strict=True)
     for seconds, size, base, growth, join, done_before in rows:

@@ -40,4 +40,3 @@ def alone_seconds(machine: DecodeInstance, prompt: Floats, output: Floats) -> Fl
     """Seconds to decode ``output`` tokens with nothing else in the batch, in the ``fluid`` model."""
     d2 = machine.decode_coeffs[2]
     return output * (batch_seconds(machine, 1)[1] + d2 * (prompt + output / 2))
-
