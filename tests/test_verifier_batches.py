@@ -6,9 +6,12 @@ from math import sqrt
 
 import numpy as np
 import pytest
+from msgspec.structs import asdict, replace
 
+import hexsched as hx
 from hexsched.model import DecodeInstance
-from hexsched.verifier.batches import FEW, TOGETHER, batches_of
+from hexsched.verifier.batches import TOGETHER, batches_of
+from hexsched.verifier.physics import fluid_tokens
 
 
 def machine(growth):
@@ -42,8 +45,8 @@ def by_the_book(growth, start, end, prompt):
     return np.array(list(got.values())), first
 
 
-@pytest.mark.parametrize("growth", [0.0, 1e-7, 1e-3])
-@pytest.mark.parametrize(("calls", "together"), [(1, 1), (40, 3), (1000, 30)])  # the last one by rounds, or by one
+@pytest.mark.parametrize("growth", [0.0, 1e-7, 1e-6])
+@pytest.mark.parametrize(("calls", "together"), [(1, 1), (40, 3), (1000, 30)])
 def test_tokens_and_first_tokens_are_by_the_book(growth, calls, together):
     rng = np.random.default_rng(calls)
     start = np.sort(rng.uniform(0, 60 * calls / together, calls)).round(1)  # so that some come at one time
@@ -57,25 +60,44 @@ def test_tokens_and_first_tokens_are_by_the_book(growth, calls, together):
     assert len(known) > calls / 3
 
 
-@pytest.mark.parametrize("growth", [1e-7, 1e-3])
-def test_both_ways_to_go_on_agree(growth, monkeypatch):
-    """Over several times as many changes as are looked at together, by rounds and change by change."""
+def test_over_many_changes_they_are_those_of_the_loop():
     rng = np.random.default_rng(1)
     calls = 2 * TOGETHER
     start = np.sort(rng.uniform(0, 3 * calls, calls))
-    end = start + rng.exponential(60, calls) + 0.1
-    given = machine(growth), start, end, rng.integers(1, 3000, calls).astype(float)
-    together = batches_of(*given)
-    monkeypatch.setattr("hexsched.verifier.batches.FEW", TOGETHER + 1)
-    one_by_one = batches_of(*given)
-    assert FEW < TOGETHER
-    np.testing.assert_allclose(together.tokens(), one_by_one.tokens(), rtol=1e-9)
-    np.testing.assert_allclose(together.pace, one_by_one.pace, rtol=1e-9)
-    assert (np.diff(together.done) >= 0).all()
+    given = machine(1e-7), start, start + rng.exponential(60, calls) + 0.1, rng.integers(1, 3000, calls).astype(float)
+    batches = batches_of(*given)
+    np.testing.assert_allclose(batches.tokens(), fluid_tokens(*given), rtol=1e-9)
+    assert (np.diff(batches.done) >= 0).all()
 
 
-def test_times_without_an_end_settle_at_once():
+def test_batches_that_do_not_settle_are_left_to_the_loop(monkeypatch):
+    monkeypatch.setattr("hexsched.verifier.batches.MOST_ROUNDS", 1)
+    given = machine(1e-6), np.arange(0.0, 40), np.arange(0.0, 40) + 20, np.ones(40)
+    assert batches_of(*given) is None
+    assert batches_of(machine(0.0), *given[1:]) is not None  # where nothing depends on tokens, one is enough
+
+
+def test_times_too_large_settle_at_once():
     far = np.array([0.0, 1e300]), np.array([1e300, np.finfo(float).max]), np.array([1.0, 1.0])
     with np.errstate(all="ignore"):
-        tokens = batches_of(machine(1e-7), *far).tokens()
-    assert len(tokens) == 2
+        assert batches_of(machine(1e-7), *far) is not None
+
+
+@pytest.mark.parametrize("decode_model", ["fluid", "fixed"])
+def test_the_report_is_the_same(decode_model, monkeypatch):
+    """With arrays for every instance that serves anything, and with the loop; so of a schedule that is wrong."""
+    instance = replace(hx.instance("demo", "bfcl", workflows=30, arrivals="fixed:2"), decode_model=decode_model)
+    schedule = hx.simulate(instance, "fcfs").schedule
+    late = schedule.calls[40]
+    broken = (*schedule.calls[:40], replace(late, decode_end=late.decode_end + 1), *schedule.calls[41:])
+    by_loop = [hx.verify(instance, each) for each in (schedule, replace(schedule, calls=broken))]
+    monkeypatch.setattr("hexsched.verifier.claims.MANY", 1)
+    in_arrays = [hx.verify(instance, each) for each in (schedule, replace(schedule, calls=broken))]
+    assert [report.ok for report in in_arrays] == [True, False]
+    for one, other in zip(by_loop, in_arrays, strict=True):
+        assert other.counts() == one.counts()
+        excesses = [[violation.excess for violation in report.violations] for report in (one, other)]
+        assert excesses[1] == pytest.approx(excesses[0], rel=1e-6)
+    for name, value in asdict(by_loop[0].metrics).items():
+        if isinstance(value, float):
+            assert getattr(in_arrays[0].metrics, name) == pytest.approx(value, rel=1e-9), name

@@ -8,7 +8,6 @@ an iteration is due to the tokens that have come out.
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +20,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 TOGETHER = 4096  # changes of a batch that are looked at together
-FEW = 128  # one by one is faster
-MOST_ROUNDS = 12  # before they are looked at one by one after all
+MOST_ROUNDS = 60  # which cost as much as to go through them change by change
 SETTLED = 1e-12  # of the tokens held: what may still move
 
 
@@ -65,8 +63,8 @@ class Batches(NamedTuple):
         return np.asarray(self.time[k] + left * (self.pace[k] + self.growth[k] * left / 2))
 
 
-def batches_of(machine: DecodeInstance, start: Floats, end: Floats, prompt: Floats) -> Batches:
-    """What ``machine`` does when each call is in its batch from ``start`` to ``end``.
+def batches_of(machine: DecodeInstance, start: Floats, end: Floats, prompt: Floats) -> Batches | None:
+    """What ``machine`` does when each call is in its batch from ``start`` to ``end``; None where guesses go on moving.
 
     Parameters
     ----------
@@ -93,8 +91,8 @@ def batches_of(machine: DecodeInstance, start: Floats, end: Floats, prompt: Floa
     done, out = np.zeros(2 * calls), np.zeros(2 * calls)
     for at in range(1, 2 * calls, TOGETHER):
         to = min(at + TOGETHER, 2 * calls)
-        if to - at < FEW or not _together(changes, at, to, done, out):
-            _one_by_one(changes, at, to, done, out)
+        if not _together(changes, at, to, done, out):
+            return None
         if batch[to - 1] == 0:  # nothing is carried over an idle moment, rounding included
             out[to - 1] = 0.0
     return Batches(time, batch, done, pace + d2 * out, changes.growth, place[:calls], place[calls:])
@@ -119,7 +117,7 @@ class _Changes(NamedTuple):
 def _together(changes: _Changes, at: int, to: int, done: Floats, out: Floats) -> bool:
     """Fill ``done`` and ``out``, the tokens out of all calls in the batch, from change ``at`` to before ``to``.
 
-    False, with nothing that counts in them, where guesses go on moving. Times too large settle on no number at once.
+    False where guesses go on moving. Times too large settle on no number at once.
     """
     here, before = slice(at, to), slice(at - 1, to - 1)
     twice, base, size = 2 * changes.seconds[before], changes.pace[before], changes.size[before]
@@ -139,26 +137,3 @@ def _together(changes: _Changes, at: int, to: int, done: Floats, out: Floats) ->
         if changes.d2 == 0 or not moved > SETTLED * (changes.prompts[here] + guess).max():
             return True
     return False
-
-
-def _one_by_one(changes: _Changes, at: int, to: int, done: Floats, out: Floats) -> None:
-    """The same a change at a time."""
-    before = slice(at - 1, to - 1)
-    joined, d2 = changes.joined[at:to], changes.d2
-    earlier = done[np.where(joined < at, joined, 0)].tolist()
-    d, o = float(done[at - 1]), float(out[at - 1])
-    dones: list[float] = []
-    outs: list[float] = []
-    columns = (changes.seconds[before], changes.size[before], changes.pace[before], changes.growth[before])
-    rows = zip(*(column.tolist() for column in columns), joined.tolist(), earlier, strict=True)
-    for seconds, size, base, growth, join, done_before in rows:
-        if seconds:
-            one = base + d2 * o
-            iterations = 2 * seconds / (one + sqrt(one * one + 2 * growth * seconds))
-            d += iterations
-            o += size * iterations
-        if join >= 0:
-            o = o - d + (done_before if join < at else dones[join - at]) if size > 1 else 0.0
-        dones.append(d)
-        outs.append(o)
-    done[at:to], out[at:to] = dones, outs

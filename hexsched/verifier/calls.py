@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from hexsched.model import DecodeInstance
 from hexsched.model.rows import Rows, Texts
 from hexsched.verifier.claims import Claims, Floats, Integers
+from hexsched.verifier.physics import batch_seconds
 
 CALL_LIMITS = ("ttft", "tpot", "queueing", "admission", "transfer")
 WORKFLOW_LIMITS = ("latency", "ratio")
@@ -109,4 +111,58 @@ def _first_tokens(claims: Claims) -> Floats:
     if claims.instance.decode_model == "fixed":
         theta = np.array([machine.fixed_iteration_time for machine in claims.instance.decode])[claims.decode]
         return np.asarray(np.where(claims.output > 1, start + theta, end))
-    return claims.decoded.first_token
+    first = end.copy()
+    for machine, everyone, decoded in zip(claims.instance.decode, claims.decoded_on, claims.decoded, strict=True):
+        here = everyone[claims.output[everyone] > 1]
+        if decoded is not None:
+            several = claims.output[decoded.calls] > 1
+            first[decoded.calls[several]] = decoded.first_token[several]
+        elif len(here):
+            pace = _Pace(machine, start[everyone], end[everyone], claims.prompt[everyone])
+            first[here] = pace.after_one_iteration(start[here])
+    return first
+
+
+class _Pace:
+    """How a decode instance goes on: between two changes of its batch, iterations by the time that they take."""
+
+    def __init__(self, machine: DecodeInstance, start: Floats, end: Floats, prompt: Floats) -> None:
+        self.growth = float(machine.decode_coeffs[2])
+        times, places = np.unique(np.concatenate([end, start]), return_inverse=True)
+        count, calls = len(times), len(start)
+        change = np.repeat([-1.0, 1.0], calls)
+        self.time = times.tolist()
+        self.batch = np.cumsum(np.bincount(places, change)).round().astype(np.int64).tolist()
+        prompts = np.cumsum(np.bincount(places, change * np.concatenate([prompt, prompt]))).tolist()
+        base = batch_seconds(machine, max(self.batch)).tolist()
+        order = np.argsort(places, kind="stable").tolist()  # at one time, ends come first
+        place_of = places.tolist()
+        entered = [0.0] * calls
+        out, event = 0.0, 0  # tokens already out of the calls in the batch, together; events dealt with
+        self.done, self.first = [0.0] * count, [0.0] * count
+        for k in range(count):
+            if k:
+                passed, size = 0.0, self.batch[k - 1]
+                if size:  # how many iterations fit, written out, for this is what takes most of the time
+                    double, one = 2 * (self.time[k] - self.time[k - 1]), self.first[k - 1]
+                    passed = double / (one + math.sqrt(one**2 + self.growth * size * double))
+                self.done[k] = self.done[k - 1] + passed
+                out += self.batch[k - 1] * passed
+            while event < 2 * calls and place_of[order[event]] == k:
+                call = order[event] % calls
+                if order[event] < calls:
+                    out -= self.done[k] - entered[call]
+                else:
+                    entered[call] = self.done[k]
+                event += 1
+            if not self.batch[k]:
+                out = 0.0
+            self.first[k] = base[self.batch[k]] + self.growth * (prompts[k] + out)
+
+    def after_one_iteration(self, begins: Floats) -> Floats:
+        """The times at which one iteration is done that begins at ``begins``, times at which the batch changes."""
+        time, done, first = np.array(self.time), np.array(self.done), np.array(self.first)
+        goal = done[np.searchsorted(time, begins)] + 1.0
+        k = np.searchsorted(done, goal) - 1
+        left = goal - done[k]
+        return np.asarray(time[k] + left * (first[k] + self.growth * np.array(self.batch)[k] * left / 2))

@@ -19,9 +19,16 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-class Decoded(NamedTuple):
-    """What calls get in the batches that are claimed, ``fluid``: (N,) tokens, and the seconds of the first one."""
+MANY = 2048  # calls of a decode instance: with fewer, to go through its batches change by change takes no longer
 
+
+class Decoded(NamedTuple):
+    """What calls of a decode instance get in the batches that are claimed: tokens, and the first one at these seconds.
+
+    ``calls`` are positions; those that end no later than they start are in no batch.
+    """
+
+    calls: Integers
     tokens: Floats
     first_token: Floats
 
@@ -87,16 +94,17 @@ class Claims:
         return _by_place(self.decode, len(self.instance.decode))
 
     @cached_property
-    def decoded(self) -> Decoded:
-        """In the ``fluid`` model; a call that ends no later than it starts is in no batch, and gets nothing."""
+    def decoded(self) -> list[Decoded | None]:
+        """Of each decode instance of many calls, ``fluid``; None for the others, and where batches are out of hand."""
         start, end = self.decode_start, self.decode_end
-        tokens, first = np.zeros(len(start)), end.copy()
-        is_member = np.isfinite(start) & np.isfinite(end) & (start < end)
+        found: list[Decoded | None] = []
         for machine, here in zip(self.instance.decode, self.decoded_on, strict=True):
-            members = here[is_member[here]]
-            batches = batches_of(machine, start[members], end[members], self.prompt[members])
-            tokens[members], first[members] = batches.tokens(), batches.first_tokens()
-        return Decoded(tokens, np.where(self.output > 1, first, end))
+            calls = here[np.isfinite(start[here]) & np.isfinite(end[here]) & (start[here] < end[here])]
+            batches = None
+            if len(calls) >= MANY:
+                batches = batches_of(machine, start[calls], end[calls], self.prompt[calls])
+            found.append(None if batches is None else Decoded(calls, batches.tokens(), batches.first_tokens()))
+        return found
 
 
 def match(instance: Instance, schedule: Schedule) -> Claims:

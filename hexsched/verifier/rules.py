@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hexsched.verifier.claims import TIMES, Claims, Floats, Integers
-from hexsched.verifier.physics import alone_seconds, fixed_seconds, prefill_seconds, transfer_seconds
+from hexsched.verifier.physics import alone_seconds, fixed_seconds, fluid_tokens, prefill_seconds, transfer_seconds
 from hexsched.verifier.report import Violation
 from hexsched.verifier.tolerance import slack
 
@@ -179,10 +179,14 @@ def _fluid_decode_time(claims: Claims) -> Iterator[Violation]:
     """
     start, end = claims.decode_start, claims.decode_end
     finite = np.isfinite(start) & np.isfinite(end)
-    for machine, here in zip(claims.instance.decode, claims.decoded_on, strict=True):
+    for machine, here, decoded in zip(claims.instance.decode, claims.decoded_on, claims.decoded, strict=True):
         members = np.flatnonzero(finite[here] & (start[here] < end[here]))
         begins, ends, prompt, output = start[here], end[here], claims.prompt[here], claims.output[here]
-        tokens = claims.decoded.tokens[here]
+        tokens = np.zeros(len(here))
+        if decoded is None:
+            tokens[members] = fluid_tokens(machine, begins[members], ends[members], prompt[members])
+        else:
+            tokens[members] = decoded.tokens
         pace = alone_seconds(machine, prompt, output) / output
         pace[members] = (ends[members] - begins[members]) / tokens[members]
         short = (output - tokens) * pace
