@@ -96,7 +96,7 @@ def test_an_order_is_asked_once_for_each_queue():
     assert asked == sorted(asked, key=lambda one: one[1])
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 10**400])
 def test_a_priority_must_be_finite(bad):
     order("bad", summary="not finite")(lambda call, now: bad if call.call_id == "c1" else now)
     with pytest.raises(InputError, match=r"policy 'bad' gave <call w\d/c1> the priority"):

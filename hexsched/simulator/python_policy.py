@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from numbers import Real
@@ -20,10 +21,12 @@ from hexsched.policies import Policy
 from hexsched.policies.decide import each_time
 from hexsched.policies.memory import Memory
 from hexsched.policies.own import HOOKS
+from hexsched.simulator.numbers import numbers, numbers_of
 from hexsched.simulator.steps import ADMIT, PROJECT, START, take_steps
 from hexsched.simulator.view import CallView, View, Views
 
 Names = list[tuple[str, str, str]]
+LARGEST = sys.float_info.max
 
 
 def python_turn(
@@ -39,7 +42,7 @@ def python_turn(
     if not policy.is_plain:
         return lambda: None
     decide = _Turn(state, memory, settings, policy, instance, places, compiled).take
-    nanoseconds = memory.counters.plain_nanoseconds
+    nanoseconds = numbers(memory.counters, "plain_nanoseconds")
     clock = time.perf_counter_ns
 
     def turn() -> None:
@@ -56,33 +59,36 @@ class _Steps:
     def __init__(self, state: State, memory: Memory, settings: Records, compiled: bool) -> None:
         self._given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)
         self._take: Any = take_steps if compiled else interpreted(take_steps)
-        self._request, self._seconds = np.zeros(3, np.int64), np.zeros(1)
-
+        self._arrays = np.zeros(3, np.int64), np.zeros(1)
+        self._request, self._seconds = map(numbers_of, self._arrays)
         self._next: Callable[[], bool] = lambda: False
 
     def prepare(self) -> None:
         """Compile them, or read them from the cache; before any is taken."""
-        given = (*self._given, self._request, self._seconds)
+        given = (*self._given, *self._arrays)
         if self._take is take_steps:
             compile_for(take_steps, *given)
         self._next = each_time(self._take, *given).__next__
 
     def start(self, c: int, i: int) -> None:
         """Start the prefill of call ``c`` on instance ``i``."""
-        self._request[:] = START, c, i
+        request = self._request
+        request[0], request[1], request[2] = START, c, i
         self._next()
 
     def admit(self, c: int, j: int) -> bool:
         """Admit call ``c`` to instance ``j`` if it has room; whether it had."""
-        self._request[:] = ADMIT, c, j
+        request = self._request
+        request[0], request[1], request[2] = ADMIT, c, j
         self._next()
-        return bool(self._request[2])
+        return bool(request[2])
 
     def project(self, c: int) -> tuple[int, int, float]:
         """The pair on which waiting call ``c`` is projected to complete first, and that in seconds from now."""
-        self._request[:] = PROJECT, c, 0
+        request = self._request
+        request[0], request[1] = PROJECT, c
         self._next()
-        return int(self._request[1]), int(self._request[2]), float(self._seconds[0])
+        return request[1], request[2], self._seconds[0]
 
 
 class _Turn:
@@ -115,19 +121,20 @@ class _Turn:
         self.left = _calls_left(instance, places) if self.hooks["on_workflow_end"] else {}
         self.tells = any(self.hooks.values())
         self.waits = self.decide is not None or placing is not None  # whether anyone looks at what waits
-        clock = seen.clock
-        self.now, self.epoch = clock.now, clock.epoch
-        self.counts = clock.released, clock.prefilled, clock.completed
-        self.numbers = seen.released, seen.prefilled, seen.completed
-        self.keys, self.places = memory.calls.plain_key, memory.calls.plain_place
+        self.now = numbers(seen.clock, "now")
+        self.counts = tuple(numbers(seen.clock, name) for name in ("released", "prefilled", "completed"))
+        self.happened = tuple(map(numbers_of, (seen.released, seen.prefilled, seen.completed)))
+        self.keys, self.places = numbers(memory.calls, "plain_key"), numbers(memory.calls, "plain_place")
 
     def take(self) -> None:
         """One decision: tell what happened, then ask."""
-        views, counts, numbers = self.views, self.counts, self.numbers
-        released = [views.reveal(c) for c in numbers[0][: counts[0][0]].tolist()]
-        prefilled = [views[c] for c in numbers[1][: counts[1][0]].tolist()]
+        views = self.views
+        (n_released,), (n_prefilled,), (n_completed,) = self.counts
+        numbers_released, numbers_prefilled, numbers_completed = self.happened
+        released = [views.reveal(c) for c in numbers_released[:n_released]] if n_released else []
+        prefilled = [views[c] for c in numbers_prefilled[:n_prefilled]] if n_prefilled else []
         if self.tells:
-            self._tell(released, prefilled, [views[c] for c in numbers[2][: counts[2][0]].tolist()])
+            self._tell(released, prefilled, [views[c] for c in numbers_completed[:n_completed]])
         if self.waits:
             if self.placing is not None:
                 self.view._leave()
@@ -139,10 +146,10 @@ class _Turn:
             self._place(released, prefilled)
         key = self.key
         if key is not None:
-            now = float(self.now[0])
+            now = self.now[0]
             for call in (*released, *prefilled):
                 priority = key(call, now)
-                if type(priority) not in (float, int) or not -np.inf < priority < np.inf:
+                if type(priority) not in (float, int) or not -LARGEST <= priority <= LARGEST:
                     priority = self._finite(call, priority)
                 self.keys[call._number] = priority
 
@@ -164,7 +171,7 @@ class _Turn:
                     hook(call)
 
     def _finite(self, call: CallView, priority: object) -> float:
-        if not isinstance(priority, Real | np.bool_) or not np.isfinite(float(priority)):
+        if not isinstance(priority, Real | np.bool_) or not -LARGEST <= priority <= LARGEST:
             given = f"gave {call!r} the priority {priority!r}"
             raise InputError(f"policy {self.name!r} {given}; expected a finite number")
         return float(priority)

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from hexsched.engine import physics
 from hexsched.engine.kernel import interpreted
-from hexsched.engine.state import Array, Seen
+from hexsched.engine.state import Seen
 from hexsched.errors import InputError
 from hexsched.model.hint import Hint
 from hexsched.policies.memory import Memory
+from hexsched.simulator.numbers import Numbers, numbers, numbers_of, physics_of
 
 iteration_seconds = interpreted(physics.iteration_seconds)
 iterations_since_settled = interpreted(physics.iterations_since_settled)
@@ -22,19 +23,23 @@ transfer_seconds = interpreted(physics.transfer_seconds)
 
 
 class Columns:
-    """The columns of what is seen and remembered, looked up once: a look into a record costs ten times as much."""
+    """The numbers of what is seen and remembered, by name."""
 
     __slots__ = (
         "admitted",
         "attained",
+        "batch",
         "best",
         "calls_admitted",
         "decode_end",
         "decode_instance",
         "estimate",
+        "first_parent",
         "horizon",
+        "kv",
         "needs_capacity",
         "now",
+        "parents",
         "path",
         "planned",
         "prefill_end",
@@ -48,27 +53,31 @@ class Columns:
     )
 
     def __init__(self, seen: Seen, memory: Memory) -> None:
-        calls, decodes, prefills = seen.calls, seen.decodes, seen.prefills
-        self.now: Array = seen.clock.now
-        self.estimate: Array = calls.estimate
-        self.best: Array = calls.best
-        self.needs_capacity: Array = calls.needs_capacity
-        self.path: Array = calls.path
-        self.prefill_instance: Array = calls.prefill_instance
-        self.prefill_end: Array = calls.prefill_end
-        self.decode_instance: Array = calls.decode_instance
-        self.calls_admitted: Array = calls.admitted
-        self.decode_end: Array = calls.decode_end
-        self.horizon: Array = seen.workflows.horizon
-        self.attained: Array = memory.workflows.attained
-        self.prefill_running: Array = prefills.running
-        self.prefill_until: Array = prefills.busy_until
-        self.admitted: Array = decodes.admitted
-        self.reserved: Array = decodes.reserved
-        self.planned: Array = memory.planner.decodes.planned
-        self.queued_calls: Array = memory.queues.prefills.calls
-        self.queued_tokens: Array = memory.queues.prefills.tokens
-        self.queued_seconds: Array = memory.queues.prefills.seconds
+        calls, decodes, prefills, queues = seen.calls, seen.decodes, seen.prefills, memory.queues.prefills
+        self.now: Numbers = numbers(seen.clock, "now")
+        self.estimate: Numbers = numbers(calls, "estimate")
+        self.best: Numbers = numbers(calls, "best")
+        self.needs_capacity: Numbers = numbers(calls, "needs_capacity")
+        self.path: Numbers = numbers(calls, "path")
+        self.first_parent: Numbers = numbers(calls, "first_parent")
+        self.parents: Numbers = numbers(calls, "parents")
+        self.prefill_instance: Numbers = numbers(calls, "prefill_instance")
+        self.prefill_end: Numbers = numbers(calls, "prefill_end")
+        self.decode_instance: Numbers = numbers(calls, "decode_instance")
+        self.calls_admitted: Numbers = numbers(calls, "admitted")
+        self.decode_end: Numbers = numbers(calls, "decode_end")
+        self.horizon: Numbers = numbers(seen.workflows, "horizon")
+        self.attained: Numbers = numbers(memory.workflows, "attained")
+        self.prefill_running: Numbers = numbers(prefills, "running")
+        self.prefill_until: Numbers = numbers(prefills, "busy_until")
+        self.admitted: Numbers = numbers(decodes, "admitted")
+        self.reserved: Numbers = numbers(decodes, "reserved")
+        self.batch: Numbers = numbers(decodes, "batch")
+        self.kv: Numbers = numbers(decodes, "kv")
+        self.planned: Numbers = numbers(memory.planner.decodes, "planned")
+        self.queued_calls: Numbers = numbers(queues, "calls")
+        self.queued_tokens: Numbers = numbers(queues, "tokens")
+        self.queued_seconds: Numbers = numbers(queues, "seconds")
 
 
 class WorkflowView:
@@ -101,12 +110,12 @@ class WorkflowView:
     @property
     def horizon(self) -> float:
         """H_w(t), seconds."""
-        return float(self._columns.horizon[self._number])
+        return self._columns.horizon[self._number]
 
     @property
     def attained(self) -> float:
         """Service that its completed calls have had, seconds."""
-        return float(self._columns.attained[self._number])
+        return self._columns.attained[self._number]
 
     def __repr__(self) -> str:
         return f"<workflow {self.workflow_id}>"
@@ -195,17 +204,17 @@ class CallView:
     @property
     def estimated_output_tokens(self) -> float:
         """The estimate of m_c; m_c itself once the call is complete."""
-        return float(self._columns.estimate[self._number])
+        return self._columns.estimate[self._number]
 
     @property
     def best(self) -> float:
         """best_c under the estimate, seconds."""
-        return float(self._columns.best[self._number])
+        return self._columns.best[self._number]
 
     @property
     def path(self) -> float:
         """Longest standalone path of the workflow that ends with this call, seconds."""
-        return float(self._columns.path[self._number])
+        return self._columns.path[self._number]
 
     @property
     def horizon(self) -> float:
@@ -227,7 +236,7 @@ class CallView:
     def prefill_end(self) -> float | None:
         """When its prefill ends or ended, seconds; None before it starts."""
         started = self._columns.prefill_instance[self._number] >= 0
-        return float(self._columns.prefill_end[self._number]) if started else None
+        return self._columns.prefill_end[self._number] if started else None
 
     @property
     def decode(self) -> DecodeView | None:
@@ -239,12 +248,12 @@ class CallView:
     def admitted(self) -> float | None:
         """When it was admitted, seconds; None before that."""
         is_in = self._columns.decode_instance[self._number] >= 0
-        return float(self._columns.calls_admitted[self._number]) if is_in else None
+        return self._columns.calls_admitted[self._number] if is_in else None
 
     @property
     def completed(self) -> float | None:
         """When it completed, seconds; None before that."""
-        end = float(self._columns.decode_end[self._number])
+        end = self._columns.decode_end[self._number]
         return end if end > 0 else None
 
     def __repr__(self) -> str:
@@ -259,13 +268,13 @@ class PrefillView:
     id, gpu : str
     """
 
-    __slots__ = ("_columns", "_number", "_record", "_seen", "_views", "gpu", "id")
+    __slots__ = ("_columns", "_number", "_physics", "_record", "_views", "gpu", "id")
 
     def __init__(self, views: Views, number: int, name: str, gpu: str) -> None:
         self._views = views
         self._columns = views.columns
-        self._seen = views.seen
-        self._record = views.seen.prefills[number]
+        self._physics = views.physics
+        self._record = views.physics.prefills[number]
         self._number = number
         self.id = name
         self.gpu = gpu
@@ -273,35 +282,35 @@ class PrefillView:
     @property
     def idle(self) -> bool:
         """Whether a prefill can start now."""
-        return bool(self._columns.prefill_running[self._number] < 0)
+        return self._columns.prefill_running[self._number] < 0
 
     @property
     def running(self) -> CallView | None:
         """The call whose prefill it computes; None when it is idle."""
         number = self._columns.prefill_running[self._number]
-        return None if number < 0 else self._views[int(number)]
+        return None if number < 0 else self._views[number]
 
     @property
     def free_at(self) -> float:
         """When it will be idle, seconds; now or earlier when it is."""
-        return float(self._columns.prefill_until[self._number])
+        return self._columns.prefill_until[self._number]
 
     @property
     def waiting(self) -> int:
         """Calls placed here whose prefill has not started; where a policy decides all, calls wait nowhere."""
-        return int(self._columns.queued_calls[self._number]) + len(self._views.placed[0][self._number])
+        return self._columns.queued_calls[self._number] + len(self._views.placed[0][self._number])
 
     @property
     def waiting_tokens(self) -> int:
         """Prompt tokens of theirs that are to be computed."""
         new = self._views.placed[0][self._number]
-        return int(self._columns.queued_tokens[self._number]) + sum(c.prompt_tokens - c.cached_tokens for c in new)
+        return self._columns.queued_tokens[self._number] + sum(c.prompt_tokens - c.cached_tokens for c in new)
 
     @property
     def waiting_seconds(self) -> float:
         """Seconds that their prefills take."""
         new = self._views.placed[0][self._number]
-        return float(self._columns.queued_seconds[self._number]) + sum(map(self.seconds, new))
+        return self._columns.queued_seconds[self._number] + sum(map(self.seconds, new))
 
     def seconds(self, call: CallView) -> float:
         """P_i(n_c, h_c)."""
@@ -309,7 +318,7 @@ class PrefillView:
 
     def transfer_seconds(self, call: CallView, decode: DecodeView) -> float:
         """T_ij(n_c)."""
-        return float(transfer_seconds(self._seen, self._number, decode._number, call.prompt_tokens))
+        return float(transfer_seconds(self._physics, self._number, decode._number, call.prompt_tokens))
 
     def __repr__(self) -> str:
         return f"<prefill instance {self.id}>"
@@ -327,12 +336,12 @@ class DecodeView:
         M_j, tokens.
     """
 
-    __slots__ = ("_columns", "_number", "_seen", "_views", "gpu", "id", "kv_capacity", "max_batch")
+    __slots__ = ("_columns", "_number", "_physics", "_views", "gpu", "id", "kv_capacity", "max_batch")
 
     def __init__(self, views: Views, number: int, name: str, gpu: str) -> None:
         self._views = views
         self._columns = views.columns
-        self._seen = views.seen
+        self._physics = views.physics
         self._number = number
         self.id = name
         self.gpu = gpu
@@ -342,7 +351,7 @@ class DecodeView:
     @property
     def admitted(self) -> int:
         """Calls with a reservation, in transfer or in the batch."""
-        return int(self._columns.admitted[self._number])
+        return self._columns.admitted[self._number]
 
     @property
     def running(self) -> tuple[CallView, ...]:
@@ -352,12 +361,12 @@ class DecodeView:
     @property
     def waiting(self) -> int:
         """Calls placed here and not admitted; where a policy decides all, calls wait nowhere."""
-        return int(self._columns.planned[self._number]) + len(self._views.placed[1][self._number])
+        return self._columns.planned[self._number] + len(self._views.placed[1][self._number])
 
     @property
     def kv_reserved(self) -> float:
         """KV tokens that admitted calls are thought to reserve: prompts and estimated outputs."""
-        return float(self._columns.reserved[self._number])
+        return self._columns.reserved[self._number]
 
     @property
     def kv_room(self) -> float:
@@ -367,21 +376,21 @@ class DecodeView:
     @property
     def kv_tokens(self) -> float:
         """KV tokens that the batch holds now: K of ``iteration_seconds``."""
-        row = self._seen.decodes[self._number]
-        return float(row.kv + row.batch * iterations_since_settled(self._seen, self._number))
+        kv, batch = self._columns.kv[self._number], self._columns.batch[self._number]
+        return float(kv + batch * iterations_since_settled(self._physics, self._number))
 
     @property
     def batch(self) -> int:
         """Calls that decode now; those in transfer are not among them."""
-        return int(self._seen.decodes[self._number].batch)
+        return self._columns.batch[self._number]
 
     def iteration_seconds(self, batch: int, kv_tokens: float) -> float:
         """tau_j(B, K)."""
-        return float(iteration_seconds(self._seen, self._number, batch, kv_tokens))
+        return float(iteration_seconds(self._physics, self._number, batch, kv_tokens))
 
     def can_hold(self, call: CallView) -> bool:
         """Whether the call fits here when nothing else is."""
-        return bool(self.kv_capacity >= self._columns.needs_capacity[call._number])
+        return self.kv_capacity >= self._columns.needs_capacity[call._number]
 
     def __repr__(self) -> str:
         return f"<decode instance {self.id}>"
@@ -410,6 +419,8 @@ class Views:
     ----------
     seen : Seen
     columns : Columns
+    physics : object
+        As ``hexsched.simulator.numbers.physics_of``.
     prefills, decodes : tuple
         In the order of the instance file.
     placed : tuple of lists
@@ -428,6 +439,7 @@ class Views:
     ) -> None:
         self.seen = seen
         self.columns = Columns(seen, memory)
+        self.physics = physics_of(seen)
         self.prefills = tuple(PrefillView(self, i, machine.id, machine.gpu) for i, machine in enumerate(prefill))
         self.decodes = tuple(DecodeView(self, j, machine.id, machine.gpu) for j, machine in enumerate(decode))
         self.placed: tuple[list[list[CallView]], list[list[CallView]]] = (
@@ -438,9 +450,11 @@ class Views:
         self._workflow_hints, self._call_hints = hints  # by number
         self._calls: dict[int, CallView] = {}
         self._workflows: dict[int, WorkflowView] = {}
-        calls = seen.calls
-        self._workflow_of, self._n, self._h, self._released = calls.workflow, calls.n, calls.h, calls.released
-        self._arrival = seen.workflows.arrival
+        self._workflow_of, self._n, self._h, self._released = (
+            numbers(seen.calls, name) for name in ("workflow", "n", "h", "released")
+        )
+        self._arrival = numbers(seen.workflows, "arrival")
+        self._parents = numbers_of(seen.parents)
 
     def __getitem__(self, number: int) -> CallView:
         """The view of a call that has been released."""
@@ -449,10 +463,10 @@ class Views:
     def reveal(self, number: int) -> CallView:
         """The view of a call that is released now."""
         workflow_id, call_id, kind = self._names[number]
-        w = int(self._workflow_of[number])
+        w = self._workflow_of[number]
         workflow = self._workflows.get(w)
         if workflow is None:
-            arrival, hint = float(self._arrival[w]), self._workflow_hints.get(w)
+            arrival, hint = self._arrival[w], self._workflow_hints.get(w)
             workflow = self._workflows[w] = WorkflowView(self.columns, w, workflow_id, arrival, hint)
         view = CallView(
             self,
@@ -460,9 +474,9 @@ class Views:
             call_id,
             kind,
             workflow,
-            int(self._n[number]),
-            int(self._h[number]),
-            float(self._released[number]),
+            self._n[number],
+            self._h[number],
+            self._released[number],
             self._call_hints.get(number),
         )
         self._calls[number] = view
@@ -471,14 +485,13 @@ class Views:
 
     def parents(self, number: int) -> tuple[CallView, ...]:
         """The parents of a released call."""
-        row = self.seen.calls[number]
-        numbers = self.seen.parents[row.first_parent : row.first_parent + row.parents]
-        return tuple(self._calls[c] for c in numbers.tolist())
+        first = self.columns.first_parent[number]
+        return tuple(self._calls[c] for c in self._parents[first : first + self.columns.parents[number]])
 
     def admitted_to(self, j: int) -> tuple[CallView, ...]:
         """The calls that are admitted to a decode instance."""
-        numbers = self.seen.seats[j, : self.columns.admitted[j]]
-        return tuple(self._calls[c] for c in sorted(numbers.tolist()))
+        seats = self.seen.seats[j, : self.columns.admitted[j]]
+        return tuple(self._calls[c] for c in sorted(seats.tolist()))
 
 
 class View:
@@ -521,7 +534,7 @@ class View:
     @property
     def now(self) -> float:
         """Seconds."""
-        return float(self._now[0])
+        return self._now[0]
 
     @property
     def ready(self) -> tuple[CallView, ...]:
