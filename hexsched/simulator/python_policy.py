@@ -171,10 +171,14 @@ class _Turn:
                     hook(call)
 
     def _finite(self, call: CallView, priority: object) -> float:
-        if not isinstance(priority, Real | np.bool_) or not -LARGEST <= priority <= LARGEST:
+        try:
+            number = float(priority) if isinstance(priority, Real | np.bool_) else np.nan
+        except OverflowError:
+            number = np.inf
+        if not np.isfinite(number):
             given = f"gave {call!r} the priority {priority!r}"
             raise InputError(f"policy {self.name!r} {given}; expected a finite number")
-        return float(priority)
+        return number
 
     def _place(self, released: list[CallView], prefilled: list[CallView]) -> None:
         """Where calls go that become ready; those before them in this decision count as waiting there."""
