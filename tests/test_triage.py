@@ -29,6 +29,7 @@ from hexsched.policies.orders.triage import triage_key
 from hexsched.policies.orders.workflow_llf import workflow_llf_key
 from hexsched.policies.parts.order import DECODE, PREFILL
 from hexsched.simulator import simulate
+from hexsched.simulator.knowledge import noise, tell_work
 from hexsched.workloads.instances import instance as make_instance
 
 BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)  # calls, at most; all others are the last
@@ -37,10 +38,12 @@ BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)  # calls, at 
 class Plainly:
     """Who may wait, by the words of the policy: dictionaries, and a look at everything at every decision."""
 
-    def __init__(self, seen: Seen, options: dict[str, Any]) -> None:
+    def __init__(self, seen: Seen, options: dict[str, Any], told: Any = None) -> None:
         self.seen, self.options = seen, options
+        self.told = told  # work for each pool by workflow, seconds; None where it is learned
         self.work: dict[int, float] = {}  # of calls, seconds
         self.load = {"prefill": 0.0, "decode": 0.0, "room": 0.0}  # seconds
+        self.released: dict[int, Any] = defaultdict(lambda: np.zeros(2))  # work for each pool, by workflow, seconds
         self.events: dict[int, list[tuple[Any, float]]] = defaultdict(list)  # (state, work) by workflow
         self.calls: dict[int, list[int]] = defaultdict(list)  # released, by workflow
         self.ended: dict[int, float] = {}  # ratios
@@ -67,8 +70,10 @@ class Plainly:
         self.load["decode"] += w_d
         share = max((one.n + m) / decodes.kv_capacity.sum(), 1 / decodes.max_batch.sum())
         self.load["room"] += m * np.mean(of_32) * share
-        if self.options["work"] == "alone":
-            return float(one.best)
+        self.released[int(one.workflow)] += np.array([w_p, w_d])
+        return float(one.best) if self.options["work"] == "alone" else self.of_pools(w_p, w_d)
+
+    def of_pools(self, w_p: float, w_d: float) -> float:
         p, d = self.load["prefill"] ** 2, self.load["decode"] ** 2
         return float((p * w_p + d * w_d) / (p + d))
 
@@ -155,7 +160,9 @@ class Plainly:
 
     def cost(self, w: int) -> float:
         open_work = sum(self.work[c] for c in self.calls[w] if self.seen.calls[c].decode_end == 0)
-        if self.options["remaining"] == "chain":
+        if self.options["remaining"] == "chain" and self.told is not None:
+            open_work += self.of_pools(*np.maximum(self.told[w] - self.released[w], 0.0))
+        elif self.options["remaining"] == "chain":
             state, last = self.events[w][-1]
             here = [work for events in self.events.values() for one, work in events if one == state]
             open_work += self.values.get(state, 0.0) * last / float(np.mean(here))
@@ -173,6 +180,7 @@ def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
     chosen = read_policy(name)
     workload, places = workload_columns(instance)
     state = build_state(instance, workload, waiting=places.workflow)
+    tell_work(state, instance, workload, chosen.in_effect["work"], 0)
     memory, rows = chosen.memory(state.seen), chosen.settings()
     given, latency, buffer = bare((state, memory, rows)), new_histogram(), np.zeros(2, np.int64)
     return state, memory, rows, each_time(run_epochs, *given, 1, latency, buffer)
@@ -184,7 +192,7 @@ def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
     q=st.sampled_from([0.3, 0.5, 0.75, 0.9]),
     period=st.integers(1, 3),
     clean=st.sampled_from([0.0, 1.5]),
-    work=st.sampled_from(["pools", "alone"]),
+    work=st.sampled_from(["pools", "alone", "oracle", "hint(0.5)"]),
     remaining=st.sampled_from(["chain", "none"]),
     waiting=st.sampled_from(["on", "off"]),
     deadline=st.sampled_from(["on", "off"]),
@@ -194,12 +202,40 @@ def test_the_tier_is_the_one_of_the_text(instance, **options):
     follow(instance, options)
 
 
+def told_of(instance: Instance, work: str) -> Any:
+    """(W, 2) seconds of work for each pool that are told of each workflow; None where nothing is."""
+    if work in ("pools", "alone"):
+        return None
+    names = sorted(flow.workflow_id for flow in instance.workflows)
+    work_of = {flow.workflow_id: np.zeros(2) for flow in instance.workflows}
+    for flow in instance.workflows:
+        for one in flow.calls:
+            n, h, m = one.prompt_tokens, one.cached_tokens, one.output_tokens
+            prefills = [np.dot(i.prefill_coeffs, [1, n - h, n * n - h * h]) for i in instance.prefill]
+            decodes = [m * seconds_of_32(instance, j) for j in instance.decode]
+            if instance.decode_model == "fluid":
+                decodes = [s + j.decode_coeffs[2] * (n + m / 2) * m for s, j in zip(decodes, instance.decode, strict=True)]
+            work_of[flow.workflow_id] += [np.mean(prefills) / len(prefills), np.mean(decodes) / len(decodes)]
+    factor = np.ones(len(names)) if work == "oracle" else noise(names, float(work[5:-1]), 0, of="work")
+    return factor[:, None] * np.array([work_of[name] for name in names])
+
+
+def seconds_of_32(instance: Instance, decode: Any) -> float:
+    """Of an iteration of 32 calls, for one of them."""
+    if instance.decode_model == "fixed":
+        return float(decode.fixed_iteration_time) / 32
+    largest = max(one.max_batch for one in instance.decode)
+    if decode.batch_curve is not None:
+        return float(np.interp(min(32, largest), *zip(*decode.batch_curve, strict=True))) / 32
+    return float(decode.decode_coeffs[0] + decode.decode_coeffs[1] * min(32, largest)) / 32
+
+
 def follow(instance: Instance, options: dict[str, Any], every: int = 1) -> float:
     """Compare each so many decisions of a run; the most by which a horizon was expected to grow."""
     chosen = ",".join(f"{name}={value}" for name, value in options.items())
     state, memory, rows, steps = stepwise(instance, f"triage({chosen})")
     seen, clock = state.seen, state.seen.clock[0]
-    plainly = Plainly(seen, options)
+    plainly = Plainly(seen, options, told_of(instance, str(options["work"])))
     key, slack = interpreted(triage_key), interpreted(workflow_llf_key)
     most = 0.0
     for step, _ in enumerate(steps):
@@ -254,6 +290,30 @@ def test_the_least_of_the_last_workflows_is_what_is_expected():
     assert min(map(len, grew.values())) > 600
 
 
+def test_the_work_told_is_that_of_all_calls():
+    instance = make_instance("demo", "lats", workflows=6, arrivals="poisson:3", seed=1)
+    state, memory, _, steps = stepwise(instance, "triage(work=oracle)")
+    for _ in steps:
+        pass
+    told, released = state.seen.workflows, memory.workflows
+    assert told.prefill_told.min() > 0
+    assert told.prefill_told == pytest.approx(released.prefill_released)
+    assert told.decode_told == pytest.approx(released.decode_released)
+    noisy, *_ = stepwise(instance, "triage(work=hint(0.5))")
+    factor = noise(sorted(flow.workflow_id for flow in instance.workflows), 0.5, 0, of="work")
+    assert noisy.truth.workflows.prefill_told == pytest.approx(told.prefill_told * factor)
+    assert noisy.truth.workflows.decode_told == pytest.approx(told.decode_told * factor)
+    assert not set(factor) & set(noise([flow.workflow_id for flow in instance.workflows], 0.5, 0))
+
+
+def test_knowing_the_work_lets_the_right_ones_wait(crowded):
+    untold, told = ratios(crowded, "triage(q=0.9,clean=1)"), ratios(crowded, "triage(q=0.9,clean=1,work=oracle)")
+    assert told[53] < untold[53]
+    assert told == ratios(crowded, "triage(q=0.9,clean=1,work=hint(0))") != ratios(
+        crowded, "triage(q=0.9,clean=1,work=hint(4))"
+    )
+
+
 def test_buckets_of_calls():
     plain = [next((k for k, most in enumerate(BUCKETS) if calls <= most), len(BUCKETS)) for calls in range(1, 400)]
     assert [interpreted(bucket_of)(calls) for calls in range(1, 400)] == plain
@@ -299,7 +359,9 @@ def test_triage_knows_what_hexagent_may_be_told():
         ("q=0", r"must be between 0 and 1, got 0"),
         ("q=nan", r"must be between 0 and 1, got nan"),
         ("q=high", r"must be a number, got 'high'"),
-        ("work=gpu", r"must be pools or alone, got 'gpu'"),
+        ("work=gpu", r"must be pools or alone or oracle or hint\(SIGMA\), SIGMA a number from 0 to 10, got 'gpu'"),
+        ("work=hint", r"must be pools or alone or oracle or hint\(SIGMA\), SIGMA a number from 0 to 10, got 'hint'"),
+        ("work=hint(-1)", r"SIGMA a number from 0 to 10, got 'hint\(-1\)'"),
         ("remaining=off", r"must be chain or none, got 'off'"),
         ("period=0", r"must be from 1 to 1e9, got 0"),
         ("clean=-1", r"must be from 0 to 1e9, got -1"),

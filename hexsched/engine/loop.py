@@ -112,11 +112,13 @@ def reveal(state, c):
         seen.parents[k] = state.truth.parents[k]
     workflow = seen.workflows[call.workflow]
     workflow.arrival = state.truth.flows[call.workflow].arrival
+    told = state.truth.workflows[call.workflow]
+    workflow.prefill_told = told.prefill_told
+    workflow.decode_told = told.decode_told
     if state.truth.progress[0].oracle_horizon == 1:
-        workflow.horizon = state.truth.workflows[call.workflow].horizon
+        workflow.horizon = told.horizon
     else:
-        told = state.truth.workflows[call.workflow].told
-        workflow.horizon = max(workflow.horizon, max(call.path + truth.rest, told))
+        workflow.horizon = max(workflow.horizon, max(call.path + truth.rest, told.told))
     seen.released[clock.released] = c
     clock.released += 1
 

@@ -90,6 +90,8 @@ WORKFLOW = np.dtype(
     [
         ("arrival", "f8"),  # a_w
         ("horizon", "f8"),  # H_w(t)
+        ("prefill_told", "f8"),  # all work of it, as told (model M42), seconds; 0 where nothing is told
+        ("decode_told", "f8"),
         ("ended", "i8"),  # 1 once its last call is complete
     ],
     align=True,
@@ -193,6 +195,8 @@ WORKFLOW_TRUTH = np.dtype(
     [
         ("horizon", "f8"),  # H_w
         ("told", "f8"),  # what is told of H_w with the first release (model M41), seconds; 0 where nothing is
+        ("prefill_told", "f8"),  # the same of all its work (model M42)
+        ("decode_told", "f8"),
         ("first_root", "i8"),  # calls without parents are Truth.roots[first_root : first_root + roots]
         ("roots", "i8"),
     ],

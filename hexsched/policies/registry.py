@@ -18,6 +18,7 @@ from hexsched.errors import InputError, InputWarning
 from hexsched.outside import Package, complain, things
 from hexsched.policies.orders import ORDERS
 from hexsched.policies.orders.parts.horizon import REVEALED
+from hexsched.policies.orders.parts.work import UNTOLD
 from hexsched.policies.own import Own, first_line, own, spelled
 from hexsched.policies.parts.option import MOST, Option, Value
 from hexsched.policies.parts.order import KEY_STAYS, NO_BOOKS, Order
@@ -80,8 +81,8 @@ class Policy:
 
     @property
     def in_effect(self) -> dict[str, Any]:
-        """Order and placement once options that change them have, and which horizon it is shown (model M41)."""
-        plain = {"order": self.order, "placement": self.placement, "horizon": REVEALED}
+        """Order and placement once options that change them have, and what it is told (model M41, M42)."""
+        plain = {"order": self.order, "placement": self.placement, "horizon": REVEALED, "work": UNTOLD}
         return plain | ((self.compiled or ORDERS[self.order]).changes(self.options) if self.order else {})
 
     @property

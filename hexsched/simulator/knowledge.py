@@ -1,4 +1,4 @@
-"""What a policy is told about the future of workflows besides what is revealed of it: the oracle, hints (model M41)."""
+"""What a policy is told about the future of workflows besides what is revealed: oracles, hints (model M41, M42)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from hexsched.engine import physics
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Array, Seen, State
-from hexsched.engine.tables import Places
+from hexsched.engine.tables import Places, Workload
 from hexsched.model import Instance
 from hexsched.policies.orders.parts.horizon import HINT, ORACLE
+from hexsched.policies.orders.parts.work import BATCH, UNTOLD
 from hexsched.policies.parts.sigma import read_sigma
 from hexsched.simulator.estimators import lognormal
 
@@ -19,6 +20,7 @@ from hexsched.simulator.estimators import lognormal
 prefill_seconds: Any = interpreted(physics.prefill_seconds)
 transfer_seconds: Any = interpreted(physics.transfer_seconds)
 alone_seconds: Any = interpreted(physics.alone_seconds)
+iteration_seconds: Any = interpreted(physics.iteration_seconds)
 
 
 def tell(state: State, instance: Instance, places: Places, horizon: Array, shown: str, seed: int) -> None:
@@ -47,9 +49,42 @@ def tell(state: State, instance: Instance, places: Places, horizon: Array, shown
         truth.calls.rest[places.call[columns.call_hints.of]] = hinted_seconds(state.seen, columns.call_hints.values)
 
 
-def noise(workflow_ids: list[str], sigma: float, seed: int) -> Array:
-    """A factor of mean 1 and standard deviation ``sigma`` for each workflow, which depends on its id and the seed."""
-    return np.array([lognormal(f"horizon/{seed}/{name}", sigma) for name in workflow_ids])
+def tell_work(state: State, instance: Instance, workload: Workload, told: str, seed: int) -> None:
+    """Prepare what is told of all work of each workflow with its first release.
+
+    Parameters
+    ----------
+    state : State
+        Before it starts.
+    instance : Instance
+    workload : Workload
+        Its calls, in the engine's order.
+    told : str
+        The policy's option, as ``in_effect`` has it: empty, ``oracle`` or ``hint(SIGMA)``.
+    seed : int
+        Of the noise.
+    """
+    if told == UNTOLD:
+        return
+    flows = state.truth.workflows
+    sigma = read_sigma(told, HINT) or 0.0
+    factor = noise(sorted(instance.columns.workflow_id), sigma, seed, of="work")
+    for field, of_calls in zip(("prefill_told", "decode_told"), pool_work(state.seen, workload), strict=True):
+        flows[field] = factor * np.bincount(workload.workflow, of_calls, len(flows))
+
+
+def pool_work(seen: Seen, workload: Workload) -> tuple[Array, Array]:
+    """w_p and w_d of every call: its mean seconds on the instances of a pool, over their number (model M42)."""
+    n, h, m = (column.astype(np.float64) for column in (workload.n, workload.h, workload.m))
+    prefill = np.mean([prefill_seconds(one, n, h) for one in seen.prefills], axis=0) / len(seen.prefills)
+    growth = 0.0 if seen.clock[0].fixed else seen.decodes.d2.mean() * (n + m / 2) * m
+    share = np.mean([iteration_seconds(seen, j, BATCH, 0) / BATCH for j in range(len(seen.decodes))])
+    return prefill, (m * share + growth) / len(seen.decodes)
+
+
+def noise(workflow_ids: list[str], sigma: float, seed: int, of: str = "horizon") -> Array:
+    """A factor of mean 1 and standard deviation ``sigma`` for each workflow, from its id, the seed and what it is of."""
+    return np.array([lognormal(f"{of}/{seed}/{name}", sigma) for name in workflow_ids])
 
 
 def hinted_seconds(seen: Seen, values: Array) -> Array:

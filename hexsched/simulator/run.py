@@ -35,7 +35,7 @@ from hexsched.policies import Policy, as_policy
 from hexsched.policies.decide import compiled_epochs, each_time, epochs_of
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
-from hexsched.simulator.knowledge import tell
+from hexsched.simulator.knowledge import tell, tell_work
 from hexsched.simulator.python_policy import python_turn
 
 if TYPE_CHECKING:
@@ -286,6 +286,7 @@ def _served(
     hand_back(instance.call_count)
     state.truth.workflows.horizon = horizon
     tell(state, instance, places, horizon, chosen.in_effect["horizon"], seed)
+    tell_work(state, instance, workload, chosen.in_effect["work"], seed)
     state.truth.progress.class_mean = int(estimates.class_mean)
     latency = new_histogram()
     calls = instance.call_count

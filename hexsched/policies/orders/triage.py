@@ -10,6 +10,9 @@ of most expected work, times how long it has waited already. Its ratio suffers, 
     clean      the largest ratio so far of a workflow that was never in the lower tier, at least 1
     room       (1 - q) of those that have arrived, less those that ended above ``clean`` after being in the lower tier
 
+With ``work=oracle`` or ``work=hint(SIGMA)`` what is expected is the work that is told of the whole workflow, less what is
+released (model M42).
+
 With ``rest=least`` H_w(t), for risk, too, is the horizon shown and what it will at least grow by, as those of workflows
 that have ended did (``least_rest``). A workflow that ended when more was expected counts as if it had been put off.
 
@@ -34,13 +37,12 @@ from hexsched.policies.orders.parts import least_rest, remaining_work
 from hexsched.policies.orders.parts.horizon import HORIZON, shown
 from hexsched.policies.orders.parts.least_rest import note_end, note_horizon
 from hexsched.policies.orders.parts.remaining_work import expected_work, note_event, value_states
+from hexsched.policies.orders.parts.work import ALONE, BATCH, TOLD, WORK, told
 from hexsched.policies.orders.workflow_llf import ORDER as WORKFLOW_LLF
 from hexsched.policies.orders.workflow_llf import workflow_llf_key
 from hexsched.policies.parts.option import Option
 from hexsched.policies.parts.order import Books, Order
 
-BATCH = 32  # calls among which the fixed part of an iteration is shared
-POOLS, ALONE = range(2)  # how work is measured
 CHAIN, NONE = range(2)  # how work to come is estimated
 LEAST = 1  # of ``rest``: growth of horizons is expected
 A_DECISION = 32  # workflows looked at for each decision, at most, once there are more than ``period`` times as many
@@ -103,9 +105,10 @@ def measure_pools(seen, counters):
 
 
 @kernel
-def measure_work(seen, counters, settings, c):
+def measure_work(seen, memory, settings, c):
     """Seconds of work that call ``c``, just released, is; what pools and room have to do grows by it."""
     call = seen.calls[c]
+    counters = memory.counters[0]
     n, h, m = float(call.n), float(call.h), call.estimate
     prefill = counters.mean_p0 + counters.mean_p1 * (n - h) + counters.mean_p2 * (n * n - h * h)
     decode = m * counters.mean_share + counters.mean_d2 * (n + m / 2.0) * m
@@ -115,8 +118,30 @@ def measure_work(seen, counters, settings, c):
     counters.room_load += stays * max((n + m) / counters.all_kv, 1.0 / counters.all_places)
     if settings.work == ALONE:
         return call.best
+    if settings.work >= TOLD:
+        workflow = memory.workflows[call.workflow]
+        workflow.prefill_released += prefill
+        workflow.decode_released += decode
+    return work_of_pools(counters, prefill, decode)
+
+
+@kernel
+def work_of_pools(counters, prefill, decode):
+    """Seconds of work that so much for each pool is: what the loaded one has to do counts."""
     share = counters.decode_load / counters.prefill_load
     return (prefill + share * share * decode) / (1.0 + share * share)
+
+
+@kernel
+def work_to_come(seen, memory, settings, w):
+    """Work of workflow ``w`` that is not released yet, seconds: as told, or as others went on."""
+    counters = memory.counters[0]
+    workflow = memory.workflows[w]
+    if settings.work >= TOLD:
+        prefill = max(seen.workflows[w].prefill_told - workflow.prefill_released, 0.0)
+        decode = max(seen.workflows[w].decode_told - workflow.decode_released, 0.0)
+        return work_of_pools(counters, prefill, decode)
+    return expected_work(memory.rows, workflow)
 
 
 @kernel
@@ -135,7 +160,7 @@ def note_releases(seen, memory, settings, k):
     calls = 0
     while k < seen.clock[0].released and seen.calls[seen.released[k]].workflow == w:
         c = seen.released[k]
-        work = measure_work(seen, counters, settings, c)
+        work = measure_work(seen, memory, settings, c)
         memory.calls[c].work = work
         event += work
         calls += 1
@@ -202,7 +227,7 @@ def choose_tier(seen, memory, settings):
     room = allowed - count_late(memory.rows, counters, clean)
     if clean < settings.clean or room <= 0:
         return
-    if settings.remaining == CHAIN:
+    if settings.remaining == CHAIN and settings.work < TOLD:
         value_states(memory.rows, counters)
     chosen = 0
     for k in range(counters.under_way):
@@ -245,7 +270,7 @@ def cost_of(seen, memory, settings, w):
     workflow = memory.workflows[w]
     cost = workflow.open_work
     if settings.remaining == CHAIN:
-        cost += expected_work(memory.rows, workflow)
+        cost += work_to_come(seen, memory, settings, w)
     if settings.waiting == 1:
         cost *= 1.0 + ratio_by_now(seen, memory, settings, w)
     workflow.cost = cost
@@ -260,7 +285,7 @@ ORDER = Order(
     rank=10,
     options={
         "q": Option(0.99, between=(0.0, 1.0)),
-        "work": Option("pools", ("pools", "alone")),
+        "work": WORK,
         "remaining": Option("chain", ("chain", "none")),
         "rest": Option("none", ("none", "least")),
         "waiting": Option("on"),
@@ -270,7 +295,7 @@ ORDER = Order(
         "slo_scale": WORKFLOW_LLF.options["slo_scale"],
         "horizon": HORIZON,
     },
-    changes=shown,
+    changes=lambda options: shown(options) | told(options),
     looks_ahead=True,
     by_risk=True,
     books=Books(
@@ -281,6 +306,8 @@ ORDER = Order(
             ("place", "i8"),  # among those under way
             ("open_calls", "i8"),  # calls released and not complete,
             ("open_work", "f8"),  # ... and their work
+            ("prefill_released", "f8"),  # work for each pool of all calls released, where that of the whole is told
+            ("decode_released", "f8"),
             ("cost", "f8"),  # C_w when the tier was last chosen
             ("chosen_in", "i8"),  # number of the last choice by which it was in the lower tier
             ("was_chosen", "i8"),  # 1: once at least

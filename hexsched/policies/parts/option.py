@@ -32,7 +32,8 @@ class Option:
     is_flag : bool
         Whether plain Python is given True for "on" and False for "off".
     with_sigma : str
-        One of ``choices`` that may have a spread behind it: ``hint`` and ``hint(0.3)``.
+        What may have a spread behind it, ``hint(0.3)``; one of ``choices`` where it may stand alone, too. In the
+        settings it comes after all of ``choices``.
     """
 
     default: Value
@@ -65,7 +66,9 @@ class Option:
         """The value as compiled code reads it."""
         if not isinstance(value, str):
             return value
-        return float(value == "on") if self.choices == ("on", "off") else self.choices.index(value)
+        if self.choices == ("on", "off"):
+            return float(value == "on")
+        return self.choices.index(value) if value in self.choices else len(self.choices)
 
     def read(self, text: str, where: str) -> Value:
         """The value that a text says; ``where`` begins the message of the ``InputError`` that a wrong one raises."""
