@@ -35,7 +35,7 @@ from paper_figs.figures.estimates import draw_estimates, read_estimates
 from paper_figs.figures.gantt import draw_gantt, read_gantt
 from paper_figs.figures.gaps import UPPER, draw_gap, read_gaps
 from paper_figs.figures.goodput import draw_share, read_goodput, thresholds_text
-from paper_figs.figures.information import draw_information, read_information
+from paper_figs.figures.information import draw_information, information_rows, read_information
 from paper_figs.figures.overhead import draw_overhead, read_overhead
 from paper_figs.figures.requirements import draw_requirement, read_reductions, read_requirements
 from paper_figs.figures.sweeps import draw_reduction, draw_requirements, read_instance_sweep, read_load_sweep
@@ -224,6 +224,31 @@ def test_information_is_paired_by_instance(store):
     row = table.query("workload == 'bfcl' and metric == 'req99' and sigma == 0.5").iloc[0]
     assert row["mean"] == pytest.approx((mine["hexagent(horizon=hint(0.5))"] / mine["hexagent"]).mean())
     assert row["n"] == 3
+
+
+def test_information_holds_work_told_against_hexagent_too():
+    needed = {
+        "hexagent": 4.0,
+        "hexagent(horizon=oracle)": 3.0,
+        "triage": 3.6,
+        "triage(work=hint(0.5))": 3.2,
+        "triage(q=0.9)": 2.4,
+        "triage(q=0.9,work=oracle)": 2.0,
+        "triage(q=0.8)": 1.0,  # never told anything
+        "triage(q=0.9,horizon=oracle)": 1.0,
+        "edf": 1.0,
+    }
+    cell = dict.fromkeys(CELL, "x")
+    rows = [cell | {"seed": 0, "policy": name, "req95": value, "req99": 2 * value} for name, value in needed.items()]
+    found = information_rows(pd.DataFrame(rows))
+    by = found[found["metric"] == "req99"].set_index(["told", "policy", "sigma"])["ratio"]
+    assert by.to_dict() == {
+        ("horizon", "hexagent", 0.0): 0.75,
+        ("work", "triage", 0.5): pytest.approx(0.8),
+        ("work", "triage", np.inf): pytest.approx(0.9),
+        ("work", "triage(q=0.9)", 0.0): 0.5,
+        ("work", "triage(q=0.9)", np.inf): pytest.approx(0.6),
+    }
 
 
 def test_attainment_names_policies_as_people_write_them(compared):

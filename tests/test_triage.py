@@ -214,7 +214,9 @@ def told_of(instance: Instance, work: str) -> Any:
             prefills = [np.dot(i.prefill_coeffs, [1, n - h, n * n - h * h]) for i in instance.prefill]
             decodes = [m * seconds_of_32(instance, j) for j in instance.decode]
             if instance.decode_model == "fluid":
-                decodes = [s + j.decode_coeffs[2] * (n + m / 2) * m for s, j in zip(decodes, instance.decode, strict=True)]
+                decodes = [
+                    s + j.decode_coeffs[2] * (n + m / 2) * m for s, j in zip(decodes, instance.decode, strict=True)
+                ]
             work_of[flow.workflow_id] += [np.mean(prefills) / len(prefills), np.mean(decodes) / len(decodes)]
     factor = np.ones(len(names)) if work == "oracle" else noise(names, float(work[5:-1]), 0, of="work")
     return factor[:, None] * np.array([work_of[name] for name in names])
@@ -309,8 +311,10 @@ def test_the_work_told_is_that_of_all_calls():
 def test_knowing_the_work_lets_the_right_ones_wait(crowded):
     untold, told = ratios(crowded, "triage(q=0.9,clean=1)"), ratios(crowded, "triage(q=0.9,clean=1,work=oracle)")
     assert told[53] < untold[53]
-    assert told == ratios(crowded, "triage(q=0.9,clean=1,work=hint(0))") != ratios(
-        crowded, "triage(q=0.9,clean=1,work=hint(4))"
+    assert (
+        told
+        == ratios(crowded, "triage(q=0.9,clean=1,work=hint(0))")
+        != ratios(crowded, "triage(q=0.9,clean=1,work=hint(4))")
     )
 
 

@@ -83,7 +83,7 @@ def pool_work(seen: Seen, workload: Workload) -> tuple[Array, Array]:
 
 
 def noise(workflow_ids: list[str], sigma: float, seed: int, of: str = "horizon") -> Array:
-    """A factor of mean 1 and standard deviation ``sigma`` for each workflow, from its id, the seed and what it is of."""
+    """A factor of mean 1 and standard deviation ``sigma`` a workflow, from its id, the seed and what it is of."""
     return np.array([lognormal(f"{of}/{seed}/{name}", sigma) for name in workflow_ids])
 
 

@@ -10,8 +10,8 @@ of most expected work, times how long it has waited already. Its ratio suffers, 
     clean      the largest ratio so far of a workflow that was never in the lower tier, at least 1
     room       (1 - q) of those that have arrived, less those that ended above ``clean`` after being in the lower tier
 
-With ``work=oracle`` or ``work=hint(SIGMA)`` what is expected is the work that is told of the whole workflow, less what is
-released (model M42).
+With ``work=oracle`` or ``work=hint(SIGMA)`` what is expected is the work that is told of the whole workflow, less what
+is released (model M42).
 
 With ``rest=least`` H_w(t), for risk, too, is the horizon shown and what it will at least grow by, as those of workflows
 that have ended did (``least_rest``). A workflow that ended when more was expected counts as if it had been put off.

@@ -77,7 +77,8 @@ class Order:
     options : mapping of str to Option
     changes : callable
         From the values of options to what else they make of the policy: another ``order`` or ``placement`` by name,
-        the ``horizon`` that it is shown (``orders.parts.horizon``), the ``work`` that it is told (``orders.parts.work``).
+        the ``horizon`` that it is shown (``orders.parts.horizon``), the ``work`` that it is told
+        (``orders.parts.work``).
     key_changes : int
         How the key of a call changes while it waits for prefill: ``KEY_STAYS``, only ``KEY_RISES``, or ``KEY_CHANGES``.
     looks_ahead : bool
