@@ -33,6 +33,7 @@ settings.register_profile("campaign", deadline=None, max_examples=1000)
 settings.load_profile("hexsched")
 
 ORACLE = "hexagent(horizon=oracle)"
+TOLD_WORK = "triage(q=0.5,clean=0,deadline=off,work=hint(0.5))"
 ABLATIONS = [f"hexagent({part}=off)" for part in ("risk", "joint", "kv", "transfer", "replan")]
 # of few workflows a share, too, is put off, before anybody is late
 ABLATIONS += [
@@ -44,7 +45,7 @@ ABLATIONS += [
 def policy_names() -> list[str]:
     """Every registered policy as it is, on every placement, and with each ablation."""
     plain = [policy.name for policy in policies()]
-    return [*plain, *(f"{name}@{placement}" for name in plain for placement in PLACEMENTS), *ABLATIONS, ORACLE]
+    return [*plain, *(f"{name}@{placement}" for name in plain for placement in PLACEMENTS), *ABLATIONS, TOLD_WORK, ORACLE]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "policy_name" in metafunc.fixturenames:
         metafunc.parametrize("policy_name", guards)
     if "online_policy_name" in metafunc.fixturenames:
-        metafunc.parametrize("online_policy_name", [each for each in guards if each != ORACLE])
+        metafunc.parametrize("online_policy_name", [each for each in guards if each not in (ORACLE, TOLD_WORK)])
 
 
 def _guard(name: str) -> Any:
