@@ -45,7 +45,13 @@ ABLATIONS += [
 def policy_names() -> list[str]:
     """Every registered policy as it is, on every placement, and with each ablation."""
     plain = [policy.name for policy in policies()]
-    return [*plain, *(f"{name}@{placement}" for name in plain for placement in PLACEMENTS), *ABLATIONS, TOLD_WORK, ORACLE]
+    return [
+        *plain,
+        *(f"{name}@{placement}" for name in plain for placement in PLACEMENTS),
+        *ABLATIONS,
+        TOLD_WORK,
+        ORACLE,
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

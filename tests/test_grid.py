@@ -26,7 +26,7 @@ from experiments.grid.plan import Plan, make_plan
 from experiments.grid.run import Outcome, run_plan
 from experiments.grid.saturation import _busy_seconds, saturation_rate
 from experiments.grid.sources import read_workload_content
-from experiments.grid.spec import list_grids, read_grid
+from experiments.grid.spec import NoWorkloadsError, list_grids, read_grid
 from experiments.load import at_rate, stress_load
 from experiments.store import CellFiles, Store, read_schedule_of, read_table
 from hexsched.baselines import BASELINES
@@ -262,7 +262,11 @@ def test_a_key_follows_the_code(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", list_grids())
 def test_shipped_grids_can_be_planned(name):
-    assert make_plan(read_grid(name)).cells
+    try:
+        read = read_grid(name)
+    except NoWorkloadsError:
+        read = read_grid(name, workloads=["bfcl"])
+    assert make_plan(read).cells
 
 
 def test_the_paper_s_grid_is_the_paper_s():

@@ -14,6 +14,7 @@ from experiments.grid.sources import (
     Cluster,
     Workload,
     is_installed,
+    matching_files,
     names_in,
     read_cluster_content,
     read_workload_content,
@@ -121,7 +122,7 @@ def _clusters(entry: str, place: Place) -> list[Value]:
 
 
 def _workloads(entry: str, place: Place) -> list[Value]:
-    return [read_workload_content(entry, place.folder)]
+    return [read_workload_content(each, place.folder) for each in matching_files(entry, place.folder)]
 
 
 def _policies(entry: str, place: Place) -> list[Value]:
@@ -193,7 +194,7 @@ AXES: dict[str, Axis] = {
             "workload",
             Texts,
             "a family, or a workload or trace file or folder (relative to the grid file), maybe with options of its "
-            "format: t.jsonl,time_unit=s",
+            "format: t.jsonl,time_unit=s; tables/*.jsonl are all files that match",
             _workloads,
         ),
         Axis("workflows", "workflows", Numbers, "how many; of a file the first", _whole(1)),

@@ -81,7 +81,8 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
         if schedules:
             thinned = [point.changed(settings.SCHEDULES, True) for point in thinned]
         if {"workloads", "workflows"} <= set(section.kind.axes):
-            for workload, workflows in {(point["workloads"], point["workflows"]): None for point in thinned}:
+            whole = [point for point in thinned if not dict(point.settings).get(settings.SAMPLE.name)]
+            for workload, workflows in {(point["workloads"], point["workflows"]): None for point in whole}:
                 workload.check_size(workflows)
         assert section.kind.cells is not None
         for cell in section.kind.cells(thinned, grid.plugins):

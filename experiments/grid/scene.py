@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from experiments.grid.loads import LoadRule, read_load
-from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, WARM_UP
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SAMPLE, WARM_UP
 from experiments.grid.sources import Cluster, Json, Workload
 from hexsched.errors import InputError
 
@@ -35,6 +35,8 @@ class Scene:
         Whether workflows with a call that no KV cache holds are left out too.
     warm_up : int
         Of a closed loop, how many of the first workflows metrics leave out.
+    sample : bool
+        Whether workflows of a file are drawn; False for a family.
     """
 
     cluster: Cluster
@@ -45,6 +47,7 @@ class Scene:
     max_context: int = 0
     leave_out_oversize: bool = False
     warm_up: int = 0
+    sample: bool = False
 
     @property
     def rule(self) -> LoadRule:
@@ -64,6 +67,7 @@ class Scene:
             **({"max_context": self.max_context} if self.max_context else {}),
             **({"leave_out_oversize": True} if self.leave_out_oversize else {}),
             **({"warm_up": self.warm_up} if self.warm_up else {}),
+            **({"sample": True} if self.sample else {}),
         }
 
     @property
@@ -73,6 +77,7 @@ class Scene:
             MAX_CONTEXT.name: self.max_context,
             LEAVE_OUT_OVERSIZE.name: self.leave_out_oversize,
             WARM_UP.name: self.warm_up,
+            SAMPLE.name: self.sample,
         }
         return {
             "clusters": self.cluster.entry,
@@ -104,6 +109,7 @@ def scene_of(point: Point, cluster: Cluster) -> Scene:
         settings[MAX_CONTEXT.name],
         settings[LEAVE_OUT_OVERSIZE.name],
         settings.get(WARM_UP.name, 0) if read_load(point["loads"]).sessions is not None else 0,
+        settings[SAMPLE.name] and point["workloads"].data is not None,
     )
 
 
@@ -161,7 +167,7 @@ def _workflows(scene: Scene) -> tuple[Workflow, ...]:
     """Those of the scene's workflows that are to run."""
     from hexsched.model import find_oversize
 
-    workflows = scene.workload.take(scene.workflows, scene.seed)
+    workflows = scene.workload.take(scene.workflows, scene.seed, sample=scene.sample)
     if scene.max_context:
         workflows = find_oversize(workflows, scene.max_context).kept
     room = max(machine.kv_capacity_tokens for machine in scene.cluster.decode)

@@ -61,6 +61,13 @@ MAX_CONTEXT = Setting(
     lambda value: value >= 0,
     "tokens, or 0",
 )
+SAMPLE = Setting(
+    "sample",
+    bool,
+    False,
+    "whether workflows of a file are drawn: all of them in an order by the seed, and again where more are asked for; "
+    "else its first",
+)
 SLO = Setting(
     "slo",
     str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 from collections.abc import Sequence
@@ -90,23 +91,33 @@ class Workload:
         """What the workflows depend on; a family's generator is part of the code version."""
         return {"family": self.name} if self.data is None else {"file": self.name, "sha256": sha256(self.data)}
 
-    def take(self, workflows: int, seed: int) -> tuple[Workflow, ...]:
+    def take(self, workflows: int, seed: int, sample: bool = False) -> tuple[Workflow, ...]:
         """Workflows drawn with the seed, or the file's first.
+
+        With ``sample`` those of a file are drawn, too: all of them in an order by the seed, then all again in another
+        one, until there are enough. One that is drawn for the k-th time is ``ID#k``.
 
         Raises
         ------
         InputError
-            When the file has fewer.
+            When the file has fewer, and none is to be drawn twice.
         """
         if self.data is None:
             from hexsched.workloads.families import generate
 
             return generate(self.name, workflows, seed)
-        self.check_size(workflows)
-        lines = self.data.splitlines()
         from hexsched.model import Workflow
 
-        return tuple(msgspec.json.decode(line, type=Workflow) for line in lines[:workflows])
+        lines = self.data.splitlines()
+        if not sample:
+            self.check_size(workflows)
+            return tuple(msgspec.json.decode(line, type=Workflow) for line in lines[:workflows])
+        drawn = drawn_again(len(lines), workflows, seed)
+        flows = [msgspec.json.decode(lines[k], type=Workflow) for k, _ in drawn]
+        return tuple(
+            msgspec.structs.replace(flow, workflow_id=f"{flow.workflow_id}#{time}") if time > 1 else flow
+            for flow, (_, time) in zip(flows, drawn, strict=True)
+        )
 
     def check_size(self, workflows: int) -> None:
         """Raise ``InputError`` when a file has fewer workflows; a family has as many as one likes."""
@@ -118,6 +129,18 @@ class Workload:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+def drawn_again(of: int, number: int, seed: int) -> list[tuple[int, int]]:
+    """Which of ``of`` things are drawn, and each for the how manieth time: all in random order, again and again."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    drawn: list[tuple[int, int]] = []
+    while len(drawn) < number:
+        time = len(drawn) // of + 1
+        drawn += [(int(k), time) for k in rng.permutation(of)]
+    return drawn[:number]
 
 
 @dataclass(frozen=True)
@@ -262,6 +285,25 @@ def read_workload_content(spec: str, folder: Path) -> Workload:
     imported = read_workflows(path, options.pop("format", None), options=options)
     called = ",".join([path.name.partition(".")[0], *(f"{key}={value}" for key, value in options.items())])
     return Workload(called, workload_bytes(imported.workflows), spec)
+
+
+def matching_files(spec: str, folder: Path) -> list[str]:
+    """What a workload entry stands for: itself, or the files that its pattern matches, each with the entry's options.
+
+    Raises
+    ------
+    InputError
+        When nothing matches.
+    """
+    from hexsched.workloads.importers import split_spec
+
+    pattern, _ = split_spec(spec)
+    if not glob.has_magic(pattern) or (folder / pattern).exists():
+        return [spec]
+    found = sorted(glob.glob(pattern, root_dir=folder, recursive=True))
+    if not found:
+        raise InputError(f"no file matches {pattern!r} in {folder.absolute()}")
+    return [name + spec[len(pattern) :] for name in found]
 
 
 def sha256(data: bytes) -> str:

@@ -26,6 +26,7 @@ from hexsched.registry import choices, hint
 
 LIBRARY = Path(__file__).parents[1] / "grids"
 DEFAULT_KIND = "simulate"
+WORKLOADS = "workloads"
 MOST_CELLS = 100_000  # of a grid, unless more are asked for: a slip of the finger is told at once
 
 
@@ -100,6 +101,10 @@ class Grid:
     folder: Path = Path()
 
 
+class NoWorkloadsError(InputError):
+    """A grid leaves it to whoever runs it which workloads it has, and none were given."""
+
+
 @cache
 def list_grids() -> tuple[str, ...]:
     """Names of the grids that come with the package."""
@@ -113,6 +118,7 @@ def read_grid(
     *,
     load_plugins: bool = False,
     folder: str | Path = ".",
+    workloads: Sequence[str] = (),
 ) -> Grid:
     """Read a grid file, or the shipped grid of that name.
 
@@ -129,11 +135,15 @@ def read_grid(
         and a plug-in is a program: without this nothing of it is executed.
     folder : str or Path
         What paths in a mapping are relative to; those of a file are relative to it.
+    workloads : sequence of str
+        In place of the grid's; files are relative to the working directory.
 
     Raises
     ------
     InputError
         Naming file, line and key.
+    NoWorkloadsError
+        When it has none, and none are given.
     """
     if isinstance(given, Mapping):
         path = Path(folder) / "grid"
@@ -144,7 +154,10 @@ def read_grid(
         document = read_yaml(read_bytes(path).decode("utf-8-sig"), path)
     forms = Forms.of_vocabulary()
     top = _convert(document, (), forms.file)
-    reader = _Reader(document, path.parent, forms, most_cells)
+    # what comes with hexsched names no files, so what is given by hand may stand where the user is
+    home = Path() if workloads and path.parent == LIBRARY else path.parent
+    reader = _Reader(document, home, forms, most_cells)
+    reader.given(workloads)
     plugins = reader.plugins(top, load_plugins)
     if only is not None and only not in top.grids:
         known = ", ".join(top.grids) or "none"
@@ -155,7 +168,7 @@ def read_grid(
         names = [name for name in top.grids if only in (None, name)]
         subs = {name: _convert(document, ("grids", name), forms.named) for name in top.grids}
         sections = [reader.section(name, top, subs[name]) for name in names]
-    return Grid(path.stem, top.description, sections, plugins, most_cells, path.parent)
+    return Grid(path.stem, top.description, sections, plugins, most_cells, home)
 
 
 @dataclass(frozen=True)
@@ -269,6 +282,23 @@ class _Reader:
         self.forms = forms
         self.most_cells = most_cells
         self.named: dict[tuple[type, str], Cluster | Workload] = {}
+        self.workloads: tuple[Value, ...] = ()
+
+    def given(self, workloads: Sequence[str]) -> None:
+        """Take these workloads in place of those of the file."""
+        from hexsched.workloads.source import names_a_family
+
+        found: dict[Value, None] = {}
+        for entry in workloads:
+            as_it_is = os.path.isabs(entry) or names_a_family(entry)
+            here = entry if as_it_is else os.path.relpath(entry, self.place.folder)
+            try:
+                found |= dict.fromkeys(AXES[WORKLOADS].read(here, self.place))
+                for value in found:
+                    self._check_name(value)
+            except InputError as error:
+                raise InputError(f"--workloads: {error}") from None
+        self.workloads = tuple(found)
 
     def plugins(self, top: Any, load: bool) -> tuple[Plugin, ...]:
         """The plug-ins that the file names; they are run only where ``load`` says so."""
@@ -300,11 +330,15 @@ class _Reader:
             layer_axes, layer_settings = self._changes(layer, path, kind, strict=not inherited)
             axes = {**layer_axes, **axes}
             settings = {**layer_settings, **settings}
+        if self.workloads and WORKLOADS in kind.axes:
+            axes[WORKLOADS] = self.workloads
         for axis, default in kind.axes.items():
             if axis not in axes:
                 if default is None:
-                    where = self.document.where(own)
-                    raise InputError(f"{axis} is missing; a grid of kind {kind.name} needs it", where)
+                    where, missing = self.document.where(own), f"{axis} is missing; a grid of kind {kind.name} needs it"
+                    if axis == WORKLOADS:
+                        raise NoWorkloadsError(f"{missing}, here or as --workloads 'tables/*.jsonl'", where)
+                    raise InputError(missing, where)
                 axes[axis] = default
         section = Section(
             name,

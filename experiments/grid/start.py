@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,7 @@ def run_grid(
     progress: Wanted = None,
     most_cells: int = MOST_CELLS,
     allow_plugins: bool = False,
+    workloads: Sequence[str] = (),
 ) -> GridRun:
     """Compute the cells of a grid that a store does not have yet; may be interrupted at any moment and run again.
 
@@ -110,6 +111,8 @@ def run_grid(
         How many cells the grid may have.
     allow_plugins : bool
         Run the Python files that the grid names under ``plugins``.
+    workloads : sequence of str
+        Families, files, or patterns of files, in place of the grid's; relative to the working directory.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def run_grid(
     >>> grid = {"clusters": "demo", "workloads": "bfcl", "workflows": 5, "policies": ["hexagent", "fcfs"]}
     >>> experiments.run_grid(grid, "runs").to_frame()["req95"]  # doctest: +SKIP
     """
-    read = read_grid(grid, only, most_cells, load_plugins=allow_plugins)
+    read = read_grid(grid, only, most_cells, load_plugins=allow_plugins, workloads=workloads)
     check_allowed(read, allow_plugins)
     plan = make_plan(read, schedules)
     return run_planned(read.name, plan, Path(store), lambda: LocalBackend(workers), retry_failed, progress)

@@ -28,6 +28,7 @@ from paper_figs.reading.store import (
     shown_runs,
 )
 from paper_figs.report.assumed import assumptions
+from paper_figs.report.files import workloads_of_files
 from paper_figs.report.settings import SETTING, by_group, by_load, every_policy, not_better, setting_by_setting
 from paper_figs.report.steps import ladder
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
@@ -84,6 +85,7 @@ def sections(store: StorePath, claims: pd.DataFrame, drawn: Sequence[Drawn], lef
         _optional(decisions, store),
         _optional(optimum, store),
         _optional(ladder, store),
+        _optional(workloads_of_files, store),
         _missing(store, claims, runs, left_out),
         _figures(drawn),
     ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from experiments.grid.spec import Grid
     from experiments.store import Store
 
+ANY_FAMILY = "bfcl"  # to count the cells of a grid that leaves workloads to the user
 MOST_ERRORS = 10  # told one by one; the table ``errors`` has them all
 
 GridFile = Annotated[str, typer.Argument(metavar="GRID", help="Grid file, or a name of 'hexsched grid list'.")]
@@ -32,6 +33,14 @@ Only = Annotated[str | None, typer.Option("--only", metavar="NAME", help="Of a f
 MostCells = Annotated[
     int | None,
     typer.Option("--most-cells", min=1, metavar="N", help="How many cells a grid may have, 100,000 by default."),
+]
+Workloads = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--workloads",
+        metavar="FILES",
+        help="In place of the grid's: a family, a file, or all that match 'tables/*.jsonl'; may be repeated.",
+    ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=1024, metavar="N", help="Processes.")]
 Schedules = Annotated[bool, typer.Option("--schedules", help="Store the schedule of every run.")]
@@ -61,15 +70,19 @@ def grid(context: typer.Context) -> None:
 def list_command(as_json: Json = False) -> None:
     """List the grids that come with hexsched."""
     from experiments.grid.plan import make_plan
-    from experiments.grid.spec import list_grids, read_grid
+    from experiments.grid.spec import NoWorkloadsError, list_grids, read_grid
 
-    rows = []
+    rows, records = [], []
     for name in list_grids():
-        read = read_grid(name)
-        rows.append(
-            (name, len(make_plan(read).cells), ", ".join(s.name for s in read.sections if s.name), read.description)
-        )
-    records = [dict(zip(("name", "cells", "grids", "description"), row, strict=True)) for row in rows]
+        try:
+            read, theirs = read_grid(name), False
+        except NoWorkloadsError:
+            read, theirs = read_grid(name, workloads=[ANY_FAMILY]), True
+        cells = len(make_plan(read).cells)
+        named = ", ".join(s.name for s in read.sections if s.name)
+        rows.append((name, f"{cells} a workload" if theirs else cells, named, read.description))
+        of = {"per_workload": True} if theirs else {}
+        records.append({"name": name, "cells": cells, **of, "grids": named, "description": read.description})
     emit({"grids": records}, [Table(("name", "cells", "named grids", "what it shows"), rows)], as_json)
 
 
@@ -113,6 +126,7 @@ def plan_command(
     workers: Workers = 2,
     schedules: Schedules = False,
     most_cells: MostCells = None,
+    workloads: Workloads = None,
     as_json: Json = False,
 ) -> None:
     """Say how many cells a grid has, how many are done, and how long the others should take."""
@@ -121,7 +135,7 @@ def plan_command(
     from experiments.store import Store
     from experiments.store.store import STORE_JSON
 
-    plan = _plan(grid, only, schedules, most_cells)
+    plan = _plan(grid, only, schedules, most_cells, workloads)
     # what is there instead of a store, if anything, is for 'run' to complain of
     opened = Store.open(store) if os.path.exists(store / STORE_JSON) else None
     progress = plan.progress(opened)
@@ -157,6 +171,7 @@ def run_command(
     only: Only = None,
     schedules: Schedules = False,
     most_cells: MostCells = None,
+    workloads: Workloads = None,
     as_json: Json = False,
 ) -> None:
     """Compute what the store does not have yet; may be interrupted at any moment and run again.
@@ -181,7 +196,7 @@ def run_command(
             note("the Dask cluster has no workers yet; the grid waits for them")
         return backend
 
-    read = _read(grid, only, most_cells, allow_plugins)
+    read = _read(grid, only, most_cells, allow_plugins, workloads)
     check_allowed(read, allow_plugins)
     plan = make_plan(read, schedules)
     if os.path.exists(store / STORE_JSON) and (others := _other_versions(Store.open(store))):
@@ -220,6 +235,7 @@ def status_command(
     store: StoreFolder = DEFAULT_STORE,
     only: Only = None,
     most_cells: MostCells = None,
+    workloads: Workloads = None,
     as_json: Json = False,
 ) -> None:
     """Say what a store has: cells by kind, what has failed and why, what is of another version of the code."""
@@ -238,7 +254,7 @@ def status_command(
         record: dict[str, object] = {"store": str(store), "tables": tables}
         blocks = [Table(("table", "cells"), list(tables.items()))]
     else:
-        plan = _plan(grid, only, False, most_cells)
+        plan = _plan(grid, only, False, most_cells, workloads)
         progress = plan.progress(opened, whole=True)
         failures = failures[failures["key"].isin(progress.failed)]
         record = {"store": str(store), "grid": grid, "kinds": _by_kind(plan, progress), **_counts(progress)}
@@ -276,6 +292,7 @@ def export_command(
     ] = None,
     only: Only = None,
     most_cells: MostCells = None,
+    workloads: Workloads = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -283,7 +300,7 @@ def export_command(
     from experiments.store import Store, tables
     from hexsched.model.files import write_bytes
 
-    plan = _plan(grid, only, False, most_cells)
+    plan = _plan(grid, only, False, most_cells, workloads)
     opened = Store.open(store)
     if table is not None and table not in tables():
         raise InputError(f"a store has no table {table!r}; {choices(table, tables(), 'its tables are')}", "--table")
@@ -346,16 +363,25 @@ def prune_command(
     emit({"cells": len(keys), "removed": yes, "keys": keys}, [facts(("cells to remove", len(keys)))], as_json)
 
 
-def _plan(grid: str, only: str | None, schedules: bool, most_cells: int | None) -> Plan:
+def _plan(
+    grid: str, only: str | None, schedules: bool, most_cells: int | None, workloads: list[str] | None = None
+) -> Plan:
     from experiments.grid.plan import make_plan
 
-    return make_plan(_read(grid, only, most_cells), schedules)
+    return make_plan(_read(grid, only, most_cells, workloads=workloads), schedules)
 
 
-def _read(grid: str, only: str | None, most_cells: int | None, load_plugins: bool = False) -> Grid:
+def _read(
+    grid: str,
+    only: str | None,
+    most_cells: int | None,
+    load_plugins: bool = False,
+    workloads: list[str] | None = None,
+) -> Grid:
     from experiments.grid.spec import MOST_CELLS, read_grid
 
-    return read_grid(grid, only, MOST_CELLS if most_cells is None else most_cells, load_plugins=load_plugins)
+    most = MOST_CELLS if most_cells is None else most_cells
+    return read_grid(grid, only, most, load_plugins=load_plugins, workloads=workloads or ())
 
 
 def _counts(progress: Progress) -> dict[str, int]:

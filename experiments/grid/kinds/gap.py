@@ -10,7 +10,7 @@ from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
-from experiments.grid.settings import CPU_TIME, LEAVE_OUT_OVERSIZE, MAX_CONTEXT, TIME_LIMIT
+from experiments.grid.settings import CPU_TIME, LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SAMPLE, TIME_LIMIT
 from experiments.grid.sources import Json, Plugin, entries, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.outside import Package
@@ -199,7 +199,7 @@ KIND = Kind(
         "objectives": None,
         "policies": None,
     },
-    settings=(TIME_LIMIT, CPU_TIME, MAX_CONTEXT, LEAVE_OUT_OVERSIZE),
+    settings=(TIME_LIMIT, CPU_TIME, MAX_CONTEXT, LEAVE_OUT_OVERSIZE, SAMPLE),
     example="clusters: demo\nworkloads: react\nworkflows: 2\nloads: at-once\nobjectives: mean_ratio\n"
     "policies: fcfs\ntime_limit: 1\n",
     timing={"solve_seconds": REAL},

@@ -16,7 +16,7 @@ from experiments.grid.expand import Point
 from experiments.grid.kind import Kind
 from experiments.grid.kinds.load import LoadCell, load_search
 from experiments.grid.scene import Scene, prepared, scene_of
-from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SCHEDULES, SLO, WARM_UP
+from experiments.grid.settings import LEAVE_OUT_OVERSIZE, MAX_CONTEXT, SAMPLE, SCHEDULES, SLO, WARM_UP
 from experiments.grid.sources import Json, Plugin, entries, needed_plugins
 from experiments.store.schema import CASE, REAL, TEXT, TRUTH, WHOLE
 from hexsched.metrics import METRICS
@@ -288,7 +288,7 @@ KIND = Kind(
         "estimators": ("exact",),
         "policies": None,
     },
-    settings=(SCHEDULES, SLO, MAX_CONTEXT, LEAVE_OUT_OVERSIZE, WARM_UP),
+    settings=(SCHEDULES, SLO, MAX_CONTEXT, LEAVE_OUT_OVERSIZE, SAMPLE, WARM_UP),
     example="clusters: demo\nworkloads: react\nworkflows: 3\nloads: stress:2\npolicies: fcfs\n",
     timing={"decisions": WHOLE, "decision_mean_us": REAL, "decision_p99_us": REAL},
     alike=("workload", "workflows"),

@@ -1,0 +1,68 @@
+"""Workloads of files: what each policy needs there, relative to HexAGenT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from paper_figs.drawing.figure import Figure
+from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.style import PAGE_WIDTH, label, lines, seeds_text
+from paper_figs.reading.files import EACH, read_files
+from paper_figs.reading.reductions import HEADLINES
+from paper_figs.reading.selection import in_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+LINE = 0.2  # inches of a policy
+ROOM = 0.7  # inches above and below them
+SPREAD = 0.7  # of a policy's row, over which its marks lie
+
+
+def draw_files(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Policies from top to bottom, what each needs relative to HexAGenT, a mark a workload; of a load and metric."""
+    from matplotlib import pyplot as plt
+
+    axes = plt.gca() if ax is None else ax
+    policies = in_order(table["policy"])
+    workloads = [name for name in sorted(set(table["workload"])) if name != EACH]
+    for k, (workload, style) in enumerate(lines(workloads).items()):
+        rows = table[table["workload"] == workload].set_index("policy").reindex(policies)
+        places = np.arange(len(policies)) + SPREAD * ((k + 0.5) / len(workloads) - 0.5)
+        looks = {"color": style["color"], "fmt": "o", "markersize": 2.5, "elinewidth": 0.7}
+        axes.errorbar(rows["mean"], places, xerr=error_bars(rows), label=workload, **looks)
+    axes.axvline(1, color="black", linewidth=0.7)
+    axes.set_xscale("log")
+    low, high = float(np.nanmin(table[["mean", "low"]])), float(np.nanmax(table[["mean", "high"]]))
+    axes.set_xlim(min(max(low, 0.2), 0.9) / 1.03, max(min(high, 5.0), 1.1) * 1.03)
+    plain_log_ticks(axes.xaxis, *axes.get_xlim())
+    axes.set_yticks(range(len(policies)), [label(name) for name in policies])
+    axes.set_ylim(len(policies) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("HexAGenT = 1")
+    return axes
+
+
+def draw(table: pd.DataFrame) -> MatplotlibFigure:
+    """A row of panels a load, a column a metric."""
+    loads = sorted(set(table["load"]))
+    names = table["workload"].nunique() - 1
+    title = f"SLO scale needed on workloads of files, relative to HexAGenT; {seeds_text(int(table['n'].max()))}"
+    height = ROOM + LINE * table["policy"].nunique()
+    fig, axes, across = panels(
+        len(loads), len(HEADLINES), height, names, title, width=PAGE_WIDTH, sharey=True, sharex="col"
+    )
+    for load, row in zip(loads, axes, strict=True):
+        for metric, panel in zip(HEADLINES, row, strict=True):
+            draw_files(table[(table["load"] == load) & (table["metric"] == metric)], panel)
+            panel.set_title(f"{label(metric)}, {load}")
+            panel.set_xlabel(panel.get_xlabel() if load == loads[-1] else "")
+    legend_on_top(fig, axes.flat[:1], across, title)
+    return fig
+
+
+FIGURE = Figure("real", "Workloads of files, relative to HexAGenT", read_files, draw, rank=6)
