@@ -1,0 +1,151 @@
+"""Grids on files of the user: patterns, files named where a grid is run, short tables, and what is said of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from tiny_grid import Inline, write_grid
+
+from experiments.cli import BAD_INPUT, OK, main
+from experiments.grid import spec
+from experiments.grid.plan import make_plan
+from experiments.grid.run import run_plan
+from experiments.grid.sources import drawn_again, read_workload_content
+from experiments.grid.spec import NoWorkloadsError, read_grid
+from experiments.store import Store, read_table
+from hexsched.errors import InputError
+from hexsched.model.workload import workload_bytes
+from hexsched.workloads.families import generate
+from paper_figs.figures.real import draw, read_files
+from paper_figs.reading.files import EACH
+from paper_figs.reading.store import NoDataError
+from paper_figs.report.files import workloads_of_files
+
+mpl.use("Agg")
+
+GRID = """\
+clusters: demo
+workflows: 7
+sample: true
+loads: "rate:4"
+policies: [hexagent, triage, fcfs]
+seeds: 2
+"""
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """A folder with a table of five workflows and one of nine."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "chains.jsonl").write_bytes(workload_bytes(generate("bfcl", 5, 3)))
+    (folder / "trees.jsonl").write_bytes(workload_bytes(generate("lats", 9, 3)))
+    return folder
+
+
+def names(grid: object) -> list[str]:
+    return [str(each) for each in grid.sections[0].axes["workloads"]]  # type: ignore[attr-defined]
+
+
+def test_a_pattern_is_all_files_that_match(tables, tmp_path):
+    text = f"workloads: ['tables/*.jsonl', bfcl]\n{GRID}"
+    assert names(read_grid(write_grid(tmp_path, text))) == ["chains", "trees", "bfcl"]
+    with_options = read_grid(write_grid(tmp_path, text.replace("*.jsonl", "t*.jsonl,format=hexsched")))
+    assert names(with_options) == ["trees", "bfcl"]
+    (tables / "odd[1].jsonl").write_bytes((tables / "chains.jsonl").read_bytes())
+    assert names(read_grid(write_grid(tmp_path, text.replace("*.jsonl", "odd[1].jsonl")))) == ["odd[1]", "bfcl"]
+    with pytest.raises(InputError, match=r"tiny.yaml:1: workloads: no file matches 'tables/\*.csv' in .*") as caught:
+        read_grid(write_grid(tmp_path, text.replace("*.jsonl", "*.csv")))
+    assert "\n" not in str(caught.value)
+
+
+def test_workloads_named_where_it_is_run_take_the_place_of_the_grid_s(tables, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert names(read_grid("real", workloads=["tables/t*.jsonl", "bfcl"])) == ["trees", "bfcl"]
+    (tmp_path / "grids").mkdir()
+    own = write_grid(tmp_path / "grids", f"workloads: mixed\n{GRID}")  # paths in it are relative to another folder
+    assert names(read_grid(own, workloads=["tables/chains.jsonl"])) == ["chains"]
+    assert names(read_grid(own, workloads=[str(tables / "chains.jsonl")])) == ["chains"]
+    assert names(read_grid(own)) == ["mixed"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], r"real\.yaml:\d+: workloads is missing; a grid of kind simulate needs it, here or as --workloads"),
+        (["--workloads", "no/*.jsonl"], r"--workloads: no file matches 'no/\*\.jsonl' in "),
+        (["--workloads", "none.jsonl"], r"--workloads: .*none\.jsonl"),
+    ],
+)
+def test_what_is_missing_is_told_in_a_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["grid", "run", "real", "--store", "s", *arguments]) == BAD_INPUT
+    said = capsys.readouterr().err.strip()
+    assert re.search(message, said)
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_grids_that_leave_workloads_to_the_user_are_listed(capsys, monkeypatch):
+    monkeypatch.setattr(spec, "list_grids", lambda: ("ladder", "real"))  # planning all of them takes long
+    assert main(["grid", "list"]) == OK
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("real")]
+    cells = len(make_plan(read_grid("real", workloads=["bfcl"])).cells)
+    assert f" {cells} a workload " in line
+    with pytest.raises(NoWorkloadsError):
+        read_grid("real")
+
+
+def test_short_tables_are_drawn_from_again_and_again(tables):
+    assert [sorted(k for k, time in drawn_again(5, 12, 0) if time == t) for t in (1, 2)] == [[0, 1, 2, 3, 4]] * 2
+    assert drawn_again(5, 12, 0)[:7] == drawn_again(5, 7, 0) != drawn_again(5, 7, 1)
+    table = read_workload_content("chains.jsonl", tables)
+    by_id = {flow.workflow_id: flow for flow in generate("bfcl", 5, 3)}
+    drawn = table.take(12, 0, sample=True)
+    assert len({flow.workflow_id for flow in drawn}) == 12
+    for flow, (_, time) in zip(drawn, drawn_again(5, 12, 0), strict=True):
+        name, _, again = flow.workflow_id.partition("#")
+        assert again == ("" if time == 1 else str(time))
+        assert flow.calls == by_id[name].calls
+    with pytest.raises(InputError, match="workload chains has 5 workflows, 12 are asked for"):
+        table.take(12, 0)
+    assert table.take(5, 1) == tuple(by_id.values())
+
+
+def test_a_store_says_what_policies_need_on_files(tables, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grids").mkdir()
+    grid = write_grid(tmp_path / "grids", GRID)
+    plan = make_plan(read_grid(grid, workloads=["tables/*.jsonl", "bfcl"]))
+    store = tmp_path / "store"
+    with Store.writing(store) as opened:
+        assert run_plan(plan, opened, Inline()).failed == 0
+    runs = read_table(store, "runs")
+    assert set(runs["workload"]) == {"chains", "trees", "bfcl"}
+    found = read_files(store)
+    assert set(found["workload"]) == {"chains", "trees", EACH}  # bfcl is no file
+    value = runs.set_index(["workload", "policy", "seed"])["req99"].sort_index()
+    expected = (value["trees", "fcfs"] / value["trees", "hexagent"]).mean()
+    row = found.query("workload == 'trees' and policy == 'fcfs' and metric == 'req99'").iloc[0]
+    assert row["mean"] == pytest.approx(expected)
+    assert (row["n"], row["settings"], row["over"]) == (2, 1, int(expected > 1.02))
+    every = found.query("workload == @EACH and policy == 'fcfs' and metric == 'req99'").iloc[0]
+    other = (value["chains", "fcfs"] / value["chains", "hexagent"]).mean()
+    assert every["mean"] == pytest.approx((expected + other) / 2)
+    assert every["worst"] == pytest.approx(max(expected, other))
+    assert len(draw(found).axes) == 2
+    text = workloads_of_files(store)
+    assert f"{expected:.2f}" in next(line for line in text.splitlines() if line.startswith("| trees"))
+    assert main(["rerun", sorted(runs["key"])[0], "--store", str(store)]) == OK
+    assert "equal" in capsys.readouterr().out
+
+
+def test_a_store_without_files_has_no_section(tmp_path):
+    text = f"workloads: bfcl\n{GRID}".replace("seeds: 2", "seeds: 1")
+    with Store.writing(tmp_path / "store") as opened:
+        run_plan(make_plan(read_grid(write_grid(tmp_path, text))), opened, Inline())
+    with pytest.raises(NoDataError, match="hexsched grid run real --workloads FILES"):
+        read_files(tmp_path / "store")
