@@ -180,7 +180,7 @@ def stepwise(instance: Instance, name: str) -> tuple[State, Memory, Any, Any]:
     chosen = read_policy(name)
     workload, places = workload_columns(instance)
     state = build_state(instance, workload, waiting=places.workflow)
-    tell_work(state, instance, workload, chosen.in_effect["work"], 0)
+    tell_work(state, instance, chosen.in_effect["work"], 0)
     memory, rows = chosen.memory(state.seen), chosen.settings()
     given, latency, buffer = bare((state, memory, rows)), new_histogram(), np.zeros(2, np.int64)
     return state, memory, rows, each_time(run_epochs, *given, 1, latency, buffer)

@@ -8,8 +8,8 @@ import numpy as np
 
 from hexsched.engine import physics
 from hexsched.engine.kernel import interpreted
-from hexsched.engine.state import Array, Seen, State
-from hexsched.engine.tables import Places, Workload
+from hexsched.engine.state import Array, Records, Seen, State
+from hexsched.engine.tables import Places
 from hexsched.model import Instance
 from hexsched.policies.orders.parts.horizon import HINT, ORACLE
 from hexsched.policies.orders.parts.work import BATCH, UNTOLD
@@ -49,7 +49,7 @@ def tell(state: State, instance: Instance, places: Places, horizon: Array, shown
         truth.calls.rest[places.call[columns.call_hints.of]] = hinted_seconds(state.seen, columns.call_hints.values)
 
 
-def tell_work(state: State, instance: Instance, workload: Workload, told: str, seed: int) -> None:
+def tell_work(state: State, instance: Instance, told: str, seed: int) -> None:
     """Prepare what is told of all work of each workflow with its first release.
 
     Parameters
@@ -57,8 +57,6 @@ def tell_work(state: State, instance: Instance, workload: Workload, told: str, s
     state : State
         Before it starts.
     instance : Instance
-    workload : Workload
-        Its calls, in the engine's order.
     told : str
         The policy's option, as ``in_effect`` has it: empty, ``oracle`` or ``hint(SIGMA)``.
     seed : int
@@ -66,16 +64,16 @@ def tell_work(state: State, instance: Instance, workload: Workload, told: str, s
     """
     if told == UNTOLD:
         return
-    flows = state.truth.workflows
+    flows, calls = state.truth.workflows, state.truth.calls
     sigma = read_sigma(told, HINT) or 0.0
     factor = noise(sorted(instance.columns.workflow_id), sigma, seed, of="work")
-    for field, of_calls in zip(("prefill_told", "decode_told"), pool_work(state.seen, workload), strict=True):
-        flows[field] = factor * np.bincount(workload.workflow, of_calls, len(flows))
+    for field, of_calls in zip(("prefill_told", "decode_told"), pool_work(state.seen, calls), strict=True):
+        flows[field] = factor * np.bincount(calls.workflow, of_calls, len(flows))
 
 
-def pool_work(seen: Seen, workload: Workload) -> tuple[Array, Array]:
+def pool_work(seen: Seen, calls: Records) -> tuple[Array, Array]:
     """w_p and w_d of every call: its mean seconds on the instances of a pool, over their number (model M42)."""
-    n, h, m = (column.astype(np.float64) for column in (workload.n, workload.h, workload.m))
+    n, h, m = (column.astype(np.float64) for column in (calls.n, calls.h, calls.m))
     prefill = np.mean([prefill_seconds(one, n, h) for one in seen.prefills], axis=0) / len(seen.prefills)
     growth = 0.0 if seen.clock[0].fixed else seen.decodes.d2.mean() * (n + m / 2) * m
     share = np.mean([iteration_seconds(seen, j, BATCH, 0) / BATCH for j in range(len(seen.decodes))])

@@ -286,7 +286,7 @@ def _served(
     hand_back(instance.call_count)
     state.truth.workflows.horizon = horizon
     tell(state, instance, places, horizon, chosen.in_effect["horizon"], seed)
-    tell_work(state, instance, workload, chosen.in_effect["work"], seed)
+    tell_work(state, instance, chosen.in_effect["work"], seed)
     state.truth.progress.class_mean = int(estimates.class_mean)
     latency = new_histogram()
     calls = instance.call_count
