@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.layout import columns_within, error_bars, legend_on_top, panels, plain_log_ticks
 from paper_figs.drawing.style import PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.reading.files import EACH, read_files
 from paper_figs.reading.reductions import HEADLINES
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 LINE = 0.2  # inches of a policy
 ROOM = 0.7  # inches above and below them
+BEYOND = 1.15  # how far axes go beyond the means, as a factor
+LETTERS = 0.75  # of a small legend, to those of one with few entries
 SPREAD = 0.7  # of a policy's row, over which its marks lie
 
 
-def draw_files(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Policies from top to bottom, what each needs relative to HexAGenT, a mark a workload; of a load and metric."""
+def draw_files(table: pd.DataFrame, ax: Axes | None = None, within: pd.DataFrame | None = None) -> Axes:
+    """Policies from top to bottom, what each needs relative to HexAGenT, a mark a workload; of a load and metric.
+
+    The axis has room for the means of all rows ``within``, by default those of ``table``.
+    """
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
@@ -37,8 +42,9 @@ def draw_files(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         axes.errorbar(rows["mean"], places, xerr=error_bars(rows), label=workload, **looks)
     axes.axvline(1, color="black", linewidth=0.7)
     axes.set_xscale("log")
-    low, high = float(np.nanmin(table[["mean", "low"]])), float(np.nanmax(table[["mean", "high"]]))
-    axes.set_xlim(min(max(low, 0.2), 0.9) / 1.03, max(min(high, 5.0), 1.1) * 1.03)
+    # every mean is seen; the intervals of few seeds may go on beyond the axis
+    means = (table if within is None else within)["mean"]
+    axes.set_xlim(min(float(means.min()), 0.9) / BEYOND, max(float(means.max()), 1.1) * BEYOND)
     plain_log_ticks(axes.xaxis, *axes.get_xlim())
     axes.set_yticks(range(len(policies)), [label(name) for name in policies])
     axes.set_ylim(len(policies) - 0.5, -0.5)
@@ -50,17 +56,19 @@ def draw_files(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def draw(table: pd.DataFrame) -> MatplotlibFigure:
     """A row of panels a load, a column a metric."""
     loads = sorted(set(table["load"]))
-    names = table["workload"].nunique() - 1
+    workloads = [name for name in sorted(set(table["workload"])) if name != EACH]
     title = f"SLO scale needed on workloads of files, relative to HexAGenT; {seeds_text(int(table['n'].max()))}"
     height = ROOM + LINE * table["policy"].nunique()
     fig, axes, across = panels(
-        len(loads), len(HEADLINES), height, names, title, width=PAGE_WIDTH, sharey=True, sharex="col"
+        len(loads), len(HEADLINES), height, len(workloads), title, width=PAGE_WIDTH, sharey=True, sharex="col"
     )
     for load, row in zip(loads, axes, strict=True):
         for metric, panel in zip(HEADLINES, row, strict=True):
-            draw_files(table[(table["load"] == load) & (table["metric"] == metric)], panel)
+            of_metric = table[table["metric"] == metric]
+            draw_files(of_metric[of_metric["load"] == load], panel, of_metric)
             panel.set_title(f"{label(metric)}, {load}")
             panel.set_xlabel(panel.get_xlabel() if load == loads[-1] else "")
+    across = min(across, columns_within(LETTERS * fig.get_figwidth(), workloads))
     legend_on_top(fig, axes.flat[:1], across, title)
     return fig
 
