@@ -13,7 +13,7 @@ from reference import exhaustive
 from hexsched.model import Instance
 from solvers import exact
 from solvers.brackets.solve import solve_with
-from solvers.exact import FORMULATIONS, benders, choco, cpsat, milp_disjunctive
+from solvers.exact import FORMULATIONS, benders, choco, column_generation, cpsat, milp_disjunctive
 from solvers.exact.cp.energy import Separation, choices, energy_bound, rows
 from solvers.exact.cp.ticked import in_ticks
 from solvers.exact.milp.tuning import Tuning
@@ -25,6 +25,7 @@ from solvers.problem.result import Options
 from solvers.schedules.list_schedule import best_list_schedule
 
 MILPS = [import_module(f"{exact.__name__}.{name}") for name in FORMULATIONS if name.startswith("milp_")]
+EVERY = [*MILPS, cpsat, benders, choco, column_generation]
 LARGEST = read_objective("max_ratio")
 
 
@@ -35,11 +36,11 @@ def crowded(seed: int, calls: tuple[int, int] = (2, 3)) -> Instance:
 
 
 def test_all_formulations_are_looked_at_here() -> None:
-    assert {module.FORMULATION.name for module in (*MILPS, cpsat, benders, choco)} == set(FORMULATIONS)
+    assert {module.FORMULATION.name for module in EVERY} == set(FORMULATIONS)
 
 
 @pytest.mark.parametrize("objective", ["max_ratio", "mean_ratio", "req(0.5)", "misses(1.2)"])
-@pytest.mark.parametrize("module", [*MILPS, cpsat, benders, choco])
+@pytest.mark.parametrize("module", EVERY)
 def test_a_model_that_is_too_large_is_said_and_leaves_the_start(module: ModuleType, objective: str) -> None:
     problem = fixed_problem(crowded(1))
     bracket = Bracket(read_objective(objective), 20.0)

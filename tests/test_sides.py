@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
-from campaigns.sides.columns import Columns
 from campaigns.sides.sides import sides
 from instances import call, one_pair, workflow
 
 from solvers.bounds.prices.bound import market_until
+from solvers.bounds.prices.columns import Columns, Prices
 from solvers.bounds.prices.relaxation import relax
+from solvers.problem.left import until
 from solvers.problem.offline import offline_problem
 
 
@@ -25,17 +28,17 @@ def test_column_generation_tells_from_both_sides_what_prices_can_prove():
     market = market_until(x, float((x.arrival + 4 * x.horizon).max()), 0)
     for _ in range(30):
         market.improve(x.arrival + 1.5 * x.horizon, 0.0)
-    program = Columns(x, market.edge, 0, 64)
+    program = Columns(x, market.edge, 64)
     program.know(market)
-    toll, below = np.zeros(1), []
+    prices, below = Prices(market.rate, np.zeros(1)), []
     for scale in (1.01, 1.5, 4.0):
         latest = x.arrival + scale * x.horizon
-        found = program.theta(latest, market.rate, toll, 0.5)
+        found = program.solve(latest, prices, until(time.process_time() + 0.5, time.process_time), decide=True)
         assert found.lower <= found.upper * (1 + 1e-6)
-        assert (found.rate * program.supply).sum() == pytest.approx(1.0)
+        assert (found.prices.rate * program.supply).sum() == pytest.approx(1.0)
         # the prices themselves prove it, asked of the dynamic program alone
-        market.rate, market.toll = found.rate, np.zeros(1)
-        assert found.toll.any() or market.costs(latest).sum() == pytest.approx(found.lower, rel=0.05)
+        market.rate, market.toll = found.prices.rate, np.zeros(1)
+        assert found.prices.toll.any() or market.costs(latest).sum() == pytest.approx(found.lower, rel=0.05)
         below.append((found.lower > 1, found.upper <= 1))
     assert below[0] == (True, False)
     assert below[-1] == (False, True)

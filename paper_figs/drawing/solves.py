@@ -33,6 +33,7 @@ NAMES = {
     "milp_positional": "positional",
     "milp_event": "event-based",
     "milp_placement": "placement",
+    "column_generation": "column generation",
     AUTO: "auto",
 }
 

@@ -22,8 +22,9 @@ def add(app: typer.Typer) -> None:
 def formulations_command(as_json: Json = False) -> None:
     """List the formulations of the offline problem.
 
-    An exact one reaches the optimum given time; the others find schedules only. The first solver is the default. Of
-    solvers that a formulation can choose from, the table at the end says which are installed.
+    An exact one reaches the optimum given time; the others find schedules, and bounds that need not meet them. The
+    first solver is the default. Of solvers that a formulation can choose from, the table at the end says which are
+    installed.
     """
     from solvers.exact import FORMULATIONS
     from solvers.exact.milp.backends import BACKENDS

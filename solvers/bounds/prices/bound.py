@@ -49,6 +49,109 @@ class PricedBound:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Question:
+    """What an objective asks of prices, laid out for a known schedule.
+
+    Attributes
+    ----------
+    relaxation : Relaxation
+    objective : Objective
+    base : float
+        No schedule is below it, whatever the prices.
+    ceiling : float
+        The value of the known schedule.
+    is_settled : bool
+        Whether prices can prove no more than ``base``.
+    weight, most : (W,) float arrays
+        For means: what a ratio adds to the objective, and ratios less 1 up to which schedules are looked at.
+    """
+
+    relaxation: Relaxation
+    objective: Objective
+    base: float
+    ceiling: float
+    is_settled: bool
+    weight: Array
+    most: Array
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the objective is a mean."""
+        return self.objective.kind in ("mean_ratio", "mean_latency")
+
+    @property
+    def needed(self) -> int:
+        """For tails: workflows that have to be in time."""
+        return self.relaxation.workflows - self.objective.dropped(self.relaxation.workflows)
+
+    @property
+    def highest(self) -> Array:
+        """(W,) or one float: ratios up to which schedules are looked at."""
+        if self.is_mean:
+            return 1 + self.most
+        if self.objective.kind == "misses":
+            # a ratio that is over s by rounding alone meets it
+            return np.asarray(self.objective.parameter * (1 + ROUND_DOWN))
+        return np.asarray(self.ceiling)
+
+    def latest(self, ratio: Array | float) -> Array:
+        """(W,) seconds at which a workflow of that ratio completes."""
+        return np.asarray(self.relaxation.arrival + ratio * self.relaxation.horizon)
+
+    def market(self, seed: int, workers: int = 1, tuning: Tuning = TUNING, clock: Clock = wall_clock) -> Market:
+        """Prices until all of these schedules end, none as yet."""
+        end = float(self.latest(self.highest).max())
+        ranges = tuning.ranges if self.is_mean else 1
+        return market_until(self.relaxation, end, seed, workers, tuning, ranges, clock)
+
+    def search(self, market: Market, left: Left, on_bound: OnBound | None = None) -> float:
+        """Look for prices; a value that no schedule can beat, and each better one is told, rounding not taken off."""
+        base, tell = self.base, on_bound
+        if self.is_mean:
+            found = mean_bound(
+                market,
+                self.weight,
+                self.most,
+                self.ceiling - base,
+                left,
+                None if tell is None else lambda value: tell(base + value),
+            )
+            return max(base, (base + found) * (1 - ROUND_DOWN))
+        if self.objective.kind == "misses":
+            return float(misses_bound(market, float(self.highest), 0, left, tell))
+        return max(base, tail_bound(market, self.needed, base, self.ceiling, left, tell) * (1 - ROUND_DOWN))
+
+
+def ask(x: Relaxation, objective: Objective, completed: Array, tuning: Tuning = TUNING) -> Question:
+    """What an objective asks of prices.
+
+    Parameters
+    ----------
+    x : Relaxation
+    objective : Objective
+    completed : (W,) float array
+        Completion of each workflow in a known schedule.
+    tuning : Tuning
+    """
+    ceiling = objective.value(x.arrival, completed, x.horizon)
+    weight, most, base = np.zeros(0), np.zeros(0), 1.0
+    settled = ceiling <= 1 + ROUND_DOWN
+    if objective.kind == "misses":
+        # where none can be in time, all are late
+        settled = objective.parameter < 1 - ROUND_DOWN
+        base = float(x.workflows) if settled else 0.0
+    elif not objective.is_tail:
+        share = np.ones(x.workflows) if objective.kind == "mean_ratio" else x.horizon
+        base = float(share.mean())
+        settled = ceiling <= base * (1 + ROUND_DOWN)
+        weight, excess = share / x.workflows, (completed - x.arrival) / x.horizon - 1
+        evenly = (ceiling - base) / (x.workflows * weight)  # as if all were late by as much of the objective
+        # a workflow that is late by all of it is in no better schedule
+        most = np.minimum(excess + tuning.reach * evenly, x.workflows * evenly)
+    return Question(x, objective, base, ceiling, settled, weight, most)
+
+
 def priced_bound(
     problem: OfflineProblem,
     objective: Objective,
@@ -114,42 +217,12 @@ def priced_bound(
     left = left or until(began + time_limit, clock)
     if completed is None:
         completed = problem.completed(simulate(problem.instance, ANY_POLICY).schedule)
-    x = relax(problem)
-    ceiling = objective.value(x.arrival, completed, x.horizon)
-    kind = objective.kind
-    tell = _within_rounding(objective, on_bound)
-    base = 1.0
-    if kind in ("mean_ratio", "mean_latency"):
-        weight = np.ones(x.workflows) if kind == "mean_ratio" else x.horizon
-        base = float(weight.mean())
-        if ceiling <= base * (1 + ROUND_DOWN):
-            return PricedBound(base, {}, 0, clock() - began)
-        excess = (completed - x.arrival) / x.horizon - 1
-        most = excess + float(excess.mean())
-        end = float((x.arrival + (1 + most) * x.horizon).max())
-        market = market_until(x, end, seed, workers, tuning, tuning.ranges, clock)
-        found = mean_bound(
-            market,
-            weight / x.workflows,
-            most,
-            ceiling - base,
-            left,
-            None if tell is None else lambda value: tell(base + value),
-        )
-        value = max(base, (base + found) * (1 - ROUND_DOWN))
-    elif kind == "misses":
-        scale = objective.parameter * (1 + ROUND_DOWN)  # a ratio that is over s by rounding alone meets it
-        if objective.parameter < 1 - ROUND_DOWN:
-            return PricedBound(float(x.workflows), {}, 0, clock() - began)
-        market = market_until(x, float((x.arrival + scale * x.horizon).max()), seed, workers, tuning, clock=clock)
-        value = float(misses_bound(market, scale, 0, left, tell))
-    else:
-        if ceiling <= 1 + ROUND_DOWN:
-            return PricedBound(base, {}, 0, clock() - began)
-        market = market_until(x, float((x.arrival + ceiling * x.horizon).max()), seed, workers, tuning, clock=clock)
-        needed = x.workflows - objective.dropped(x.workflows)
-        value = max(base, tail_bound(market, needed, base, ceiling, left, tell) * (1 - ROUND_DOWN))
-    return PricedBound(value, _binding(x, market), market.passes, clock() - began)
+    asked = ask(relax(problem), objective, completed, tuning)
+    if asked.is_settled:
+        return PricedBound(asked.base, {}, 0, clock() - began)
+    market = asked.market(seed, workers, tuning, clock)
+    value = asked.search(market, left, _within_rounding(objective, on_bound))
+    return PricedBound(value, _binding(asked.relaxation, market), market.passes, clock() - began)
 
 
 @cache

@@ -23,7 +23,7 @@ class Formulation:
         ``(problem, bracket, options) -> Outcome``. It reports schedules and bounds to the bracket, begins at the
         schedule that the bracket has, and ends when the bracket is over.
     exact : bool
-        Whether it reaches the optimum given time; the others give upper bounds only.
+        Whether it reaches the optimum given time; the others give schedules, and bounds that need not meet them.
     objectives : tuple of str
         Kinds of objectives it can minimise.
     solvers : tuple of str

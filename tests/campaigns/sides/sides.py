@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from campaigns.sides.columns import Columns
 from experiments.grid.loads import read_load
 from hexsched.baselines import BASELINES, HEXAGENT
 from hexsched.clusters import compile_instance, read_cluster
@@ -18,8 +17,9 @@ from hexsched.workloads.arrivals import apply_arrivals
 from hexsched.workloads.families import generate
 from solvers.bounds.prices.ascent import Market, tail_bound
 from solvers.bounds.prices.bound import market_until
+from solvers.bounds.prices.columns import Columns, Prices
 from solvers.bounds.prices.relaxation import Relaxation, relax
-from solvers.problem.left import cpu_clock
+from solvers.problem.left import cpu_clock, until
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
 from solvers.schedules.search import search
@@ -96,19 +96,19 @@ def optimum(
     market: Market, x: Relaxation, needed: int, bound: float, ceiling: float, seconds: float
 ) -> tuple[float, float]:
     """Between which scales the largest is that prices refute, in the intervals and at the cells of the last proof."""
-    program = Columns(x, market.edge, x.workflows - needed, market.coarse.cells)
+    program = Columns(x, market.edge, market.coarse.cells, droppable=x.workflows - needed)
     program.know(market)
     low, high, open_from = bound, ceiling, bound  # between the last two nothing has been decided yet
-    rate, toll = market.rate, np.zeros(len(x.join_gap))
-    until = time.process_time() + seconds
-    while high > open_from * (1 + PRECISION) and time.process_time() < until:
+    prices = Prices(market.rate, np.zeros(len(x.join_gap)))
+    end = time.process_time() + seconds
+    while high > open_from * (1 + PRECISION) and time.process_time() < end:
         scale = math.sqrt(open_from * high) if high < ceiling else min(open_from * FIRST_STEP, ceiling)
-        patience = SHARE_OF_A_SCALE * (until - time.process_time())
-        found = program.theta(x.arrival + scale * x.horizon, rate, toll, patience)
+        patience = until(end - (1 - SHARE_OF_A_SCALE) * (end - time.process_time()), time.process_time)
+        found = program.solve(x.arrival + scale * x.horizon, prices, patience, decide=True)
         if found.upper <= 1:
             high = scale
             continue
         open_from = scale
         if found.lower > 1:
-            low, rate, toll = scale, found.rate, found.toll
+            low, prices = scale, found.prices
     return low, high
