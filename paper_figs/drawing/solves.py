@@ -32,8 +32,8 @@ NAMES = {
     "milp_linear_ordering": "linear ordering",
     "milp_positional": "positional",
     "milp_event": "event-based",
-    "milp_placement": "placement",
     "column_generation": "column generation",
+    "milp_placement": "placement",
     AUTO: "auto",
 }
 

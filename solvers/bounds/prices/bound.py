@@ -147,8 +147,9 @@ def ask(x: Relaxation, objective: Objective, completed: Array, tuning: Tuning = 
         settled = ceiling <= base * (1 + ROUND_DOWN)
         weight, excess = share / x.workflows, (completed - x.arrival) / x.horizon - 1
         evenly = (ceiling - base) / (x.workflows * weight)  # as if all were late by as much of the objective
+        reach = tuning.reach_of_small if len(x.head) < tuning.small else tuning.reach
         # a workflow that is late by all of it is in no better schedule
-        most = np.minimum(excess + tuning.reach * evenly, x.workflows * evenly)
+        most = np.minimum(excess + reach * evenly, x.workflows * evenly)
     return Question(x, objective, base, ceiling, settled, weight, most)
 
 

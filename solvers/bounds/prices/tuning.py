@@ -19,9 +19,11 @@ class Tuning:
         The same for instances of so many calls or more.
     ranges : int
         Of ends of decodes, for means: their cost is not convex in the end of a decode.
-    reach : float
+    reach, reach_of_small : float
         For means: how far beyond its end in a known schedule a workflow is looked at, over its share of what the mean
-        is above the least. What comes later counts as being that late, and uses nothing.
+        is above the least. What comes later counts as being that late, and uses nothing. The second for fewer
+        calls than ``small``: the further, the more there is to prove and the longer it takes.
+    small : int
     memory : float
         Of the average of past prices that is kept, a pass.
     sharpness : tuple[float, float, float]
@@ -89,7 +91,9 @@ class Tuning:
     cells_of_large: int = 32
     large: int = 5000
     ranges: int = 4
-    reach: float = 2.0
+    reach: float = 1.0
+    reach_of_small: float = 2.0
+    small: int = 100
     memory: float = 0.8
     sharpness: tuple[float, float, float] = (30.0, 1.03, 150.0)
     passes_a_check: tuple[int, int] = (6, 30)
