@@ -12,6 +12,7 @@ from hexsched.policies.planning.pairs import pair_finder
 from hexsched.policies.planning.planner import planner
 from hexsched.policies.planning.preference import Preference, finish_of_decode
 from hexsched.policies.planning.projection import decode_seconds, kv_load, room_wait, transfer
+from hexsched.policies.planning.second_look import best_decode_of_counted
 
 
 @kernel
@@ -52,10 +53,13 @@ def look_again(seen, memory, settings, c, may_fit):
     """A call just prefilled is counted where it would finish first now; so is one that may fit, if that is its key."""
     fresh = memory.calls[c].entered == seen.clock[0].now
     if fresh or (may_fit and settings.looks_ahead == 1 and memory.counters[0].looks_aside == 0):
-        unplan(seen, memory, c)
-        j, finish = best_decode(seen, memory, settings, c)
+        j, finish = best_decode_of_counted(seen, memory, settings, c)
+        if j < 0:
+            unplan(seen, memory, c)
+            j, finish = best_decode(seen, memory, settings, c)
         memory.calls[c].delta = finish
-        plan_on(seen, memory, c, j)
+        if memory.calls[c].planned != j:
+            plan_on(seen, memory, c, j)
 
 
 @kernel

@@ -64,15 +64,12 @@ def decode_seconds(seen, memory, c, j):
 @kernel
 def room_wait(seen, memory, settings, c, j):
     """Seconds from now until ``j`` has KV room and a place in the batch for ``c``, if calls leave as projected."""
-    if settings.kv == 0:
-        return 0.0
     row = project(seen, memory, j)
     call = seen.calls[c]
-    if row.free >= call.n + call.estimate and row.slots > 0:
+    if settings.kv == 0 or (row.free >= call.n + call.estimate and row.slots > 0):
         return 0.0
-    machines = Machines(seen.clock, seen.decodes, seen.batch_seconds)
-    mine = memory.planner
-    return _wait_for_room(machines, seen.calls, seen.seats, mine.decodes, mine.seats, mine.leaving, c, j)
+    seconds = _seconds_of_decode(seen, seen.calls, memory.planner.decodes, c, j)
+    return wait_for_room(seen, memory, j, call.n + call.estimate, row.free, row.slots, seconds)
 
 
 @kernel
@@ -83,55 +80,56 @@ def room_waits(seen, memory, settings, largest, j):
     row = project(seen, memory, j)
     if row.free >= largest and row.slots > 0:
         return 0.0, 0.0
-    machines = Machines(seen.clock, seen.decodes, seen.batch_seconds)
-    mine = memory.planner
-    outlooks, finishes, leaving = mine.decodes, mine.seats, mine.leaving
-    most, free, slots = _until_room(machines, seen.calls, seen.seats, outlooks, finishes, leaving, largest, j)
+    most, free, slots = _until_room(seen, memory, j, largest, row.free, row.slots)
     least = 0.0
     if row.slots <= 0 and row.sorted > 0:  # a place in the batch is the least that it waits for
-        least = finishes[j, min(-row.slots, row.sorted - 1)].finish_at
+        least = memory.planner.seats[j, min(-row.slots, row.sorted - 1)].finish_at
     if free < largest or slots <= 0:
         most = math.inf
     return least, most
 
 
 @kernel
-def _wait_for_room(machines, calls, seats, outlooks, finishes, leaving, c, j):
-    call = calls[c]
-    need = call.n + call.estimate
-    decode = machines.decodes[j]
-    wait, free, slots = _until_room(machines, calls, seats, outlooks, finishes, leaving, need, j)
+def wait_for_room(seen, memory, j, need, free, slots, seconds):
+    """Seconds until ``j`` has room, were so many tokens and places free now, for a call that decodes so long there."""
+    decode = seen.decodes[j]
+    wait, free, slots = _until_room(seen, memory, j, need, free, slots)
     if free >= need and slots > 0:
         return wait
     # everything that runs has left and calls planned before this one still fill j: they take turns of about its length
     turns = max((need - free) / decode.kv_capacity, (1 - slots) / decode.max_batch)
-    return wait + max(turns, 0.0) * _seconds_of_decode(machines, calls, outlooks, c, j)
+    return wait + max(turns, 0.0) * seconds
 
 
 @kernel
-def _until_room(machines, calls, seats, outlooks, finishes, leaving, need, j):
+def _until_room(seen, memory, j, need, free, slots):
     """Seconds until so many calls have left ``j`` that there is room, or all have; tokens and places free by then."""
-    row = outlooks[j]
-    admitted = machines.decodes[j].admitted
-    low = max(-row.slots, 0)  # so many have to leave before the one whose place is taken
+    machines = Machines(seen.clock, seen.decodes, seen.batch_seconds)
+    row = memory.planner.decodes[j]
+    finishes = memory.planner.seats
+    last = seen.decodes[j].admitted - 1
+    if last < 0:
+        return 0.0, free, slots
+    low = max(-slots, 0)  # so many have to leave before the one whose place is taken
     high = row.sorted
+    if high > last and (low >= last or free + finishes[j, last].freed < need):
+        low = last
+    elif low < high and free + finishes[j, low].freed >= need:
+        high = low
     while low < high:
         middle = (low + high) // 2
-        if row.free + finishes[j, middle].freed >= need:
+        if free + finishes[j, middle].freed >= need:
             high = middle
         else:
             low = middle + 1
-    last = admitted - 1
     while True:
         while row.sorted <= min(low, last):
-            _sort_one_more(machines, calls, seats, outlooks, finishes, leaving, j)
-        if low >= last or row.free + finishes[j, low].freed >= need:
+            _sort_one_more(machines, seen.calls, seen.seats, memory.planner.decodes, finishes, memory.planner.leaving, j)
+        if low >= last or free + finishes[j, low].freed >= need:
             break
         low += 1
-    if last < 0:
-        return 0.0, row.free, row.slots
     low = min(low, last)
-    return finishes[j, low].finish_at, row.free + finishes[j, low].freed, row.slots + low + 1
+    return finishes[j, low].finish_at, free + finishes[j, low].freed, slots + low + 1
 
 
 @kernel
