@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from hexsched.model import Call, DecodeInstance, Instance, Link, PrefillInstance
 from hexsched.policies import read_policy
 from hexsched.policies.decide import run_epochs
 from hexsched.policies.parts.order import KEY_CHANGES
-from hexsched.policies.planning import blocks, hexagent, paces, prefills, ready
+from hexsched.policies.planning import blocks, hexagent, paces, prefills, ready, second_look
 from hexsched.policies.planning.memory import planner_memory
 from hexsched.policies.planning.paces import forget_pace, member, pace
 from hexsched.policies.planning.planner import planner
@@ -78,6 +79,26 @@ LOOKS_EVERYWHERE = specialised(
 )
 
 
+@kernel
+def told_by_taking_away(seen: Any, memory: Any, settings: Any, c: int) -> tuple[int, float]:
+    return -1, math.inf
+
+
+TAKES_AWAY = specialised(run_epochs, {second_look.best_decode_of_counted: told_by_taking_away})
+
+STAYED: list[int] = []  # calls placed anew without being taken away
+
+
+@kernel
+def note_those_told(seen: Any, memory: Any, settings: Any, c: int) -> tuple[int, float]:
+    best, least = interpreted(second_look.best_decode_of_counted)(seen, memory, settings, c)
+    if best >= 0 and best == memory.calls[c].planned:
+        STAYED.append(c)
+    return best, least
+
+
+NOTES_THOSE_TOLD = specialised(run_epochs, {second_look.best_decode_of_counted: note_those_told})
+
 HELD: list[Any] = []  # what is seen, and the settings
 
 
@@ -118,7 +139,7 @@ def busy_clusters(draw: Any) -> Instance:
         PrefillInstance(id=f"p{i:02}", gpu="X", prefill_coeffs=coefficients)
         for i, coefficients in enumerate(pools(draw, PREFILLS, 4))
     ]
-    room, batch = draw(st.sampled_from([(3_000, 2), (8_000, 4), (100_000, 64)]))
+    room, batch = draw(st.sampled_from([(3_000, 2), (8_000, 4), (2_000, 64), (100_000, 64)]))
     decode = [
         DecodeInstance(
             id=f"d{j:02}",
@@ -157,13 +178,21 @@ def busy_clusters(draw: Any) -> Instance:
     )
 
 
-def served(run: Any, instance: Instance, policy: str, **ranks: int) -> list[tuple[Any, ...]]:
-    """Where and when each call was served, with other numbers of calls in blocks."""
+def served(
+    run: Any, instance: Instance, policy: str, *, tournaments: bool = False, class_mean: bool = False, **ranks: int
+) -> list[tuple[Any, ...]]:
+    """Where and when each call was served, with other numbers of calls in blocks, or tournaments wherever they may be.
+
+    Estimates are exact, or are means of what has completed.
+    """
     workload: Workload = workload_columns(instance)[0]
     state = build_state(instance, workload)
     state.truth.workflows.horizon = standalone_horizons(instance, workload, compiled=False)
     chosen = read_policy(policy)
     memory = chosen.memory(state.seen)
+    if tournaments:
+        memory.planner.lists.few = 0
+    state.truth.progress.class_mean = int(class_mean)
     for name, value in ranks.items():
         memory.planner.ranks[name] = value
     HELD[:] = state.seen, chosen.settings()[0]
@@ -192,7 +221,30 @@ def test_calls_that_wait_are_told_without_a_plan(instance, policy):
 @given(instance=busy_clusters(), policy=st.sampled_from((*ORDERS, *OTHERS)))
 @settings(max_examples=15)
 def test_instances_that_are_passed_over_are_no_better(instance, policy):
-    assert served(run_epochs, instance, policy) == served(LOOKS_EVERYWHERE, instance, policy)
+    everywhere = served(LOOKS_EVERYWHERE, instance, policy, tournaments=True)
+    assert served(run_epochs, instance, policy, tournaments=True) == everywhere
+    assert served(run_epochs, instance, policy) == everywhere
+
+
+@given(instance=busy_clusters(), policy=st.sampled_from((*BY_RISK, "triage", "fcfs")), class_mean=st.booleans())
+@settings(max_examples=15)
+def test_calls_that_wait_for_admission_are_placed_as_if_taken_away(instance, policy, class_mean):
+    taken_away = served(TAKES_AWAY, instance, policy, class_mean=class_mean)
+    assert served(run_epochs, instance, policy, class_mean=class_mean) == taken_away
+
+
+@pytest.mark.quick
+def test_most_calls_that_wait_for_admission_stay():
+    """Of what the test above compares, something must have been told without taking it away."""
+    instance = one_of_each([[Call(call_id="c", prompt_tokens=9, output_tokens=200 + k)] for k in range(12)])
+    (decode,) = instance.decode
+    STAYED.clear()
+    served(
+        NOTES_THOSE_TOLD,
+        msgspec.structs.replace(instance, decode=(msgspec.structs.replace(decode, max_batch=2),)),
+        "hexagent",
+    )
+    assert len(STAYED) > 12
 
 
 @given(instance=busy_clusters(), policy=st.sampled_from((*BY_RISK, "triage(q=0.5,clean=1.0)")))

@@ -98,7 +98,12 @@ def first(count: int, every: int) -> list[Any]:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("seed", first(2, 6))
 def test_decisions_are_by_the_book(seed: int, order: str) -> None:
-    follow(crowd(seed), order, order)
+    """In every second crowd tournaments are kept of however few machines."""
+
+    def keep_tournaments(memory: Any) -> None:
+        memory.planner.lists.few = seed % 2
+
+    follow(crowd(seed), order, order, prepare=keep_tournaments)
 
 
 @pytest.mark.parametrize(

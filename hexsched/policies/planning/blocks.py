@@ -133,6 +133,7 @@ def measure_growth(seen, memory, settings, anew):
     ranks.slowest = 0.0
     ranks.earliest = math.inf
     ranks.fastest = math.inf
+    ranks.apart = 0
     for kind in range(mine.prefill_first.shape[0]):
         wait = mine.prefills[mine.prefill_first[kind]].wait
         if anew:
@@ -141,15 +142,31 @@ def measure_growth(seen, memory, settings, anew):
         ranks.latest = max(ranks.latest, grown)
         ranks.earliest = min(ranks.earliest, grown)
     for j in range(seen.decodes.shape[0]):
-        least, most = room_waits(seen, memory, settings, mine.room[0].largest, j)
+        largest = mine.room[0].largest
+        least, most, turns = room_waits(seen, memory, settings, largest, j)
         seconds = pace(seen, memory, j)
         if anew:
             mine.room_before[j] = most if most < math.inf else least
+            mine.turns_before[j] = turns
             mine.pace_before[j] = seconds
+        grown = seconds - mine.pace_before[j]
+        steepest = grown
+        flattest = grown
+        if turns > 0.0 and mine.turns_before[j] > 0.0:
+            # turns times the pace, and what a call's own tokens add to either
+            waited = turns * seconds - mine.turns_before[j] * mine.pace_before[j]
+            own_turns = grown * largest / seen.decodes[j].kv_capacity
+            own_pace = (turns - mine.turns_before[j]) * seen.decodes[j].d2 * largest
+            steepest += waited + max(own_turns, 0.0) + max(own_pace, 0.0)
+            flattest += waited + min(own_turns, 0.0) + min(own_pace, 0.0)
+        elif turns != mine.turns_before[j]:
+            ranks.apart = 1
+            least = -math.inf
+            most = math.inf
         ranks.latest = max(ranks.latest, passed + (most - mine.room_before[j]))
         ranks.earliest = min(ranks.earliest, passed + (least - mine.room_before[j]))
-        ranks.slowest = max(ranks.slowest, seconds - mine.pace_before[j])
-        ranks.fastest = min(ranks.fastest, seconds - mine.pace_before[j])
+        ranks.slowest = max(ranks.slowest, max(grown, steepest))
+        ranks.fastest = min(ranks.fastest, min(grown, flattest))
 
 
 @kernel
@@ -296,7 +313,7 @@ def risk_order(preference: Preference, best_pair: Kernel) -> tuple[Kernel, Kerne
             measure_growth(seen, memory, settings_of(wish), step == 1)
             if step == 1:
                 lay_blocks(memory)
-            elif anew or ranks.looked_at > LOOKS * ranks.calls:
+            elif anew or ranks.apart == 1 or ranks.looked_at > LOOKS * ranks.calls:
                 gather_blocks(memory)
             else:
                 break

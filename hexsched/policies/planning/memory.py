@@ -57,6 +57,7 @@ LISTS = np.dtype(
         ("walk", "i8"),  # nodes on the stack of a walk through a tournament (``paces``),
         ("by_pace", "i8"),  # ... whether it passes slow ones over (``begin_look``),
         ("looked_at", "i8"),  # ... and how many were looked at besides
+        ("few", "i8"),  # 1: kinds have so few decode instances that all are looked at, and nothing is kept of paces
     ],
     align=True,
 )
@@ -137,6 +138,7 @@ RANKS = np.dtype(
         ("earliest", "f8"),  # ... and the least, for the smallest
         ("slowest", "f8"),  # the most that the paces have grown,
         ("fastest", "f8"),  # ... and the least
+        ("apart", "i8"),  # 1: waits for room are made up in another way than then
         ("open", "i8"),  # in this epoch: blocks not looked at, a heap in ``admitting`` by bounds,
         ("candidates", "i8"),  # ... calls looked at and not in order yet, a heap in ``heap`` by keys,
         ("kept", "i8"),  # ... and decode instances for which calls are planned
@@ -166,6 +168,7 @@ BLOCK_ENTRY = np.dtype([("call", "i8"), ("risk", "f8"), ("seconds", "f8"), ("tok
 
 NO, STRICTLY, AS_EARLY = range(3)  # whether one kind of prefill instance beats another
 WALK_DEPTH = 64  # more than the levels of any tournament
+FEW = 8  # decode instances of a kind, all of which are sooner looked at than a tournament of them is kept
 
 
 @by_address
@@ -186,6 +189,7 @@ class PlannerMemory(NamedTuple):
     free_before: Records  # HEAP_ENTRY (K,): the first prefill instance of each kind, and its wait, before the plan
     waits_before: Array  # (K,) that wait when growth began to count,
     room_before: Array  # (J,) seconds until there was room on a decode instance,
+    turns_before: Array  # (J,) ... and how many turns besides (``room_waits``),
     pace_before: Array  # (J,) ... and its pace
     waiting: Array  # (N,) calls ready for admission, in the order in which they came, and -1 where one has left
     prefills: Records  # PREFILL_OUTLOOK (I,)
@@ -215,6 +219,7 @@ class PlannerMemory(NamedTuple):
     empty: Array  # (K, L): 0 for instances without a call, inf for others,
     empty_order: Array  # (K, 2 L): ... and tournaments of these
     walk: Array  # (WALK_DEPTH,)
+    ready_at: Array  # (K,) seconds until a call would be prefilled by the first instance of a kind (``pairs``)
 
 
 declare(
@@ -223,7 +228,7 @@ declare(
     scratch={
         *("queue", "heap", "reach", "waiting", "prefills", "counted", "seats", "leaving", "admitting"),
         *("ends", "planned", "decode_first", "walk", "blocks", "entries", "sorting", "kept", "free_before"),
-        *("waits_before", "room_before", "pace_before", "prefill_first", "started"),
+        *("waits_before", "room_before", "turns_before", "pace_before", "prefill_first", "started", "ready_at"),
     },
 )
 
@@ -245,7 +250,7 @@ def planner_memory(seen: Seen) -> PlannerMemory:
         floors[kind, : len(instances)] = -np.inf
     order = np.tile(new_tournament(leaves), (len(decode_members), 1))
     return PlannerMemory(
-        lists=records(1, LISTS),
+        lists=record(LISTS, few=int(leaves <= FEW)),
         ready=records(1, READY),
         queue=records(calls + 1, QUEUED),
         heap=records(calls, HEAP_ENTRY),
@@ -259,6 +264,7 @@ def planner_memory(seen: Seen) -> PlannerMemory:
         waits_before=np.zeros(len(prefill_members)),
         room_before=np.zeros(decodes),
         pace_before=np.zeros(decodes),
+        turns_before=np.zeros(decodes),
         waiting=np.zeros(calls, np.int64),
         prefills=records(len(seen.prefills), PREFILL_OUTLOOK),
         decodes=outlook,
@@ -285,6 +291,7 @@ def planner_memory(seen: Seen) -> PlannerMemory:
         empty=np.full(floors.shape, np.inf),
         empty_order=order.copy(),
         walk=np.zeros(WALK_DEPTH, np.int64),
+        ready_at=np.zeros(len(prefill_members)),
     )
 
 

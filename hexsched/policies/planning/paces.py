@@ -27,8 +27,9 @@ def forget_pace(seen, memory, j):
     """Calls on ``j`` are not those whose pace was worked out."""
     mine = memory.planner
     outlook = mine.decodes[j]
-    if outlook.pace_epoch != NOTHING:
-        outlook.pace_epoch = NOTHING
+    known = outlook.pace_epoch != NOTHING
+    outlook.pace_epoch = NOTHING
+    if known and mine.lists[0].few == 0:
         kind = seen.decodes[j].kind
         leaf = mine.decode_place[j]
         set_key(mine.pace_order[kind], mine.pace_floors[kind], leaf, -math.inf)
@@ -40,7 +41,8 @@ def forget_pace(seen, memory, j):
 def lower_floor(seen, memory, j, floor):
     """Calls that were only counted for ``j`` are not any more: of its pace no more is known than what was before."""
     mine = memory.planner
-    if floor == math.inf or floor == -math.inf or seen.decodes[j].admitted == 0:
+    few = memory.planner.lists[0].few == 1
+    if few or floor == math.inf or floor == -math.inf or seen.decodes[j].admitted == 0:
         forget_pace(seen, memory, j)
         return
     mine.decodes[j].pace_epoch = UNKNOWN
@@ -81,6 +83,9 @@ def find_pace(seen, memory, j):
     clock = seen.clock[0]
     row = mine.decodes[j]
     row.pace = iteration_seconds(seen, j, row.batch + 1, row.kv)
+    if mine.lists[0].few == 1:
+        row.pace_epoch = clock.epoch
+        return row.pace
     kind = seen.decodes[j].kind
     leaf = mine.decode_place[j]
     floor = row.pace
@@ -153,7 +158,8 @@ def begin_look(seen, memory, by_pace):
     begin_walk(memory)
     lists = memory.planner.lists[0]
     lists.looked_at = 0
-    lists.by_pace = 1 if by_pace and seen.clock[0].fixed == 0 else 0  # in the fixed model all are of one pace
+    # in the fixed model all are of one pace
+    lists.by_pace = 1 if by_pace and lists.few == 0 and seen.clock[0].fixed == 0 else 0
 
 
 @kernel
@@ -187,17 +193,22 @@ def find_first_decode(seen, memory, kind):
     best = -1
     least = math.inf
     begin_walk(memory)
+    place = 0
     while True:
-        j = next_within(memory, kind, least)
+        if mine.lists[0].few == 1:
+            j = member(memory, kind, place)
+            place += 1
+        else:
+            j = next_within(memory, kind, least)
         if j < 0:
             break
         seconds = pace(seen, memory, j)
-        in_walk = seen.clock[0].fixed == 1 or mine.decodes[j].batch > 0
+        in_walk = mine.lists[0].few == 1 or seen.clock[0].fixed == 1 or mine.decodes[j].batch > 0
         if in_walk and (seconds < least or (seconds == least and j < best)):
             best = j
             least = seconds
     j = first_empty(memory, kind)  # walking on has found all that may be empty and faster
-    if j >= 0:
+    if j >= 0 and mine.lists[0].few == 0:
         seconds = pace(seen, memory, j)
         if seconds < least or (seconds == least and j < best):
             best = j

@@ -9,7 +9,7 @@ from hexsched.engine.physics import prefill_seconds
 from hexsched.policies.parts.order import DECODE, PREFILL, Kernel
 from hexsched.policies.planning.paces import begin_look, next_to_look_at
 from hexsched.policies.planning.preference import Preference
-from hexsched.policies.planning.projection import decode_seconds, project, room_wait, transfer
+from hexsched.policies.planning.projection import decode_seconds, project, room_wait, soonest_finish, transfer
 
 
 def pair_finder(preference: Preference) -> Kernel:
@@ -26,17 +26,17 @@ def pair_finder(preference: Preference) -> Kernel:
         """The prefill instance from which call ``c`` costs least on decode instance ``j``, and that cost."""
         call = seen.calls[c]
         settings = settings_of(wish)
+        mine = memory.planner
         room_at = room_wait(seen, memory, settings, c, j)
         seconds = decode_seconds(seen, memory, c, j)
         aside = aside_of(seen, memory, wish, c, j)
         best = -1
         least = math.inf
-        for kind in range(memory.planner.prefill_first.shape[0]):
-            if not allows(wish, c, PREFILL, kind):
+        for kind in range(mine.prefill_first.shape[0]):
+            if mine.ready_at[kind] == math.inf:
                 continue
-            i = memory.planner.prefill_first[kind]
-            prefilled_at = memory.planner.prefills[i].wait + prefill_seconds(seen.prefills[i], call.n, call.h)
-            finish = max(prefilled_at, room_at) + transfer(seen, settings, i, j, call.n) + seconds
+            i = mine.prefill_first[kind]
+            finish = max(mine.ready_at[kind], room_at) + transfer(seen, settings, i, j, call.n) + seconds
             cost = cost_of(seen, wish, c, finish, aside)
             if cost < least:
                 best = i
@@ -51,6 +51,14 @@ def pair_finder(preference: Preference) -> Kernel:
         best_i = -1
         best_j = -1
         least = math.inf
+        soonest = math.inf
+        for kind in range(memory.planner.prefill_first.shape[0]):
+            memory.planner.ready_at[kind] = math.inf
+            if allows(wish, c, PREFILL, kind):
+                i = memory.planner.prefill_first[kind]
+                wait = memory.planner.prefills[i].wait
+                memory.planner.ready_at[kind] = wait + prefill_seconds(seen.prefills[i], call.n, call.h)
+                soonest = min(soonest, memory.planner.ready_at[kind])
         for kind in range(memory.planner.decode_first.shape[0]):
             first = memory.planner.decode_first[kind]
             if not allows(wish, c, DECODE, kind) or seen.decodes[first].kv_capacity < call.needs_capacity:
@@ -69,6 +77,8 @@ def pair_finder(preference: Preference) -> Kernel:
                 j = next_to_look_at(seen, memory, c, kind, least)
                 if j < 0:
                     break
+                if twins_alike(wish) and soonest_finish(seen, memory, settings, c, j, soonest) > least:
+                    continue
                 i, cost = best_prefill(seen, memory, wish, c, j)
                 if cost < least or (cost == least and (tie(j) < tie(best_j) or j < from_here)):
                     best_i = i

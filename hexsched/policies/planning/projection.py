@@ -74,19 +74,38 @@ def room_wait(seen, memory, settings, c, j):
 
 @kernel
 def room_waits(seen, memory, settings, largest, j):
-    """The same for any call of up to ``largest`` tokens: at least, and at most, inf where that depends on the call."""
+    """The same for any call of up to ``largest`` tokens: at least, at most, and how many turns it has to wait besides.
+
+    Where those turns are above 0, every call waits for the first two, which are the same, and then for so many of its
+    own decodes, and its share of the KV cache more. Where that depends on the call otherwise, the most is inf.
+    """
     if settings.kv == 0:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     row = project(seen, memory, j)
     if row.free >= largest and row.slots > 0:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     most, free, slots = _until_room(seen, memory, j, largest, row.free, row.slots)
     least = 0.0
     if row.slots <= 0 and row.sorted > 0:  # a place in the batch is the least that it waits for
         least = memory.planner.seats[j, min(-row.slots, row.sorted - 1)].finish_at
+    turns = 0.0
     if free < largest or slots <= 0:
-        most = math.inf
-    return least, most
+        turns = -free / seen.decodes[j].kv_capacity
+        if turns > 0.0 and turns >= (1 - slots) / seen.decodes[j].max_batch:
+            least = most
+        else:
+            turns = 0.0
+            most = math.inf
+    return least, most, turns
+
+
+@kernel
+def soonest_finish(seen, memory, settings, c, j, prefilled_at):
+    """A lower bound on when ``c`` would finish on ``j``: as far as its prefill and places in the batch let it."""
+    row = project(seen, memory, j)
+    if settings.kv == 1 and row.slots <= 0 and row.sorted > 0:
+        prefilled_at = max(prefilled_at, memory.planner.seats[j, min(-row.slots, row.sorted - 1)].finish_at)
+    return prefilled_at + decode_seconds(seen, memory, c, j)
 
 
 @kernel
@@ -124,7 +143,9 @@ def _until_room(seen, memory, j, need, free, slots):
             low = middle + 1
     while True:
         while row.sorted <= min(low, last):
-            _sort_one_more(machines, seen.calls, seen.seats, memory.planner.decodes, finishes, memory.planner.leaving, j)
+            _sort_one_more(
+                machines, seen.calls, seen.seats, memory.planner.decodes, finishes, memory.planner.leaving, j
+            )
         if low >= last or free + finishes[j, low].freed >= need:
             break
         low += 1

@@ -14,7 +14,7 @@ from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import iteration_seconds
 from hexsched.policies.planning.projection import project, transfer, wait_for_room
 
-FEW = 32  # decode instances, all of which are looked at; of more than that a tournament leaves most out
+MOST = 32  # decode instances, all of which are looked at; of more than that a tournament leaves most out
 
 
 @kernel
@@ -38,7 +38,7 @@ def best_decode_of_counted(seen, memory, settings, c):
     own = memory.calls[c].planned
     best = -1
     least = math.inf
-    if own < 0 or mine.lists[0].swept != epoch or seen.decodes.shape[0] > FEW:
+    if own < 0 or mine.lists[0].swept != epoch or seen.decodes.shape[0] > MOST:
         return best, least
     call = seen.calls[c]
     need = call.n + call.estimate
