@@ -63,6 +63,7 @@ def test_settings_of_one_name_are_one_setting():
         "threads",
         "max_context",
         "leave_out_oversize",
+        "sample",
         "slo",
         "warm_up",
         "cpu_time",
