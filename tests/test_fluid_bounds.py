@@ -20,6 +20,7 @@ from hexsched.model import Instance
 from hexsched.simulator import simulate
 from solvers.bounds import critical_path
 from solvers.bounds.preemptive_lp import path_cover
+from solvers.bounds.parts.batches import least_beside
 from solvers.bounds.windows import batch_modes, window_bound
 from solvers.bounds.windows.window_bound import Tuning
 from solvers.bounds.windows.window_lp import Level, time_grid
@@ -139,6 +140,9 @@ def test_every_batch_is_a_mixture_of_modes(sizes: tuple[int, ...]) -> None:
             modes = batch_modes.batch_modes(problem, kind, sizes)
             for _ in range(10):
                 batch = random_batch(problem, kind, rng.permutation(fitting), rng)
+                beside = least_beside(problem, kind)
+                assert len(batch) <= len(beside)
+                assert beside[len(batch) - 1] <= problem.prompt[batch].sum() - problem.prompt[batch].max()
                 held = problem.prompt[batch] + rng.uniform(0, 1, len(batch)) * problem.output[batch]
                 d2, base = float(machine.decode_coeffs[2]), machine.batch_seconds(len(batch))
                 for c, tokens in zip(batch, held, strict=True):
@@ -147,8 +151,16 @@ def test_every_batch_is_a_mixture_of_modes(sizes: tuple[int, ...]) -> None:
 
 
 def random_batch(problem: OfflineProblem, kind: int, candidates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many of the candidates as have room, or fewer."""
+    """As many of the candidates as have room, or fewer; none descends from another, which would wait for it."""
     machine = problem.decode_machines[kind]
+    above: list[set[int]] = [set() for _ in range(problem.calls)]
+    for c in problem.topological:
+        above[c] = set(problem.parents[c]).union(*(above[p] for p in problem.parents[c]))
+    taken: list[int] = []
+    for c in candidates.tolist():
+        if not any(c in above[d] or d in above[c] for d in taken):
+            taken.append(c)
+    candidates = np.array(taken)
     room = np.cumsum(problem.kv[candidates]) <= machine.kv_capacity_tokens
     most = min(int(room.sum()), machine.max_batch)
     return candidates[: rng.integers(1, most, endpoint=True)]
@@ -165,6 +177,18 @@ def mixture_exists(points: list[tuple[float, float]], stay: float, cost: float) 
         )
         for (a, x), (b, y) in itertools.combinations_with_replacement(points, 2)
     )
+
+
+def test_the_others_of_a_batch_are_those_that_can_be_in_it() -> None:
+    """A chain has one call in a batch and a fan all its leaves; the largest batch is the largest that has room."""
+    chain = workflow("c", 0.0, call("a", 5, 1), call("b", 3, 1, "a"))
+    fan = workflow("f", 0.0, call("a", 9, 1), call("x", 10, 1, "a"), call("y", 12, 1, "a"))
+    other = workflow("o", 0.0, call("a", 20, 1))
+    assert least_beside(offline_problem(one_pair(chain, fan, other)), 0).tolist() == [0, 3, 12, 22]
+    # 4, 10 and 11 tokens are reserved at least
+    assert least_beside(offline_problem(one_pair(chain, fan, other, kv_capacity_tokens=24)), 0).tolist() == [0, 3]
+    assert least_beside(offline_problem(one_pair(chain, fan, other, kv_capacity_tokens=25)), 0).tolist() == [0, 3, 12]
+    assert least_beside(offline_problem(one_pair(chain, fan, other, max_batch=2)), 0).tolist() == [0, 3]
 
 
 def test_with_every_size_kept_the_modes_are_exact() -> None:

@@ -244,10 +244,12 @@ def test_speeds_are_corners_of_the_hull_of_batch_sizes(seed: int) -> None:
     hair = relaxation.ALIKE * first
     seconds = first + np.cumsum([0.0, *rng.choice([0.0, hair / 3, 3 * hair, 1e-4, 5e-4], most - 1)])
     held, cache = float(rng.choice([0.0, 1e-5])), int(rng.choice([0, 400]))
+    beside = np.concatenate([[0.0], np.cumsum(np.sort(rng.integers(1, 9, most - 1)))])
+    beside = beside[: rng.integers(1, most, endpoint=True)]
     server: Any = SimpleNamespace(max_batch=most, decode_coeffs=(0.0, 0.0, held), kv_capacity_tokens=cache)
     points: list[tuple[float, float]] = []
-    for size in range(1, most + 1):
-        x, y = seconds[size - 1] - first + held * (size - 1) * 3, seconds[size - 1] / size
+    for size in range(1, len(beside) + 1):
+        x, y = seconds[size - 1] - first + held * beside[size - 1], seconds[size - 1] / size
         if not points or y < points[-1][1]:
             alike = bool(points) and x - points[-1][0] <= hair
             points[-1:] = [(points[-1][0], y)] if alike else [*points[-1:], (x, y)]
@@ -256,9 +258,9 @@ def test_speeds_are_corners_of_the_hull_of_batch_sizes(seed: int) -> None:
         for k, (x, y) in enumerate(points)
         if all((y - b) * (c - a) < (d - b) * (x - a) for a, b in points[:k] for c, d in points[k + 1 :])
     ]
-    if (slowest := seconds[-1] - first + held * cache) > corners[-1][0] + hair:
+    if (slowest := seconds[len(beside) - 1] - first + held * cache) > corners[-1][0] + hair:
         corners.append((slowest, corners[-1][1]))
-    extra, use = relaxation._speeds(server, seconds, 3)
+    extra, use = relaxation._speeds(server, seconds, beside)
     assert list(zip(extra, use, strict=True)) == pytest.approx(np.array(corners), rel=1e-12)
 
 

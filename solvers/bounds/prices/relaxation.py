@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hexsched.model import DecodeInstance
+from solvers.bounds.parts.batches import least_beside
 from solvers.problem.offline import OfflineProblem
 
 Array = np.ndarray[Any, Any]
@@ -123,9 +124,10 @@ def relax(problem: OfflineProblem) -> Relaxation:
 
     Decode speed. In ``fluid`` all calls of a batch of B holding K tokens advance at 1 / (g(B) + d2 K). Say that a call
     that holds K_c of them *uses* g(B) / B + d2 K_c seconds of the instance for each token: together the calls of a
-    batch use all the time that an iteration takes. K is at least K_c + (B - 1) n_min, n_min the shortest prompt of all,
-    and K_c at least n_c. So a token takes at least g(1) + d2 n_c and e_B = g(B) - g(1) + d2 (B - 1) n_min more, and
-    uses at least the lower convex hull, at e, of the points (e_B, g(B) / B), and d2 n_c. A price on use is a price on
+    batch use all the time that an iteration takes. K is at least K_c + k_B, k_B what the others in a batch of B hold
+    at least (``least_beside``), and K_c at least n_c. So a token takes at least g(1) + d2 n_c and
+    e_B = g(B) - g(1) + d2 k_B more, and uses at least the lower convex hull, at e, of the points (e_B, g(B) / B), for
+    the batches that there can be, and d2 n_c. A price on use is a price on
     speed. A token slower than all these points uses no less than the last, its batch being no larger; none is slower
     than in a full batch with a full cache.
     """
@@ -147,7 +149,9 @@ def relax(problem: OfflineProblem) -> Relaxation:
     if problem.fluid:
         own = np.array([machine.decode_coeffs[2] for machine in machines]) * n[:, None]
         token = np.array([machine.batch_seconds(1) for machine in machines]) + own
-        hulls = [_speeds(machine, problem.batch_seconds(k), int(n.min())) for k, machine in enumerate(machines)]
+        hulls = [
+            _speeds(machine, problem.batch_seconds(k), least_beside(problem, k)) for k, machine in enumerate(machines)
+        ]
     else:
         token, own = np.zeros_like(alone), np.zeros_like(alone)
         hulls = [(np.zeros(1), np.zeros(1)) for _ in machines]
@@ -210,10 +214,14 @@ def _forest(problem: OfflineProblem, order: Array, end: Array) -> tuple[Array, A
     return first_child, child, np.array(joins, dtype=np.int64).reshape(-1, 2).T.copy()
 
 
-def _speeds(server: DecodeInstance, seconds: Array, shortest: int) -> tuple[Array, Array]:
-    """Corners of the decreasing lower convex hull of what each batch makes of a token: more seconds, less use."""
-    batch = np.arange(1, server.max_batch + 1)
-    points = seconds - seconds[0] + server.decode_coeffs[2] * (batch - 1) * shortest
+def _speeds(server: DecodeInstance, seconds: Array, beside: Array) -> tuple[Array, Array]:
+    """Corners of the decreasing lower convex hull of what each batch makes of a token: more seconds, less use.
+
+    Batches of 1, 2, ..., as many as ``beside`` has.
+    """
+    batch = np.arange(1, len(beside) + 1)
+    seconds = seconds[: len(beside)]
+    points = seconds - seconds[0] + server.decode_coeffs[2] * beside
     use = seconds / batch
     extra, cost = [float(points[0])], [float(use[0])]
     for at, y in zip(points[1:].tolist(), use[1:].tolist(), strict=True):
