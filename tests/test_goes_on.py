@@ -89,6 +89,22 @@ def test_a_gap_goes_on_from_an_earlier_one() -> None:
     assert alone.upper_source == "fcfs"
 
 
+def test_a_gap_goes_on_from_the_prices_of_an_earlier_one() -> None:
+    """What they prove is proved anew: here the bound itself was not told."""
+    instance = contended()
+    first = gap(instance, ["fcfs"], "max_ratio", time_limit=1.0, cpu_time=True, workers=1, tuning=ANY_SIZE)
+    assert first.prices is not None
+    known = Earlier("first.json", "max_ratio", 1.0, "critical-path", first.schedule, "search", first.prices)
+    later = gap(
+        instance, ["fcfs"], "max_ratio", time_limit=0.6, cpu_time=True, workers=1, earlier=known, tuning=ANY_SIZE
+    )
+    proved, before = later.bounds["capacity-prices"], first.bounds["capacity-prices"]
+    assert before is not None
+    assert before > 1.01
+    assert proved is not None
+    assert proved >= before * (1 - 1e-3)
+
+
 def test_what_is_no_earlier_bracket_of_this_one_is_refused() -> None:
     instance = contended()
     made = simulate(instance, "fcfs").schedule

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,13 @@ from msgspec.structs import replace
 from hexsched.engine.horizon import horizons
 from hexsched.simulator import simulate
 from solvers.bounds.prices import ascent, priced_bound
+from solvers.bounds.prices.bound import fit
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
 from solvers.bounds.prices.tuning import Tuning
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
+from solvers.problem.prices import KeptPrices
 
 OBJECTIVES = ("max_ratio", "req(0.5)", "req(0.8)", "mean_ratio", "mean_latency", "misses(1.3)", "misses(2)")
 POLICIES = ("hexagent", "workflow-llf", "sjf", "fcfs@random", "critical-path")
@@ -34,6 +37,68 @@ def test_no_policy_beats_it(instance, name, seed):
     for policy in POLICIES:
         value = value_of(instance, simulate(instance, policy, seed=seed), name)
         assert found.value <= value * (1 + 1e-9)
+
+
+@settings(max_examples=12, deadline=None)
+@given(corner_instances(workflows=(1, 6), calls=(1, 5)), st.sampled_from(OBJECTIVES), st.integers(0, 2**32 - 1))
+def test_no_policy_beats_it_whatever_prices_it_goes_on_from(instance, name, seed):
+    """Prices of an earlier bracket are believed no more than any others."""
+    rng = np.random.default_rng(seed)
+    x, intervals = relax(offline_problem(instance)), int(rng.integers(1, 9))
+    size = len(x.prefill_count) + 2 * len(x.decode_count), intervals
+    kept = KeptPrices(
+        edge=(0.0, *np.cumsum(rng.exponential(float(x.horizon.max()) / 2, intervals)).tolist()),
+        rate=tuple(map(tuple, (rng.exponential(size=size) * 10.0 ** rng.uniform(-9, 9)).tolist())),
+        toll=tuple((rng.exponential(size=len(x.join_gap)) * 10.0 ** rng.uniform(-6, 0)).tolist()),
+        owed=float(rng.exponential()),
+        cells=int(rng.integers(1, 30)),
+        scale=float(rng.uniform(1, 3)),
+    )
+    found = priced_bound(offline_problem(instance), read_objective(name), 0.02, start=kept)
+    for policy in POLICIES[:3]:
+        assert found.value <= value_of(instance, simulate(instance, policy, seed=0), name) * (1 + 1e-9)
+
+
+def queue(count):
+    """Calls of two turns each that meet on one pair of instances."""
+    return one_pair(
+        *(workflow(f"w{k}", 0.3 * k, call("x", 20 + 7 * k, 5 + k), call("y", 30, 3, "x")) for k in range(count))
+    )
+
+
+@pytest.mark.parametrize("name", ["max_ratio", "req(0.8)", "mean_ratio", "misses(1.3)"])
+def test_prices_that_were_kept_prove_the_same_at_once(name):
+    problem, aim = offline_problem(queue(6)), read_objective(name)
+    first = priced_bound(problem, aim, 1.0)
+    nothing = priced_bound(problem, aim, 1e-9)
+    kept = msgspec.json.decode(msgspec.json.encode(first.prices), type=KeptPrices)
+    again = priced_bound(problem, aim, 1e-9, start=kept)
+    assert again.passes <= 1
+    assert first.value > nothing.value
+    assert nothing.value + 0.98 * (first.value - nothing.value) <= again.value
+    further = priced_bound(problem, aim, 0.5, start=kept)
+    assert further.value >= again.value * (1 - 1e-9)
+    assert further.passes > 5
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        {"toll": (1.0,)},
+        {"rate": ()},
+        {"edge": (0.0, 1.0)},
+        {"edge": (1.0, 2.0, 3.0)},
+        {"edge": (0.0, 2.0, 2.0)},
+        {"rate": ((0.0, 0.0),) * 3},
+        {"owed": 1e99},
+    ],
+)
+def test_prices_of_something_else_are_left_aside(bent):
+    problem = offline_problem(queue(3))
+    right = KeptPrices(edge=(0.0, 1.0, 2.0), rate=((1.0, 1.0),) * 3, toll=(), owed=0.0, cells=8, scale=1.1)
+    assert fit(relax(problem), right)
+    assert not fit(relax(problem), msgspec.structs.replace(right, **bent))
+    assert priced_bound(problem, read_objective("max_ratio"), 1e-9, start=msgspec.structs.replace(right, **bent)).value
 
 
 @settings(max_examples=40, deadline=None)

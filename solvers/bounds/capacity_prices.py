@@ -17,7 +17,7 @@ def compute(problem: OfflineProblem, objective: Objective, time_limit: float) ->
 
 
 def close_in(problem: OfflineProblem, bracket: Bracket, seed: int) -> None:
-    """The same, with prices laid out for the best schedule; each better bound is proved at once."""
+    """The same, with prices laid out for the best schedule, or an earlier bracket's; each better bound is proved."""
     schedule = bracket.schedule
     priced = priced_bound(
         problem,
@@ -28,7 +28,9 @@ def close_in(problem: OfflineProblem, bracket: Bracket, seed: int) -> None:
         on_bound=lambda value: bracket.prove(value, NAME),
         left=lambda: bracket.open_for,
         clock=bracket.clock,
+        start=bracket.prices,
     )
+    bracket.keep_prices(priced.prices or bracket.prices)
     bracket.prove(priced.value, NAME, priced.binding)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from hexsched.errors import InputError
 from hexsched.model import Schedule, read_schedule
 from hexsched.model.files import decode_json, read_bytes
+from solvers.problem.prices import KeptPrices
 
 
 class Earlier(NamedTuple):
@@ -27,6 +28,8 @@ class Earlier(NamedTuple):
         What had the upper bound, where it was kept; it is verified anew.
     upper_source : str
         Where that schedule came from.
+    prices : KeptPrices or None
+        What they prove is proved anew.
     """
 
     source: str
@@ -35,6 +38,7 @@ class Earlier(NamedTuple):
     bound_source: str
     schedule: Schedule | None = None
     upper_source: str = ""
+    prices: KeptPrices | None = None
 
 
 class _Provenance(msgspec.Struct):
@@ -51,6 +55,7 @@ class _Record(msgspec.Struct):
     upper_source: str
     provenance: _Provenance
     schedule: str | None = None
+    prices: KeptPrices | None = None
 
 
 def read_earlier(path: str | Path, instance_sha256: str) -> Earlier:
@@ -74,7 +79,15 @@ def read_earlier(path: str | Path, instance_sha256: str) -> Earlier:
         what = f"a bracket of another instance ({record.instance}, {was}; this one has {instance_sha256[:12]}…)"
         raise InputError(f"{what}; expected what 'hexsched gap --json' printed for this very file", path)
     schedule = None if record.schedule is None else read_schedule(_beside(path, record.schedule))
-    return Earlier(str(path), record.objective, record.lower_bound, record.bound_source, schedule, record.upper_source)
+    return Earlier(
+        str(path),
+        record.objective,
+        record.lower_bound,
+        record.bound_source,
+        schedule,
+        record.upper_source,
+        record.prices,
+    )
 
 
 def _beside(path: str | Path, schedule: str) -> Path:

@@ -32,6 +32,7 @@ from solvers.problem.bracket import Bracket, ContradictionError
 from solvers.problem.left import check_time_limit, cpu_clock, wall_clock
 from solvers.problem.memory import check_memory
 from solvers.problem.objective import Objective, read_objective
+from solvers.problem.prices import KeptPrices
 from solvers.problem.result import INTERRUPTED, Options
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds : float
     schedule : Schedule
         The one that has the upper bound; verified.
+    prices : KeptPrices or None
+        The best prices found, for a later bracket to go on from.
     """
 
     objective: str
@@ -131,6 +134,7 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     seconds: float
     schedule: Schedule
+    prices: KeptPrices | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """A row a policy: ``policy``, ``value``, ``gap`` to the lower bound and ``gap_to_upper``, both as fractions."""
@@ -217,7 +221,8 @@ def gap(
     to : float
         (UB - LB) / LB that will do: it ends as soon as the bracket is no wider. 0.05 is 5 %.
     earlier : Earlier, optional
-        A bracket of this instance and objective to go on from. Its schedule is verified; its bound is taken as it is.
+        A bracket of this instance and objective to go on from. Its schedule is verified; its bound is taken as it is,
+        and where it has prices, what they prove is proved anew and the search for better ones sets out from them.
     cpu_time : bool
         Seconds are CPU seconds of this process, shared out to ``workers``: how far it gets depends less on what else
         the machine does, when it ends depends on it more. Otherwise they are those of the clock.
@@ -299,6 +304,7 @@ def _go_on_from(earlier: Earlier, instance: Instance, inside: Bracket) -> None:
         completed = problem.completed(earlier.schedule)
         value = inside.objective.value(problem.arrival, completed, problem.horizon)
         inside.improve(value, earlier.schedule, earlier.upper_source)
+    inside.keep_prices(earlier.prices)
     inside.prove(earlier.lower_bound, f"{earlier.bound_source.removesuffix(RECORDED)}{RECORDED}")
 
 
@@ -339,6 +345,7 @@ def _bracket(
         message=INTERRUPTED if inside.is_interrupted else "",
         seconds=inside.seconds,
         schedule=inside.schedule,
+        prices=inside.prices,
     )
 
 

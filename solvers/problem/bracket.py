@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hexsched.model import Schedule
 from solvers.problem.left import Clock, wall_clock
 from solvers.problem.objective import Objective
+from solvers.problem.prices import KeptPrices
 
 OPTIMALITY_TOLERANCE = 1e-4  # relative distance of value and bound, both in real time, below which we say optimal
 CONTRADICTION = 1e-6  # relative; a bound this far above a verified schedule is wrong, not rounded
@@ -53,6 +54,7 @@ class _Knowledge:
         self.bound, self.bound_source = 0.0, ""
         self.bounds: dict[str, float] = {}
         self.binding: dict[str, float] = {}
+        self.prices: KeptPrices | None = None
         self.series: list[Progress] = []
         self.interrupted = False
 
@@ -153,6 +155,11 @@ class Bracket:
         return dict(self._known.binding)
 
     @property
+    def prices(self) -> KeptPrices | None:
+        """The prices last kept: those of an earlier bracket to begin with, where there are any."""
+        return self._known.prices
+
+    @property
     def series(self) -> tuple[Progress, ...]:
         """A row for each time that value or bound got better, announced values among them."""
         return tuple(self._known.series)
@@ -251,6 +258,10 @@ class Bracket:
             if bound > known.bound or not known.bound_source:
                 known.bound, known.bound_source = max(bound, known.bound), source
                 self._note()
+
+    def keep_prices(self, prices: KeptPrices | None) -> None:
+        """Prices to go on from: here, or in a later bracket."""
+        self._known.prices = prices
 
     def interrupt(self) -> None:
         """Ctrl-C came: nobody has time left."""

@@ -69,7 +69,7 @@ def gap_command(
     LB is the best of all lower bounds, UB the best verified schedule. Small instances in the fixed decode model are
     solved exactly; at any size, and in the fluid model, priced capacities give LB and clairvoyant search gives UB.
     After Ctrl-C the bracket so far is given, with exit code 130. --resume takes the schedule of an earlier bracket,
-    which is verified, and its LB, which is believed.
+    which is verified, its LB, which is believed, and its prices, from which the search for better ones goes on.
     """
     import msgspec
 

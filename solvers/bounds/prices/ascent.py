@@ -90,6 +90,7 @@ class Market:
         self.rate = np.zeros(self.supply.shape)
         self.toll = np.zeros(joins)
         self.slowness = np.zeros(x.workflows)
+        self.regrids, self._start_owed = self.tuning.regrids, 0.0
         self.passes = self._regridded = 0
         self._passes_here, self._pass_seconds, self._proof_seconds = 0, 0.0, 0.0
         self._best = (self.rate, self.toll, self.slowness)
@@ -133,7 +134,7 @@ class Market:
         self.slowness = keep * self.slowness + (1 - keep) * self._prices.slowness
         self._passes_here += 1
         self._pass_seconds = self.clock() - began
-        if self.passes in self.tuning.regrids:
+        if self.passes in self.regrids:
             self._regrid()
             self._regridded = self.passes
 
@@ -210,7 +211,7 @@ class Market:
 
     def refine_in_time(self, seconds: float) -> None:
         """Refine where shorter cells can settle in so many seconds: how long they are costs most."""
-        since = self.passes - max(self.tuning.regrids, default=0)
+        since = self.passes - max(self.regrids, default=0)
         if min(since, self._passes_here) < self.tuning.passes_before:
             return
         if self._pass_seconds * self.tuning.slower * self.tuning.passes_after < seconds:
@@ -232,11 +233,31 @@ class Market:
         """Take back the best prices."""
         self.rate, self.toll, self.slowness = self._best
 
+    def begin_at(self, rate: Array, toll: Array, owed: float) -> None:
+        """Set out from these prices, in the intervals that there are: (K + 2 L, T), (J,), and of one that is owed."""
+        self.rate, self.toll, self._start_owed = rate, toll, owed
+        self.regrids = ()
+        self._prices = self.coarse.prices(rate, self.edge, toll.copy())
+        self.keep()
+
+    @property
+    def has_prices(self) -> bool:
+        """Whether there is anything to prove with."""
+        return bool(self.rate.any())
+
+    @property
+    def owed(self) -> float:
+        """Price of one that is owed, in a mean."""
+        total = float(self.mixture.slowness.sum())
+        return float(self.slowness.sum()) / total if total > 0 else 0.0
+
     def count(self, slowness: Array, dropped: Array) -> None:
         """Let the objective count slack at the end of workflows, and so much for dropping one, (W,)."""
         self.mixture.slowness[:] = slowness
         self.mixture.owed[:, 0] = dropped
         self.mixture.total[0] = dropped.sum()
+        self.slowness = self._start_owed * slowness
+        self.keep()
 
     def costs(self, latest: Array) -> Array:
         """(W,) cheapest schedules at the present prices, as shares of what all supply costs; inf: not in time."""
@@ -254,7 +275,7 @@ class Market:
     def least_owed(self, latest: Array) -> float:
         """What is owed at least, in any schedule, at the present prices."""
         mixture = self.mixture
-        price = float(self.slowness.sum() / mixture.slowness.sum())
+        price = self.owed
         if price <= 0:
             return 0.0
         cost = np.minimum(np.maximum(self._plan(latest, self.slowness), 0.0), price * mixture.owed[:, 0])
@@ -271,13 +292,19 @@ class Market:
 
 
 def tail_bound(
-    market: Market, needed: int, start: float, ceiling: float, left: Left, on_bound: OnBound | None = None
+    market: Market,
+    needed: int,
+    start: float,
+    ceiling: float,
+    left: Left,
+    on_bound: OnBound | None = None,
+    first: float = 0.0,
 ) -> float:
     """A scale that no schedule with ``needed`` workflows in time can go below.
 
     Prices are improved at a scale beyond what has been proved, until they refute it; the next scale is about where they
     still would. ``start`` is a bound already known, ``ceiling`` a value that a schedule has, ``left`` says how long
-    to go on.
+    to go on, ``first`` is a scale that the prices at hand may refute at once.
     """
     x = market.relaxation
     best, excess = start, 1.0
@@ -311,6 +338,8 @@ def tail_bound(
     # half way to the known schedule first: large instances leave time for few checks
     scale, idle, spare = math.sqrt(start * ceiling), 0, x.workflows - needed
     steepness, before = market.tuning.steepness[1], (0.0, 0.0)
+    if market.has_prices and start < first < ceiling and price_of(first) > 1 + SAFETY:
+        scale = first
     reserve = market.tuning.share_of_last_steps * left()
     while left() > reserve and best < ceiling * (1 - CLOSE):
         if idle >= market.tuning.patience and market.refine():
@@ -328,7 +357,7 @@ def tail_bound(
         lower = max(scale * step(paid), known * (1 + market.tuning.last_step)) if paid > 0 else scale
         if lower < scale:
             steepness = steepness_of(lower, price_of(lower), scale, paid)
-        settled = market.passes > max(market.tuning.regrids, default=0)
+        settled = market.passes > max(market.regrids, default=0)
         idle = 0 if best > known * (1 + market.tuning.least_gain) else idle + settled
         # about where 1 is paid. Going back unsettles the mixture: not while its loads promise that prices will pay here
         promising = market.largest_load(spare) * market.tuning.unsettled > 1 and (
@@ -360,15 +389,20 @@ def misses_bound(market: Market, scale: float, start: int, left: Left, on_bound:
         if found <= best:
             return False
         best = found
+        market.keep()
         if on_bound is not None:
             on_bound(best)
         return True
 
+    if market.has_prices:
+        raise_bound()
     while left() > 0 and best < x.workflows and (idle < market.tuning.patience or market.refine()):
         idle = 0 if idle == market.tuning.patience else idle
         market.refine_in_time(left())
         market.improve_awhile(latest, best, left)  # so many are not enough to drop, it will show
         idle = 0 if raise_bound() else idle + 1
+    if best > start:
+        market.back_to_best()
     return best
 
 
@@ -405,6 +439,8 @@ def mean_bound(
             if on_bound is not None:
                 on_bound(best)
 
+    if market.has_prices:
+        prove()
     reserve = market.tuning.share_of_last_steps * left()
     while left() > reserve and best < ceiling * (1 - CLOSE):
         if idle >= market.tuning.patience and market.refine():

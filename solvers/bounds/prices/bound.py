@@ -20,10 +20,13 @@ from solvers.bounds.prices.tuning import TUNING, Tuning
 from solvers.problem.left import Clock, Left, until, wall_clock
 from solvers.problem.objective import Objective
 from solvers.problem.offline import OfflineProblem, offline_problem
+from solvers.problem.prices import KeptPrices
 
 Array = np.ndarray[Any, Any]
 
 ANY_POLICY = "hexagent"
+MOST_INTERVALS = 10_000  # of prices that are gone on from
+TINY, FAR = 1e-100, 1e9  # least worth of all supply, and the most that one that is owed may cost over it
 
 announce(improve, "the bound by prices", 7)
 announce(plan_workflows, "proofs by prices", 3)
@@ -41,12 +44,15 @@ class PricedBound:
     passes : int
         Passes of price improvement.
     seconds : float
+    prices : KeptPrices or None
+        Those that proved it; None where it took none.
     """
 
     value: float
     binding: dict[str, float]
     passes: int
     seconds: float
+    prices: KeptPrices | None = None
 
 
 @dataclass(frozen=True)
@@ -99,14 +105,24 @@ class Question:
         """(W,) seconds at which a workflow of that ratio completes."""
         return np.asarray(self.relaxation.arrival + ratio * self.relaxation.horizon)
 
-    def market(self, seed: int, workers: int = 1, tuning: Tuning = TUNING, clock: Clock = wall_clock) -> Market:
-        """Prices until all of these schedules end, none as yet."""
+    def market(
+        self,
+        seed: int,
+        workers: int = 1,
+        tuning: Tuning = TUNING,
+        clock: Clock = wall_clock,
+        start: KeptPrices | None = None,
+    ) -> Market:
+        """Prices until all of these schedules end, none as yet where there are none to start from."""
         end = float(self.latest(self.highest).max())
         ranges = tuning.ranges if self.is_mean else 1
-        return market_until(self.relaxation, end, seed, workers, tuning, ranges, clock)
+        return market_until(self.relaxation, end, seed, workers, tuning, ranges, clock, start)
 
-    def search(self, market: Market, left: Left, on_bound: OnBound | None = None) -> float:
-        """Look for prices; a value that no schedule can beat, and each better one is told, rounding not taken off."""
+    def search(self, market: Market, left: Left, on_bound: OnBound | None = None, first: float = 0.0) -> float:
+        """Look for prices; a value that no schedule can beat, and each better one is told, rounding not taken off.
+
+        ``first`` is a scale that the prices at hand may refute.
+        """
         base, tell = self.base, on_bound
         if self.is_mean:
             found = mean_bound(
@@ -120,7 +136,7 @@ class Question:
             return max(base, (base + found) * (1 - ROUND_DOWN))
         if self.objective.kind == "misses":
             return float(misses_bound(market, float(self.highest), 0, left, tell))
-        return max(base, tail_bound(market, self.needed, base, self.ceiling, left, tell) * (1 - ROUND_DOWN))
+        return max(base, tail_bound(market, self.needed, base, self.ceiling, left, tell, first) * (1 - ROUND_DOWN))
 
 
 def ask(x: Relaxation, objective: Objective, completed: Array, tuning: Tuning = TUNING) -> Question:
@@ -165,6 +181,7 @@ def priced_bound(
     left: Left | None = None,
     clock: Clock = wall_clock,
     tuning: Tuning = TUNING,
+    start: KeptPrices | None = None,
 ) -> PricedBound:
     """A value that no schedule of the instance can beat, by Lagrangian relaxation of all capacities.
 
@@ -207,6 +224,9 @@ def priced_bound(
     clock : callable
         What these seconds are told by.
     tuning : Tuning
+    start : KeptPrices, optional
+        What an earlier search ended with, for this instance and objective: what they prove is proved first, and they
+        are where the search sets out. Left aside where they do not fit the instance.
 
     References
     ----------
@@ -221,9 +241,11 @@ def priced_bound(
     asked = ask(relax(problem), objective, completed, tuning)
     if asked.is_settled:
         return PricedBound(asked.base, {}, 0, clock() - began)
-    market = asked.market(seed, workers, tuning, clock)
-    value = asked.search(market, left, _within_rounding(objective, on_bound))
-    return PricedBound(value, _binding(asked.relaxation, market), market.passes, clock() - began)
+    market = asked.market(seed, workers, tuning, clock, start)
+    tell, first = _within_rounding(objective, on_bound), 0.0 if start is None else start.scale
+    value = asked.search(market, left, tell, first)
+    kept = _kept(market, value if objective.is_tail else 0.0)
+    return PricedBound(value, _binding(asked.relaxation, market), market.passes, clock() - began, kept)
 
 
 @cache
@@ -245,11 +267,49 @@ def market_until(
     tuning: Tuning = TUNING,
     ranges: int = 1,
     clock: Clock = wall_clock,
+    start: KeptPrices | None = None,
 ) -> Market:
-    """Prices from time 0 to ``end``, none as yet."""
+    """Prices from time 0 to ``end``, none as yet; those of ``start`` where they are of such a market."""
     cells = tuning.cells if len(x.head) < tuning.large else tuning.cells_of_large
     edge = np.linspace(0.0, end, tuning.intervals + 1)
-    return Market(x, edge, cells=cells, workers=workers, ranges=ranges, seed=seed, tuning=tuning, clock=clock)
+    fits = start is not None and fit(x, start)
+    if start is not None and fits:
+        cells, edge = start.cells, np.array(start.edge)
+    market = Market(x, edge, cells=cells, workers=workers, ranges=ranges, seed=seed, tuning=tuning, clock=clock)
+    if start is not None and fits:
+        rate = np.array(start.rate)
+        worth = float((rate * market.supply).sum())
+        market.begin_at(rate / worth, np.array(start.toll) / worth, start.owed / worth)
+    return market
+
+
+def fit(x: Relaxation, kept: KeptPrices) -> bool:
+    """Whether these can be prices of the instance: of its resources and joins, and none that only rounding makes."""
+    edge, toll = np.array(kept.edge), np.array(kept.toll)
+    rows = len(x.prefill_count) + 2 * len(x.decode_count)
+    if len(kept.rate) != rows or len(toll) != len(x.join_gap):
+        return False
+    if not 1 < len(edge) <= MOST_INTERVALS + 1 or any(len(row) != len(edge) - 1 for row in kept.rate):
+        return False
+    if edge[0] != 0 or (np.diff(edge) <= 0).any():
+        return False
+    count = np.concatenate([x.prefill_count, x.decode_count, x.decode_count])
+    worth = float(count @ np.array(kept.rate) @ np.diff(edge))
+    return TINY < worth < np.inf and not (toll > worth).any() and kept.owed <= FAR * worth
+
+
+def _kept(market: Market, scale: float) -> KeptPrices | None:
+    """What the market ends with, where that is any price at all."""
+    if not market.has_prices:
+        return None
+    return KeptPrices(
+        edge=tuple(market.edge.tolist()),
+        rate=tuple(map(tuple, market.rate.tolist())),
+        toll=tuple(market.toll.tolist()),
+        owed=market.owed,
+        cells=market.coarse.cells,
+        scale=scale,
+    )
 
 
 def _within_rounding(objective: Objective, on_bound: OnBound | None) -> OnBound | None:
