@@ -19,8 +19,8 @@ from hexsched.engine.horizon import horizons
 from hexsched.model import Instance
 from hexsched.simulator import simulate
 from solvers.bounds import critical_path
-from solvers.bounds.preemptive_lp import path_cover
 from solvers.bounds.parts.batches import least_beside
+from solvers.bounds.preemptive_lp import path_cover
 from solvers.bounds.windows import batch_modes, window_bound
 from solvers.bounds.windows.window_bound import Tuning
 from solvers.bounds.windows.window_lp import Level, time_grid
