@@ -304,7 +304,7 @@ def _kept(market: Market, scale: float) -> KeptPrices | None:
         return None
     return KeptPrices(
         edge=tuple(market.edge.tolist()),
-        rate=tuple(map(tuple, market.rate.tolist())),
+        rate=tuple(tuple(row) for row in market.rate.tolist()),
         toll=tuple(market.toll.tolist()),
         owed=market.owed,
         cells=market.coarse.cells,
