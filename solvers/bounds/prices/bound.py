@@ -304,7 +304,7 @@ def _kept(market: Market, scale: float) -> KeptPrices | None:
         return None
     return KeptPrices(
         edge=tuple(market.edge.tolist()),
-        rate=tuple(tuple(row) for row in market.rate.tolist()),
+        rate=tuple(tuple(map(float, row)) for row in market.rate),
         toll=tuple(market.toll.tolist()),
         owed=market.owed,
         cells=market.coarse.cells,
