@@ -17,6 +17,7 @@ from solvers.bounds.prices.bound import fit
 from solvers.bounds.prices.planner import Planner
 from solvers.bounds.prices.relaxation import relax
 from solvers.bounds.prices.tuning import Tuning
+from solvers.problem.left import cpu_clock
 from solvers.problem.objective import read_objective
 from solvers.problem.offline import offline_problem
 from solvers.problem.prices import KeptPrices
@@ -69,14 +70,14 @@ def queue(count):
 @pytest.mark.parametrize("name", ["max_ratio", "req(0.8)", "mean_ratio", "misses(1.3)"])
 def test_prices_that_were_kept_prove_the_same_at_once(name):
     problem, aim = offline_problem(queue(6)), read_objective(name)
-    first = priced_bound(problem, aim, 1.0)
+    first = priced_bound(problem, aim, 1.0, clock=cpu_clock(1))
     nothing = priced_bound(problem, aim, 1e-9)
     kept = msgspec.json.decode(msgspec.json.encode(first.prices), type=KeptPrices)
     again = priced_bound(problem, aim, 1e-9, start=kept)
     assert again.passes <= 1
     assert first.value > nothing.value
     assert nothing.value + 0.98 * (first.value - nothing.value) <= again.value
-    further = priced_bound(problem, aim, 0.5, start=kept)
+    further = priced_bound(problem, aim, 0.5, start=kept, clock=cpu_clock(1))
     assert further.value >= again.value * (1 - 1e-9)
     assert further.passes > 5
 

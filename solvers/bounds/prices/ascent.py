@@ -90,7 +90,7 @@ class Market:
         self.rate = np.zeros(self.supply.shape)
         self.toll = np.zeros(joins)
         self.slowness = np.zeros(x.workflows)
-        self.regrids, self._start_owed = self.tuning.regrids, 0.0
+        self._regrid_after, self._start_owed = self.tuning.regrids, 0.0
         self.passes = self._regridded = 0
         self._passes_here, self._pass_seconds, self._proof_seconds = 0, 0.0, 0.0
         self._best = (self.rate, self.toll, self.slowness)
@@ -134,7 +134,7 @@ class Market:
         self.slowness = keep * self.slowness + (1 - keep) * self._prices.slowness
         self._passes_here += 1
         self._pass_seconds = self.clock() - began
-        if self.passes in self.regrids:
+        if self.passes in self._regrid_after:
             self._regrid()
             self._regridded = self.passes
 
@@ -211,7 +211,7 @@ class Market:
 
     def refine_in_time(self, seconds: float) -> None:
         """Refine where shorter cells can settle in so many seconds: how long they are costs most."""
-        since = self.passes - max(self.regrids, default=0)
+        since = self.passes - max(self._regrid_after, default=0)
         if min(since, self._passes_here) < self.tuning.passes_before:
             return
         if self._pass_seconds * self.tuning.slower * self.tuning.passes_after < seconds:
@@ -236,7 +236,7 @@ class Market:
     def begin_at(self, rate: Array, toll: Array, owed: float) -> None:
         """Set out from these prices, in the intervals that there are: (K + 2 L, T), (J,), and of one that is owed."""
         self.rate, self.toll, self._start_owed = rate, toll, owed
-        self.regrids = ()
+        self._regrid_after = ()
         self._prices = self.coarse.prices(rate, self.edge, toll.copy())
         self.keep()
 
@@ -357,7 +357,7 @@ def tail_bound(
         lower = max(scale * step(paid), known * (1 + market.tuning.last_step)) if paid > 0 else scale
         if lower < scale:
             steepness = steepness_of(lower, price_of(lower), scale, paid)
-        settled = market.passes > max(market.regrids, default=0)
+        settled = market.passes > max(market.tuning.regrids, default=0)
         idle = 0 if best > known * (1 + market.tuning.least_gain) else idle + settled
         # about where 1 is paid. Going back unsettles the mixture: not while its loads promise that prices will pay here
         promising = market.largest_load(spare) * market.tuning.unsettled > 1 and (
