@@ -58,6 +58,8 @@ class Tuning:
         Shares of the time that is left when it is their turn.
     first_search : float
         Share of the time that is then left for a search, whose schedule other bounds may be laid out for.
+    small_search : int
+        Up to so many calls, most of a search is changes of single calls, once priorities lead nowhere.
     any_time : float
         Share of the time for bounds that take any time, where one thread does both them and the search.
     """
@@ -66,6 +68,7 @@ class Tuning:
     solver: float = 0.4
     linear_programs: float = 0.3
     first_search: float = 0.1
+    small_search: int = 400
     any_time: float = 0.4
 
 
@@ -458,9 +461,10 @@ class _Work:
 
     def _search(self, within: Bracket, seed: int, workers: int, guide: Guide | None) -> Guide | None:
         """Look for a better schedule, from the guide of an earlier search on; the guide that led to it."""
-        from solvers.schedules.search import search
+        from solvers.schedules.search import search, tuning
 
         assert within.schedule is not None
+        is_small = self.instance.call_count <= self.tuning.small_search
         answer = search(
             self.instance,
             str(within.objective),
@@ -471,6 +475,7 @@ class _Work:
             progress=lambda _, value: within.announce(value),
             enough=within.is_enough,
             clock=within.clock,
+            tuning=tuning.SMALL if is_small else tuning.TUNING,
         )
         within.improve(answer.value, answer.schedule, "search")
         if answer.interrupted:

@@ -72,10 +72,10 @@ class TickedProblem:
         return numbers
 
 
-def in_ticks(problem: OfflineProblem, precision: float) -> TickedProblem:
-    """The problem in ticks of ``precision`` times the shortest H_w."""
+def in_ticks(problem: OfflineProblem, precision: float, ticks: Ticks | None = None) -> TickedProblem:
+    """The problem in ticks of ``precision`` times the shortest H_w, or in those given."""
     reservation = problem.hold
-    ticks = Ticks(max(precision * problem.horizon.min(), problem.last_end / MOST_TICKS))
+    ticks = ticks or Ticks(max(precision * problem.horizon.min(), problem.last_end / MOST_TICKS))
     return TickedProblem(
         problem=problem,
         ticks=ticks,

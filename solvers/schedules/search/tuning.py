@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -134,3 +134,4 @@ class Tuning:
 
 
 TUNING = Tuning()
+SMALL = replace(TUNING, share_of_neighbourhoods=0.8, share_of_places=0.8)  # where priorities soon lead nowhere
