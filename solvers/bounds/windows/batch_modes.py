@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from solvers.bounds.parts.batches import least_beside
 from solvers.problem.offline import Array, OfflineProblem
 
 SPLITS = 64  # mixtures of two sizes that are tried in place of a size between them
@@ -33,8 +32,8 @@ def batch_modes(problem: OfflineProblem, kind: int, sizes: tuple[int, ...]) -> l
 
     An iteration of B calls, of which each gets one token, takes g(B) + d2 K seconds with K >= sum n over the batch.
 
-    - It takes that for every call of the batch; the others hold at least k_B tokens (``least_beside``). So a
-      token of c takes c at least stay = g(B) + d2 (n_c + k_B).
+    - It takes that for every call of the batch; the others hold at least (B - 1) n_min tokens, with n_min the shortest
+      prompt that fits the type. So a token of c takes c at least stay = g(B) + d2 (n_c + (B - 1) n_min).
     - Shared out among its calls, g(B) evenly and d2 K by what each holds, c is charged at least
       cost = g(B) / B + d2 n_c for a token. The charges of an iteration are no more than the seconds it took, so those
       of a time interval are no more than the interval has, for every instance.
@@ -61,11 +60,10 @@ def batch_modes(problem: OfflineProblem, kind: int, sizes: tuple[int, ...]) -> l
     if not fits.any():
         return []
     d2 = float(machine.decode_coeffs[2])
-    beside = least_beside(problem, kind)
-    most = len(beside)
+    most = min(machine.max_batch, int(fits.sum()))
     batch = np.arange(1, most + 1)
     curve = problem.batch_seconds(kind)[:most]
-    stay, cost = curve + d2 * beside, curve / batch
+    stay, cost = curve + d2 * (batch - 1) * problem.prompt[fits].min(), curve / batch
     kept = sorted({1, most, *(size for size in sizes if size < most)})
     factor = mixture_factors(stay, cost, kept)
     own = d2 * problem.prompt
