@@ -256,8 +256,9 @@ class Market:
         self.mixture.slowness[:] = slowness
         self.mixture.owed[:, 0] = dropped
         self.mixture.total[0] = dropped.sum()
-        self.slowness = self._start_owed * slowness
-        self.keep()
+        if self._start_owed > 0:
+            self.slowness = self._start_owed * slowness
+            self.keep()
 
     def costs(self, latest: Array) -> Array:
         """(W,) cheapest schedules at the present prices, as shares of what all supply costs; inf: not in time."""
