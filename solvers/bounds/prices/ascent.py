@@ -339,8 +339,8 @@ def tail_bound(
     # half way to the known schedule first: large instances leave time for few checks
     scale, idle, spare = math.sqrt(start * ceiling), 0, x.workflows - needed
     steepness, before = market.tuning.steepness[1], (0.0, 0.0)
-    if market.has_prices and start < first < ceiling:
-        scale = first
+    if market.has_prices and first > start:
+        scale = first = min(first, ceiling)
         for less in (0, 2, 10):  # what refuted it may have looked closer
             if price_of(max(first * (1 - less * market.tuning.fine_step), start)) > 1 + SAFETY:
                 break
