@@ -341,7 +341,7 @@ def tail_bound(
     steepness, before = market.tuning.steepness[1], (0.0, 0.0)
     if market.has_prices and first > start:
         scale = first = min(first, ceiling)
-        for less in (0, 2, 10):  # what refuted it may have looked closer
+        for less in (0, 2, 10, 40, 100, 200, 400):  # what refuted it may have looked closer, or in other intervals
             if price_of(max(first * (1 - less * market.tuning.fine_step), start)) > 1 + SAFETY:
                 break
     reserve = market.tuning.share_of_last_steps * left()
