@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hexsched.engine import state as st
-from hexsched.engine.state import Array, Seen, State, Truth
+from hexsched.engine.state import Array, Records, Seen, State, Truth
 from hexsched.engine.tournament import leaves_for, new_tournament
 from hexsched.model import DecodeInstance, Instance
 from hexsched.model.rows import Texts
@@ -89,7 +89,12 @@ def _numbered(codes: Array) -> Array:
 
 
 def build_state(
-    instance: Instance, workload: Workload, *, estimates: Array | None = None, waiting: Array | None = None
+    instance: Instance,
+    workload: Workload,
+    *,
+    estimates: Array | None = None,
+    waiting: Array | None = None,
+    rows_later: bool = False,
 ) -> State:
     """A fresh state at time 0.
 
@@ -102,21 +107,19 @@ def build_state(
         Estimated output tokens; the true ones when absent.
     waiting : (W,) int array, optional
         Of a closed loop: its workflows in the order in which they wait for their turn.
+    rows_later : bool
+        Leave rows of calls as they are, not even written to; a ``Window`` fills them.
     """
     calls, workflows = len(workload.n), len(workload.arrival)
-    seen = build_seen(instance, calls, workflows, len(workload.edges))
-    truth = st.records(calls, st.CALL_TRUTH)
-    truth.workflow, truth.n, truth.m, truth.h = workload.workflow, workload.n, workload.m, workload.h
-    truth.kind, truth.delay = workload.kind, workload.delay
-    truth.estimate = workload.m if estimates is None else estimates
-    capacities = np.unique([d.kv_capacity_tokens for d in instance.decode])
-    truth.needs_capacity = capacities[np.searchsorted(capacities, workload.n + workload.m)]
-    parent, child = workload.edges[:, 0], workload.edges[:, 1]
-    truth.parents = truth.missing = np.bincount(child, minlength=calls)
-    truth.first_parent = np.cumsum(truth.parents) - truth.parents
-    truth.children = np.bincount(parent, minlength=calls)
-    truth.first_child = np.cumsum(truth.children) - truth.children
-    roots = np.flatnonzero(truth.parents == 0)
+    seen = build_seen(instance, calls, workflows, len(workload.edges), rows_later=rows_later)
+    if rows_later:
+        truth = st.records(calls, st.CALL_TRUTH)
+    else:
+        truth = call_truth(workload, np.unique(seen.decodes.kv_capacity), estimates)
+    parent, child = workload.edges.T.astype(np.int64)
+    is_root = np.ones(calls, bool)
+    is_root[child] = False
+    roots = np.flatnonzero(is_root)
     roots_of = st.records(workflows, st.WORKFLOW_TRUTH)
     roots_of.roots = np.bincount(workload.workflow[roots], minlength=workflows)
     roots_of.first_root = np.cumsum(roots_of.roots) - roots_of.roots
@@ -152,8 +155,42 @@ def build_state(
     )
 
 
-def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -> Seen:
-    """What may be observed of the instance's cluster at first, with room for that many calls and workflows."""
+def call_truth(workload: Workload, capacities: Array, estimates: Array | None = None) -> Records:
+    """What is true of each call, (N,) rows of ``CALL_TRUTH``.
+
+    Parameters
+    ----------
+    workload : Workload
+    capacities : (K,) int array
+        The sizes of KV caches that there are, ascending.
+    estimates : (N,) float array, optional
+        Estimated output tokens; the true ones when absent.
+    """
+    calls = len(workload.n)
+    truth = st.records(calls, st.CALL_TRUTH)
+    truth.workflow, truth.n, truth.m, truth.h = workload.workflow, workload.n, workload.m, workload.h
+    truth.kind, truth.delay = workload.kind, workload.delay
+    truth.estimate = workload.m if estimates is None else estimates
+    truth.needs_capacity = capacities[np.searchsorted(capacities, truth.n + truth.m)]
+    parent, child = workload.edges[:, 0], workload.edges[:, 1]
+    truth.parents = truth.missing = np.bincount(child, minlength=calls)
+    truth.first_parent = np.cumsum(truth.parents) - truth.parents
+    truth.children = np.bincount(parent, minlength=calls)
+    truth.first_child = np.cumsum(truth.children) - truth.children
+    return truth
+
+
+def narrow(workload: Workload) -> Workload:
+    """The same in half the room: whole numbers of 32 bits."""
+    short = {name: getattr(workload, name).astype(np.int32) for name in ("workflow", "n", "m", "h", "kind", "edges")}
+    return workload._replace(**short)
+
+
+def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0, *, rows_later: bool = False) -> Seen:
+    """What may be observed of the instance's cluster at first, with room for that many calls and workflows.
+
+    With ``rows_later`` nothing is written to rows of calls yet.
+    """
     prefill_count, decode_count = len(instance.prefill), len(instance.decode)
     links = st.records((prefill_count, decode_count), st.LINK)
     prefill_at = {machine.id: i for i, machine in enumerate(instance.prefill)}
@@ -186,7 +223,8 @@ def build_seen(instance: Instance, calls: int, workflows: int, edges: int = 0) -
     for kind, j in enumerate(first_decode):
         batch_seconds_of[kind, 1:] = batch_seconds(instance.decode[j], largest)
     table = st.records(calls, st.CALL)
-    table.prefill_instance = table.decode_instance = -1
+    if not rows_later:
+        table.prefill_instance = table.decode_instance = -1
     return Seen(
         clock=st.record(st.CLOCK, fixed=int(instance.decode_model == "fixed")),
         calls=table,

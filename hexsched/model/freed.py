@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import sys
 from functools import cache
 from typing import Any
 
+PAGE = mmap.PAGESIZE  # bytes
 FEW = 100_000  # calls: with fewer it is not worth looking
 
 
@@ -29,3 +31,33 @@ def _trim() -> Any:
     if not sys.platform.startswith("linux"):
         return None
     return getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+def in_small_pages(address: int, size: int) -> None:
+    """Have whole pages of an array, not written to yet, come one by one and not by the hundred."""
+    _tell_system(address, size, getattr(mmap, "MADV_NOHUGEPAGE", None))
+
+
+def drop(address: int, size: int) -> None:
+    """Give whole pages of an array back, whose contents are lost: they are there again when they are written to.
+
+    Where the system has no such thing they are kept.
+    """
+    _tell_system(address, size, getattr(mmap, "MADV_DONTNEED", None))
+
+
+def _tell_system(address: int, size: int, advice: int | None) -> None:
+    advise = _advise()
+    if advise is not None and advice is not None:
+        advise(address, size, advice)
+
+
+@cache
+def _advise() -> Any:
+    """``madvise`` of Linux, which forgets at once what is dropped; else None."""
+    if not sys.platform.startswith("linux"):
+        return None
+    advise = getattr(ctypes.CDLL(None), "madvise", None)
+    if advise is not None:
+        advise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    return advise

@@ -80,6 +80,7 @@ def build_memory(
     seed: int = 0,
     books: Books = NO_BOOKS,
     foreign: bool = False,
+    rows_later: bool = False,
 ) -> Memory:
     """A fresh memory.
 
@@ -94,10 +95,13 @@ def build_memory(
         Of the order.
     foreign : bool
         Whether the order does not come with hexsched: then its books are added to those of the shipped ones.
+    rows_later : bool
+        Leave rows of calls as they are, not even written to; a ``Window`` fills them.
     """
     more = books if foreign else NO_BOOKS
     calls = records(len(seen.calls), _extended(CALL, more.calls))
-    calls.planned = -1
+    if not rows_later:
+        calls.planned = -1
     draws = np.random.Generator(np.random.PCG64(seed)).random(DRAWS_PER_CALL * len(calls) if is_random else 1)
     draws.flags.writeable = False
     return Memory(

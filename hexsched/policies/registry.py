@@ -149,8 +149,11 @@ class Policy:
             row[name] = option.number(value)
         return record
 
-    def memory(self, seen: Seen, seed: int = 0) -> Memory:
-        """A fresh memory, as large as this policy needs it; ``seed`` of random placements."""
+    def memory(self, seen: Seen, seed: int = 0, *, rows_later: bool = False) -> Memory:
+        """A fresh memory, as large as this policy needs it; ``seed`` of random placements.
+
+        With ``rows_later`` nothing is written to its rows of calls yet.
+        """
         from hexsched.policies.memory import build_memory
 
         shipped = PLACEMENTS.get(self.in_effect["placement"]) if self.placer is None else None
@@ -163,6 +166,7 @@ class Policy:
             foreign=self.foreign is not None,
             is_random=shipped is not None and shipped.is_random,
             seed=seed,
+            rows_later=rows_later,
         )
 
 

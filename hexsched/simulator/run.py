@@ -17,8 +17,9 @@ from hexsched.engine.first_token import first_token_times
 from hexsched.engine.horizon import standalone_horizons
 from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Array, State, bare
-from hexsched.engine.tables import Places, build_state, workload_columns
+from hexsched.engine.tables import Places, build_state, narrow, workload_columns
 from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds
+from hexsched.engine.window import MANY, Window
 from hexsched.errors import InputError
 from hexsched.metrics import Metrics, summarise
 from hexsched.metrics.parts.call_times import CallTimes
@@ -33,6 +34,7 @@ from hexsched.model.schedule import ScheduleColumns, schedule_of
 from hexsched.plotting import Accessor
 from hexsched.policies import Policy, as_policy
 from hexsched.policies.decide import compiled_epochs, each_time, epochs_of
+from hexsched.policies.orders.parts.horizon import HINT
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.knowledge import tell, tell_work
@@ -260,18 +262,15 @@ def simulate(
     True
     """
     instance, chosen = as_instance(instance), as_policy(policy)
-    state, places, horizon, latency, engine_seconds = _served(
-        instance, chosen, estimator, seed=seed, compiled=compiled, progress=progress
-    )
+    finished, engine_seconds = _finish(instance, chosen, estimator, seed=seed, compiled=compiled, progress=progress)
     hand_back(instance.call_count)
-    run = collect(instance, chosen.name, state, places, horizon, latency)
-    return replace(run, engine_seconds=engine_seconds)
+    return replace(collect(instance, chosen.name, *finished), engine_seconds=engine_seconds)
 
 
-def _served(
+def _finish(
     instance: Instance, chosen: Policy, estimator: str, *, seed: int, compiled: bool, progress: Wanted
-) -> tuple[State, Places, Array, Array, tuple[float, float]]:
-    """The state in which all calls are complete, and what belongs to it; what else it took to get there is gone."""
+) -> tuple[tuple[State, Places, Array, Array, Window | None], tuple[float, float]]:
+    """What ``collect`` takes, when all calls are complete; what else it took to get there is gone."""
     estimates = read_estimator(estimator)
     workload, places = workload_columns(instance)
     guesses = estimates.estimates(instance, seed)
@@ -279,9 +278,17 @@ def _served(
         in_engine_order = np.empty_like(guesses)
         in_engine_order[places.call] = guesses
         guesses = in_engine_order
-    state = build_state(instance, workload, estimates=guesses, waiting=places.workflow)
-    memory = chosen.memory(state.seen, seed)
     horizon = standalone_horizons(instance, workload, compiled)
+    later = _is_long(instance, chosen)
+    if later:
+        workload = narrow(workload)
+        hand_back(instance.call_count)
+    state = build_state(instance, workload, estimates=guesses, waiting=places.workflow, rows_later=later)
+    memory = chosen.memory(state.seen, seed, rows_later=later)
+    window = None
+    if later:
+        rows = memory.calls, memory.planner.reach
+        window = Window(state, memory.calls.planned, rows, workload, guesses, Served._fields)
     del workload, guesses
     hand_back(instance.call_count)
     state.truth.workflows.horizon = horizon
@@ -297,7 +304,9 @@ def _served(
     given: Any = bare((state, memory, settings)) if compiled else (state, memory, settings)
     began = time.perf_counter(), time.process_time()
     with Progress(f"simulating {chosen.name}", wanted=progress) as report:
-        for _ in each_time(run, *given, EPOCHS_AT_A_TIME, latency, buffer):
+        for _ in each_time(run, *given, EPOCHS_AT_A_TIME if window is None else window.epochs, latency, buffer):
+            if window is not None:
+                window.move_on()
             if plain_turn[0]:
                 ask_python()
                 turns += 1
@@ -306,14 +315,37 @@ def _served(
             report(calls - int(state.truth.progress[0].incomplete), calls)
     engine_seconds = time.perf_counter() - began[0], time.process_time() - began[1]
     _check_all_served(state, chosen.name)
-    return state, places, horizon, latency, engine_seconds
+    if window is not None:
+        window.move_on()
+    return (state, places, horizon, latency, window), engine_seconds
 
 
-def collect(instance: Instance, name: str, state: State, places: Places, horizon: Array, latency: Array) -> Run:
-    """The run that a finished state holds, in the order of the instance file."""
-    calls = state.seen.calls
-    completed = np.zeros(len(horizon))
-    np.maximum.at(completed, calls.workflow, calls.decode_end)
+def _is_long(instance: Instance, chosen: Policy) -> bool:
+    """Whether rows of calls come and go: where somebody from outside may look at all of them, or fills them, they stay.
+
+    In a closed loop any number of workflows may arrive before the next look.
+    """
+    is_ours = chosen.foreign is None and not chosen.is_plain
+    of_calls = chosen.in_effect["horizon"] == HINT and len(instance.columns.call_hints.of)
+    return instance.call_count >= MANY and instance.closed_loop is None and is_ours and not of_calls
+
+
+def collect(
+    instance: Instance,
+    name: str,
+    state: State,
+    places: Places,
+    horizon: Array,
+    latency: Array,
+    window: Window | None = None,
+) -> Run:
+    """The run that a finished state holds, in the order of the instance file; of a long one, that its window has."""
+    calls: Any = state.seen.calls
+    if window is None:
+        completed = np.zeros(len(horizon))
+        np.maximum.at(completed, calls.workflow, calls.decode_end)
+    else:
+        completed, calls = window.completed, window.served
     return Run(
         instance=instance,
         policy=name,
