@@ -131,7 +131,7 @@ class Importer(ABC, Generic[OptionsT]):
             A file, packed or not, or a folder of them.
         limit : int, optional
             At most this many workflows, the first in file order of those that options do not leave out; reading stops
-        there.
+            there.
         **options
             Of the format; numbers and booleans may be given as text.
 
