@@ -48,7 +48,7 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     process = spawn("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show",
                     "--scheduler-file", str(file))  # fmt: skip
     try:
-        wait_for(file.exists)
+        wait_for(lambda: is_json(file))
         yield file, process
     finally:
         end(process)
@@ -65,6 +65,15 @@ def workers(scheduler: tuple[Path, subprocess.Popen[bytes]], tmp_path: Path) -> 
     finally:
         for process in processes:
             end(process)
+
+
+def is_json(file: Path) -> bool:
+    """Whether it is there and written to the end."""
+    try:
+        json.loads(file.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return True
 
 
 def wait_for(condition) -> None:
