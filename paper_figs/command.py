@@ -5,7 +5,8 @@ The command line lives below this package in the import order, so it cannot impo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,8 @@ from hexsched.errors import InputError
 if TYPE_CHECKING:
     from paper_figs.drawing.figure import Figure
     from paper_figs.reading.store import StorePath
+
+MOST_REASONS = 3  # why figures are left out, a line each; more of them are one line
 
 Policies = Annotated[
     str | None,
@@ -100,8 +103,21 @@ def draw_figures(
         )
     if names and left_out:
         raise InputError("; ".join(left_out.values()), store)
+    if len(left_out) > MOST_REASONS:
+        note(_folded(left_out))
+    else:
+        for name, reason in left_out.items():
+            note(f"left out {name}: {reason}")
+
+
+def _folded(left_out: Mapping[str, str]) -> str:
+    """Many figures without data in one line, those together that the same command makes data for."""
+    by_command: dict[str, list[str]] = {}
     for name, reason in left_out.items():
-        note(f"left out {name}: {reason}")
+        found = re.search(r"'(hexsched .*?)(?: (?:--store|-o) [^']*)?'", reason)
+        by_command.setdefault(found[1] if found else "", []).append(name)
+    parts = [", ".join(names) + (f" ({command})" if command else "") for command, names in by_command.items()]
+    return f"left out {', '.join(parts)}: {len(left_out)} figures that this store has no data for, and what makes some"
 
 
 def _insert(page: Path, chosen: Sequence[Figure], source: StorePath) -> None:

@@ -171,6 +171,19 @@ def test_defaults_are_of_switches_and_their_texts_say_so():
         assert all(one.defaults[name] == one.switches[name].endswith("(on)") for name in one.defaults)
 
 
+def test_what_a_group_leaves_out_is_said(monkeypatch, capsys):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.formulations.comparison.run", interrupted)
+    known = dict(FORMULATIONS)
+    monkeypatch.setattr(FORMULATIONS, "_all", known | {"choco": replace(known["choco"], available=lambda: False)})
+    monkeypatch.setattr(FORMULATIONS, "_entries", FORMULATIONS._all)
+    for group, told in (("exact", True), ("cpsat", False)):
+        assert main(["compare-formulations", SMALL, "--formulations", group]) == INTERRUPTED
+        assert ("hexsched: choco: not compared, as the solver is not installed" in capsys.readouterr().err) == told
+
+
 def test_what_cannot_be_solved_is_a_row_of_the_grid(monkeypatch):
     monkeypatch.setitem(BACKENDS, "SCIP", replace(BACKENDS["SCIP"], available=lambda: False))
     cell = SolveCell(SMALL, "milp_event/SCIP", "mean_ratio", 0, 5.0, 1)

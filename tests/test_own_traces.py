@@ -150,6 +150,44 @@ def test_wall_clock_times_need_no_unit(tmp_path: Path) -> None:
     assert result.workflows == import_trace(write(tmp_path / "u.jsonl", rows()), map=MAP)
 
 
+def test_wall_clock_times_may_lack_seconds(tmp_path: Path) -> None:
+    table = "arrival,prompt_tokens,output_tokens\n"
+    times = ("2026-06-01 05:40", "2026-06-01T05:41+00:00", "2026-06-01 05:42:30.5")
+    (tmp_path / "t.csv").write_text(table + "".join(f"{time},100,20\n" for time in times))
+    assert [w.arrival for w in import_trace(tmp_path / "t.csv")] == [0, 60, 150.5]
+
+
+@pytest.mark.parametrize(
+    "time", ["01/06/2026 05:40", "2026-06-01 05:40.5", "2026-06-01", "2026-06-01 5:40", "05:40:10"]
+)
+def test_other_ways_to_write_a_time_are_told_which_there_are(time: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"arrival,prompt_tokens,output_tokens\n{time},100,20\n")
+    with pytest.raises(
+        InputError, match=r"t\.csv:2: arrival: expected a time with the year first, such as 2023-11-16 18:15"
+    ):
+        import_trace(tmp_path / "t.csv")
+
+
+def test_one_unit_is_said_of_times(tmp_path: Path) -> None:
+    def said(records: list[dict], **options: str) -> list[str]:
+        notes = read_trace(write(tmp_path / "t.jsonl", records), map=MAP, **options).notes
+        return [note for note in notes if "times" in note]
+
+    assert ["in s" in note for note in said([row | {"at": row["at"] - START} for row in rows()])] == [True]
+    assert ["as ms" in note for note in said([row | {"at": int(row["at"] * 1000)} for row in rows()])] == [True]
+    assert ["in s" in note for note in said([row | {"at": row["at"] - START} for row in rows()], time_unit="s")] == [
+        True
+    ]
+    clock = [row | {"at": datetime.fromtimestamp(row["at"], UTC).isoformat()} for row in rows()]
+    assert ["wall clock" in note for note in said(clock)] == [True]
+
+
+def test_how_many_rows_are_invalid_is_said_when_all_are(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("arrival,prompt_tokens,output_tokens\n1,x,20\n2,-4,20\n")
+    with pytest.raises(InputError, match=r"no usable request .*\(2 invalid rows, the first: .*t\.csv:2: prompt_tokens"):
+        import_trace(tmp_path / "t.csv", skip_invalid=True)
+
+
 @pytest.mark.parametrize("true", PER_SECOND)
 @pytest.mark.parametrize("taken", PER_SECOND)
 def test_a_wrong_unit_is_doubted_and_a_right_one_is_not(true: str, taken: str, tmp_path: Path) -> None:

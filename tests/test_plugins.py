@@ -120,6 +120,21 @@ def test_what_a_policy_raises_comes_through(stage):
         simulate(INSTANCE, "confused")
 
 
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda call: call.output_tokens, "a call has no 'output_tokens': .*estimated_output_tokens"),
+        (lambda call: call.prompt_token, "a call has no 'prompt_token': did you mean 'prompt_tokens'"),
+        (lambda call: call.zzz, "a call has no 'zzz': known are .*arrival.*workflow_id"),
+        (lambda call: call.workflow.horizn, "a workflow has no 'horizn': did you mean 'horizon'"),
+    ],
+)
+def test_what_is_not_shown_is_told(ask, told):
+    order("asks", summary="asks for it")(lambda call, now: ask(call))
+    with pytest.raises(AttributeError, match=told):
+        simulate(INSTANCE, "asks")
+
+
 # --- whole policies --------------------------------------------------------------------------------------------------
 
 

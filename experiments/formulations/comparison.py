@@ -43,6 +43,15 @@ def crossed(formulations: Sequence[str], solvers: Iterable[str] = ()) -> list[Ar
     return arms
 
 
+def passed_over(formulations: Sequence[str]) -> list[str]:
+    """The formulations in groups such as ``exact`` that are not compared, as their solver is not installed."""
+    from experiments.formulations.arms import expand_arms
+    from solvers.exact import FORMULATIONS
+
+    names = dict.fromkeys(arm.formulation for arm in expand_arms(formulations) if arm.formulation != AUTO)
+    return [name for name in names if not FORMULATIONS[name].available()]
+
+
 def unaffected(arms: Iterable[Arm], solvers: Iterable[str]) -> list[str]:
     """The formulations that can use none of the solvers asked for, so that they are solved with their own."""
     asked = list(solvers)

@@ -42,7 +42,7 @@ class DaskBackend:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         where = {"scheduler_file": address} if os.path.isfile(address) else {"address": address}
         try:
-            self._client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
+            self._client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False, direct_to_workers=True)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(f"cannot reach a Dask scheduler there: {error or type(error).__name__}", address) from None
         self._address = address

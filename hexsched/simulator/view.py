@@ -6,7 +6,7 @@ What does not change any more is a plain attribute; what does is read where the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from hexsched.engine import physics
 from hexsched.engine.kernel import interpreted
@@ -14,6 +14,7 @@ from hexsched.engine.state import Seen
 from hexsched.errors import InputError
 from hexsched.model.hint import Hint
 from hexsched.policies.memory import Memory
+from hexsched.registry import suggest
 from hexsched.simulator.numbers import Numbers, numbers, numbers_of, physics_of
 
 iteration_seconds = interpreted(physics.iteration_seconds)
@@ -80,7 +81,21 @@ class Columns:
         self.queued_seconds: Numbers = numbers(queues, "seconds")
 
 
-class WorkflowView:
+class _Shown:
+    """One thing as it is seen: a name that it does not have is told with those that it has."""
+
+    __slots__ = ()
+    noun: ClassVar[str]
+    hidden: ClassVar[Mapping[str, str]] = {}  # what is not shown on purpose, and why
+
+    def __getattr__(self, name: str) -> Any:  # asked for missing ones only
+        if name.startswith("_"):  # of Python's protocols
+            raise AttributeError(name)
+        why = self.hidden.get(name) or suggest(name, (one for one in vars(type(self)) if one[0] != "_")).lstrip("; ")
+        raise AttributeError(f"{self.noun} has no {name!r}: {why}")
+
+
+class WorkflowView(_Shown):
     """A workflow, as far as it has been revealed.
 
     Attributes
@@ -92,6 +107,7 @@ class WorkflowView:
         What its application declared of the whole at its arrival.
     """
 
+    noun = "a workflow"
     __slots__ = ("_calls", "_columns", "_number", "arrival", "hint", "workflow_id")
 
     def __init__(self, columns: Columns, number: int, workflow_id: str, arrival: float, hint: Hint | None) -> None:
@@ -121,7 +137,7 @@ class WorkflowView:
         return f"<workflow {self.workflow_id}>"
 
 
-class CallView:
+class CallView(_Shown):
     """A released call. Everything here was revealed; its true output length is not among it.
 
     Attributes
@@ -136,6 +152,11 @@ class CallView:
         What its application declared with it of what comes after it.
     """
 
+    noun = "a call"
+    hidden = dict.fromkeys(
+        ("output_tokens", "output", "output_length", "decode_tokens", "m"),
+        "policies do not know it; estimated_output_tokens is the estimate, and true once the call is complete",
+    )
     __slots__ = (
         "_columns",
         "_depth",
@@ -260,7 +281,7 @@ class CallView:
         return f"<call {self.workflow_id}/{self.call_id}>"
 
 
-class PrefillView:
+class PrefillView(_Shown):
     """A prefill instance.
 
     Attributes
@@ -268,6 +289,7 @@ class PrefillView:
     id, gpu : str
     """
 
+    noun = "a prefill instance"
     __slots__ = ("_columns", "_number", "_physics", "_record", "_views", "gpu", "id")
 
     def __init__(self, views: Views, number: int, name: str, gpu: str) -> None:
@@ -324,7 +346,7 @@ class PrefillView:
         return f"<prefill instance {self.id}>"
 
 
-class DecodeView:
+class DecodeView(_Shown):
     """A decode instance.
 
     Attributes
@@ -336,6 +358,7 @@ class DecodeView:
         M_j, tokens.
     """
 
+    noun = "a decode instance"
     __slots__ = ("_columns", "_number", "_physics", "_views", "gpu", "id", "kv_capacity", "max_batch")
 
     def __init__(self, views: Views, number: int, name: str, gpu: str) -> None:
@@ -494,7 +517,7 @@ class Views:
         return tuple(self._calls[c] for c in sorted(seats.tolist()))
 
 
-class View:
+class View(_Shown):
     """One decision epoch as plain Python sees it.
 
     Whatever it gives is a copy: a loop over ``view.ready`` that starts calls visits every one of them.
@@ -504,6 +527,8 @@ class View:
     prefill, decode : tuple
         The instances, in the order of the instance file.
     """
+
+    noun = "a view"
 
     def __init__(
         self,

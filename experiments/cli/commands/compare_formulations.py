@@ -76,11 +76,14 @@ def compare_formulations_command(
     each other: different optima of one instance, or a lower bound above a verified schedule.
     """
     from experiments.formulations.agreement import disagreements
-    from experiments.formulations.comparison import crossed, missing, plan, run, unaffected
+    from experiments.formulations.comparison import crossed, missing, passed_over, plan, run, unaffected
     from experiments.formulations.rows import FORMULATIONS_CSV, as_frame, read_rows
 
     asked = _solvers(solvers)
-    arms = crossed(_listed(formulations, "--formulations"), asked)
+    listed = _listed(formulations, "--formulations")
+    arms = crossed(listed, asked)
+    if absent := passed_over(listed):
+        note(f"{', '.join(absent)}: not compared, as the solver is not installed; see 'hexsched formulations'")
     objectives = _listed(objective, "--objective")
     known: list[Row] = []
     if output is not None:

@@ -23,33 +23,28 @@ def formulations_command(as_json: Json = False) -> None:
     """List the formulations of the offline problem.
 
     An exact one reaches the optimum given time; the others find schedules, and bounds that need not meet them. The
-    first solver is the default. Of solvers that a formulation can choose from, the table at the end says which are
-    installed.
+    first solver is the default. Of solvers that a formulation can choose from, a table says which are installed.
     """
     from solvers.exact import FORMULATIONS
     from solvers.exact.milp.backends import BACKENDS
 
-    found = [_record(one) for one in FORMULATIONS.values()]
-    columns = ("formulation", "exact", "installed", "objectives", "solvers", "source", "summary")
-    rows = [
-        (
-            one.name,
-            one.exact,
-            one.available(),
-            ", ".join(one.objectives),
-            ", ".join(one.solvers) or None,
-            one.citation,
-            one.summary,
-        )
-        for one in FORMULATIONS.values()
-    ]
-    switches = [(one.name, name, effect) for one in FORMULATIONS.values() for name, effect in one.switches.items()]
+    formulations = FORMULATIONS.values()
+    found = [_record(one) for one in formulations]
+    switches = [(one.name, name, effect) for one in formulations for name, effect in one.switches.items()]
     versions = {name: one.version() if one.available() else None for name, one in BACKENDS.items()}
     solvers = [(name, version is not None, version) for name, version in versions.items()]
     tables = [
-        Table(columns, rows),
+        Table(
+            ("formulation", "exact", "installed", "summary"),
+            [(one.name, one.exact, one.available(), one.summary) for one in formulations],
+        ),
+        Table(
+            ("formulation", "objectives", "solvers"),
+            [(one.name, ", ".join(one.objectives), ", ".join(one.solvers) or None) for one in formulations],
+        ),
         Table(("formulation", "switch", "what it adds"), switches),
         Table(("MILP solver", "installed", "version"), solvers),
+        Table(("formulation", "source"), [(one.name, one.citation) for one in formulations if one.citation]),
     ]
     emit({"formulations": found, "milp_solvers": versions}, tables, as_json)
 

@@ -29,17 +29,14 @@ def policies_command(plugin: Plugins = None, traceback: Traceback = False, as_js
     from hexsched.simulator.estimators import ESTIMATORS
 
     load_plugins(plugin)
-    records = [_record(policy) for policy in policies()]
+    listed = policies()
+    records = [_record(policy) for policy in listed]
     placements = [{"name": name, "summary": summary} for name, summary in list_placements().items()]
     estimators = [{"name": name, "summary": summary} for name, summary in ESTIMATORS.items()]
     tables = [
-        Table(
-            ("policy", "order", "placement", "options", "source", "summary"),
-            [
-                tuple({**row, "options": _as_typed(policy)}.values())
-                for row, policy in zip(records, policies(), strict=True)
-            ],
-        ),
+        Table(("policy", "placement", "summary"), [(row["name"], row["placement"], row["summary"]) for row in records]),
+        Table(("policy", "option", "default", "values"), [row for policy in listed for row in _options(policy)]),
+        Table(("policy", "source"), [(policy.name, policy.source) for policy in listed if policy.source]),
         Table(("placement", "summary"), [tuple(row.values()) for row in placements]),
         Table(("estimator", "summary"), [tuple(row.values()) for row in estimators]),
     ]
@@ -58,5 +55,7 @@ def _record(policy: Policy) -> dict[str, object]:
     }
 
 
-def _as_typed(policy: Policy) -> str:
-    return ",".join(f"{name}={value}" for name, value in policy.options.items())
+def _options(policy: Policy) -> list[tuple[str, str, str, str]]:
+    """A row for each option: policy, option, default and what it may be."""
+    options = policy.declared
+    return [(policy.name, name, str(value), options[name].values) for name, value in policy.options.items()]

@@ -19,8 +19,11 @@ def families_command(as_json: Json = False) -> None:
     from hexsched.workloads.families import FAMILIES
 
     records = [{"name": name, "summary": family.summary, "source": family.source} for name, family in FAMILIES.items()]
-    table = Table(("family", "summary", "source"), [tuple(record.values()) for record in records])
-    emit({"families": records}, [table], as_json)
+    tables = [
+        Table(("family", what), [(record["name"], record[what]) for record in records if record[what]])
+        for what in ("summary", "source")
+    ]
+    emit({"families": records}, tables, as_json)
 
 
 def formats_command(as_json: Json = False) -> None:
@@ -37,17 +40,19 @@ def formats_command(as_json: Json = False) -> None:
         for name, importer in IMPORTERS.items()
     ]
     common = ImportOptions.__struct_fields__
-    rows = [
-        (
-            record["name"],
-            ", ".join(
-                key if value is None else f"{key}={value}"
-                for key, value in record["options"].items()
-                if key not in common
-            ),
-            record["summary"],
-        )
+    summaries = [(record["name"], record["summary"]) for record in records]
+    options = [
+        (record["name"], key, None if value is None else str(value).lower())
         for record in records
+        for key, value in record["options"].items()
+        if key not in common
     ]
-    title = f"every format has the options {', '.join(common)} besides its own"
-    emit({"formats": records}, [Table(("format", "options", "summary"), rows, title)], as_json)
+    tables = [
+        Table(("format", "summary"), summaries),
+        Table(
+            ("format", "option", "default"),
+            options,
+            f"every format has the options {', '.join(common)} besides its own",
+        ),
+    ]
+    emit({"formats": records}, tables, as_json)

@@ -58,6 +58,21 @@ class Option:
         return ("on" if value else "off") if self.is_flag else value
 
     @property
+    def values(self) -> str:
+        """What it may be, for people."""
+        if isinstance(self.default, str):
+            forms = [*self.choices, *([f"{self.with_sigma}(SIGMA)"] if self.with_sigma else [])]
+            return " or ".join(forms) or "a text"
+        if self.between is not None:
+            return f"between {self.between[0]:g} and {self.between[1]:g}"
+        kind, least = "whole numbers" if self.is_whole else "numbers", self._least
+        return kind if least == -MOST else f"{kind} from {least:g}"
+
+    @property
+    def _least(self) -> float:
+        return self.least if self.least is not None else 1 if self.is_whole else 0
+
+    @property
     def is_whole(self) -> bool:
         """Whether it is a whole number in the settings."""
         return not isinstance(self.default, float)
@@ -83,7 +98,7 @@ class Option:
             raise InputError(f"{where} must be {kind}, got {text!r}") from None
         if self.between is not None and not self.between[0] < number < self.between[1]:
             raise InputError(f"{where} must be between {self.between[0]:g} and {self.between[1]:g}, got {text}")
-        least = self.least if self.least is not None else 1 if self.is_whole else 0
+        least = self._least
         if not (least <= number <= MOST):
             limits = f"from {least:.10g} to {MOST:.0e}".replace("e+09", "e9").replace("-1000000000", "-1e9")
             raise InputError(f"{where} must be {limits}, got {text}")
@@ -93,7 +108,6 @@ class Option:
         """``NAME(SIGMA)``, the number written one way."""
         sigma = read_sigma(text, self.with_sigma) if self.with_sigma else None
         if sigma is None or math.isnan(sigma):
-            forms = [*self.choices, *([f"{self.with_sigma}(SIGMA)"] if self.with_sigma else [])]
             limits = f", SIGMA a number from 0 to {MOST_SIGMA:g}" if self.with_sigma else ""
-            raise InputError(f"{where} must be {' or '.join(forms)}{limits}, got {text!r}")
+            raise InputError(f"{where} must be {self.values}{limits}, got {text!r}")
         return f"{self.with_sigma}({repr(sigma).removesuffix('.0')})"

@@ -162,12 +162,12 @@ class ColumnsImporter(Importer[ColumnsOptions]):
         delay_unit = options.delay_unit or units.get("delay") or units.get("service") or options.time_unit or "s"
         columns = Columns(**named)
         taken = ", ".join(f"{role} {name}" for role, name in columns.named.items())
-        taken_in = {"time": f"times in {time_unit}", "delay": f"delays in {delay_unit}"}
-        taken_in["service"] = f"durations in {delay_unit}"
+        stated = options.time_unit is not None or "time" in units  # else the times themselves may say
+        taken_in = {"time": f"times in {time_unit}"} if stated else {}
+        taken_in |= {"delay": f"delays in {delay_unit}", "service": f"durations in {delay_unit}"}
         units_of = "".join(f"; {text}" for role, text in taken_in.items() if role in columns.named)
         trace.note(f"columns: {taken}{units_of}")
         note_unused(names, columns, trace)
-        stated = options.time_unit is not None or "time" in units
         meaning = Meaning(time_unit, delay_unit, True, options.deltas, options.prompt_and_cached, options.gap, stated)
         yield from table_arrivals(trace, columns, meaning)
 

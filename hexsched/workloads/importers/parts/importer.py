@@ -162,9 +162,10 @@ class Importer(ABC, Generic[OptionsT]):
                 seen.add(name)
             usable = True
             yield item
+        invalid = [f"{n:,} invalid {what}, the first: {trace.first_invalid}" for what, n in trace.invalid.items()]
         trace.finish()
         if not usable:
-            left_out = ", ".join(f"{n:,} with {why}" for why, n in trace.dropped.items())
+            left_out = ", ".join([*(f"{n:,} with {why}" for why, n in trace.dropped.items()), *invalid])
             raise InputError(
                 f"no usable request in this {self.name} trace{f' ({left_out})' if left_out else ''}", trace.path
             )

@@ -15,7 +15,7 @@ from hexsched.workloads.importers.parts.pauses import idle_seconds
 from hexsched.workloads.importers.parts.plausibility import doubt_durations, doubt_gaps
 from hexsched.workloads.importers.parts.records import begins_with, column_key, number, plain, whole_number
 from hexsched.workloads.importers.parts.sessions import AT_START, Turn, chains, stopped
-from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, time_number
+from hexsched.workloads.importers.parts.times import PER_SECOND, Clock, Unit, nanoseconds, no_time, time_number
 from hexsched.workloads.importers.parts.trace import Trace
 
 Gap = Literal["start", "end"]
@@ -126,7 +126,7 @@ def table_arrivals(trace: Trace, columns: Columns, meaning: Meaning) -> Iterator
             if row.session not in held:
                 untimed = untimed or where
         else:
-            clock = clock or Clock("ns" if wall_clock else _unit(row.time, meaning, columns.time, trace))
+            clock = clock or Clock(_unit(row.time, wall_clock, meaning, columns.time, trace))
             at = clock.seconds(row.time)
             timed = timed or where
         if untimed and timed:
@@ -165,10 +165,15 @@ SINCE_1970: dict[Unit, tuple[float, float]] = {
 }
 
 
-def _unit(time: float, meaning: Meaning, name: str, trace: Trace) -> Unit:
-    """The unit of a column of numbers by its first one: where it is since 1970 its digits tell, else what is meant."""
+def _unit(time: float, wall_clock: list[bool], meaning: Meaning, name: str, trace: Trace) -> Unit:
+    """The unit of a column by its first time: where it is since 1970 its digits tell, else what is meant."""
+    if wall_clock:
+        trace.note(f"{name}: times of the wall clock, UTC unless they say otherwise")
+        return "ns"
     digits = next((unit for unit, (least, most) in SINCE_1970.items() if least <= time < most), None)
     if digits is None or digits == meaning.time_unit:
+        if not meaning.time_unit_stated:
+            trace.note(f"{name}: times in {meaning.time_unit}")
         return meaning.time_unit
     if meaning.time_unit_stated:
         trace.note(
@@ -290,6 +295,8 @@ def _time(value: Any, name: str, wall_clock: list[bool], where: str) -> float:
     """A time as it is, or in nanoseconds since 1970 where the column has wall-clock times, which is remembered."""
     text = value.strip() if type(value) is str else str(value)
     if not wall_clock and not (text[4:5] == "-" and text[:4].isdecimal()):  # as in 2026-11-26
+        if ":" in text or "/" in text:  # 01/06/2026 05:40 may be of January or of June
+            raise no_time(text, name, where)
         return time_number(text, name, where)
     wall_clock[:] = [True]
     return nanoseconds(text, name, where)

@@ -21,7 +21,8 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 Time = Annotated[int, Meta(ge=0, le=LATEST)] | float
 
 _WALL_CLOCK = re.compile(
-    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d\d:?\d\d)?", flags=re.ASCII
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(?:(?<=:\d\d:\d\d)[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d\d:?\d\d)?",
+    flags=re.ASCII,
 )
 
 
@@ -60,7 +61,9 @@ def time_number(text: str, column: str, where: str) -> float:
 
 
 def nanoseconds(text: str, field: str, where: str) -> int:
-    """Nanoseconds since 1970 of a wall-clock time, UTC unless it says otherwise; up to nine digits after the second.
+    """Nanoseconds since 1970 of a wall-clock time, UTC unless it says otherwise.
+
+    The second may be missing; behind it there are up to nine digits.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def nanoseconds(text: str, field: str, where: str) -> int:
             return seconds * 10**9 + int(fraction.ljust(9, "0"))
     match = _WALL_CLOCK.fullmatch(text)
     if match is None:
-        raise _no_time(text, field, where)
+        raise no_time(text, field, where)
     day, clock, fraction, zone = match.groups()
     zone = zone if zone and zone != "UTC" else "+00:00"
     return _since_1970(f"{day}T{clock}{zone}", text, field, where) + int((fraction or "0").ljust(9, "0"))
@@ -97,9 +100,11 @@ def _since_1970(moment: str, text: str, field: str, where: str) -> int:
     try:
         since = datetime.fromisoformat(moment) - datetime(1970, 1, 1, tzinfo=UTC)
     except ValueError:
-        raise _no_time(text, field, where) from None
+        raise no_time(text, field, where) from None
     return (since.days * 86_400 + since.seconds) * 10**9
 
 
-def _no_time(text: str, field: str, where: str) -> InputError:
-    return InputError(f"{field}: expected a time such as 2023-11-16 18:15:46.6805900, got {text[:40]!r}", where)
+def no_time(text: str, field: str, where: str) -> InputError:
+    """That a text is not one of the times that are taken."""
+    forms = "the year first, such as 2023-11-16 18:15, 2023-11-16 18:15:46.6805900 or 2023-11-16T18:15:46Z"
+    return InputError(f"{field}: expected a time with {forms}, got {text[:40]!r}", where)
