@@ -134,3 +134,13 @@ def test_workers_with_other_code_are_refused(tmp_path, scheduler, workers, monke
     assert main(argv) == BAD_INPUT
     assert "the Dask workers have another version of hexsched: code version" in capsys.readouterr().err
     assert done(tmp_path / "s") == 0
+
+
+@pytest.mark.campaign
+def test_the_study_of_a_cluster_sees_a_worker_go_and_another_come():
+    from experiments.bench.cluster import study
+
+    rows = study(cells=60, workers=2)
+    assert rows[-1]["cells"] == 60
+    assert {row["workers"] for row in rows[:-1]} == {1, 2}
+    assert all(row["scheduler"] > 0 for row in rows)
