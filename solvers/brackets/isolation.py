@@ -262,7 +262,7 @@ def _be_the_child(work: Callable[[Tell], Any], pipe: int, lifeline: int, interru
 
 def _die_with_parent(lifeline: int) -> None:
     os.read(lifeline, 1)
-    os.killpg(0, signal.SIGKILL)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _write(pipe: int, content: bytes) -> None:

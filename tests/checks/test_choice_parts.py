@@ -133,6 +133,15 @@ def test_a_question_is_half_way_and_the_last_may_be_asked() -> None:
     assert mixed.seconds == pytest.approx(4 ** (3 / 4))  # weighed by problems
 
 
+def test_rounding_asks_no_questions() -> None:
+    """Of one arm nothing can be asked, though sums of parts differ from the whole in their last digit."""
+    rng = np.random.default_rng(3)
+    for _ in range(4):
+        count = 4 * choice.LEAF + 3
+        made = times([[cost] for cost in rng.uniform(0.1, 9.0, count)], [[float(k)] for k in range(count)])
+        assert choice.grow(made).question == ""
+
+
 def test_no_more_questions_one_after_another_than_may_be() -> None:
     """Eight kinds of problems, each with an arm of its own: three questions would tell all of them."""
     kinds = [[k & 1, k >> 1 & 1, k >> 2] for k in range(8) for _ in range(choice.LEAF)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -230,3 +232,227 @@ def test_a_message_is_written_whole_however_little_goes_at_once(monkeypatch: pyt
     isolation._write(9, b"0123456789")
     monkeypatch.undo()
     assert b"".join(written) == b"0123456789"
+
+
+# --- what it is given, and what it leaves ----------------------------------------------------------------------------
+
+
+def descriptors() -> set[str]:
+    """Those that are open in this process, but for the one that lists them."""
+    return {name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")}
+
+
+def test_a_child_holds_its_own_ends_of_the_pipes_and_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, int]] = []
+    pipe = os.pipe
+
+    def noted() -> tuple[int, int]:
+        made.append(pipe())
+        return made[-1]
+
+    monkeypatch.setattr(os, "pipe", noted)
+    before = descriptors()
+    inside = in_child(lambda tell: descriptors(), print, 60.0)
+    (ours, theirs), (lifeline, held) = made
+    assert inside - before == {str(theirs), str(lifeline)}
+    assert {str(ours), str(held)} & inside == set()
+    assert descriptors() == before
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "killpg", lambda *sent: killed.append(sent))
+    pid = in_child(lambda tell: os.getpid(), print, 60.0)
+    assert killed == [(pid, signal.SIGKILL)]  # and with it what it started
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def test_nothing_that_was_said_is_lost_when_the_waiting_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes to hear it."""
+    monkeypatch.setattr(isolation, "_wait", lambda hears, *_: os.waitid(os.P_PID, hears.pid, os.WEXITED | os.WNOWAIT))
+    heard: list[int] = []
+
+    def work(tell: Any) -> str:
+        tell(1)
+        tell(2)
+        return "done"
+
+    def slowly(said: int) -> None:
+        time.sleep(0.1)
+        heard.append(said)
+
+    assert in_child(work, slowly, 60.0) == "done"
+    assert heard == [1, 2]
+
+
+def test_a_fork_beside_threads_warns_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork = os.fork
+
+    def warns() -> int:
+        warnings.warn("there are threads", DeprecationWarning, stacklevel=2)  # as Python 3.12 does
+        return fork()
+
+    monkeypatch.setattr(os, "fork", warns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert in_child(lambda tell: 3, print, 60.0) == 3
+
+
+def test_a_child_takes_ctrl_c_as_any_program_does_unless_it_is_ignored() -> None:
+    def handler(tell: Any) -> str:
+        found = signal.getsignal(signal.SIGINT)
+        return "default" if found is signal.default_int_handler else "ignored" if found == signal.SIG_IGN else "other"
+
+    assert in_child(handler, print, 60.0) == "default"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert in_child(handler, print, 60.0) == "ignored"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_before_the_child_begins_ends_it_at_once() -> None:
+    outcome, status = isolation._converse(
+        lambda tell: 5, print, isolation._Limits(60.0, math.inf), SimpleNamespace(count=1)
+    )
+    assert (outcome, status) == (None, 0)
+
+
+def test_ctrl_c_is_the_childs_and_what_it_returns_then_counts() -> None:
+    def returns(tell: Any) -> str:
+        tell("here")
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            return "so far"
+        return "slept"
+
+    def ends(tell: Any) -> None:
+        tell("here")
+        time.sleep(60)
+
+    def interrupt(said: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert in_child(returns, interrupt, 60.0) == "so far"
+    with pytest.raises(KeyboardInterrupt):
+        in_child(ends, interrupt, 60.0)
+
+
+@pytest.mark.parametrize("who", ["parent", "child"])
+def test_a_child_is_in_a_group_of_its_own_whoever_is_first(monkeypatch: pytest.MonkeyPatch, who: str) -> None:
+    """Both put it there; here only one of them does."""
+    put, parent = os.setpgid, os.getpid()
+
+    def one_of_them(pid: int, group: int) -> None:
+        if (os.getpid() == parent) == (who == "parent"):
+            put(pid, group)
+
+    def leads(tell: Any) -> bool:
+        until = time.monotonic() + 5
+        while os.getpgrp() != os.getpid() and time.monotonic() < until:
+            time.sleep(0.005)
+        return os.getpgrp() == os.getpid()
+
+    monkeypatch.setattr(os, "setpgid", one_of_them)
+    assert in_child(leads, print, 60.0)
+
+
+def test_a_child_that_cannot_even_begin_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise SystemExit(9)
+
+    monkeypatch.setattr(isolation, "_be_the_child", fails)
+    with pytest.raises(CrashedError, match=r"exit code 1\)"):
+        in_child(lambda tell: 1, print, 60.0)
+    monkeypatch.undo()
+    outcome, status = isolation._converse(
+        lambda tell: 7, print, isolation._Limits(60.0, math.inf), SimpleNamespace(count=0)
+    )
+    assert (outcome, status) == (("result", 7), 0)
+
+
+def test_a_child_dies_with_its_parent() -> None:
+    ours, theirs = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        try:
+            in_child(lambda tell: (os.write(theirs, b"%d\n" % os.getpid()), time.sleep(60)), print, 60.0)
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    child = int(os.read(ours, 20))
+    time.sleep(0.1)
+    assert _runs(child)
+    os.kill(middle, signal.SIGKILL)
+    os.waitpid(middle, 0)
+    until = time.monotonic() + 10
+    while _runs(child) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not _runs(child)
+    os.close(ours)
+
+
+# --- how it is heard -------------------------------------------------------------------------------------------------
+
+
+def listener(pid: int, pipe: int, hear: Any = print) -> Any:
+    return isolation._Listener(pid, pipe, hear)
+
+
+def ended_child() -> int:
+    """A child that has ended, and is not waited for."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+
+def test_a_message_is_read_to_its_length_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda pipe, size: read(pipe, min(size, 3)))
+    os.write(theirs, b"0123456789" * 2)
+    part = SimpleNamespace(_pipe=ours, pid=os.getpid())
+    assert [isolation._Listener._read(part, 8), isolation._Listener._read(part, 5)] == [b"01234567", b"89012"]  # type: ignore[arg-type]
+    assert isolation._Listener._read(part, 0) == b""  # type: ignore[arg-type]
+    os.close(theirs)
+    assert isolation._Listener._read(part, 100) is None  # type: ignore[arg-type]
+    os.close(ours)
+
+
+def test_a_child_that_is_gone_is_not_listened_to_for_ever() -> None:
+    """Though another process holds the other end of the pipe."""
+    ours, theirs = os.pipe()
+    pid = ended_child()
+    assert isolation._ended(pid)
+    hears = listener(pid, ours)
+    assert hears.daemon
+    assert hears.ended.wait(10)
+    assert hears.outcome is None
+    os.waitpid(pid, 0)
+    assert isolation._ended(pid)
+    sleeps = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1)
+    try:
+        assert not isolation._ended(sleeps.pid)
+        hears = listener(sleeps.pid, ours)
+        assert not hears.ended.wait(0.5)  # it may still say something
+        said = pickle.dumps(("result", 7))
+        os.write(theirs, len(said).to_bytes(8, "little") + said)
+        assert hears.ended.wait(10)
+        assert hears.outcome == ("result", 7)
+    finally:
+        sleeps.communicate(b"\n")
+        os.close(theirs)
+        os.close(ours)
+
+
+def test_memory_is_what_is_resident() -> None:
+    other = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=-1, stdout=-1)
+    try:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with open(f"/proc/{other.pid}/status") as file:
+            resident = next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS"))
+        assert isolation.memory_of(other.pid) == pytest.approx(resident, rel=0.1)
+    finally:
+        other.communicate(b"\n")

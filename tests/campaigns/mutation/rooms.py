@@ -139,7 +139,7 @@ ROOMS: dict[str, Room] = {
     "brackets": Room(
         ("solvers/brackets",),
         (
-            "checks/test_brackets.py",
+            *("checks/test_brackets.py", "checks/test_bracket_parts.py", "checks/test_choice_parts.py"),
             "checks/test_isolation_parts.py",
             "test_choice.py",
             *(f"test_goes_on.py::test_{name}" for name in GOES_ON),
