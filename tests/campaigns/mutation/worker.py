@@ -25,7 +25,7 @@ import pytest
 import scipy.integrate
 import scipy.optimize
 import scipy.sparse  # noqa: F401
-from campaigns.mutation.interpreted import Loader, module_of
+from campaigns.mutation.interpreted import Loader, Marks, module_of
 from campaigns.mutation.operators import Mutant, mutated
 from hypothesis import Phase
 from ortools.sat.python import cp_model  # noqa: F401
@@ -71,8 +71,9 @@ def survey(
         out = Path(folder) / "checks"
         process = os.fork()
         if process == 0:
-            watch = _Watch([str(ROOT / file) for file in files], tests, excluded)
-            code = _run_pytest(tests, watch, None, quiet=False, conftest=conftest)
+            marks = Marks({file: (ROOT / file).read_text() for file in files})
+            watch = _Watch(marks, excluded)
+            code = _run_pytest(tests, watch, Loader(marks.trees, marks.hits), quiet=False, conftest=conftest)
             out.write_text(json.dumps([(c.name, c.seconds, sorted(c.lines)) for c in watch.checks]))
             os._exit(code)
         _, status = os.waitpid(process, 0)
@@ -101,7 +102,7 @@ def judge(mutant: Mutant, checks: Sequence[Check], conftest: bool) -> Result:
             resource.setrlimit(resource.RLIMIT_CPU, (int(allowed), int(allowed) + 5))
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
             source = (ROOT / mutant.file).read_text()
-            loader = Loader(module_of(mutant.file), mutant.file, mutated(source, mutant.number))
+            loader = Loader({module_of(mutant.file): mutated(source, mutant.number)})
             picked = _Picked([c.name for c in chosen], out)
             files = sorted({c.name.partition("::")[0] for c in chosen})
             os._exit(_run_pytest(files, picked, loader, quiet=True, conftest=conftest))
@@ -141,10 +142,10 @@ def _wait(process: int, seconds: float) -> int | None:
         pause = min(2 * pause, 0.05)
 
 
-def _run_pytest(tests: Sequence[str], plugin: object, loader: Loader | None, *, quiet: bool, conftest: bool) -> int:
+def _run_pytest(tests: Sequence[str], plugin: object, loader: Loader, *, quiet: bool, conftest: bool) -> int:
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(TESTS)]
-    sys.meta_path.insert(0, loader or Loader())
+    sys.meta_path.insert(0, loader)
     assert not [name for name in sys.modules if name.split(".")[0] in OURS]
     hypothesis.settings.register_profile(
         PROFILE,
@@ -175,40 +176,21 @@ def _name(item: pytest.Item) -> str:
 class _Watch:
     """A plugin that notes how long each test takes and which lines it runs."""
 
-    def __init__(self, files: Sequence[str], tests: Sequence[str], excluded: Sequence[str]) -> None:
+    def __init__(self, marks: Marks, excluded: Sequence[str]) -> None:
         self.checks: list[Check] = []
-        self._files = {file: str(Path(file).relative_to(ROOT)) for file in files}
-        self._excluded = excluded
+        self._marks, self._excluded = marks, excluded
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if not any(text in item.nodeid for text in self._excluded)]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
-        check = Check(_name(item), 0.0)
-        lines, files = check.lines, self._files
-
-        def trace(frame: Any, event: str, argument: Any) -> Any:
-            file = files.get(frame.f_code.co_filename)
-            if file is None:
-                return None
-
-            def inside(frame: Any, event: str, argument: Any) -> Any:
-                if event == "line":
-                    lines.add((file, frame.f_lineno))
-                return inside
-
-            lines.add((file, frame.f_lineno))
-            return inside
-
         start = time.process_time()
-        sys.settrace(trace)
+        self._marks.begin()
         try:
             return (yield)
         finally:
-            sys.settrace(None)
-            check.seconds = time.process_time() - start
-            self.checks.append(check)
+            self.checks.append(Check(_name(item), time.process_time() - start, self._marks.lines()))
 
 
 class _Picked:
