@@ -26,6 +26,14 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def takes_ctrl_c() -> Iterator[None]:
+    """What a shell begins in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 # --- how long --------------------------------------------------------------------------------------------------------
 
 
