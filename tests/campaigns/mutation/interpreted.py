@@ -93,7 +93,7 @@ def _clothed(memory: Any) -> Any:
 
 
 class Marks:
-    """Which statements run: each marks itself by a store into an array of bytes, 20 times cheaper than a trace.
+    """Which statements run: each marks itself by a store into an array of bytes, cheaper than a trace.
 
     Attributes
     ----------
