@@ -163,4 +163,4 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    os.killpg(0, signal.SIGKILL)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
