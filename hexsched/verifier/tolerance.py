@@ -3,7 +3,8 @@
 The absolute part covers schedules that were written with nine digits or computed in another order. The relative part
 is 64 units in the last place of the time: next to nothing at t = 1e6 s (1.4e-8 s), and what doubles need at Unix time
 stamps. The cap keeps it from swallowing whole durations where doubles are coarser than those (past t = 7e10 s):
-such schedules are rejected. No check adds up times over the whole schedule, so the number of calls plays no part.
+such schedules are rejected. No check adds up times over the whole schedule, so the number of calls plays no part; what
+is added up there, iterations, is rounded to 10^-7 of one after 10^9 of them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Dantzig and Wolfe's decomposition of the problem in which capacities hold in the sum over intervals of time
 (``bounds.prices.columns``): the linear program to which the bound by prices is dual. Prices are only looked for there
-until they prove enough; here the best ones are found, so on the same intervals the bound is never lower, but for the
-cells of slack that both are kept on. Tails are a series of scales, of which the largest that is refuted counts.
+until they prove enough; here the best ones are, so on the same intervals the master's optimum is never lower. It ends
+where steps bring no news, and its bound may then be lower by some tenths of a per cent.
+Tails are a series of scales, of which the largest that is refuted counts.
 
 What it proves is a bound and a schedule, and an optimum only where the two meet: between capacity in the sum over an
 interval and capacity at each instant there is a gap that no branching on columns closes. So it does not branch. The
