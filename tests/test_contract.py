@@ -12,7 +12,8 @@ from experiments.cli import main
 from hexsched.contract import CHECKS
 from hexsched.errors import InputError
 from hexsched.policies.registry import unregister
-from hexsched.simulator.view import CallView, View
+from hexsched.simulator.views.calls import CallView
+from hexsched.simulator.views.view import View
 
 pytestmark = pytest.mark.quick
 

@@ -30,7 +30,9 @@ from hexsched.policies import (
     unregister,
 )
 from hexsched.simulator import simulate
-from hexsched.simulator.view import CallView, DecodeView, PrefillView, View, WorkflowView
+from hexsched.simulator.views.calls import CallView, WorkflowView
+from hexsched.simulator.views.machines import DecodeView, PrefillView
+from hexsched.simulator.views.view import View
 from hexsched.verifier import verify
 
 pytestmark = pytest.mark.quick

@@ -20,7 +20,7 @@ from hexsched.model import DecodeInstance, Instance, Schedule, Workflow
 from hexsched.policies import order, policies
 from hexsched.simulator import simulate
 from hexsched.simulator.estimators import read_estimator
-from hexsched.simulator.view import CallView
+from hexsched.simulator.views.calls import CallView
 from hexsched.verifier import verify
 
 # Whatever the policy, there is nothing to choose on these instances.

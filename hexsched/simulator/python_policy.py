@@ -21,9 +21,10 @@ from hexsched.policies import Policy
 from hexsched.policies.decide import each_time
 from hexsched.policies.memory import Memory
 from hexsched.policies.own import HOOKS
-from hexsched.simulator.numbers import numbers, numbers_of
 from hexsched.simulator.steps import ADMIT, PROJECT, START, take_steps
-from hexsched.simulator.view import CallView, View, Views
+from hexsched.simulator.views.calls import CallView
+from hexsched.simulator.views.numbers import numbers, numbers_of
+from hexsched.simulator.views.view import View, Views
 
 Names = list[tuple[str, str, str]]
 LARGEST = sys.float_info.max

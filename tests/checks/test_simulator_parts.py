@@ -25,7 +25,9 @@ from hexsched.simulator.comparison import compare
 from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.retime import replay_run
 from hexsched.simulator.run import UnservedError
-from hexsched.simulator.view import CallView, DecodeView, PrefillView, View
+from hexsched.simulator.views.calls import CallView
+from hexsched.simulator.views.machines import DecodeView, PrefillView
+from hexsched.simulator.views.view import View
 from hexsched.simulator.warm_up import warm_up_replay, warm_up_simulator
 
 pytestmark = pytest.mark.quick

@@ -16,7 +16,9 @@ from hexsched.errors import InputError
 from hexsched.model import Call, ClosedLoop, DecodeInstance, Instance, Schedule
 from hexsched.simulator import simulate
 from hexsched.simulator.estimators import read_estimator
-from hexsched.simulator.view import CallView, DecodeView, PrefillView, View, WorkflowView
+from hexsched.simulator.views.calls import CallView, WorkflowView
+from hexsched.simulator.views.machines import DecodeView, PrefillView
+from hexsched.simulator.views.view import View
 from hexsched.verifier import verify
 
 pytestmark = pytest.mark.quick

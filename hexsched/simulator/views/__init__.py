@@ -1,0 +1,1 @@
+"""What plain Python sees of the system and does to it: what may be observed, read through small objects."""
