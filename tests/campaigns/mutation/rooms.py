@@ -20,11 +20,21 @@ ENGINE = (
     "tables",
     "tournament",
     "wallclock",
+    "window",
 )
 
 
 # of the simulator, all but what it warms up with: that is an instance, and any other would do
-SIMULATOR = ("comparison", "estimators", "knowledge", "python_policy", "retime", "run", "steps", "view")
+SIMULATOR = (
+    "comparison.py",
+    "estimators.py",
+    "knowledge.py",
+    "python_policy.py",
+    "retime.py",
+    "run.py",
+    "steps.py",
+    "views",
+)
 # of the offline problem, what certifies: not what looks at the machine's memory
 PROBLEM = ("bracket", "certificate", "idle", "objective", "offline", "result", "ticks")
 # of the bounds, what proves: not what looks for prices (ascent, mixture, tuning) and asks groups, which decides how
@@ -110,7 +120,7 @@ ROOMS: dict[str, Room] = {
         ("by_halves", "no_more_than_there_are", "by_the_book", "passed_over"),
     ),
     "simulator": Room(
-        tuple(f"hexsched/simulator/{name}.py" for name in SIMULATOR),
+        tuple(f"hexsched/simulator/{name}" for name in SIMULATOR),
         (
             "checks/test_simulator_parts.py",
             "checks/test_against_naive.py",
