@@ -25,8 +25,10 @@ from hexsched.plotting import Accessor
 from hexsched.simulator import Run, simulate
 from hexsched.workloads.arrivals import apply_arrivals, read_arrivals
 from hexsched.workloads.families import generate
+from paper_figs.drawing.intervals import mark_cut, with_cut
+from paper_figs.drawing.layout import MOST_TICKS, lines_within, plain_log_ticks, shortened
 from paper_figs.drawing.setting import objective_label, setting_text
-from paper_figs.drawing.style import label, lines, look
+from paper_figs.drawing.style import label, lines, look, seeds_text
 from paper_figs.figures.attainment import at_once_text
 from paper_figs.figures.gantt import choose, lanes_of
 from paper_figs.figures.utilisation import SHARES
@@ -214,10 +216,60 @@ def test_a_curve_that_is_another_s_says_so(runs):
     assert len(set(widths)) == 3
 
 
-def test_of_many_equal_curves_three_are_named_and_the_rest_counted(runs):
+def test_of_many_equal_curves_all_are_named(runs):
     axes = paper_figs.attainment(dict.fromkeys("abcdefghi", runs["fcfs"]))
     told = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert [text.split("  ")[1] for text in told] == ["a = b = c and 6 more"]
+    assert [" ".join(text.split()[1:]) for text in told] == [" = ".join("abcdefghi")]
+
+
+LONG = "least-left(weight=2,most=4,order=by-the-work-that-is-left-of-all-calls-of-a-workflow)@earliest-finish"
+
+
+def test_names_that_are_too_long_for_a_legend_are_broken():
+    lines = lines_within(LONG, 30)
+    assert "".join(lines) == LONG
+    assert max(map(len, lines)) <= 30
+    assert lines[0] == "least-left(weight=2,most=4,"
+    assert shortened(LONG, 20) == "least-left…st-finish"
+    assert shortened("fcfs", 20) == "fcfs"
+
+
+def test_a_legend_with_long_names_stays_within_its_figure_and_leaves_the_axes_wide(runs):
+    names = ["hexagent", LONG, "greedy", "greedy(most=4)"]
+    axes = paper_figs.attainment(dict.fromkeys(names, runs["fcfs"]) | {"hexagent": runs["hexagent"]})
+    figure = axes.figure
+    figure.canvas.draw()
+    legend = axes.get_legend().get_window_extent()
+    assert legend.x1 <= figure.bbox.x1
+    assert axes.bbox.width > 0.6 * figure.bbox.width
+
+
+@pytest.mark.parametrize(("least", "most"), [(0.72, 1.8), (0.95, 1.06), (0.5, 1.4), (1, 3), (0.9, 40)])
+def test_ticks_of_a_logarithmic_axis_are_on_both_sides_of_one(least, most):
+    _, axes = plt.subplots()
+    plain_log_ticks(axes.xaxis, least, most)
+    ticks = axes.get_xticks()
+    assert 2 < len(ticks) <= MOST_TICKS
+    assert 1.0 in np.round(ticks, 9)
+    assert max(ticks) > 1.0
+    assert min(ticks) < 1.0 or least == 1 or most > 10
+    plt.close("all")
+
+
+def test_marks_of_cut_intervals_are_explained_where_there_are_any():
+    _, axes = plt.subplots()
+    axes.set_ylim(0, 1)
+    mark_cut(axes, np.array([0.5]), np.array([0.2]), np.array([0.8]), "black")
+    assert with_cut("title", [axes]) == "title"
+    mark_cut(axes, np.array([0.5]), np.array([0.2]), np.array([1.8]), "black")
+    assert with_cut("title", [axes]) == "title; ▸: beyond the axis"
+    plt.close("all")
+
+
+def test_the_seeds_of_intervals_are_as_many_as_the_rows_have():
+    assert seeds_text([5, 4, 5]) == "95 % intervals over 4 to 5 seeds"
+    assert seeds_text([3, 1]) == "95 % intervals over 3 seeds"
+    assert seeds_text([1]) == "one seed, no intervals"
 
 
 def test_a_workload_of_a_file_is_written_without_the_options_that_all_have():

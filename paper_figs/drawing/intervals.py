@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 SPREAD = 0.4  # of the least distance between two places: how wide the points of one place are spread
 FEWEST = 3  # distances in the range of all places, for that: with two places they would be spread over all of it
 CUT = "▸: beyond the axis"  # what the marks of ``mark_cut`` say
+MARK = "_cut"  # their label, which no legend shows
 Array = np.ndarray[Any, Any]
 
 
@@ -51,4 +53,10 @@ def mark_cut(axes: Axes, place: Array, low: Array, high: Array, colour: Any, alo
             continue
         edge = np.full(len(at), end)
         where = (at, edge) if along == "y" else (edge, at)
-        axes.plot(*where, marker, color=colour, markersize=3, clip_on=False, markeredgewidth=0, zorder=5)
+        axes.plot(*where, marker, color=colour, markersize=3, clip_on=False, markeredgewidth=0, zorder=5, label=MARK)
+
+
+def with_cut(title: str, axes: Iterable[Axes]) -> str:
+    """The title, and what the marks of ``mark_cut`` say where one of the axes has any."""
+    marked = any(line.get_label() == MARK for panel in axes for line in panel.get_lines())
+    return f"{title}; {CUT}" if marked else title

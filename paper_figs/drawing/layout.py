@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,13 +29,17 @@ AXES_SHARE = 0.775  # of a new figure's width that its axes have
 BESIDE = 4.5  # inches: axes of a figure as wide as this have room for a legend at their right
 CHARACTERS_AN_INCH = 15  # of a title
 MOST_TICKS = 6
+WIDEST_GAP = 0.4  # of a logarithmic axis, without a tick
 # from fine to coarse; the first with few enough is taken
 TICKS = (
     *(tuple(round(1 + step * k, 2) for k in range(round(9 / step))) for step in (0.05, 0.1, 0.2, 0.5, 1.0)),
+    (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0),
+    (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0),
     (1.0, 2.0, 3.0, 5.0, 7.0),
     (1.0, 2.0, 5.0),
     (1.0,),
 )
+EVEN_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of ticks around 1, where those of whole powers lie on one side of it
 SMALL_LEGEND = {
     "fontsize": SMALL,
     "handlelength": 2.2,
@@ -107,12 +113,19 @@ def legend_on_top(
     for each in () if shown else axes:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    lines = textwrap.fill(title, int(CHARACTERS_AN_INCH * fig.get_figwidth()))
+    width = fig.get_figwidth()
+    lines = textwrap.fill(title, int(CHARACTERS_AN_INCH * width))
     options = {"handlelength": 2.6, "title_fontsize": 7.5, "title": lines or None, **options}
+    names = broken(found, width)
+    planned = -(-len(found) // max(across, 1))
+    across = min(across, columns_within(width, names))
     if len(found) > FEW:
-        across = min(across, columns_within(fig.get_figwidth(), list(found)))
         options = {**options, **SMALL_LEGEND}
-    fig.legend(list(found.values()), list(found), loc="outside upper center", ncols=across, **options)
+    fig.legend(list(found.values()), names, loc="outside upper center", ncols=across, **options)
+    # names that are longer than ``panels`` left room for take it from no panel
+    more = legend_lines(names, across) - planned
+    if more > 0:
+        fig.set_figheight(fig.get_figheight() + more * (SMALL_LINE if len(found) > FEW else LEGEND_LINE))
 
 
 def legend_beside(
@@ -123,7 +136,7 @@ def legend_beside(
     *,
     clear: float = 0.02,
     above: bool = False,
-) -> None:
+) -> int:
     """The legend of axes that stand alone: at their right in a wide figure, above them and their title in a narrow one.
 
     It is within the axes where others are beside them and the figure has no layout that would make room.
@@ -137,16 +150,23 @@ def legend_beside(
         Share of the width of the axes that is left free at their right.
     above : bool
         Above them however wide they are.
+
+    Returns
+    -------
+    int
+        Lines that it is high, without its title.
     """
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.figure.figure  # of a subfigure that which it is in
     inches = axes.bbox.width / figure.dpi
+    columns = 1
     if figure.get_layout_engine() is None and len(figure.axes) > 1:
         options: dict[str, Any] = {"loc": "best", "frameon": True}
     elif inches >= BESIDE * AXES_SHARE and not above:
         options = {"loc": "upper left", "bbox_to_anchor": (1.0 + clear, 1.03)}
     else:
+        labels = broken(labels, inches / AXES_SHARE)
         columns = columns_within(inches / AXES_SHARE, labels)
         options = {"loc": "lower left", "bbox_to_anchor": (-0.12, 1.0), "ncols": columns}
         titles = axes.get_title()
@@ -156,17 +176,55 @@ def legend_beside(
     options.update(title=title or None, title_fontsize=SMALL, **SMALL_LEGEND)
     legend = axes.legend(handles, labels, **options)
     legend.set_alignment("left")
+    return legend_lines(labels, columns)
+
+
+def broken(labels: Iterable[str], inches: float) -> list[str]:
+    """Names of a legend in lines that fit a figure ``inches`` wide."""
+    width = max(int((inches - HANDLE) / CHARACTER), 8)
+    return ["\n".join(line for each in name.split("\n") for line in lines_within(each, width)) for name in labels]
+
+
+def lines_within(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` letters, broken after spaces and commas and before "@", elsewhere where it must be."""
+    found = [""]
+    for part in re.split(r"(?<=[,\s])(?=\S)|(?=@)", text):
+        if found[-1] and len((found[-1] + part).rstrip()) > width:
+            found.append("")
+        whole = found.pop() + part
+        while len(whole.rstrip()) > width:
+            found.append(whole[:width])
+            whole = whole[width:]
+        found.append(whole)
+    return [line.rstrip() for line in found]
+
+
+def shortened(text: str, width: int) -> str:
+    """The text in at most ``width`` letters, an ellipsis where its middle was."""
+    kept = max(width - 1, 2)
+    return text if len(text) <= width else f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def _columns(values: Sequence[int], columns: int) -> list[list[int]]:
+    """As a legend fills its columns: the first have one more where they are not even."""
+    least, more = divmod(len(values), columns)
+    ends = np.cumsum([0] + [least + (k < more) for k in range(columns)])
+    return [list(values[a:b]) for a, b in pairwise(ends)]
 
 
 def columns_within(inches: float, labels: Sequence[str]) -> int:
     """The most columns of a small legend that fit; it is filled column by column."""
     lengths = [max(map(len, label.split("\n"))) for label in labels]
     for columns in range(len(labels), 1, -1):
-        tall = -(-len(labels) // columns)
-        longest = [max(lengths[k : k + tall]) for k in range(0, len(labels), tall)]
-        if sum(HANDLE + CHARACTER * length for length in longest) <= inches:
+        if sum(HANDLE + CHARACTER * max(each) for each in _columns(lengths, columns)) <= inches:
             return columns
     return 1
+
+
+def legend_lines(labels: Sequence[str], columns: int) -> int:
+    """Lines that a legend of so many columns is high, without its title."""
+    heights = [label.count("\n") + 1 for label in labels]
+    return max(map(sum, _columns(heights, min(columns, len(labels))))) if labels else 0
 
 
 def error_bars(rows: pd.DataFrame, scale: float = 1.0) -> np.ndarray[Any, Any]:
@@ -191,11 +249,19 @@ def limits_of_means(rows: pd.DataFrame, scale: float = 1.0) -> tuple[float, floa
 
 
 def plain_log_ticks(axis: Any, least: float, most: float) -> None:
-    """Ticks of a logarithmic axis as plain numbers, few enough to be read."""
+    """Ticks of a logarithmic axis as plain numbers, few enough to be read, and on no side of the axis alone."""
     powers = range(int(np.floor(np.log10(least))) - 1, int(np.ceil(np.log10(most))) + 1)
-    for steps in TICKS:
-        ticks = [s * 10.0**p for p in powers for s in steps if least <= s * 10.0**p <= most]
-        if len(ticks) <= MOST_TICKS:
-            break
+    choices = [[s * 10.0**p for p in powers for s in steps if least <= s * 10.0**p <= most] for steps in TICKS]
+    choices += [
+        [step * k for k in range(int(np.ceil(least / step - 1e-9)), int(most / step + 1e-9) + 1)]
+        for step in EVEN_STEPS
+        if (most - least) / step <= MOST_TICKS
+    ]
+
+    def gap(ticks: list[float]) -> float:
+        return float(np.diff(np.log([least, *ticks, most])).max() / np.log(most / least))
+
+    few = [ticks for ticks in choices if len(ticks) <= MOST_TICKS] or choices[-1:]
+    ticks = next((each for each in few if gap(each) <= WIDEST_GAP), min(few, key=gap))
     axis.set_ticks(ticks, [f"{t:g}" for t in ticks])
     axis.set_ticks([], minor=True)

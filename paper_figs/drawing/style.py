@@ -144,9 +144,13 @@ def pairs() -> Iterator[tuple[Any, str]]:
             yield DASHES[(k + turn) % len(DASHES)], colour
 
 
-def seeds_text(seeds: int) -> str:
-    """``"95 % intervals over 3 seeds"``."""
-    return f"95 % intervals over {seeds} seeds" if seeds > 1 else "one seed, no intervals"
+def seeds_text(seeds: Iterable[int]) -> str:
+    """``"95 % intervals over 3 seeds"``, or over ``"3 to 5"`` where intervals rest on different numbers of them."""
+    counts = {int(each) for each in seeds if each > 1}
+    if not counts:
+        return "one seed, no intervals"
+    least, most = min(counts), max(counts)
+    return f"95 % intervals over {most if least == most else f'{least} to {most}'} seeds"
 
 
 def lines(policies: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.intervals import CUT, mark_cut
-from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels, wrapped_title
+from paper_figs.drawing.intervals import CUT, mark_cut, with_cut
+from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels, shortened, wrapped_title
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, seeds_text
 from paper_figs.reading.loads import settings_text
 from paper_figs.reading.paper_numbers import HEXAGENT, WORKLOADS
@@ -29,6 +29,7 @@ NAMES = {
     "horizon=oracle": "oracle horizon",
 }
 EACH = "all workloads"
+LONGEST = 24  # letters of a variant's name at its row
 MARKERS = {"req95": ("o", "#0072B2"), "req99": ("s", "#E69F00")}
 
 
@@ -109,7 +110,7 @@ def draw_ablation(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         place = np.arange(len(variants)) + (k - 0.5) * 0.3
         low, high = 100 * rows["low"].to_numpy(), 100 * rows["high"].to_numpy()
         mark_cut(axes, place, low, high, MARKERS[metric][1], along="x")
-    axes.set_yticks(range(len(variants)), [NAMES.get(name, name) for name in variants])
+    axes.set_yticks(range(len(variants)), [NAMES.get(name, shortened(name, LONGEST)) for name in variants])
     axes.set_ylim(len(variants) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("change of the SLO scale needed, %")
@@ -123,13 +124,25 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     width = PAGE_WIDTH if len(shown) > 1 else COLUMN_WIDTH
     height = 0.55 + 0.24 * table["variant"].nunique()
     about = table.loc[table["workload"] == EACH, "about"].iloc[0]
-    title = f"HexAGenT without an ingredient against plain; {about}; {seeds_text(table['n'].max())}; {CUT}"
-    fig, axes, across = panels(1, len(shown), height, len(HEADLINES), title, sharey=True, width=width)
+    title = f"{_whom(set(table['variant']))} against plain; {about}; {seeds_text(table['n'])}"
+    fig, axes, across = panels(1, len(shown), height, len(HEADLINES), f"{title}; {CUT}", sharey=True, width=width)
     for panel, workload in zip(axes.flat, shown, strict=True):
         draw_ablation(table[table["workload"] == workload], panel)
         wrapped_title(panel, label(workload, workloads) if workload != EACH else "")
-    legend_on_top(fig, axes.flat[:1], across, title, handlelength=1.2)
+    legend_on_top(fig, axes.flat[:1], across, with_cut(title, axes.flat), handlelength=1.2)
     return fig
+
+
+def _whom(variants: set[str]) -> str:
+    """What the variants are."""
+    without = {name for name in variants if name in NAMES and name.endswith("=off")}
+    oracle = variants & {"horizon=oracle"}
+    parts = [
+        *(["without an ingredient"] if without else []),
+        *(["with the oracle's horizon"] if oracle else []),
+        *(["with other options"] if variants - without - oracle else []),
+    ]
+    return f"HexAGenT {' or '.join(parts)}"
 
 
 FIGURE = Figure("ablation", "HexAGenT without each of its ingredients", read_ablation, draw, rank=5)

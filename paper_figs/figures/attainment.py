@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,16 @@ import pandas as pd
 
 from experiments.rates import FASTEST
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.layout import FEW, legend_beside, legend_on_top, panels, plain_log_ticks, wrapped_title
+from paper_figs.drawing.layout import (
+    FEW,
+    SMALL_LINE,
+    legend_beside,
+    legend_on_top,
+    lines_within,
+    panels,
+    plain_log_ticks,
+    wrapped_title,
+)
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, SMALL, cluster_label, label, lines
 from paper_figs.reading.intervals import mean_interval
 from paper_figs.reading.notes import noted
@@ -41,8 +49,10 @@ ROW_HEIGHT = 1.6
 POINTS = 200  # of a mean curve
 LEVELS = (95, 99)  # per cent, marked
 WIDEST, THINNEST = 2.3, 1.0  # points: curves get thinner from the lowest to the uppermost, so that none hides another
-NAMED_EQUALS = 3  # policies of one curve that its line in the legend names; more are counted
 LEGEND_WIDTH = 34  # characters of a line in the legend
+INDENT = 8  # of them, in front of lines that continue one
+USUAL_LINES = 4  # of a legend, for which a figure of one panel has room above it
+BESIDE_LINES = 15  # and beside it
 SAME = 1e-9  # of attainment: closer curves are one
 
 Array = np.ndarray[Any, Any]
@@ -242,12 +252,10 @@ def titled(name: str, note: str) -> str:
 
 
 def req_text(policies: Sequence[str], needed: float, largest: float) -> str:
-    """A line of a single panel's legend: Req95 and the policies whose curve is this one, a few of them by name."""
-    named = " = ".join(map(label, policies[:NAMED_EQUALS]))
-    more = len(policies) - NAMED_EQUALS
-    text = f"{named} and {more} more" if more > 0 else named
+    """An entry of a single panel's legend: Req95 and the policies whose curve is this one."""
+    text = " = ".join(map(label, policies))
     value = f"{needed:.2f}" if needed < float("inf") else f"> {largest:.3g}"
-    return textwrap.fill(f"{value}  {text}", LEGEND_WIDTH, subsequent_indent=" " * 8, break_long_words=False)
+    return f"{value}  " + f"\n{' ' * INDENT}".join(lines_within(text, LEGEND_WIDTH - INDENT))
 
 
 def _same(rows: pd.DataFrame, table: pd.DataFrame, other: str) -> bool:
@@ -257,8 +265,11 @@ def _same(rows: pd.DataFrame, table: pd.DataFrame, other: str) -> bool:
     )
 
 
-def legend_of_one(table: pd.DataFrame, axes: Axes) -> None:
-    """The legend of a panel that stands alone: best policy first, each with its Req95; equal curves share a line."""
+def legend_of_one(table: pd.DataFrame, axes: Axes) -> int:
+    """The legend of a panel that stands alone: best policy first, each with its Req95; equal curves share an entry.
+
+    Gives the lines that it is high.
+    """
     by_label = {label(policy): policy for policy in table["policy"].unique()}
     drawn = {by_label[name]: line for line in axes.get_lines() if (name := str(line.get_label())) in by_label}
     groups: list[list[str]] = []
@@ -282,7 +293,7 @@ def legend_of_one(table: pd.DataFrame, axes: Axes) -> None:
     ]
     # lines of a tuple are drawn on each other, as the curves are
     handles = [tuple(sorted((drawn[policy] for policy in group), key=lambda line: line.zorder)) for group in groups]
-    legend_beside(axes, handles, texts, "Req95", clear=0.06)
+    return legend_beside(axes, handles, texts, "Req95", clear=0.06)
 
 
 def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
@@ -302,7 +313,9 @@ def _draw_instances(table: pd.DataFrame) -> MatplotlibFigure:
         fig, axes, _ = panels(1, 1, ONE_PANEL, width=width)
         draw_attainment(table, axes[0, 0])
         wrapped_title(axes[0, 0], titled(label(stems[0]), at_once_text(table)))
-        legend_of_one(table, axes[0, 0])
+        more = legend_of_one(table, axes[0, 0]) - (BESIDE_LINES if width == PAGE_WIDTH else USUAL_LINES)
+        if more > 0:
+            fig.set_figheight(fig.get_figheight() + more * SMALL_LINE)
         return fig
     columns = min(COLUMNS, len(instances))
     rows = -(-len(instances) // columns)
@@ -344,7 +357,7 @@ def _draw_grid(table: pd.DataFrame, clusters: list[str]) -> MatplotlibFigure:
     seeds = table["seeds"].max()
     note = next(iter(notes)) if alike else ""
     title = f"load {table['load'].iloc[0]}{note and ': ' + note}; means over {seeds} seed{'s' if seeds > 1 else ''}"
-    band = "; band: 95 % interval" if seeds > 1 else ""
+    band = f"; band: 95 % interval of {label(HEXAGENT)}" if seeds > 1 and HEXAGENT in set(table["policy"]) else ""
     legend_on_top(fig, [panel for panel in axes.flat if panel.get_visible()], across, title + band)
     return fig
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.intervals import CUT, mark_cut
+from paper_figs.drawing.intervals import CUT, mark_cut, with_cut
 from paper_figs.drawing.layout import error_bars, legend_on_top, limits_of_means, panels
 from paper_figs.drawing.style import PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.reading.claims import estimate_growth, noise_of
@@ -86,14 +86,16 @@ def draw_estimates(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def draw(table: pd.DataFrame) -> MatplotlibFigure:
     """A panel a metric, in the width of a page."""
-    about, seeds = table["about"].iloc[0], table["n"].max()
-    title = f"against the same policy with exact lengths; {about}; {seeds_text(seeds)}; {CUT}"
-    fig, axes, across = panels(1, len(HEADLINES), HEIGHT, table["policy"].nunique(), title, width=PAGE_WIDTH)
+    about = table["about"].iloc[0]
+    title = f"against the same policy with exact lengths; {about}; {seeds_text(table['n'])}"
+    fig, axes, across = panels(
+        1, len(HEADLINES), HEIGHT, table["policy"].nunique(), f"{title}; {CUT}", width=PAGE_WIDTH
+    )
     for panel, metric in zip(axes.flat, HEADLINES, strict=True):
         draw_estimates(table[table["metric"] == metric], panel)
         panel.set_title(label(metric))
     axes[0, 1].set_ylabel("")
-    legend_on_top(fig, axes.flat, across, title)
+    legend_on_top(fig, axes.flat, across, with_cut(title, axes.flat))
     return fig
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.intervals import CUT, dodged, mark_cut
-from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.intervals import CUT, dodged, mark_cut, with_cut
+from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks, wrapped_title
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.reading.loads import settings_text
 from paper_figs.reading.paper_numbers import HEXAGENT, WORKLOADS
@@ -28,8 +28,10 @@ TOLD = (
 UNTOLD = np.inf  # the error where nothing is told
 EACH = "all workloads"
 HEIGHT = 2.3
+APART = 0.4  # steps between errors, by which what is told nothing stands farther away
 LEAST, MOST = 0.4, 2.5  # ratios that the axis shows at most: what is beyond them is marked at its end
-BLACK = {"color": "black", "linewidth": 2.0, "marker": "o", "markersize": 3}
+BLACK = {"color": "black", "linewidth": 2.0}
+POINT = {"marker": "o", "markersize": 3}
 
 
 def information_rows(runs: pd.DataFrame) -> pd.DataFrame:
@@ -89,12 +91,19 @@ def draw_information(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     errors = sorted(set(table["sigma"]))
     shown = ordered([name for name in table["workload"] if name != EACH], WORKLOADS)
     looks = {**lines(shown), EACH: BLACK} if len(shown) > 1 else lines(shown)
+    told = np.isfinite(errors)
+    places = np.arange(len(errors)) + np.where(told, 0.0, APART if told.any() else 0.0)
     drawn = []
     for k, (workload, style) in enumerate(looks.items()):
         rows = table[table["workload"] == workload].set_index("sigma").reindex(errors)
-        place = dodged(np.arange(len(errors)), k, len(looks))
-        name = label(workload, shown)
-        axes.errorbar(place, rows["mean"], yerr=error_bars(rows), label=name, elinewidth=0.7, **style)
+        place = dodged(places, k, len(looks))
+        looked = {**style, **POINT, "elinewidth": 0.7}
+        axes.errorbar(
+            place[told], rows["mean"][told], yerr=error_bars(rows)[:, told], label=label(workload, shown), **looked
+        )
+        # no line leads there: it is no error
+        looked["linestyle"] = "none"
+        axes.errorbar(place[~told], rows["mean"][~told], yerr=error_bars(rows)[:, ~told], **looked)
         drawn.append((place, rows, style["color"]))
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_yscale("log")
@@ -104,7 +113,7 @@ def draw_information(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     plain_log_ticks(axes.yaxis, *axes.get_ylim())
     for place, rows, colour in drawn:
         mark_cut(axes, place, rows["low"].to_numpy(), rows["high"].to_numpy(), colour)
-    axes.set_xticks(range(len(errors)), ["untold" if sigma == UNTOLD else f"{sigma:g}" for sigma in errors])
+    axes.set_xticks(places, ["untold" if sigma == UNTOLD else f"{sigma:g}" for sigma in errors])
     axes.grid(axis="x", visible=False)
     axes.set_xlabel(f"error σ of the {table['told'].iloc[0]} told")
     axes.set_ylabel("SLO scale needed,\nHexAGenT = 1")
@@ -115,17 +124,17 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     """A row of panels a metric, a column a policy that is told something."""
     told = list(table[["told", "policy"]].drop_duplicates().itertuples(index=False, name=None))
     whom = "HexAGenT told the horizon" if told == [("horizon", HEXAGENT)] else "Policies told horizon or work"
-    title = f"{whom}; {table['about'].iloc[0]}; {seeds_text(table['n'].max())}; {CUT}"
+    title = f"{whom}; {table['about'].iloc[0]}; {seeds_text(table['n'])}"
     entries = table["workload"].nunique()
     width = COLUMN_WIDTH if len(told) == 1 else PAGE_WIDTH
-    fig, axes, across = panels(len(HEADLINES), len(told), HEIGHT, entries, title, width=width, sharex="col")
+    fig, axes, across = panels(len(HEADLINES), len(told), HEIGHT, entries, f"{title}; {CUT}", width=width, sharex="col")
     for metric, row in zip(HEADLINES, axes, strict=True):
         for (_, policy), panel in zip(told, row, strict=True):
             draw_information(table.query("policy == @policy and metric == @metric"), panel)
-            panel.set_title(label(metric) if len(told) == 1 else f"{label(policy)}: {label(metric)}")
+            wrapped_title(panel, label(metric) if len(told) == 1 else f"{label(policy)}: {label(metric)}")
             panel.set_ylabel("" if panel is not row[0] else panel.get_ylabel())
             panel.set_xlabel(panel.get_xlabel() if metric == HEADLINES[-1] else "")
-    legend_on_top(fig, axes.flat[:1], across, title)
+    legend_on_top(fig, axes.flat[:1], across, with_cut(title, axes.flat))
     return fig
 
 

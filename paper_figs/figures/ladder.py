@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     row = table.iloc[0]
     title = (
         f"What is needed, relative to HexAGenT; {row['cluster']}, {row['workflows']} workflows, {row['load']}; "
-        f"{seeds_text(int(table['seeds'].max()))}"
+        f"{seeds_text(table['seeds'])}"
     )
     height = ROOM + LINE * table["step"].nunique()
     entries = table["workload"].nunique()

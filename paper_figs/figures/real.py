@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.layout import columns_within, error_bars, legend_on_top, panels, plain_log_ticks
+from paper_figs.drawing.intervals import CUT, mark_cut, with_cut
+from paper_figs.drawing.layout import columns_within, error_bars, legend_on_top, panels, plain_log_ticks, shortened
 from paper_figs.drawing.style import PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.reading.files import EACH, read_files
 from paper_figs.reading.reductions import HEADLINES
@@ -22,6 +23,7 @@ LINE = 0.2  # inches of a policy
 ROOM = 0.7  # inches above and below them
 BEYOND = 1.15  # how far axes go beyond the means, as a factor
 LETTERS = 0.75  # of a small legend, to those of one with few entries
+LONGEST = 36  # letters of a policy's name
 SPREAD = 0.7  # of a policy's row, over which its marks lie
 
 
@@ -35,21 +37,25 @@ def draw_files(table: pd.DataFrame, ax: Axes | None = None, within: pd.DataFrame
     axes = plt.gca() if ax is None else ax
     policies = in_order(table["policy"])
     workloads = [name for name in sorted(set(table["workload"])) if name != EACH]
+    drawn = []
     for k, (workload, style) in enumerate(lines(workloads).items()):
         rows = table[table["workload"] == workload].set_index("policy").reindex(policies)
         places = np.arange(len(policies)) + SPREAD * ((k + 0.5) / len(workloads) - 0.5)
         looks = {"color": style["color"], "fmt": "o", "markersize": 2.5, "elinewidth": 0.7}
         axes.errorbar(rows["mean"], places, xerr=error_bars(rows), label=workload, **looks)
+        drawn.append((places, rows, style["color"]))
     axes.axvline(1, color="black", linewidth=0.7)
     axes.set_xscale("log")
     # every mean is seen; the intervals of few seeds may go on beyond the axis
     means = (table if within is None else within)["mean"]
     axes.set_xlim(min(float(means.min()), 0.9) / BEYOND, max(float(means.max()), 1.1) * BEYOND)
     plain_log_ticks(axes.xaxis, *axes.get_xlim())
-    axes.set_yticks(range(len(policies)), [label(name) for name in policies])
+    for places, rows, colour in drawn:
+        mark_cut(axes, places, rows["low"].to_numpy(), rows["high"].to_numpy(), colour, along="x")
+    axes.set_yticks(range(len(policies)), [shortened(label(name), LONGEST) for name in policies])
     axes.set_ylim(len(policies) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("HexAGenT = 1")
+    axes.set_xlabel("SLO scale needed, HexAGenT = 1")
     return axes
 
 
@@ -57,10 +63,17 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     """A row of panels a load, a column a metric."""
     loads = sorted(set(table["load"]))
     workloads = [name for name in sorted(set(table["workload"])) if name != EACH]
-    title = f"SLO scale needed on workloads of files, relative to HexAGenT; {seeds_text(int(table['n'].max()))}"
+    title = f"SLO scale needed on workloads of files, relative to HexAGenT; {seeds_text(table['n'])}"
     height = ROOM + LINE * table["policy"].nunique()
     fig, axes, across = panels(
-        len(loads), len(HEADLINES), height, len(workloads), title, width=PAGE_WIDTH, sharey=True, sharex="col"
+        len(loads),
+        len(HEADLINES),
+        height,
+        len(workloads),
+        f"{title}; {CUT}",
+        width=PAGE_WIDTH,
+        sharey=True,
+        sharex="col",
     )
     for load, row in zip(loads, axes, strict=True):
         for metric, panel in zip(HEADLINES, row, strict=True):
@@ -69,7 +82,7 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
             panel.set_title(f"{label(metric)}, {load}")
             panel.set_xlabel(panel.get_xlabel() if load == loads[-1] else "")
     across = min(across, columns_within(LETTERS * fig.get_figwidth(), workloads))
-    legend_on_top(fig, axes.flat[:1], across, title)
+    legend_on_top(fig, axes.flat[:1], across, with_cut(title, axes.flat))
     return fig
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.intervals import CUT, mark_cut
+from paper_figs.drawing.intervals import CUT, mark_cut, with_cut
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels, wrapped_title
 from paper_figs.drawing.style import PAGE_WIDTH, SMALL, cluster_label, label, lines, percent, seeds_text
 from paper_figs.drawing.tables import TableText
@@ -43,7 +43,8 @@ def read_requirements(store: StorePath) -> pd.DataFrame:
     """A row a setting, policy and metric, at exact estimates.
 
     ``CELL``, model, pool, policy, metric, mean, low, high, n; the reduction of the policy under study against that
-    policy with its interval over seeds; whether that policy is the strongest; and study, the policy under study.
+    policy with its interval over seeds; whether that policy is the strongest, and of which (``strongest_of``); and
+    study, the policy under study.
     """
     every, runs = read_runs(store), read_exact_runs(store)
     selected = Selection.of(store)
@@ -77,7 +78,9 @@ def requirement_table(runs: pd.DataFrame, study: str = HEXAGENT, rivals: Sequenc
                 rows.append(
                     {**named, **met, "metric": metric, "policy": policy, **_columns(values, less), STRONGEST: strongest}
                 )
-    return pd.DataFrame(rows).assign(study=study)
+    return pd.DataFrame(rows).assign(
+        study=study, strongest_of="the paper's baselines" if tuple(rivals) == BASELINES else "the others"
+    )
 
 
 def _drawn(frame: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +165,7 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
         page = clusters[first : first + ROWS_OF_A_PAGE]
         rows = table[table["cluster"].isin(page)]
         title = _title(rows)
-        fig, axes, across = panels(len(page), len(workloads), ROW_HEIGHT, rows["policy"].nunique(), title)
+        fig, axes, across = panels(len(page), len(workloads), ROW_HEIGHT, rows["policy"].nunique(), f"{title}; {CUT}")
         for i, cluster in enumerate(page):
             for j, workload in enumerate(workloads):
                 panel, cell = axes[i, j], rows[(rows["cluster"] == cluster) & (rows["workload"] == workload)]
@@ -174,16 +177,17 @@ def draw(table: pd.DataFrame) -> list[MatplotlibFigure]:
                 named = cluster_label(str(cell["model"].iloc[0]), str(cell["pool"].iloc[0]))
                 panel.set_ylabel(named.replace(", ", ",\n") if j == 0 else "", fontsize=7.5)
         fig.supylabel("SLO scale needed", fontsize=8)
-        legend_on_top(fig, [p for p in axes.flat if p.get_visible()], across, title, handlelength=1.0)
+        shown = [panel for panel in axes.flat if panel.get_visible()]
+        legend_on_top(fig, shown, across, with_cut(title, shown), handlelength=1.0)
         pages.append(fig)
     return pages
 
 
 def _title(rows: pd.DataFrame) -> str:
     counts = " or ".join(map(str, sorted(set(rows["workflows"]))))
-    parts = [f"{load_text(rows, label)}, {counts} workflows", seeds_text(int(rows["n"].max())), CUT]
+    parts = [f"{load_text(rows, label)}, {counts} workflows", seeds_text(rows["n"])]
     if rows[STRONGEST].any():
-        parts.append(f"above: {label(rows['study'].iloc[0])} against the strongest other")
+        parts.append(f"above: {label(rows['study'].iloc[0])} against the strongest of {rows['strongest_of'].iloc[0]}")
     return "; ".join(parts)
 
 

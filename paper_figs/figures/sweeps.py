@@ -149,7 +149,7 @@ def draw_pages(
         policies = [name for name in dict.fromkeys(rows["series"]) if name != REDUCTION]
         entries = len(policies) + len(HEADLINES)
         width = PAGE_WIDTH if len(workloads) > 1 else COLUMN_WIDTH
-        said = f"{title(*key)}; {seeds_text(int(rows['n'].max()))}{_unreached(rows)}"
+        said = f"{title(*key)}; {seeds_text(rows['n'])}{_unreached(rows)}"
         fig, axes, across = panels(3, len(workloads), ROW_HEIGHT, entries, said, sharex="col", width=width)
         for j, workload in enumerate(workloads):
             cell = rows[rows["workload"] == workload]

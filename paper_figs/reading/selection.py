@@ -103,7 +103,11 @@ def left_out(every: pd.DataFrame, shown: pd.DataFrame) -> str:
         gone = set(every[column]) - set(shown[column])
         names = in_order(gone) if column == "policy" else list(map(str, sorted(gone)))
         if names and column == "policy" and all(VARIANT.fullmatch(name) for name in names):
-            parts.append(f"{len(names)} variant{'s' * (len(names) > 1)} of HexAGenT (figure ablation)")
+            hints = [name for name in names if name.startswith(f"{HEXAGENT}(horizon=hint")]
+            told = any(name.startswith(f"{HEXAGENT}(horizon=hint(") for name in hints)
+            where = ["ablation"] * (len(hints) < len(names)) + ["information"] * told
+            figures = f" (figure{'s' * (len(where) > 1)} {' and '.join(where)})" if where else ""
+            parts.append(f"{len(names)} variant{'s' * (len(names) > 1)} of HexAGenT{figures}: {', '.join(names)}")
         elif names:
             parts.append(word + ", ".join(names) + (" workflows" if column == "workflows" else ""))
     return f"stored, not shown here: {'; '.join(parts)}" if parts else ""
