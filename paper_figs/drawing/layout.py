@@ -30,6 +30,7 @@ BESIDE = 4.5  # inches: axes of a figure as wide as this have room for a legend 
 CHARACTERS_AN_INCH = 15  # of a title
 MOST_TICKS = 6
 WIDEST_GAP = 0.4  # of a logarithmic axis, without a tick
+WIDEST_END = 0.25  # and beyond the last
 # from fine to coarse; the first with few enough is taken
 TICKS = (
     *(tuple(round(1 + step * k, 2) for k in range(round(9 / step))) for step in (0.05, 0.1, 0.2, 0.5, 1.0)),
@@ -259,9 +260,10 @@ def plain_log_ticks(axis: Any, least: float, most: float) -> None:
     ]
 
     def gap(ticks: list[float]) -> float:
-        return float(np.diff(np.log([least, *ticks, most])).max() / np.log(most / least))
+        gaps = np.diff(np.log([least, *ticks, most])) / np.log(most / least)
+        return max(*(gaps[[0, -1]] / WIDEST_END), *(gaps / WIDEST_GAP))
 
     few = [ticks for ticks in choices if len(ticks) <= MOST_TICKS] or choices[-1:]
-    ticks = next((each for each in few if gap(each) <= WIDEST_GAP), min(few, key=gap))
+    ticks = next((each for each in few if gap(each) <= 1), min(few, key=gap))
     axis.set_ticks(ticks, [f"{t:g}" for t in ticks])
     axis.set_ticks([], minor=True)
