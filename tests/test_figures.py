@@ -704,8 +704,8 @@ def test_what_the_store_lacks_is_told_in_a_line(option, value, message, own_stor
 
 def test_what_a_figure_leaves_out_is_said(store, tmp_path):
     made = write_figure(FIGURES.find("requirements"), store, tmp_path, ("svg",))
-    assert "5 variants of HexAGenT (figure ablation)" in made.notes[0]
-    assert all(name in made.notes[0] for name in VARIANTS)
+    assert "5 variants of HexAGenT (figures ablation and information)" in made.notes[0]
+    assert all(name in made.notes[0] for name in (*VARIANTS, *TOLD))
     assert "estimator class_mean, noise(0.1), noise(0.3)" in made.notes[0]
     assert "load rate:4" in made.notes[0]
     named = Selection(store, ("hexagent", *VARIANTS, "fcfs"))
