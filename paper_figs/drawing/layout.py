@@ -24,6 +24,7 @@ SMALL_ENTRY = 1.05
 SMALL_LINE = 0.13
 TITLE_LINE = 0.13
 CHARACTER = 0.052  # inches of a character in a small legend
+ROW_LETTERS = 30  # of a name at its row, in a column of the paper
 HANDLE = 0.42  # inches of its line and the space around it
 AXES_SHARE = 0.775  # of a new figure's width that its axes have
 BESIDE = 4.5  # inches: axes of a figure as wide as this have room for a legend at their right

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.layout import legend_on_top, panels
+from paper_figs.drawing.layout import ROW_LETTERS, legend_on_top, panels, shortened
 from paper_figs.drawing.setting import objective_label, setting_text
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines
 from paper_figs.reading.intervals import mean_interval
@@ -141,7 +141,7 @@ def draw_gap(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             markeredgewidth=0.6,
             clip_on=False,
         )
-    axes.set_yticks(range(len(policies)), [label(name) for name in policies])
+    axes.set_yticks(range(len(policies)), [shortened(label(name), ROW_LETTERS) for name in policies])
     axes.set_ylim(len(policies) - 0.4, -0.6)
     axes.set_xlim(0, last)
     axes.grid(axis="y", visible=False)

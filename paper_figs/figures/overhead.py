@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paper_figs.drawing.figure import Figure
-from paper_figs.drawing.layout import error_bars, legend_on_top, panels
+from paper_figs.drawing.layout import ROW_LETTERS, error_bars, legend_on_top, panels, shortened
 from paper_figs.drawing.style import COLUMN_WIDTH, SMALL, label
 from paper_figs.reading.paper_numbers import DECISION_MS
 from paper_figs.reading.reductions import pooled
@@ -62,7 +62,7 @@ def draw_overhead(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     axes.axvspan(least, most, color="#BBBBBB", alpha=0.6, linewidth=0)
     axes.text(least / 1.25, -0.42, "paper's mean", fontsize=SMALL, ha="right", va="center", color="#555555")
     axes.set_xscale("log")
-    axes.set_yticks(range(len(policies)), [label(name) for name in policies])
+    axes.set_yticks(range(len(policies)), [shortened(label(name), ROW_LETTERS) for name in policies])
     axes.set_ylim(len(policies) - 0.4, -0.75)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("wall clock of a decision, µs")
