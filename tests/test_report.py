@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from stored import write_cell, write_runs
 
@@ -18,7 +19,8 @@ from paper_figs.drawing.tables import table
 from paper_figs.figures import FIGURES
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.claims import DISAGREES, NOT_TESTED, WITHIN, read_claims
-from paper_figs.reading.store import read_stored
+from paper_figs.reading.reductions import load_choice, main_load
+from paper_figs.reading.store import read_runs, read_stored
 from paper_figs.report.build import write_report
 from paper_figs.report.sections import sections
 
@@ -140,7 +142,7 @@ def test_settings_that_are_not_the_paper_s_test_no_claim(tmp_path):
     write_runs(tmp_path / "s", seeds=(0, 1))
     assert set(verdicts(tmp_path / "s").values()) == {NOT_TESTED}
     said = text_of(tmp_path / "s")
-    assert "no runs within the paper's set-up" in said
+    assert "no runs in the paper's set-up" in said
     assert "hexsched grid run paper" in said
     assert re.search(r"\[-?\d+\.\d, -?\d+\.\d\] % \| 2 \|", said)  # the settings it has are shown all the same
 
@@ -195,3 +197,83 @@ def test_an_empty_store_is_told_in_a_line(make, tmp_path, capsys):
 
 def test_cells_of_tables_may_hold_bars():
     assert table(("a", "b"), [("x|y", 1)]) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |"
+
+
+@pytest.fixture(scope="module")
+def incomplete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of which a grid was interrupted: of the first setting two runs are absent, of the second a policy."""
+    folder = tmp_path_factory.mktemp("incomplete") / "store"
+    rest = ("fcfs", "atlas", "hexagent")
+    write_runs(folder, policies=rest)
+    write_runs(folder, policies=("workflow-llf",), seeds=(0,))
+    write_runs(folder, policies=rest, workload="mixed")
+    return folder
+
+
+def test_runs_that_an_interrupted_grid_left_out_are_said(incomplete, store):
+    said = text_of(incomplete)
+    assert "**Missing runs: 2**" in said.partition("## ")[0]
+    expected = (
+        "2 beside 19 stored, in 1 of 2 settings, where a policy has fewer seeds than others: demo, bfcl, 12, rate:2"
+    )
+    assert f"- Missing runs: {expected} (Workflow-LLF 1 of 3)" in said
+    assert "- Policies that not all 2 settings have: Workflow-LLF in 1." in said
+    assert "Seeds that not all" not in said
+    complete = text_of(store)
+    assert "Missing runs" not in complete
+    assert "that not all" not in complete
+
+
+def test_tables_of_a_setting_have_one_value_for_one_quantity(incomplete):
+    said = text_of(incomplete)
+    _, _, first = said.partition("## Setting by setting")
+    one, _, every = first.partition("### Every policy")
+    runs = read_runs(incomplete)
+    runs = runs[(runs["workload"] == "bfcl") & (runs["seed"] == 0)]  # the seed that HexAGenT and all baselines have
+    needed = runs.set_index("policy")["req95"]
+    (row,) = [line for line in one.partition("### Req99")[0].splitlines() if "BFCL" in line]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1] == f"{needed['hexagent']:.2f}"
+    assert cells[3] == f"{needed.drop('hexagent').min():.2f}"
+    assert cells[5] == "1"
+    row = next(line for line in every.splitlines() if "BFCL" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    order = ("fcfs", "workflow-llf", "atlas", "hexagent")
+    assert cells[1:] == [*(f"{needed[name]:.2f}" for name in order), "1"]
+
+
+def test_a_policy_with_fewer_seeds_than_its_row_says_so(tmp_path):
+    write_runs(tmp_path / "s", policies=("fcfs", "hexagent"), seeds=(0, 1))
+    write_runs(tmp_path / "s", policies=("triage",), seeds=(1,))
+    row = next(line for line in text_of(tmp_path / "s").partition("### Every policy")[2].splitlines() if "BFCL" in line)
+    assert re.search(r"\] \| \d+\.\d\d \(1 seed\) \| 2 \|$", row), row
+
+
+def test_at_a_tie_a_stress_is_shown_and_the_report_says_why(store):
+    runs = read_runs(store)
+    loads = ["saturation:0.9 gamma,cv=3", "stress:5.6", "rate:2"]
+    frame = pd.concat([runs.assign(load=load) for load in loads], ignore_index=True)
+    assert main_load(frame) == "stress:5.6"
+    said = load_choice(frame)
+    assert said.startswith("As many settings (2) have load rate:2, saturation:0.9 gamma,cv=3; stress:5.6 is shown")
+    one_less = frame[~((frame["load"] == "stress:5.6") & (frame["workload"] == "mixed"))]
+    assert main_load(one_less) == "rate:2"
+    assert load_choice(one_less).endswith("rate:2 is shown: the first by name.")
+    rest = one_less[one_less["load"] != "rate:2"]
+    assert load_choice(rest) == ("Of 2 loads, saturation:0.9 gamma,cv=3 is shown since most settings have it (2).")
+    assert load_choice(runs) == ""
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_a_store_of_files_alone_begins_with_them(tmp_path, capsys):
+    write_runs(tmp_path / "s", policies=("fcfs", "hexagent"), seeds=(0, 1), named={"workload": "my-calls"})
+    assert main(["report", "--store", str(tmp_path / "s"), "-o", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "no runs in the paper's set-up" in printed
+    assert "Mean reduction" not in printed
+    said = (tmp_path / "out" / "report.md").read_text()
+    assert re.findall(r"^## (.*)$", said, re.MULTILINE)[:2] == ["Workloads of files", "The paper's claims, one by one"]
+    assert said.count("## Workloads of files") == 1
+    assert "No runs in the paper's set-up" in said
+    assert "None of the 11 claims is tested: no runs in the paper's set-up." in said
+    assert "No runs." not in said

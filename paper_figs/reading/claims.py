@@ -37,6 +37,7 @@ SMALLER = "same direction, smaller"
 UNDECIDED = "too wide to tell"
 DISAGREES = "disagrees"
 NOT_TESTED = "not tested"
+NO_RUNS = "no runs in the paper's set-up"  # in place of a load
 
 WIDEST = 0.5  # of the paper's number: with more to either side an interval holds almost anything
 MODERATE = 0.25  # our reading of "degrades moderately": Req99 grows by at most a quarter
@@ -195,8 +196,8 @@ def read_claims(store: StorePath) -> pd.DataFrame:
     """Every claim at every load: claim, text, policy, load, load_text, main, unit, paper, ours, low, high, n,
     verdict, note.
 
-    Reductions and growths are shares, decision times milliseconds. ``main`` marks the load most settings have. A policy
-    under study takes HexAGenT's place; it is held against the paper's baselines alone.
+    Reductions and growths are shares, decision times milliseconds. ``main`` marks the load that
+    ``main_load`` chooses. A policy under study takes HexAGenT's place; it is held against the paper's baselines alone.
     """
     study = Selection.of(store).study
     runs = read_runs(store)
@@ -213,7 +214,7 @@ def read_claims(store: StorePath) -> pd.DataFrame:
             rows.append(_row(claim.name, claim.text, load, main, "share", *values, claim.note))
     rows.append(_decision_row(store, exact[exact["policy"] == study], main))
     rows.append(_estimate_row(runs[runs["policy"] == study], main))
-    said = {load: load_text(exact[exact["load"] == load]) if len(exact) else "no runs" for load in loads}
+    said = {load: load_text(exact[exact["load"] == load]) if len(exact) else NO_RUNS for load in loads}
     return pd.DataFrame(rows).assign(policy=study, load_text=lambda table: table["load"].map(said))
 
 

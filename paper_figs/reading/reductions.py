@@ -11,7 +11,7 @@ baselines, or the policies that were selected by name; other policies are compar
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL
 
 HEADLINES = ("req95", "req99")
+STRESS = "stress"  # the load rule that is shown where as many settings have another
 COLUMNS = ["seed", "reached", "metric", "policy", "baseline", "value", "needed", "reduction", "strongest"]
 
 
@@ -78,6 +79,17 @@ def reductions(
     return found.sort_values([*cell, "metric", "baseline", "seed"], kind="stable", ignore_index=True)
 
 
+def at_shared_seeds(runs: pd.DataFrame, study: str = HEXAGENT, rivals: Sequence[str] = BASELINES) -> pd.DataFrame:
+    """The runs, of all policies, at the seeds of ``reductions``: the policy under study and all of a cell's rivals ran.
+
+    Cells of which no seed is such are left out.
+    """
+    core = runs[runs["policy"].isin([study, *rivals])]
+    ran = core.groupby([*CELL, "seed"])["policy"].transform("nunique")
+    seeds = core.loc[ran == core.groupby(CELL)["policy"].transform("nunique"), [*CELL, "seed"]].drop_duplicates()
+    return runs.merge(seeds, on=[*CELL, "seed"])
+
+
 def pooled(rows: pd.DataFrame, column: str = "reduction", by: Sequence[str] = (*CELL, "baseline")) -> Interval:
     """Mean over groups of the mean over seeds; the interval is over seeds.
 
@@ -106,10 +118,34 @@ def paper_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def main_load(frame: pd.DataFrame) -> str:
-    """The rule by which most settings were loaded; at a tie the first by name."""
+    """The rule by which most settings were loaded; at a tie a stress, and of several the first by name."""
+    return _most_common(_settings_of_loads(frame))[0]
+
+
+def load_choice(frame: pd.DataFrame) -> str:
+    """In a sentence, which load ``main_load`` chooses and why; "" where there are not two."""
+    counts = _settings_of_loads(frame)
+    if len(counts) < 2:
+        return ""
+    most = _most_common(counts)
+    shown, beside = most[0], [load for load in most if load != most[0]]
+    if not beside:
+        return f"Of {len(counts)} loads, {shown} is shown since most settings have it ({counts[shown]})."
+    stress = rule_of(shown)[0] == STRESS
+    several = not stress or any(rule_of(load)[0] == STRESS for load in beside)
+    why = [*(["a stress comes first"] if stress else []), *(["the first by name"] if several else [])]
+    return f"As many settings ({counts[shown]}) have load {', '.join(beside)}; {shown} is shown: {', then '.join(why)}."
+
+
+def _settings_of_loads(frame: pd.DataFrame) -> dict[str, int]:
     settings = frame.drop_duplicates(["cluster", "workload", "workflows", "load"])
-    counts = settings["load"].value_counts()
-    return str(sorted(counts[counts == counts.max()].index)[0])
+    return {str(load): int(count) for load, count in settings["load"].value_counts().items()}
+
+
+def _most_common(counts: Mapping[str, int]) -> list[str]:
+    """The loads that most settings have, the one that is shown first."""
+    most = [load for load, count in counts.items() if count == max(counts.values())]
+    return sorted(most, key=lambda load: (rule_of(load)[0] != STRESS, load))
 
 
 def rule_of(load: str) -> tuple[str, float]:

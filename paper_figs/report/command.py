@@ -32,6 +32,7 @@ def report(
 
     Reductions come with 95 % intervals over seeds; a claim that rests on a single seed counts as not tested.
     """
+    from paper_figs.reading.claims import NO_RUNS, NOT_TESTED
     from paper_figs.reading.store import select_policies
     from paper_figs.report.build import write_report
 
@@ -43,8 +44,11 @@ def report(
         "verdicts": {row["claim"]: row["verdict"] for row in verdicts},
         "left_out": made.left_out,
     }
+    judged = [(row["text"], row["verdict"]) for row in verdicts]
+    if all(row["load_text"] == NO_RUNS for row in verdicts):
+        judged = [(f"all {len(verdicts)}", f"{NOT_TESTED}: {NO_RUNS}")]
     tables = [
-        Table(("claim", "verdict"), [(row["text"], row["verdict"]) for row in verdicts]),
+        Table(("claim", "verdict"), judged),
         Table(("file",), [(str(path),) for path in made.files[:2]]),
     ]
     emit(record, tables, as_json)

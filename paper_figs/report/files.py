@@ -14,7 +14,7 @@ from paper_figs.reading.intervals import Interval, text
 from paper_figs.reading.reductions import HEADLINES
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import StorePath
-from paper_figs.report.tables import number
+from paper_figs.report.tables import number, seeds_mark, span
 
 
 def workloads_of_files(store: StorePath) -> str:
@@ -24,11 +24,12 @@ def workloads_of_files(store: StorePath) -> str:
     parts = [
         "## Workloads of files",
         "The SLO scale that a policy needs on workloads that were not generated, relative to HexAGenT on the same "
-        "instance: Req95 / Req99, means over seeds, then over clusters.",
+        "instance: Req95 / Req99, means over seeds, then over clusters. Each policy is paired with HexAGenT at "
+        "the seeds that both have; where these are fewer than others of the row have, the cell says how many.",
         table(
             ("workload", "load", "seeds", *map(label, policies)),
             [
-                (workload, load, group["n"].max(), *(_both(group, policy) for policy in policies))
+                (workload, load, span(group["n"]), *(_both(group, policy) for policy in policies))
                 for (workload, load), group in single.groupby(["workload", "load"], sort=True)
             ],
         ),
@@ -47,8 +48,9 @@ def workloads_of_files(store: StorePath) -> str:
 
 
 def _both(group: pd.DataFrame, policy: str) -> str:
-    means = group[group["policy"] == policy].set_index("metric")["mean"].reindex(list(HEADLINES))
-    return " / ".join(number(float(mean)) for mean in means)
+    mine = group[group["policy"] == policy].set_index("metric")
+    means = " / ".join(number(float(mean)) for mean in mine["mean"].reindex(list(HEADLINES)))
+    return means + (seeds_mark(mine["n"].min(), group["n"].max()) if len(mine) else "")
 
 
 def _ratio(row: Mapping[Any, Any]) -> str:

@@ -15,20 +15,22 @@ from paper_figs.reading.loads import load_text
 from paper_figs.reading.reductions import HEADLINES, main_load, paper_cells, pooled
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL
-from paper_figs.report.tables import number, share
+from paper_figs.report.tables import number, seeds_mark, share
 
 SETTING = ["cluster", "workload", "workflows", "load"]
 FEW = 5  # settings, below which nothing is said about what goes with what
 
 
-def setting_by_setting(less: pd.DataFrame) -> str:
+def setting_by_setting(less: pd.DataFrame, why: str) -> str:
     if less.empty:
         return ""
     parts = [
         "## Setting by setting",
         f"{label(_study(less))} against the strongest baseline, load {less['load'].iloc[0]}; the number of workflows "
-        "ends the name of a setting, or a load that was not reached. Every baseline, and every other load: "
-        "`figures/reductions.csv`.",
+        "ends the name of a setting, or a load that was not reached. All numbers of a row are means over "
+        f"the same seeds, those at which {label(_study(less))} and all baselines of the setting ran. "
+        "Every baseline, and every other load: `figures/reductions.csv`.",
+        *([why] if why else []),
     ]
     for metric in HEADLINES:
         rows = []
@@ -43,8 +45,8 @@ def setting_by_setting(less: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
-def every_policy(exact: pd.DataFrame) -> str:
-    """What each policy needs, setting by setting, at the load that most settings have."""
+def every_policy(exact: pd.DataFrame, paired: pd.DataFrame) -> str:
+    """What each policy needs, setting by setting, at the load that most settings have, over the seeds of ``paired``."""
     if exact.empty:
         return ""
     rows_at = exact[exact["load"] == main_load(exact)]
@@ -52,17 +54,24 @@ def every_policy(exact: pd.DataFrame) -> str:
     parts = [
         "### Every policy",
         f"SLO scale needed, mean [95 % interval over seeds], load {rows_at['load'].iloc[0]}; a dash where a policy was "
-        "not run.",
+        "not run. A row has the seeds at which the policy under study and all baselines of the setting ran, as above; "
+        "a policy that lacks some of them has its own number in its cell.",
     ]
     for metric in HEADLINES:
         rows = []
         for _, cell in rows_at.groupby(["model", "pool", *CELL], sort=True):
+            same = paired[(paired[CELL] == cell[CELL].iloc[0]).all(axis="columns")]
+            shown = same if len(same) else cell  # without a seed that all have, each over its own
+            seeds = shown["seed"].nunique()
             by = {
-                policy: mean_interval(values[metric].tolist()).within(1.0) for policy, values in cell.groupby("policy")
+                policy: mean_interval(values[metric].tolist()).within(1.0) for policy, values in shown.groupby("policy")
             }
-            each = [text(by[policy], digits=2) if policy in by else "–" for policy in policies]
-            rows.append((_named({**cell.iloc[0].to_dict(), "reached": cell["reached"].mean()}, rows_at), *each))
-        parts += [f"{label(metric)}:", table(("setting", *map(label, policies)), rows)]
+            each = [
+                text(by[name], digits=2) + seeds_mark(by[name].n, seeds) if name in by else "–" for name in policies
+            ]
+            named = _named({**cell.iloc[0].to_dict(), "reached": cell["reached"].mean()}, rows_at)
+            rows.append((named, *each, seeds))
+        parts += [f"{label(metric)}:", table(("setting", *map(label, policies), "seeds"), rows)]
     return "\n\n".join(parts)
 
 

@@ -8,6 +8,7 @@ from paper_figs.drawing.tables import table
 from paper_figs.reading.intervals import Interval, text
 from paper_figs.reading.ladder import STEPS, read_ladder
 from paper_figs.reading.store import StorePath, ordered
+from paper_figs.report.tables import span
 
 
 def ladder(store: StorePath) -> str:
@@ -25,7 +26,7 @@ def ladder(store: StorePath) -> str:
             ratio = text(Interval(row["mean"], row["low"], row["high"], int(row["n"])), digits=2)
             closed = f"; {100 * row['closed']:.0f} %" if row["closed"] == row["closed"] and row["closed"] else ""
             cells.append(f"{ratio}{closed}")
-        rows.append((objective_label(str(objective)), label(str(workload)), group["n"].max(), *cells))
+        rows.append((objective_label(str(objective)), label(str(workload)), span(group["n"]), *cells))
     about = found.iloc[0]
     return "\n\n".join(
         [
