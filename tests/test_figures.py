@@ -658,7 +658,7 @@ def test_own_policies_are_in_every_figure_after_those_of_the_paper(name, own_sto
 def test_the_report_names_every_policy(own_store):
     text = "\n".join(sections(own_store, read_claims(own_store), [], {}))
     heading = next(line for line in text.splitlines() if line.startswith("| setting | FCFS |"))
-    assert heading == "| setting | FCFS | Workflow-LLF | HexAGenT | longest-prompt | shortest-prompt |"
+    assert heading == "| setting | FCFS | Workflow-LLF | HexAGenT | longest-prompt | shortest-prompt | seeds |"
 
 
 def test_own_policies_change_no_number_of_the_paper_s(own_store):
