@@ -144,6 +144,8 @@ def test_the_command_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFix
     record.rename(moved / record.name)
     assert main([*asked, "--resume", str(moved / record.name), "--time-limit", "1e-6"]) == OK
     assert json.loads(capsys.readouterr().out)["upper_bound"] <= first["upper_bound"] * (1 + 1e-9)
+    assert main([*asked, "--resume", str(moved / kept.name)]) == BAD_INPUT
+    assert "this is a schedule, not what 'hexsched gap --json' printed" in capsys.readouterr().err
     record.write_text(json.dumps(first | {"schedule": None}))
     assert main([*asked, "--resume", str(record), "--time-limit", "1e-6"]) == OK
     assert "its schedule was not kept (-o)" in capsys.readouterr().err

@@ -26,7 +26,7 @@ from experiments.grid.plan import Plan, make_plan
 from experiments.grid.run import Outcome, run_plan
 from experiments.grid.saturation import _busy_seconds, saturation_rate
 from experiments.grid.sources import read_workload_content
-from experiments.grid.spec import NoWorkloadsError, list_grids, read_grid
+from experiments.grid.spec import NoWorkloadsError, list_grids, read_grid, shipped_grid
 from experiments.load import at_rate, stress_load
 from experiments.store import CellFiles, Store, read_schedule_of, read_table
 from hexsched.baselines import BASELINES
@@ -637,6 +637,13 @@ def test_list(cli):
     assert exit_code == OK
     names = {grid["name"] for grid in record["grids"]}
     assert names >= {"smoke", "paper", "ablation", "estimates", "load", "scale", "formulations", "gap"}
+
+
+def test_show_prints_the_file_of_a_grid(capsys):
+    assert main(["grid", "show", "real"]) == OK
+    assert capsys.readouterr().out == shipped_grid("real").read_text()
+    assert main(["grid", "show", "reel"]) == BAD_INPUT
+    assert "no grid 'reel' comes with hexsched; did you mean real?" in capsys.readouterr().err
 
 
 def test_plan_run_status_export_prune(tmp_path, cli, inline):

@@ -120,7 +120,9 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_finished(tmp_path, undisturbed):
     code, out, err = finish(process)
     assert code == INTERRUPTED
     assert out == ""
-    assert err.rstrip().splitlines()[-1] == "hexsched: interrupted"
+    *_, kept, last = err.rstrip().splitlines()
+    assert last == "hexsched: interrupted"
+    assert kept.endswith(f"finished cells are kept in {store}; the same command goes on from there")
     assert "Traceback" not in err
     finished = done(store)
     assert 5 <= finished < 300 * (RUNS + SEARCHES) // 2

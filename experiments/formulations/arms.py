@@ -57,10 +57,9 @@ def _arms(text: str) -> Iterator[Arm]:
 
 def _solvers(one: Formulation, asked: str | None) -> list[str | None]:
     """The solvers to use, None for the default."""
-    by_name = {usable.lower(): usable for usable in one.solvers}
-    if asked is not None and asked != ALL and asked.lower() not in by_name:
+    if asked is not None and asked != ALL and one.as_spelt(asked) not in one.solvers:
         raise InputError(f"{one.name} cannot use solver {asked!r}; {choices(asked, one.solvers, 'it can use')}")
-    named = one.solvers if asked == ALL else [by_name[asked.lower()]] if asked else [None]
+    named = one.solvers if asked == ALL else [one.as_spelt(asked)] if asked else [None]
     return [None if name in one.solvers[:1] else name for name in named]
 
 

@@ -477,10 +477,17 @@ def _listed(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def shipped_grid(name: str) -> Path:
+    """The file of a grid that comes with the package. Raises ``InputError`` for another name."""
+    if name not in list_grids():
+        raise InputError(f"no grid {name!r} comes with hexsched; {choices(name, list_grids())}")
+    return LIBRARY / f"{name}.yaml"
+
+
 def _resolve(path_or_name: str) -> Path:
     names = list_grids()
     if path_or_name in names:
-        return LIBRARY / f"{path_or_name}.yaml"
+        return shipped_grid(path_or_name)
     path = Path(path_or_name)
     if os.path.exists(path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         return path

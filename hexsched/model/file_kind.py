@@ -27,6 +27,7 @@ KINDS = {
     "model": ("a model of a solver", "solvers read it"),
     "flat": ("a flat instance", "models of your own read it; docs/formats.md says what is in it"),
     "flat-solution": ("a solution of a flat instance", "'hexsched library submit' takes it"),
+    "bracket": ("what 'hexsched gap --json' printed", "'hexsched gap --resume' takes it"),
 }
 OF_CLUSTERS = {"prefill", "decode"}
 OF_GRIDS = {"kind", "clusters", "workloads", "policies", "grids", "instances", "formulations", "loads"}

@@ -9,6 +9,7 @@ import msgspec
 
 from hexsched.errors import InputError
 from hexsched.model import Schedule, read_schedule
+from hexsched.model.file_kind import check_kind
 from hexsched.model.files import decode_json, read_bytes
 from solvers.problem.prices import KeptPrices
 
@@ -72,6 +73,7 @@ def read_earlier(path: str | Path, instance_sha256: str) -> Earlier:
     InputError
         For a file that is no such record, one of another instance, and one whose schedule cannot be read.
     """
+    check_kind(path, "bracket")
     record = decode_json(read_bytes(path), _Record, str(path))
     digest = record.provenance.inputs.get(record.instance)
     if digest != instance_sha256:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,8 @@ def solve_with(
     problem, aim = fixed_problem(instance), read_objective(objective)
     formulation, options = resolved(formulation, problem, aim, options)
     chosen = FORMULATIONS.find(formulation)
+    if options.solver is not None:
+        options = replace(options, solver=chosen.as_spelt(options.solver))
     warm_up()
     bracket = Bracket(aim, options.time_limit, options.on_progress)
     _check(chosen, bracket.objective, options)

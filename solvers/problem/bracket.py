@@ -241,7 +241,7 @@ class Bracket:
         source : str
             The name of the bound, or of the formulation that was solved.
         binding : mapping of str to float, optional
-            Share of this proof that each resource carries.
+            Share of this proof that each resource carries; kept where the best bound is of this source.
 
         Raises
         ------
@@ -253,11 +253,13 @@ class Bracket:
             if known.objective.kind == "misses":
                 bound = float(math.ceil(bound - WHOLE))
             known.bounds[source] = max(bound, known.bounds.get(source, bound))
-            if binding is not None:
-                known.binding = dict(binding)
             if bound > known.bound or not known.bound_source:
+                if source != known.bound_source:
+                    known.binding = {}  # of another proof
                 known.bound, known.bound_source = max(bound, known.bound), source
                 self._note()
+            if binding is not None and known.bound_source == source:
+                known.binding = dict(binding)
 
     def keep_prices(self, prices: KeptPrices | None) -> None:
         """Prices to go on from: here, or in a later bracket."""

@@ -459,3 +459,8 @@ def test_limits_of_a_gap() -> None:
         with pytest.raises(InputError, match="time limit"):
             gaps.gap(INSTANCE, "fcfs", time_limit=limit)
     assert gaps.TUNING.exact_calls == 100
+
+
+def test_the_name_of_a_solver_in_whatever_case() -> None:
+    made = Formulation(name="m", summary="", citation="", solve=lambda *_: Outcome(), solvers=("HiGHS", "CBC"))
+    assert [made.as_spelt(name) for name in ("highs", "CBC", "cbc", "scip")] == ["HiGHS", "CBC", "CBC", "scip"]

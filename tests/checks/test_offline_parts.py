@@ -482,6 +482,10 @@ def test_every_source_keeps_its_best_and_the_series_tells_each_step() -> None:
     assert all(isinstance(row, Progress) for row in known.series)
     seconds = [row.seconds for row in known.series]
     assert seconds == sorted(seconds)
+    assert known.binding == {}  # windows have the best proof, and said nothing of resources
+    known.prove(1.25, "load", {"prefill": 1.0})
+    assert known.binding == {}
+    known.prove(2.0, "load", {"prefill": 1.0})
     known.bounds.clear()
     known.binding.clear()
     assert known.bounds

@@ -46,7 +46,8 @@ def gap_command(
     resume: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Go on from an earlier bracket of the same instance: what --json printed, and its -o."
+            metavar="FILE",
+            help="Go on from an earlier bracket of the same instance: what --json printed, which names its -o.",
         ),
     ] = None,
     cpu_time: Annotated[

@@ -52,6 +52,7 @@ def add(app: typer.Typer) -> None:
     group.callback(invoke_without_command=True)(grid)
     example = "Example: hexsched grid "
     group.command("list", epilog=f"{example}list")(list_command)
+    group.command("show", epilog=f"{example}show real > mine.yaml")(show_command)
     group.command("kinds", epilog=f"{example}kinds")(kinds_command)
     group.command("plan", epilog=f"{example}plan paper --store results")(plan_command)
     group.command("run", epilog=f"{example}run smoke --store results --workers 2")(run_command)
@@ -84,6 +85,13 @@ def list_command(as_json: Json = False) -> None:
         of = {"per_workload": True} if theirs else {}
         records.append({"name": name, "cells": cells, **of, "grids": named, "description": read.description})
     emit({"grids": records}, [Table(("name", "cells", "named grids", "what it shows"), rows)], as_json)
+
+
+def show_command(name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'hexsched grid list'.")]) -> None:
+    """Print the file of a grid that comes with hexsched, to make one of your own of it."""
+    from experiments.grid.spec import shipped_grid
+
+    typer.echo(shipped_grid(name).read_text(encoding="utf-8"), nl=False)
 
 
 def kinds_command(as_json: Json = False) -> None:
@@ -201,7 +209,11 @@ def run_command(
     plan = make_plan(read, schedules)
     if os.path.exists(store / STORE_JSON) and (others := _other_versions(Store.open(store))):
         note(f"{others:,} cells here are of another version of the code; 'hexsched grid prune' removes them")
-    done = run_planned(grid, plan, store, open_backend, retry_failed)
+    try:
+        done = run_planned(grid, plan, store, open_backend, retry_failed)
+    except KeyboardInterrupt:
+        note(f"finished cells are kept in {store}; the same command goes on from there")
+        raise
     outcome = done.outcome
     record = {
         "grid": grid,

@@ -56,6 +56,10 @@ class Formulation:
     available: Callable[[], bool] = lambda: True
     extra: str = ""
 
+    def as_spelt(self, solver: str) -> str:
+        """The name of one of its solvers, given in whatever case; another name as it is."""
+        return next((name for name in self.solvers if name.lower() == solver.lower()), solver)
+
     def check_installed(self) -> None:
         """Raise ``InputError`` when what it needs is not installed."""
         if not self.available():
