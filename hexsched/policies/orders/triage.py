@@ -279,7 +279,8 @@ def cost_of(seen, memory, settings, w):
 
 ORDER = Order(
     name="triage",
-    summary="HexAGenT, but a share 1 - q of the workflows, those of most work, may wait: better Req_q, larger maximum",
+    summary="HexAGenT, but a share 1 - q of the workflows, those of most work, may wait: better Req_q, larger maximum; "
+    "the same as HexAGenT for fewer than 1 / (1 - q) workflows",
     source="hexsched, docs/triage.md",
     key=triage_key,
     rank=10,
