@@ -63,9 +63,11 @@ def test_a_price_is_below_the_price_at_any_start(intervals, cells, begin, length
 def test_no_way_to_decode_is_cheaper(seed, intervals, last, ranges, free):
     """A call that runs at speeds drawn at random, or at the best for some price of a token, pays no less."""
     rng = np.random.default_rng(seed)
-    flow = workflow("w", 0.0, call("x", int(rng.integers(1, 300)), int(rng.integers(1, 200))))
+    one = call("x", int(rng.integers(1, 300)), int(rng.integers(1, 200)))
+    flows = [workflow(f"w{k}", 0.0, one) for k in range(12)]  # so that a batch of twelve can be
     slope = float(rng.choice([0.0, 1e-4]))
-    instance = one_pair(flow, decode_coeffs=(float(rng.uniform(0.01, 0.1)), 0.01, slope), max_batch=12)
+    coeffs = (float(rng.uniform(0.01, 0.1)), 0.01, slope)
+    instance = one_pair(*flows, decode_coeffs=coeffs, max_batch=12, kv_capacity_tokens=12 * 500)
     x = relax(offline_problem(instance))
     planner = Planner(x, 16, intervals, 1, int(rng.integers(2, 40)), ranges)
     end = float(rng.uniform(0.3, 3.0)) * float(x.horizon[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,26 @@ CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
 ANY_TIME = 1e300  # seconds: later than any completion
 
 OnBound = Callable[[float], None]
+
+
+class Proving(NamedTuple):
+    """What the best prices were when they proved what they prove: later intervals have averages of them.
+
+    Attributes
+    ----------
+    edge : (T + 1,) float array
+    rate, toll : (K + 2 L, T) and (J,) float arrays
+    owed : float
+        Price of one that is owed, in a mean.
+    cells : int
+        Of slack.
+    """
+
+    edge: Array
+    rate: Array
+    toll: Array
+    owed: float
+    cells: int
 
 
 class Market:
@@ -94,6 +114,7 @@ class Market:
         self.passes = self._regridded = 0
         self._passes_here, self._pass_seconds, self._proof_seconds = 0, 0.0, 0.0
         self._best = (self.rate, self.toll, self.slowness)
+        self.proving: Proving | None = None
         self._prices = self.coarse.prices(self.rate, self.edge, np.zeros_like(self.toll))
         self._scratch = self.coarse.scratch()
         self._released = np.zeros(len(x.head))
@@ -228,6 +249,7 @@ class Market:
     def keep(self) -> None:
         """Note the present prices as the best."""
         self._best = (self.rate, self.toll, self.slowness)
+        self.proving = Proving(self.edge, self.rate, self.toll, self.owed, self.coarse.cells)
 
     def back_to_best(self) -> None:
         """Take back the best prices."""

@@ -299,15 +299,16 @@ def fit(x: Relaxation, kept: KeptPrices) -> bool:
 
 
 def _kept(market: Market, scale: float) -> KeptPrices | None:
-    """What the market ends with, where that is any price at all."""
-    if not market.has_prices:
+    """What the market has proved most with, where that is any price at all."""
+    best = market.proving
+    if best is None or not best.rate.any():
         return None
     return KeptPrices(
-        edge=tuple(market.edge.tolist()),
-        rate=tuple(tuple(map(float, row)) for row in market.rate),
-        toll=tuple(market.toll.tolist()),
-        owed=market.owed,
-        cells=market.coarse.cells,
+        edge=tuple(best.edge.tolist()),
+        rate=tuple(tuple(map(float, row)) for row in best.rate),
+        toll=tuple(best.toll.tolist()),
+        owed=best.owed,
+        cells=best.cells,
         scale=scale,
     )
 
