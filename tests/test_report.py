@@ -277,3 +277,18 @@ def test_a_store_of_files_alone_begins_with_them(tmp_path, capsys):
     assert "No runs in the paper's set-up" in said
     assert "None of the 11 claims is tested: no runs in the paper's set-up." in said
     assert "No runs." not in said
+
+
+def test_means_above_the_quantile_are_explained(store, tmp_path):
+    shutil.copytree(store, tmp_path / "copy")
+    timings = read_stored(store, "timings", "paper").assign(decision_mean_us=2.0, decision_p99_us=3.0)
+    for k, row in enumerate(timings.to_dict("records")):
+        stalled = row if k else {**row, "decision_mean_us": 90.0}
+        write_cell(tmp_path / "copy", row["key"].partition("-")[2], "runs", {"timings": [stalled]})
+    said = text_of(tmp_path / "copy").partition("## What a decision costs")[2].partition("## ")[0]
+    assert "In 1 of 30 runs the mean is above the 99 % quantile" in said
+    assert "(2.00, 90.00)" in said
+    assert said.count("| 3.00 (3.00, 3.00) |") == 5
+    for row in timings.to_dict("records"):
+        write_cell(tmp_path / "copy", row["key"].partition("-")[2], "runs", {"timings": [row]})
+    assert "above the 99 % quantile" not in text_of(tmp_path / "copy")

@@ -12,6 +12,7 @@ from paper_figs.drawing.tables import table
 from paper_figs.figures import ablation, estimates, gaps, overhead
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval
+from paper_figs.reading.notes import notes_of
 from paper_figs.reading.reductions import HEADLINES
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import StorePath, has_rows, ordered, read_stored
@@ -71,9 +72,9 @@ def decisions(store: StorePath) -> str:
     rows = []
     for policy, group in found.groupby("policy", sort=False):
         by = group.set_index("kind").to_dict("index")
-        each = [f"{number(float(by[kind]['mean']))} ({number(float(by[kind]['largest']))})" for kind in overhead.KINDS]
+        each = [_cost(by[kind]) for kind in overhead.KINDS]
         rows.append((label(str(policy)), by["mean"]["runs"], *each))
-    columns = ("policy", "runs", "mean, µs (largest of a run)", "99 % quantile, µs (largest of a run)")
+    columns = ("policy", "runs", "mean, µs (median, largest of a run)", "99 % quantile, µs (median, largest of a run)")
     least, most = paper.DECISION_MS
     text = (
         f"Wall clock a decision epoch, as measured while the grid ran. The paper gives {least} to {most} ms for "
@@ -81,7 +82,14 @@ def decisions(store: StorePath) -> str:
         "implementation on other hardware; here all policies but those of plug-ins are compiled, so this shows that "
         "the rules are cheap, not that the paper is wrong."
     )
+    text += "".join(f" {note[:1].upper()}{note[1:]}." for note in notes_of(found))
     return "\n\n".join(["## What a decision costs", text, table(columns, rows)])
+
+
+def _cost(row: Mapping[Any, Any]) -> str:
+    """A mean, and in brackets median and largest over runs."""
+    mean, median, largest = (number(float(row[name])) for name in ("mean", "median", "largest"))
+    return f"{mean} ({median}, {largest})"
 
 
 def optimum(store: StorePath) -> str:
