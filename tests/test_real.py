@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 from tiny_grid import Inline, write_grid
 
@@ -136,7 +137,9 @@ def test_a_store_says_what_policies_need_on_files(tables, tmp_path, monkeypatch,
     other = (value["chains", "fcfs"] / value["chains", "hexagent"]).mean()
     assert every["mean"] == pytest.approx((expected + other) / 2)
     assert every["worst"] == pytest.approx(max(expected, other))
-    assert len(draw(found).axes) == 2
+    drawn = draw(found)
+    assert len(drawn.axes) == 2
+    plt.close(drawn)
     text = workloads_of_files(store)
     assert f"{expected:.2f}" in next(line for line in text.splitlines() if line.startswith("| trees"))
     assert "| trees | rate:4 | 2 |" in text
