@@ -87,11 +87,17 @@ def list_command(as_json: Json = False) -> None:
     emit({"grids": records}, [Table(("name", "cells", "named grids", "what it shows"), rows)], as_json)
 
 
-def show_command(name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'hexsched grid list'.")]) -> None:
+def show_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'hexsched grid list'.")], as_json: Json = False
+) -> None:
     """Print the file of a grid that comes with hexsched, to make one of your own of it."""
     from experiments.grid.spec import shipped_grid
 
-    typer.echo(shipped_grid(name).read_text(encoding="utf-8"), nl=False)
+    text = shipped_grid(name).read_text(encoding="utf-8")
+    if as_json:
+        emit({"name": name, "file": text}, [], as_json)
+    else:
+        typer.echo(text, nl=False)
 
 
 def kinds_command(as_json: Json = False) -> None:

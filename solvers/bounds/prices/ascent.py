@@ -249,7 +249,8 @@ class Market:
     def keep(self) -> None:
         """Note the present prices as the best."""
         self._best = (self.rate, self.toll, self.slowness)
-        self.proving = Proving(self.edge, self.rate, self.toll, self.owed, self.coarse.cells)
+        # copies: passes write to the prices that cells of another length or later intervals set out from
+        self.proving = Proving(self.edge, self.rate.copy(), self.toll.copy(), self.owed, self.coarse.cells)
 
     def back_to_best(self) -> None:
         """Take back the best prices."""
