@@ -237,10 +237,11 @@ def test_compile_draws_from_a_family_as_python_does(cli: Cli, tmp_path: Path) ->
 
 def test_every_time_limit_is_told_in_the_same_words(cli: Cli, made: Path) -> None:
     limited = {path: p.help for path, command in COMMANDS for p in command.params if p.name == "time_limit"}
-    assert {path[-1] for path in limited} == {"solve", "bound", "gap", "compare-formulations", "time", "improve"}
+    others = ("compare-formulations", "time", "improve")
+    assert {path[-1] for path in limited} == {"solve", "bound", "gap", "clairvoyance", *others}
     for path, text in limited.items():
         assert text.startswith("Wall-clock seconds for ")
-        inputs = [made / "i.json"] if path[-1] in ("solve", "bound", "gap") else []
+        inputs = [made / "i.json"] if path[-1] not in others else []
         said = error_line(cli(*path, *inputs, "--time-limit", "-1"))
         assert said == "hexsched: error: the time limit must be above 0 seconds, got -1"
 

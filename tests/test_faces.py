@@ -37,7 +37,8 @@ FACES = {
     },
     "experiments": {"GridRun", "Load", "Rerun", "find_load", "read_table", "rerun", "run_grid"},
     "solvers": {
-        "BoundReport", "GapReport", "Objective", "SearchResult", "SolveResult", "bound", "gap", "search", "solve",
+        "BoundReport", "ClairvoyanceReport", "GapReport", "Objective", "SearchResult", "SolveResult", "bound",
+        "clairvoyance", "futures", "gap", "search", "solve",
     },
 }  # fmt: skip
 PACKAGES = ("hexsched", "solvers", "experiments", "paper_figs")
@@ -222,6 +223,7 @@ def results(small, compared):
         small, run, run.schedule, run.metrics, compared, hx.verify(small, run), hx.verify(fixed, run), drawn, drawn[0],
         hx.cluster("demo"), hx.verify(small, run).metrics, solvers.bound(fixed, bounds="critical-path,load"),
         solvers.gap(fixed, "hexagent,fcfs", time_limit=1, progress=False),
+        solvers.clairvoyance(solvers.futures(fixed, workflows=2, calls=1), "fcfs", time_limit=1, progress=False),
         solvers.solve(fixed, "max_ratio", time_limit=5), solvers.search(fixed, evaluations=5),
     ]  # fmt: skip
 

@@ -30,6 +30,7 @@ COMMANDS = (
     "solve",
     "bound",
     "gap",
+    "clairvoyance",
     "load",
     "grid",
     "rerun",
