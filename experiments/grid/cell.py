@@ -96,6 +96,11 @@ class Cell(ABC):
         return ()
 
     @property
+    def started_from(self) -> str | None:
+        """SHA-256 of what it sets out from, where that is something of an earlier store."""
+        return None
+
+    @property
     def wants_schedule(self) -> bool:
         """Whether a schedule is to be stored with it; that changes no other result, so it is no input."""
         return False

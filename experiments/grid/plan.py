@@ -25,10 +25,18 @@ class Plan:
         By key, in the order of the file; load searches stand before what needs them.
     folder : Path
         What paths of its grid are relative to.
+    earlier : tuple of str
+        Stores from which its cells may set out.
     """
 
     cells: dict[str, Cell]
     folder: Path = Path()
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def started(self) -> int:
+        """How many cells set out from what an earlier store has."""
+        return sum(cell.started_from is not None for cell in self.cells.values())
 
     def progress(self, store: Store | None, *, whole: bool = False) -> Progress:
         """What a store has of it; nothing where there is no store.
@@ -75,6 +83,7 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
         When a filter leaves nothing, or speaks of what there is not.
     """
     cells: dict[str, Cell] = {}
+    earlier: dict[str, None] = {}
     searches: dict[object, LoadCell] = {}
     for section in grid.sections:
         thinned = points(section, grid.most_cells)
@@ -84,6 +93,9 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
             whole = [point for point in thinned if not dict(point.settings).get(settings.SAMPLE.name)]
             for workload, workflows in {(point["workloads"], point["workflows"]): None for point in whole}:
                 workload.check_size(workflows)
+        for point in thinned:
+            if (stores := dict(point.settings).get(settings.EARLIER.name)) is not None:
+                earlier |= dict.fromkeys(stores.paths)
         assert section.kind.cells is not None
         for cell in section.kind.cells(thinned, grid.plugins):
             needed = cell.needs
@@ -94,4 +106,4 @@ def make_plan(grid: Grid, schedules: bool = False) -> Plan:
                 cells[cell.key] = cell
     if not cells:
         raise InputError("no cell is left: the filters drop them all", grid.name)
-    return Plan(cells, grid.folder)
+    return Plan(cells, grid.folder, tuple(earlier))

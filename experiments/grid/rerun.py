@@ -201,7 +201,7 @@ def _cell(row: Mapping[str, Any], key: str, folder: Path, allow_plugins: bool, s
 
 def _changes(then: Mapping[str, Any], now: Mapping[str, Any], cell: Cell, folder: Path) -> list[str]:
     """What is not the same among the inputs, a sentence each; files by their paths."""
-    entries = {"cluster": cell.grid.get("clusters"), "workload": cell.grid.get("workloads")}
+    entries = {"cluster": cell.grid.get("clusters"), "workload": cell.grid.get("workloads"), "start": "earlier store"}
     sentences = []
     for name in sorted(then.keys() | now.keys()):
         old, new = then.get(name), now.get(name)

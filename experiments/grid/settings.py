@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from experiments.grid.axes import Texts
+from experiments.grid.earlier import read_earlier
 from hexsched.errors import InputError
 from hexsched.metrics.parts.thresholds import EXAMPLE, Thresholds, read_thresholds
 
@@ -19,7 +22,7 @@ class Setting:
     name : str
         Its key in the grid file.
     type : type
-        Of its value.
+        Of its value in the file.
     default : object
         Its value where the file gives none.
     meaning : str
@@ -28,14 +31,17 @@ class Setting:
         Whether a value of that type will do.
     expected : str
         What will do, for the message when a value does not.
+    read : callable
+        From a value and the folder of the grid file to what cells are given; raises ``InputError``.
     """
 
     name: str
-    type: type
+    type: Any
     default: Any
     meaning: str
     allowed: Callable[[Any], bool] = lambda value: True
     expected: str = ""
+    read: Callable[[Any, Path], Any] = lambda value, folder: value
 
 
 def are_thresholds(text: str) -> bool:
@@ -84,6 +90,14 @@ WARM_UP = Setting(
     "of loads closed-loop:N, how many of the first workflows metrics leave out",
     lambda value: value >= 0,
     "workflows, or 0",
+)
+EARLIER = Setting(
+    "earlier",
+    Texts,
+    "",
+    "other stores, finished ones: a gap sets out from the best schedule and the best bound of the same instance and "
+    "objective in them (relative to the grid file)",
+    read=read_earlier,
 )
 CPU_TIME = Setting(
     "cpu_time", bool, False, "whether a gap's time limit is CPU seconds a thread, whatever else the machine does"

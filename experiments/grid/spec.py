@@ -14,9 +14,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from experiments.grid.axes import AXES, Axis, Place, Texts, Value
+from experiments.grid.earlier import EarlierStores, read_earlier
 from experiments.grid.kind import Kind
 from experiments.grid.kinds import KINDS, kinds_of_files
-from experiments.grid.settings import Setting
+from experiments.grid.settings import EARLIER, Setting
 from experiments.grid.sources import Cluster, Plugin, Workload
 from hexsched.clusters.yaml_lines import Document, KeyPath, read_yaml
 from hexsched.errors import InputError
@@ -119,6 +120,7 @@ def read_grid(
     load_plugins: bool = False,
     folder: str | Path = ".",
     workloads: Sequence[str] = (),
+    earlier: Sequence[str] = (),
 ) -> Grid:
     """Read a grid file, or the shipped grid of that name.
 
@@ -137,6 +139,8 @@ def read_grid(
         What paths in a mapping are relative to; those of a file are relative to it.
     workloads : sequence of str
         In place of the grid's; files are relative to the working directory.
+    earlier : sequence of str
+        Stores from which gaps set out, in place of the grid's, relative to the working directory.
 
     Raises
     ------
@@ -155,9 +159,10 @@ def read_grid(
     forms = Forms.of_vocabulary()
     top = _convert(document, (), forms.file)
     # what comes with hexsched names no files, so what is given by hand may stand where the user is
-    home = Path() if workloads and path.parent == LIBRARY else path.parent
+    home = Path() if (workloads or earlier) and path.parent == LIBRARY else path.parent
     reader = _Reader(document, home, forms, most_cells)
     reader.given(workloads)
+    reader.given_earlier(earlier)
     plugins = reader.plugins(top, load_plugins)
     if only is not None and only not in top.grids:
         known = ", ".join(top.grids) or "none"
@@ -168,6 +173,8 @@ def read_grid(
         names = [name for name in top.grids if only in (None, name)]
         subs = {name: _convert(document, ("grids", name), forms.named) for name in top.grids}
         sections = [reader.section(name, top, subs[name]) for name in names]
+    if earlier and not any(EARLIER.name in section.settings for section in sections):
+        raise InputError("--earlier: nothing here sets out from anything; gaps do", path)
     return Grid(path.stem, top.description, sections, plugins, most_cells, home)
 
 
@@ -283,6 +290,7 @@ class _Reader:
         self.most_cells = most_cells
         self.named: dict[tuple[type, str], Cluster | Workload] = {}
         self.workloads: tuple[Value, ...] = ()
+        self.earlier: EarlierStores | None = None
 
     def given(self, workloads: Sequence[str]) -> None:
         """Take these workloads in place of those of the file."""
@@ -299,6 +307,15 @@ class _Reader:
             except InputError as error:
                 raise InputError(f"--workloads: {error}") from None
         self.workloads = tuple(found)
+
+    def given_earlier(self, stores: Sequence[str]) -> None:
+        """Take these earlier stores in place of those of the file."""
+        try:
+            self.earlier = read_earlier(
+                [os.path.relpath(entry, self.place.folder) for entry in stores], self.place.folder
+            )
+        except InputError as error:
+            raise InputError(f"--earlier: {error}") from None
 
     def plugins(self, top: Any, load: bool) -> tuple[Plugin, ...]:
         """The plug-ins that the file names; they are run only where ``load`` says so."""
@@ -332,6 +349,8 @@ class _Reader:
             settings = {**layer_settings, **settings}
         if self.workloads and WORKLOADS in kind.axes:
             axes[WORKLOADS] = self.workloads
+        if self.earlier is not None:
+            settings[EARLIER.name] = self.earlier
         for axis, default in kind.axes.items():
             if axis not in axes:
                 if default is None:
@@ -344,7 +363,10 @@ class _Reader:
             name,
             kind,
             {axis: axes[axis] for axis in AXES if axis in axes},
-            {setting.name: settings.get(setting.name, setting.default) for setting in kind.settings},
+            {
+                s.name: settings[s.name] if s.name in settings else s.read(s.default, self.place.folder)
+                for s in kind.settings
+            },
         )
         for layer, path in reversed(layers):
             inherited = path != own
@@ -396,7 +418,10 @@ class _Reader:
         if not setting.allowed(value):
             message = f"{setting.name}: expected {setting.expected}, got {value}"
             raise InputError(message, self.document.where(path))
-        return value
+        try:
+            return setting.read(value, self.place.folder)
+        except InputError as error:
+            raise InputError(f"{setting.name}: {error}", self.document.where(path)) from None
 
     def _values(self, axis: Axis, entries: Any, path: KeyPath) -> tuple[Value, ...]:
         if axis.count is not None and isinstance(entries, int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from experiments.grid.run import Outcome, run_plan
 from experiments.grid.spec import MOST_CELLS, check_allowed, read_grid
 from experiments.store import Store, read_table
 from hexsched.display import Summary, displayed
-from hexsched.errors import warn
+from hexsched.errors import InputError, warn
 from hexsched.progress import Progress, Wanted
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def run_grid(
     most_cells: int = MOST_CELLS,
     allow_plugins: bool = False,
     workloads: Sequence[str] = (),
+    earlier: str | Path | Sequence[str | Path] = (),
 ) -> GridRun:
     """Compute the cells of a grid that a store does not have yet; may be interrupted at any moment and run again.
 
@@ -113,6 +115,8 @@ def run_grid(
         Run the Python files that the grid names under ``plugins``.
     workloads : sequence of str
         Families, files, or patterns of files, in place of the grid's; relative to the working directory.
+    earlier : str, Path or sequence of these
+        Other stores, finished ones: gaps set out from the best of what they have of the same instance and objective.
 
     Returns
     -------
@@ -129,7 +133,8 @@ def run_grid(
     >>> grid = {"clusters": "demo", "workloads": "bfcl", "workflows": 5, "policies": ["hexagent", "fcfs"]}
     >>> experiments.run_grid(grid, "runs").to_frame()["req95"]  # doctest: +SKIP
     """
-    read = read_grid(grid, only, most_cells, load_plugins=allow_plugins, workloads=workloads)
+    before = [str(path) for path in ([earlier] if isinstance(earlier, str | Path) else earlier)]
+    read = read_grid(grid, only, most_cells, load_plugins=allow_plugins, workloads=workloads, earlier=before)
     check_allowed(read, allow_plugins)
     plan = make_plan(read, schedules)
     return run_planned(read.name, plan, Path(store), lambda: LocalBackend(workers), retry_failed, progress)
@@ -144,6 +149,9 @@ def run_planned(
     progress: Wanted = None,
 ) -> GridRun:
     """Run a plan into a store; ``backend`` is a function that opens what computes, and is called only if needed."""
+    for path in plan.earlier:
+        if os.path.realpath(path) == os.path.realpath(store):
+            raise InputError("cells cannot set out from the store that they go to; choose another --store", store)
     with Store.writing(store) as opened:
         before = plan.progress(opened, whole=True)
         if before.damaged:

@@ -160,6 +160,16 @@ class Store:
             if not all(_is_sound(self._file(table, key)) for table, there in present.items() if key in there)
         }
 
+    def check_finished(self) -> None:
+        """Raise ``InputError`` while another process writes to it."""
+        import fcntl
+
+        with contextlib.suppress(FileNotFoundError), (self.path / LOCK).open("rb") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError("another process is writing to this store; wait for it to end", self.path) from None
+
     def remove(self, keys: Iterable[str]) -> None:
         """Remove cells and whatever belongs to them."""
         folders = [*markers(), *({*tables(), *FILES} - {*markers()})]  # markers first: half a cell is not a cell

@@ -42,6 +42,14 @@ Workloads = Annotated[
         help="In place of the grid's: a family, a file, or all that match 'tables/*.jsonl'; may be repeated.",
     ),
 ]
+Earlier = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--earlier",
+        metavar="DIR",
+        help="Another store, a finished one: gaps set out from the best it has of the same instance; may be repeated.",
+    ),
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=1024, metavar="N", help="Processes.")]
 Schedules = Annotated[bool, typer.Option("--schedules", help="Store the schedule of every run.")]
 
@@ -141,6 +149,7 @@ def plan_command(
     schedules: Schedules = False,
     most_cells: MostCells = None,
     workloads: Workloads = None,
+    earlier: Earlier = None,
     as_json: Json = False,
 ) -> None:
     """Say how many cells a grid has, how many are done, and how long the others should take."""
@@ -149,7 +158,7 @@ def plan_command(
     from experiments.store import Store
     from experiments.store.store import STORE_JSON
 
-    plan = _plan(grid, only, schedules, most_cells, workloads)
+    plan = _plan(grid, only, schedules, most_cells, workloads, earlier)
     # what is there instead of a store, if anything, is for 'run' to complain of
     opened = Store.open(store) if os.path.exists(store / STORE_JSON) else None
     progress = plan.progress(opened)
@@ -158,11 +167,13 @@ def plan_command(
         "grid": grid,
         "kinds": _by_kind(plan, progress),
         **_counts(progress),
+        "started": plan.started,
         "workers": workers,
         "estimated_seconds": seconds,
         "basis": basis,
     }
     time_left = facts(
+        *_started(plan.started),
         ("time left", f"about {duration(seconds)} with {workers} workers" if progress.to_do else "none"),
         ("from", basis or "nothing to do"),
     )
@@ -186,6 +197,7 @@ def run_command(
     schedules: Schedules = False,
     most_cells: MostCells = None,
     workloads: Workloads = None,
+    earlier: Earlier = None,
     as_json: Json = False,
 ) -> None:
     """Compute what the store does not have yet; may be interrupted at any moment and run again.
@@ -210,7 +222,7 @@ def run_command(
             note("the Dask cluster has no workers yet; the grid waits for them")
         return backend
 
-    read = _read(grid, only, most_cells, allow_plugins, workloads)
+    read = _read(grid, only, most_cells, allow_plugins, workloads, earlier)
     check_allowed(read, allow_plugins)
     plan = make_plan(read, schedules)
     if os.path.exists(store / STORE_JSON) and (others := _other_versions(Store.open(store))):
@@ -225,6 +237,7 @@ def run_command(
         "grid": grid,
         "store": str(store),
         "cells": len(plan.cells),
+        "started": plan.started,
         "computed": outcome.done,
         "already_done": done.done_before,
         "failed": outcome.failed,
@@ -234,6 +247,7 @@ def run_command(
     }
     table = facts(
         ("cells", len(plan.cells)),
+        *_started(plan.started),
         ("computed", outcome.done),
         ("done before", done.done_before),
         ("failed", outcome.failed),
@@ -254,6 +268,7 @@ def status_command(
     only: Only = None,
     most_cells: MostCells = None,
     workloads: Workloads = None,
+    earlier: Earlier = None,
     as_json: Json = False,
 ) -> None:
     """Say what a store has: cells by kind, what has failed and why, what is of another version of the code."""
@@ -269,14 +284,17 @@ def status_command(
     failures = read_cells(opened, "errors", present).to_pandas()
     if grid is None:
         tables = {table: len(opened.keys(table)) for table in (*markers(), SCHEDULES)}
-        record: dict[str, object] = {"store": str(store), "tables": tables}
-        blocks = [Table(("table", "cells"), list(tables.items()))]
+        gaps = read_cells(opened, "gaps", sorted(opened.keys("gaps") - damaged)).to_pandas()
+        started = int(gaps.loc[gaps["start_sha256"].notna(), "key"].nunique())
+        record: dict[str, object] = {"store": str(store), "tables": tables, "started": started}
+        blocks = [Table(("table", "cells"), list(tables.items())), facts(*_started(started))]
     else:
-        plan = _plan(grid, only, False, most_cells, workloads)
+        plan = _plan(grid, only, False, most_cells, workloads, earlier)
         progress = plan.progress(opened, whole=True)
         failures = failures[failures["key"].isin(progress.failed)]
         record = {"store": str(store), "grid": grid, "kinds": _by_kind(plan, progress), **_counts(progress)}
-        blocks = [_kinds_table(plan, progress)]
+        record["started"] = plan.started
+        blocks = [_kinds_table(plan, progress), facts(*_started(plan.started))]
     others = _other_versions(opened)
     blocks.append(facts(("of another version of the code", others)))
     columns = ("description", "error", "attempts")
@@ -311,6 +329,7 @@ def export_command(
     only: Only = None,
     most_cells: MostCells = None,
     workloads: Workloads = None,
+    earlier: Earlier = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -318,7 +337,7 @@ def export_command(
     from experiments.store import Store, tables
     from hexsched.model.files import write_bytes
 
-    plan = _plan(grid, only, False, most_cells, workloads)
+    plan = _plan(grid, only, False, most_cells, workloads, earlier)
     opened = Store.open(store)
     if table is not None and table not in tables():
         raise InputError(f"a store has no table {table!r}; {choices(table, tables(), 'its tables are')}", "--table")
@@ -382,11 +401,16 @@ def prune_command(
 
 
 def _plan(
-    grid: str, only: str | None, schedules: bool, most_cells: int | None, workloads: list[str] | None = None
+    grid: str,
+    only: str | None,
+    schedules: bool,
+    most_cells: int | None,
+    workloads: list[str] | None = None,
+    earlier: list[str] | None = None,
 ) -> Plan:
     from experiments.grid.plan import make_plan
 
-    return make_plan(_read(grid, only, most_cells, workloads=workloads), schedules)
+    return make_plan(_read(grid, only, most_cells, workloads=workloads, earlier=earlier), schedules)
 
 
 def _read(
@@ -395,11 +419,17 @@ def _read(
     most_cells: int | None,
     load_plugins: bool = False,
     workloads: list[str] | None = None,
+    earlier: list[str] | None = None,
 ) -> Grid:
     from experiments.grid.spec import MOST_CELLS, read_grid
 
     most = MOST_CELLS if most_cells is None else most_cells
-    return read_grid(grid, only, most, load_plugins=load_plugins, workloads=workloads or ())
+    return read_grid(grid, only, most, load_plugins=load_plugins, workloads=workloads or (), earlier=earlier or ())
+
+
+def _started(count: int) -> list[tuple[str, object]]:
+    """A line on how many cells set out from an earlier store, where any do."""
+    return [("set out from an earlier store", count)] if count else []
 
 
 def _counts(progress: Progress) -> dict[str, int]:

@@ -12,6 +12,7 @@ from experiments.cli import CHECK_FAILED
 from experiments.cli.commands.grid import DEFAULT_STORE, StoreFolder
 from experiments.cli.options import Json
 from experiments.cli.output import Table, emit, note
+from hexsched.printable import shortened
 from hexsched.progress import Progress
 
 if TYPE_CHECKING:
@@ -81,7 +82,15 @@ def _record(result: Rerun) -> dict[str, object]:
 def _tables(results: list[Rerun]) -> list[Table]:
     cells = [(one.key, one.description, one.verdict, one.compared) for one in results]
     differences = [
-        (one.key, each.table, each.column, each.rows, repr(each.then), repr(each.now), _counted(each.timed))
+        (
+            one.key,
+            each.table,
+            each.column,
+            each.rows,
+            shortened(repr(each.then)),
+            shortened(repr(each.now)),
+            _counted(each.timed),
+        )
         for one in results
         for each in one.differences
     ]
