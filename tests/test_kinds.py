@@ -67,6 +67,7 @@ def test_settings_of_one_name_are_one_setting():
         "slo",
         "warm_up",
         "cpu_time",
+        "earlier",
     }
     for setting in all_settings().values():
         assert isinstance(setting.default, setting.type)
