@@ -65,7 +65,7 @@ def starts(earlier: list[str], grid: str = "tiny.yaml") -> dict[int, GapCell]:
 def test_cells_set_out_from_the_best_of_earlier_stores(run: Any) -> None:
     run("grid", "run", "one.yaml", "--store", "first", "--schedules")
     run("grid", "run", "tiny.yaml", "--store", "second")
-    forge("first", lower_bound=1.0, bound_source="critical-path")
+    forge("first", lower_bound=0.5, bound_source="critical-path")
     # the bound of the second with its prices, the schedule of the first, which alone was stored
     of, upper = starts(["first", "second"]), read_table("first", "gaps").iloc[0]
     lower = read_table("second", "gaps").set_index("workflows").loc[3].iloc[0]
@@ -96,7 +96,7 @@ def test_cells_set_out_from_the_best_of_earlier_stores(run: Any) -> None:
     # made again from the same start; from another one it is not the same cell
     key = rows.loc[3, "key"]
     assert run("rerun", key, "--store", "third")["cells"][0]["verdict"] == "equal"
-    forge("second", lower_bound=1.0)
+    forge("second", lower_bound=0.5)
     (again,) = run("rerun", key, "--store", "third", code=CHECK_FAILED)["cells"]
     assert again["verdict"] == "inputs changed"
     assert "earlier store: not the same content" in again["changed"][0]
