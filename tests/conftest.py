@@ -60,11 +60,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     An order and a placement know nothing of each other. At every change orders are tried on their own placement,
     and placements under HexAGenT and the paper's baselines; the others on each placement are a campaign.
     """
-    guards = [_guard(name) for name in policy_names()]
     if "policy_name" in metafunc.fixturenames:
-        metafunc.parametrize("policy_name", guards)
+        metafunc.parametrize("policy_name", _guards())
     if "online_policy_name" in metafunc.fixturenames:
-        metafunc.parametrize("online_policy_name", [each for each in guards if each not in (ORACLE, TOLD_WORK)])
+        metafunc.parametrize("online_policy_name", [each for each in _guards() if each not in (ORACLE, TOLD_WORK)])
+
+
+def _guards() -> list[Any]:
+    return [_guard(name) for name in policy_names()]
 
 
 def _guard(name: str) -> Any:

@@ -59,7 +59,6 @@ from paper_figs.reading.loads import load_text, settings_text
 from paper_figs.reading.reductions import main_load, paper_cells, pooled, reductions
 from paper_figs.reading.selection import Selection, in_order
 from paper_figs.reading.store import CELL, NoDataError, read_exact_runs, read_runs, read_stored
-from paper_figs.report.build import write_report
 from paper_figs.report.sections import sections
 
 mpl.use("Agg")
@@ -550,8 +549,6 @@ def test_a_figure_is_one_file(store, tmp_path, capsys):
         assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".csv", ".pdf", ".png"}
         assert main(["figures", "run-count", "--store", str(store), "-o", str(tmp_path)]) == BAD_INPUT
         assert "did you mean 'run-counts'?" in capsys.readouterr().err
-        report = write_report(store, tmp_path / "report")
-        assert "run-counts.png" in report.files[0].read_text()
     assert "run-counts" not in FIGURES
 
 

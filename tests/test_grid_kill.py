@@ -139,6 +139,7 @@ def deadly_grid(tmp_path: Path, always: bool) -> Path:
     return write_grid(tmp_path, text)
 
 
+@pytest.mark.campaign  # tests/test_grid.py has it without new processes
 def test_a_worker_that_dies_once_costs_nothing(tmp_path):
     (tmp_path / "once").touch()
     code, out, err = finish(start(deadly_grid(tmp_path, always=False), tmp_path / "s", "--allow-plugins", "--json"))
