@@ -64,9 +64,9 @@ from paper_figs.report.sections import sections
 mpl.use("Agg")
 
 # drawn from solves, many placements, brackets: test_solve_figures.py, test_assumptions.py, test_ladder.py,
-# and from files: test_real.py
+# and against HexAGenT: test_real.py
 SOLVES = {"formulation-profiles", "proven-sizes", "solve-times", "solve-bounds", "virtual-best", "root-gaps"}
-ELSEWHERE = SOLVES | {"model-sizes", "paired-times", "assumptions", "ladder", "real"}
+ELSEWHERE = SOLVES | {"model-sizes", "paired-times", "assumptions", "ladder", "real", "relative"}
 HERE = [name for name in FIGURES if name not in ELSEWHERE]
 SLO = "ttft=2s,tpot=15ms,ratio=2"
 VARIANTS = ("hexagent(kv=off)", "hexagent(risk=off)")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
+from scipy.stats import gmean
 from tiny_grid import Inline, write_grid
 
 from experiments.cli import BAD_INPUT, OK, main
@@ -21,9 +23,11 @@ from hexsched.errors import InputError
 from hexsched.model.workload import workload_bytes
 from hexsched.workloads.families import generate
 from paper_figs.figures.real import draw, read_files
-from paper_figs.reading.files import EACH
+from paper_figs.figures.relative import draw as draw_policies
+from paper_figs.figures.relative import read_policies
+from paper_figs.reading.relative import EACH
 from paper_figs.reading.store import NoDataError
-from paper_figs.report.files import workloads_of_files
+from paper_figs.report.relative import beside_hexagent, kept_of_gains, workloads_of_files
 
 mpl.use("Agg")
 
@@ -129,17 +133,31 @@ def test_a_store_says_what_policies_need_on_files(tables, tmp_path, monkeypatch,
     found = read_files(store)
     assert set(found["workload"]) == {"chains", "trees", EACH}  # bfcl is no file
     value = runs.set_index(["workload", "policy", "seed"])["req99"].sort_index()
-    expected = (value["trees", "fcfs"] / value["trees", "hexagent"]).mean()
-    row = found.query("workload == 'trees' and policy == 'fcfs' and metric == 'req99'").iloc[0]
+    expected = gmean(value["trees", "fcfs"] / value["trees", "hexagent"])
+    row = found.query("workload == 'trees' and policy == 'fcfs' and measure == 'req99'").iloc[0]
     assert row["mean"] == pytest.approx(expected)
     assert (row["n"], row["settings"], row["over"]) == (2, 1, int(expected > 1.02))
-    every = found.query("workload == @EACH and policy == 'fcfs' and metric == 'req99'").iloc[0]
-    other = (value["chains", "fcfs"] / value["chains", "hexagent"]).mean()
-    assert every["mean"] == pytest.approx((expected + other) / 2)
+    every = found.query("workload == @EACH and policy == 'fcfs' and measure == 'req99'").iloc[0]
+    other = gmean(value["chains", "fcfs"] / value["chains", "hexagent"])
+    assert every["mean"] == pytest.approx(gmean([expected, other]))
     assert every["worst"] == pytest.approx(max(expected, other))
+    assert every["worst_at"] == f"demo, {'trees' if expected > other else 'chains'}"
+    generated = read_policies(store)  # the others' counterpart, in the same columns
+    assert set(generated["workload"]) == {"bfcl", EACH}
+    assert list(generated.columns) == list(found.columns)
+    cost = read_table(store, "timings").set_index("key")["decision_mean_us"]
+    took = runs[runs["workload"] == "bfcl"].assign(cost=lambda rows: rows["key"].map(cost))
+    took = took.set_index(["policy", "seed"])["cost"]
+    row = generated.query("workload == 'bfcl' and policy == 'triage' and measure == 'decision_cost'").iloc[0]
+    assert row["mean"] == pytest.approx((took["triage"] / took["hexagent"]).mean())
+    section = beside_hexagent(store)
+    assert "| triage | BFCL-v3 | 1 × 2 | 1.000 [1.000, 1.000] |" in section  # too few workflows for a lower tier
+    assert "noise(" not in section
     drawn = draw(found)
     assert len(drawn.axes) == 2
-    plt.close(drawn)
+    pages = draw_policies(generated)
+    assert [len(page.axes) for page in pages] == [4]
+    plt.close("all")
     text = workloads_of_files(store)
     assert f"{expected:.2f}" in next(line for line in text.splitlines() if line.startswith("| trees"))
     assert "| trees | rate:4 | 2 |" in text
@@ -151,6 +169,19 @@ def test_a_store_says_what_policies_need_on_files(tables, tmp_path, monkeypatch,
     assert line.count("(1 seed)") == 1
     assert main(["rerun", sorted(runs["key"].drop(lacking.index))[0], "--store", str(store)]) == OK
     assert "equal" in capsys.readouterr().out
+
+
+def test_what_is_kept_of_a_gain_is_a_share_of_it():
+    of = {"load": "rate:4", "workload": "bfcl", "policy": "triage"}
+    ratios = {
+        ("exact", "req95"): 0.8,
+        ("noise(0.3)", "req95"): 0.9,
+        ("exact", "req99"): 1.0,
+        ("noise(0.3)", "req99"): 1.1,
+    }
+    rows = [{**of, "estimator": how, "measure": what, "mean": mean} for (how, what), mean in ratios.items()]
+    (row,) = kept_of_gains(pd.DataFrame(rows)).splitlines()[4:]  # nothing was gained in Req99
+    assert row == "| triage | BFCL-v3 | noise(0.3) | Req95 | 20.0 % | 10.0 % | 50 % |"
 
 
 def test_a_store_without_files_has_no_section(tmp_path):

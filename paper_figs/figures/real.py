@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from paper_figs.drawing.cells import number, seeds_mark, span
 from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import CUT, mark_cut, with_cut
 from paper_figs.drawing.layout import columns_within, error_bars, legend_on_top, panels, plain_log_ticks, shortened
 from paper_figs.drawing.style import PAGE_WIDTH, label, lines, seeds_text
-from paper_figs.reading.files import EACH, read_files
+from paper_figs.drawing.tables import TableText
 from paper_figs.reading.reductions import HEADLINES
+from paper_figs.reading.relative import EACH, read_relative
 from paper_figs.reading.selection import in_order
+from paper_figs.reading.store import EXACT, StorePath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +28,12 @@ BEYOND = 1.15  # how far axes go beyond the means, as a factor
 LETTERS = 0.75  # of a small legend, to those of one with few entries
 LONGEST = 36  # letters of a policy's name
 SPREAD = 0.7  # of a policy's row, over which its marks lie
+
+
+def read_files(store: StorePath) -> pd.DataFrame:
+    """``read_relative`` on workloads of files, where output lengths were known."""
+    found = read_relative(store, files=True)
+    return found[found["estimator"] == EXACT].reset_index(drop=True)
 
 
 def draw_files(table: pd.DataFrame, ax: Axes | None = None, within: pd.DataFrame | None = None) -> Axes:
@@ -77,7 +86,7 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     )
     for load, row in zip(loads, axes, strict=True):
         for metric, panel in zip(HEADLINES, row, strict=True):
-            of_metric = table[table["metric"] == metric]
+            of_metric = table[table["measure"] == metric]
             draw_files(of_metric[of_metric["load"] == load], panel, of_metric)
             panel.set_title(f"{label(metric)}, {load}")
             panel.set_xlabel(panel.get_xlabel() if load == loads[-1] else "")
@@ -86,4 +95,33 @@ def draw(table: pd.DataFrame) -> MatplotlibFigure:
     return fig
 
 
-FIGURE = Figure("real", "Workloads of files, relative to HexAGenT", read_files, draw, rank=6)
+def as_table(table: pd.DataFrame) -> TableText:
+    """Req95 / Req99 of every policy, a row a workload and load."""
+    policies = in_order(table["policy"])
+    shown = table[table["measure"].isin(HEADLINES)]
+    groups = sorted(shown.groupby(["workload", "load"]), key=lambda group: (group[0][0] == EACH, group[0]))
+    rows = [
+        (
+            "all files" if workload == EACH else label(str(workload), set(table["workload"])),
+            load,
+            span(group["n"]),
+            *(_both(group, policy) for policy in policies),
+        )
+        for (workload, load), group in groups
+    ]
+    clusters = int(shown.loc[shown["workload"] != EACH, "settings"].max())
+    note = (
+        f"Req95 / Req99 relative to HexAGenT on the same instance, geometric means over seeds and {clusters} clusters. "
+        "Each policy is paired with HexAGenT at the seeds that both have; where these are fewer than others of the row "
+        "have, the cell says how many."
+    )
+    return TableText(("workload", "load", "seeds", *map(label, policies)), rows, "lll" + "r" * len(policies), note)
+
+
+def _both(group: pd.DataFrame, policy: str) -> str:
+    mine = group[group["policy"] == policy].set_index("measure")
+    means = " / ".join(number(float(mean)) for mean in mine["mean"].reindex(list(HEADLINES)))
+    return means + (seeds_mark(mine["n"].min(), group["n"].max()) if len(mine) else "")
+
+
+FIGURE = Figure("real", "Workloads of files, relative to HexAGenT", read_files, draw, rank=6, table=as_table)

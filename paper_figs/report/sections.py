@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hexsched import __version__
+from paper_figs.drawing.cells import span
 from paper_figs.drawing.style import label
 from paper_figs.drawing.tables import table
 from paper_figs.figures.summary import ours_text
@@ -29,11 +30,11 @@ from paper_figs.reading.store import (
     shown_runs,
 )
 from paper_figs.report.assumed import assumptions
-from paper_figs.report.files import workloads_of_files
+from paper_figs.report.relative import beside_hexagent, workloads_of_files
 from paper_figs.report.settings import SETTING, by_group, by_load, every_policy, not_better, setting_by_setting
 from paper_figs.report.steps import ladder
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
-from paper_figs.report.tables import span
+from paper_figs.report.sweeps import as_it_grows
 
 LISTED = 12  # settings with missing runs that are named
 
@@ -88,6 +89,8 @@ def sections(store: StorePath, claims: pd.DataFrame, drawn: Sequence[Drawn], lef
         not_better(paired, less),
         by_load(claims, exact),
         _optional(assumptions, store),
+        _optional(as_it_grows, store),
+        _optional(beside_hexagent, store),
         _optional(ingredients, store),
         _optional(errors_of_estimates, store),
         _optional(decisions, store),

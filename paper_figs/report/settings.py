@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from paper_figs.drawing.cells import number, seeds_mark, share
 from paper_figs.drawing.style import cluster_label, label, pool_label
 from paper_figs.drawing.tables import table
 from paper_figs.figures.summary import ours_text
@@ -15,7 +16,6 @@ from paper_figs.reading.loads import load_text
 from paper_figs.reading.reductions import HEADLINES, main_load, paper_cells, pooled
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL
-from paper_figs.report.tables import number, seeds_mark, share
 
 SETTING = ["cluster", "workload", "workflows", "load"]
 FEW = 5  # settings, below which nothing is said about what goes with what

@@ -7,16 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from paper_figs.drawing.cells import number, share
 from paper_figs.drawing.style import label
 from paper_figs.drawing.tables import table
 from paper_figs.figures import ablation, estimates, gaps, overhead
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval
 from paper_figs.reading.notes import notes_of
-from paper_figs.reading.reductions import HEADLINES
-from paper_figs.reading.selection import in_order
-from paper_figs.reading.store import StorePath, has_rows, ordered, read_stored
-from paper_figs.report.tables import number, share
+from paper_figs.reading.reductions import HEADLINES, pooled, reductions
+from paper_figs.reading.selection import Selection, in_order
+from paper_figs.reading.store import CELL, EXACT, StorePath, has_rows, ordered, read_runs, read_stored
 
 NOTABLE = 0.005  # least share of a proof that a resource is named for
 
@@ -50,21 +50,29 @@ def ingredients(store: StorePath) -> str:
 
 
 def errors_of_estimates(store: StorePath) -> str:
-    found = estimates.read_estimates(store)
+    found = estimates.as_table(estimates.read_estimates(store))
+    parts = ["## When output lengths are not known", found.note, table(found.columns, found.rows, found.alignment)]
+    return "\n\n".join([*parts, *_lead_by_estimator(store)])
+
+
+def _lead_by_estimator(store: StorePath) -> list[str]:
+    """What is left of the lead over the strongest baseline where both know output lengths equally well."""
+    selected = Selection.of(store)
+    runs = read_runs(store, "estimates")
+    setting = [column for column in CELL if column != "estimator"]
+    runs = runs.merge(runs.loc[runs["estimator"] != EXACT, setting].drop_duplicates(), on=setting)
+    less = reductions(runs, study=selected.study, rivals=selected.rivals)
+    less = less[less["strongest"].astype(bool)]
+    if less.empty:
+        return []
     rows = []
-    for policy in in_order(found["policy"]):
-        for estimator, group in found[found["policy"] == policy].groupby("estimator", sort=True):
-            by = group.set_index("metric").to_dict("index")
-            rows.append(
-                (label(policy), f"`{estimator}`", by[HEADLINES[0]]["n"], *(share(_interval(by[m])) for m in HEADLINES))
-            )
-    columns = (
-        "policy",
-        "estimator",
-        "seeds",
-        *(f"{label(metric)}: more than with exact lengths" for metric in HEADLINES),
-    )
-    return "\n\n".join(["## When output lengths are not known", table(columns, rows)])
+    for estimator, group in less.groupby("estimator", sort=True):
+        each = [pooled(group[group["metric"] == metric]) for metric in HEADLINES]
+        rows.append((f"`{estimator}`", len(group.drop_duplicates(CELL)), each[0].n, *map(share, each)))
+    study = label(selected.study)
+    text = f"{study} against the strongest baseline of the setting, both with the same estimates:"
+    columns = ("estimator", "settings", "seeds", *(f"{label(metric)}: reduction" for metric in HEADLINES))
+    return [text, table(columns, rows)]
 
 
 def decisions(store: StorePath) -> str:

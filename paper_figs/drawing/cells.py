@@ -1,4 +1,4 @@
-"""Cells of the report's tables."""
+"""Cells of tables."""
 
 from __future__ import annotations
 
