@@ -250,21 +250,21 @@ def limits_of_means(rows: pd.DataFrame, scale: float = 1.0) -> tuple[float, floa
     return low - pad, high + pad
 
 
-def plain_log_ticks(axis: Any, least: float, most: float) -> None:
-    """Ticks of a logarithmic axis as plain numbers, few enough to be read, and on no side of the axis alone."""
+def plain_log_ticks(axis: Any, least: float, most: float, room: int = MOST_TICKS) -> None:
+    """Ticks of a logarithmic axis as plain numbers, at most ``room`` of them, and on no side of the axis alone."""
     powers = range(int(np.floor(np.log10(least))) - 1, int(np.ceil(np.log10(most))) + 1)
     choices = [[s * 10.0**p for p in powers for s in steps if least <= s * 10.0**p <= most] for steps in TICKS]
     choices += [
         [step * k for k in range(int(np.ceil(least / step - 1e-9)), int(most / step + 1e-9) + 1)]
         for step in EVEN_STEPS
-        if (most - least) / step <= MOST_TICKS
+        if (most - least) / step <= room
     ]
 
     def gap(ticks: list[float]) -> float:
         gaps = np.diff(np.log([least, *ticks, most])) / np.log(most / least)
         return max(*(gaps[[0, -1]] / WIDEST_END), *(gaps / WIDEST_GAP))
 
-    few = [ticks for ticks in choices if len(ticks) <= MOST_TICKS] or choices[-1:]
+    few = [ticks for ticks in choices if len(ticks) <= room] or choices[-1:]
     ticks = next((each for each in few if gap(each) <= 1), min(few, key=gap))
     axis.set_ticks(ticks, [f"{t:g}" for t in ticks])
     axis.set_ticks([], minor=True)

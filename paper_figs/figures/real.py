@@ -14,7 +14,7 @@ from paper_figs.drawing.layout import columns_within, error_bars, legend_on_top,
 from paper_figs.drawing.style import PAGE_WIDTH, label, lines, seeds_text
 from paper_figs.drawing.tables import TableText
 from paper_figs.reading.reductions import HEADLINES
-from paper_figs.reading.relative import EACH, read_relative
+from paper_figs.reading.relative import CONTENDED, EACH, TOGETHER, read_relative
 from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import EXACT, StorePath
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
 
+NAMES = {EACH: "all files", CONTENDED: "all that reach the load"}
 LINE = 0.2  # inches of a policy
 ROOM = 0.7  # inches above and below them
 BEYOND = 1.15  # how far axes go beyond the means, as a factor
@@ -45,7 +46,7 @@ def draw_files(table: pd.DataFrame, ax: Axes | None = None, within: pd.DataFrame
 
     axes = plt.gca() if ax is None else ax
     policies = in_order(table["policy"])
-    workloads = [name for name in sorted(set(table["workload"])) if name != EACH]
+    workloads = [name for name in sorted(set(table["workload"])) if name not in TOGETHER]
     drawn = []
     for k, (workload, style) in enumerate(lines(workloads).items()):
         rows = table[table["workload"] == workload].set_index("policy").reindex(policies)
@@ -71,7 +72,7 @@ def draw_files(table: pd.DataFrame, ax: Axes | None = None, within: pd.DataFrame
 def draw(table: pd.DataFrame) -> MatplotlibFigure:
     """A row of panels a load, a column a metric."""
     loads = sorted(set(table["load"]))
-    workloads = [name for name in sorted(set(table["workload"])) if name != EACH]
+    workloads = [name for name in sorted(set(table["workload"])) if name not in TOGETHER]
     title = f"SLO scale needed on workloads of files, relative to HexAGenT; {seeds_text(table['n'])}"
     height = ROOM + LINE * table["policy"].nunique()
     fig, axes, across = panels(
@@ -99,17 +100,17 @@ def as_table(table: pd.DataFrame) -> TableText:
     """Req95 / Req99 of every policy, a row a workload and load."""
     policies = in_order(table["policy"])
     shown = table[table["measure"].isin(HEADLINES)]
-    groups = sorted(shown.groupby(["workload", "load"]), key=lambda group: (group[0][0] == EACH, group[0]))
+    groups = sorted(shown.groupby(["workload", "load"]), key=lambda group: (group[0][0] in TOGETHER, group[0]))
     rows = [
         (
-            "all files" if workload == EACH else label(str(workload), set(table["workload"])),
+            NAMES.get(str(workload)) or label(str(workload), set(table["workload"])),
             load,
             span(group["n"]),
             *(_both(group, policy) for policy in policies),
         )
         for (workload, load), group in groups
     ]
-    clusters = int(shown.loc[shown["workload"] != EACH, "settings"].max())
+    clusters = int(shown.loc[~shown["workload"].isin(TOGETHER), "settings"].max())
     note = (
         f"Req95 / Req99 relative to HexAGenT on the same instance, geometric means over seeds and {clusters} clusters. "
         "Each policy is paired with HexAGenT at the seeds that both have; where these are fewer than others of the row "

@@ -16,7 +16,15 @@ from paper_figs.drawing.tables import TableText
 from paper_figs.reading.intervals import Interval, text
 from paper_figs.reading.paper_numbers import BASELINES
 from paper_figs.reading.reductions import HEADLINES
-from paper_figs.reading.relative import EACH, MEASURES, NEEDS, TOLERANCE, read_relative
+from paper_figs.reading.relative import (
+    CONTENDED,
+    EACH,
+    MEASURES,
+    NEEDS,
+    TOGETHER,
+    TOLERANCE,
+    read_relative,
+)
 from paper_figs.reading.selection import VARIANT, in_order
 from paper_figs.reading.store import EXACT, NoDataError, StorePath
 
@@ -27,8 +35,9 @@ if TYPE_CHECKING:
 LINE = 0.19  # inches of a workload
 ROOM = 0.7  # inches above and below them
 SPREAD = 0.6  # of a workload's row, over which its marks lie
+TICKS = 4  # of a narrow panel
 BEYOND = 1.1  # how far axes go beyond what they show, as a factor
-EACH_LABEL = "all of these"
+EACH_LABELS = {EACH: "all of these", CONTENDED: "all that reach the load"}
 DIGITS = 3  # of ratios: a goal is 2 %
 
 
@@ -43,7 +52,7 @@ def read_policies(store: StorePath) -> pd.DataFrame:
 
 def case_label(row: Mapping[Any, Any], among: pd.Series | None = None) -> str:
     """A workload, and how well output lengths were known where that is not exactly."""
-    name = EACH_LABEL if row["workload"] == EACH else label(row["workload"], () if among is None else set(among))
+    name = EACH_LABELS.get(row["workload"]) or label(row["workload"], () if among is None else set(among))
     return name if row["estimator"] == EXACT else f"{name}, {row['estimator']}"
 
 
@@ -67,7 +76,7 @@ def draw_relative(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     axes.set_xscale("log")
     shown = table[["mean", "worst"]].to_numpy(dtype=float)
     axes.set_xlim(min(float(np.nanmin(shown)), 0.95) / BEYOND, max(float(np.nanmax(shown)), 1.05) * BEYOND)
-    plain_log_ticks(axes.xaxis, *axes.get_xlim())
+    plain_log_ticks(axes.xaxis, *axes.get_xlim(), room=TICKS)
     for places, rows, colour in drawn:
         mark_cut(axes, places, rows["low"].to_numpy(), rows["high"].to_numpy(), colour, along="x")
     axes.set_yticks(range(len(cases)), cases)
@@ -82,7 +91,12 @@ def _sorted(table: pd.DataFrame) -> pd.DataFrame:
 
     names = {name: k for k, name in enumerate(FAMILIES)}
     rank = [
-        (row["estimator"] != EXACT, row["estimator"], row["workload"] == EACH, names.get(row["workload"], len(names)))
+        (
+            row["estimator"] != EXACT,
+            row["estimator"],
+            row["workload"] in TOGETHER,
+            names.get(row["workload"], len(names)),
+        )
         for row in table.to_dict("records")
     ]
     order = sorted(range(len(table)), key=lambda k: (rank[k], table["workload"].iloc[k]))

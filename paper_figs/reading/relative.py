@@ -13,6 +13,8 @@ from paper_figs.reading.selection import in_order
 from paper_figs.reading.store import CELL, NoDataError, StorePath, read_runs, read_stored
 
 EACH = "all"  # workloads together
+CONTENDED = "all, load reached"  # those settings alone in which every run is at the load asked for
+TOGETHER = (EACH, CONTENDED)
 TOLERANCE = 1.02  # times what HexAGenT needs: what is beyond it counts as worse
 NEEDS = (*HEADLINES, "max_ratio", "mean_ratio")
 COST = "decision_cost"  # wall clock of a decision
@@ -44,7 +46,7 @@ def relative_rows(runs: pd.DataFrame, costs: pd.Series | None = None) -> pd.Data
 
 
 def read_relative(store: StorePath, *, files: bool) -> pd.DataFrame:
-    """A row a load, estimator, workload (and all of them), policy and measure.
+    """A row a load, estimator, workload (and ``TOGETHER``), policy and measure.
 
     Parameters
     ----------
@@ -82,7 +84,10 @@ def read_relative(store: StorePath, *, files: bool) -> pd.DataFrame:
         raise NoDataError(none, store)
     rows = []
     for (load, estimator), of_load in found.groupby(["load", "estimator"], sort=True):
-        for workload, group in {EACH: of_load, **dict(list(of_load.groupby("workload", sort=True)))}.items():
+        reached = of_load.groupby(CELL)["reached"].transform("all")
+        parts = {EACH: of_load, **dict(list(of_load.groupby("workload", sort=True)))}
+        parts |= {CONTENDED: of_load[reached]} if reached.any() and not reached.all() else {}
+        for workload, group in parts.items():
             case = {"load": load, "estimator": estimator, "workload": workload}
             for policy in in_order(group["policy"]):
                 for measure in MEASURES:
