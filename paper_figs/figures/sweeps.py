@@ -211,6 +211,12 @@ def _swept(
 LOAD_PAGE = ("rule", "cluster", "workflows")
 WORKFLOW_PAGE = ("cluster", "load")
 INSTANCE_PAGE = ("model", "workflows", "load")
+# what grows, how it is read, and what is the same all over a page
+SWEEPS = {
+    "load": (read_load_sweep, LOAD_PAGE),
+    "number of workflows": (read_workflow_sweep, WORKFLOW_PAGE),
+    "number of instances": (read_instance_sweep, INSTANCE_PAGE),
+}
 RULES = {
     "stress": "load: Req95 that the strongest baseline is to have",
     "saturation": "load: share of the saturation rate",

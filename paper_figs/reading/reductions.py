@@ -18,7 +18,7 @@ import pandas as pd
 from paper_figs.reading.intervals import Interval, mean_interval
 from paper_figs.reading.paper_numbers import BASELINES, HEXAGENT, INSTANCES, MODELS, WORKFLOWS, WORKLOADS
 from paper_figs.reading.selection import in_order
-from paper_figs.reading.store import CELL
+from paper_figs.reading.store import CELL, EXACT
 
 HEADLINES = ("req95", "req99")
 STRESS = "stress"  # the load rule that is shown where as many settings have another
@@ -77,6 +77,16 @@ def reductions(
     found = found.join(met.rename("reached"), on=CELL) if len(met) else found.assign(reached=1.0)
     found = found[[*cell, *COLUMNS]]
     return found.sort_values([*cell, "metric", "baseline", "seed"], kind="stable", ignore_index=True)
+
+
+def leads_by_estimator(runs: pd.DataFrame, study: str, rivals: Sequence[str]) -> pd.DataFrame:
+    """``reductions`` against the strongest where both know output lengths equally well, of settings with an estimator
+    beside the exact one.
+    """
+    setting = [column for column in CELL if column != "estimator"]
+    other = runs.loc[runs["estimator"] != EXACT, setting].drop_duplicates()
+    less = reductions(runs.merge(other, on=setting), study=study, rivals=rivals)
+    return less[less["strongest"].astype(bool)]
 
 
 def at_shared_seeds(runs: pd.DataFrame, study: str = HEXAGENT, rivals: Sequence[str] = BASELINES) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 from paper_figs.drawing.tables import table
 from paper_figs.reading.assumptions import ASSUMPTIONS, NAMES, SHIPPED, read_assumptions, reproduced, values
 from paper_figs.reading.claims import WITHIN
-from paper_figs.reading.store import StorePath
+from paper_figs.reading.store import NoDataError, StorePath
 
 CLOSEST = 5  # sets of assumptions that are listed
 
@@ -15,6 +15,8 @@ CLOSEST = 5  # sets of assumptions that are listed
 def assumptions(store: StorePath) -> str:
     found = read_assumptions(store)
     sets = reproduced(found)
+    if len(sets) < 2:
+        raise NoDataError("a single set of assumptions, which is what all sections rest on", store)
     best = sets.head(CLOSEST)
     most, claims = int(best["within"].iloc[0]), int(sets["claims"].max())
     columns = (*(NAMES[name] for name in ASSUMPTIONS), "claims within", "mean distance, points")

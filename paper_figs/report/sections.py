@@ -32,6 +32,7 @@ from paper_figs.reading.store import (
 from paper_figs.report.assumed import assumptions
 from paper_figs.report.relative import beside_hexagent, workloads_of_files
 from paper_figs.report.settings import SETTING, by_group, by_load, every_policy, not_better, setting_by_setting
+from paper_figs.report.short import in_short
 from paper_figs.report.steps import ladder
 from paper_figs.report.studies import decisions, errors_of_estimates, ingredients, optimum
 from paper_figs.report.sweeps import as_it_grows
@@ -80,6 +81,7 @@ def sections(store: StorePath, claims: pd.DataFrame, drawn: Sequence[Drawn], lef
     files = _optional(workloads_of_files, store)
     parts = [
         _about(store, runs),
+        in_short(store),
         "" if in_paper else files,
         _verdicts(store, runs, claims),
         _assumptions(store, runs),

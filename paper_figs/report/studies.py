@@ -14,9 +14,9 @@ from paper_figs.figures import ablation, estimates, gaps, overhead
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval
 from paper_figs.reading.notes import notes_of
-from paper_figs.reading.reductions import HEADLINES, pooled, reductions
+from paper_figs.reading.reductions import HEADLINES, leads_by_estimator, pooled
 from paper_figs.reading.selection import Selection, in_order
-from paper_figs.reading.store import CELL, EXACT, StorePath, has_rows, ordered, read_runs, read_stored
+from paper_figs.reading.store import CELL, StorePath, has_rows, ordered, read_runs, read_stored
 
 NOTABLE = 0.005  # least share of a proof that a resource is named for
 
@@ -58,11 +58,7 @@ def errors_of_estimates(store: StorePath) -> str:
 def _lead_by_estimator(store: StorePath) -> list[str]:
     """What is left of the lead over the strongest baseline where both know output lengths equally well."""
     selected = Selection.of(store)
-    runs = read_runs(store, "estimates")
-    setting = [column for column in CELL if column != "estimator"]
-    runs = runs.merge(runs.loc[runs["estimator"] != EXACT, setting].drop_duplicates(), on=setting)
-    less = reductions(runs, study=selected.study, rivals=selected.rivals)
-    less = less[less["strongest"].astype(bool)]
+    less = leads_by_estimator(read_runs(store, "estimates"), selected.study, selected.rivals)
     if less.empty:
         return []
     rows = []

@@ -17,16 +17,11 @@ from paper_figs.reading.reductions import HEADLINES
 from paper_figs.reading.store import NoDataError, StorePath, ordered
 
 UNREACHED = "all at once"  # how a place is marked that the load rule does not reach
-SWEEPS = {
-    "load": (sweeps.read_load_sweep, sweeps.LOAD_PAGE),
-    "number of workflows": (sweeps.read_workflow_sweep, sweeps.WORKFLOW_PAGE),
-    "number of instances": (sweeps.read_instance_sweep, sweeps.INSTANCE_PAGE),
-}
 
 
 def as_it_grows(store: StorePath) -> str:
-    """A section for each of ``SWEEPS`` that the store has runs of."""
-    parts = [_section(what, read, page, store) for what, (read, page) in SWEEPS.items()]
+    """A section for each of the sweeps that the store has runs of."""
+    parts = [_section(what, read, page, store) for what, (read, page) in sweeps.SWEEPS.items()]
     found = "\n\n".join(part for part in parts if part)
     if not found:
         raise NoDataError("no setting at two loads or sizes", store)
