@@ -24,6 +24,7 @@ from experiments.grid.run import run_plan
 from experiments.rates import FASTEST
 from experiments.store import Store
 from hexsched.errors import InputError
+from paper_figs.drawing.cells import share
 from paper_figs.drawing.figure import write_figure
 from paper_figs.drawing.intervals import dodged, mark_cut
 from paper_figs.drawing.latex import escape
@@ -60,6 +61,8 @@ from paper_figs.reading.reductions import main_load, paper_cells, pooled, reduct
 from paper_figs.reading.selection import Selection, in_order
 from paper_figs.reading.store import CELL, NoDataError, read_exact_runs, read_runs, read_stored
 from paper_figs.report.sections import sections
+from paper_figs.report.short import in_short
+from paper_figs.report.sweeps import as_it_grows
 
 mpl.use("Agg")
 
@@ -167,8 +170,8 @@ def test_attainment_is_the_share_of_workflows_that_meet_a_scale(compared):
     table = read_attainment(compared)
     rows = table[(table["instance"] == "lats") & (table["policy"] == "fcfs")]
     ratio = stored[(stored["instance"] == "lats") & (stored["policy"] == "fcfs")]["ratio"]
-    for scale, share in zip(rows["scale"], rows["attainment"], strict=True):
-        assert share == pytest.approx((ratio <= scale).mean())
+    for scale, attained in zip(rows["scale"], rows["attainment"], strict=True):
+        assert attained == pytest.approx((ratio <= scale).mean())
     assert rows["attainment"].iloc[-1] == 1.0
 
 
@@ -404,6 +407,21 @@ def test_instances_are_swept_where_sizes_differ_much(store, tmp_path):
     table = read_instance_sweep(store)
     assert sorted(set(table["x"])) == [4, 16, 32]
     assert set(table["workflows"]) == {12}
+
+
+def test_the_report_says_how_reductions_move(store):
+    said = as_it_grows(store)
+    titles = ["load", "number of workflows", "number of instances"]
+    assert re.findall(r"^## As the (.*) grows$", said, re.MULTILINE) == titles
+    rows = read_load_sweep(store).query("series == 'reduction' and metric == 'req99'").sort_values("x")
+    cells = [share(Interval(row.mean, row.low, row.high, row.n)) for row in rows.itertuples(index=False)]
+    assert f"| BFCL-v3 | Req99 | 3 | {' | '.join(cells)} |" in said
+    short = in_short(store)
+    runs = read_runs(store).query("estimator == 'class_mean'").set_index(["policy", "seed"])["req95"]
+    less = mean_interval((1 - runs["hexagent"] / runs["workflow-llf"]).tolist())
+    assert f"`class_mean` {share(less)} / " in short
+    assert short.count("**As the ") == 3
+    assert "**Errors of output lengths.**" in short
 
 
 def test_occupancy_is_the_mean_over_a_bin():

@@ -272,7 +272,8 @@ def test_a_store_of_files_alone_begins_with_them(tmp_path, capsys):
     assert "no runs in the paper's set-up" in printed
     assert "Mean reduction" not in printed
     said = (tmp_path / "out" / "report.md").read_text()
-    assert re.findall(r"^## (.*)$", said, re.MULTILINE)[:2] == ["Workloads of files", "The paper's claims, one by one"]
+    first = ["In short", "Workloads of files", "The paper's claims, one by one"]
+    assert re.findall(r"^## (.*)$", said, re.MULTILINE)[:3] == first
     assert said.count("## Workloads of files") == 1
     assert "No runs in the paper's set-up" in said
     assert "None of the 11 claims is tested: no runs in the paper's set-up." in said
