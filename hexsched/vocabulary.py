@@ -45,7 +45,7 @@ def _placements() -> Iterable[str]:
 
 
 def _estimators() -> Iterable[str]:
-    from hexsched.simulator.estimators import ESTIMATORS
+    from hexsched.policies.estimators import ESTIMATORS
 
     return ESTIMATORS
 

@@ -51,6 +51,12 @@ def test_rooms_import_downwards(layer, room):
         assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
 
 
+def test_numba_is_loaded_where_something_is_compiled_alone():
+    for file in (file for layer in LAYERS for file in (ROOT / layer).rglob("*.py")):
+        if file.parent != ROOT / "hexsched" / "engine" / "compiler":
+            assert not {name for name in imported(file) if name.split(".")[0] in ("numba", "llvmlite")}, file
+
+
 def test_the_verifier_shares_no_code_with_what_it_checks():
     allowed = ("hexsched.model", "hexsched.verifier", "hexsched.errors", "hexsched.display")
     for file in (ROOT / "hexsched" / "verifier").rglob("*.py"):

@@ -18,8 +18,10 @@ import pytest
 import typer
 
 import hexsched as hx
-from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK, main
+from experiments.cli import BAD_INPUT, CHECK_FAILED, INTERRUPTED, OK, main, output
+from experiments.cli.app import COMMANDS as APP_COMMANDS
 from experiments.cli.app import build_app
+from experiments.cli.output import Table
 from hexsched import __version__
 from hexsched.errors import InputError
 from hexsched.model import Call, Workflow, read_instance, read_workload, write_workload
@@ -132,18 +134,60 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_a_wrong_name_is_refused_before_anything_heavy_is_loaded(made: Path) -> None:
-    wrong = [["bound", "--bounds", "laod"], ["bound", "--objective", "x"], ["solve", "--formulation", "cpsta"]]
+LISTINGS = (
+    *(["clusters"], ["gpus"], ["models"], ["families"], ["formats"], ["notebooks"], ["schema", "cluster"]),
+    *(["grid", "list"], ["grid", "kinds"], ["grid", "show", "smoke"], ["library", "list"]),
+)
+
+
+def test_listings_and_wrong_names_load_nothing_that_computes(made: Path) -> None:
+    """All in one process: what one of them loads is there at the end."""
+    instance = str(made / "i.json")
+    wrong = [
+        *(["bound", instance, "--bounds", "laod"], ["bound", instance, "--objective", "x"]),
+        *(["solve", instance, "--formulation", "cpsta"], ["simulate", instance, "--policy", "hexagnet"]),
+    ]
     code = f"""
 import sys
 from experiments.cli import main
-codes = [main([command, {str(made / "i.json")!r}, *option]) for command, *option in {wrong}]
-print(codes, [name for name in ("numba", "scipy", "pandas", "ortools") if name in sys.modules])
+heavy = ("numba", "scipy", "pandas", "pyarrow", "ortools", "matplotlib", "rich.table")
+print("codes", main(["policies"]), "numpy" in sys.modules)
+print("codes", [main(argv) for argv in {[*wrong, *LISTINGS]}], [name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.strip() == f"{[BAD_INPUT] * len(wrong)} []"
+    codes = [*[BAD_INPUT] * len(wrong), *[OK] * len(LISTINGS)]
+    told = [line for line in done.stdout.splitlines() if line.startswith("codes")]
+    assert told == [f"codes {OK} False", f"codes {codes} []"]
     assert "unknown bound 'laod'; did you mean 'load'?" in done.stderr
     assert "unknown formulation 'cpsta'; did you mean 'cpsat'?" in done.stderr
+    assert "unknown policy 'hexagnet'; did you mean 'hexagent'?" in done.stderr
+
+
+def test_a_command_is_loaded_alone() -> None:
+    for name in APP_COMMANDS:
+        alone = typer.main.get_command(build_app(name))
+        assert isinstance(alone, typer.core.TyperGroup)
+        assert name in alone.commands
+    assert {path[0] for path, _ in COMMANDS} >= set(APP_COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        Table(
+            ("name", "number", "a long heading", "say"),
+            [("x", 1.5, None, True), ("a b ", -12345, 2, False)],
+            "two\nlines",
+        ),
+        Table(("", ""), [("policy", "fcfs"), ("value", 0.000123), ("", None)]),
+        Table(("a", "", "b"), [("\x1b[31m", "", 3), ("z" * 200, "", 1e300)]),
+        Table(("ΔH", "x"), [("é–", 2.0), ("漢字", 3.0)]),
+    ],
+)
+def test_tables_are_aligned_as_rich_does_it(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = output._rendered(table)
+    monkeypatch.setattr(output, "_aligned", lambda lines, numeric: None)
+    assert quick == output._rendered(table)
 
 
 def test_slips_in_commands_and_options_are_told_with_what_was_meant(cli: Cli) -> None:

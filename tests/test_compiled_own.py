@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from numba.core.errors import NumbaError
 
 import hexsched as hx
-from hexsched.engine.kernel import _digest, entry, kernel
+from hexsched.engine.compiler.digest import digest
+from hexsched.engine.kernel import entry, kernel
 from hexsched.errors import InputError
 from hexsched.policies import as_policy, policies, read_policy
 from hexsched.policies.decide import epochs_of
@@ -72,7 +73,7 @@ def test_machine_code_of_two_orders_does_not_mix():
     hx.order("longest", compiled=True, options={"slope": 1.0})(longest)
     assert "longest" in [one.name for one in policies()]
     entries = [epochs_of(as_policy(one)) for one in (order, "longest", "fcfs")]
-    assert len({_digest(one.py_func) for one in entries}) == 3
+    assert len({digest(one.py_func) for one in entries}) == 3
     for instance in INSTANCES:
         for policy in (order, "fcfs"):
             assert times(instance, policy, compiled=True) == times(instance, policy)

@@ -25,8 +25,9 @@ from experiments.grid.loads import read_load
 from experiments.grid.plan import Plan, make_plan
 from experiments.grid.run import Outcome, run_plan
 from experiments.grid.saturation import _busy_seconds, saturation_rate
+from experiments.grid.shipped import list_grids, shipped_grid
 from experiments.grid.sources import read_workload_content
-from experiments.grid.spec import NoWorkloadsError, list_grids, read_grid, shipped_grid
+from experiments.grid.spec import NoWorkloadsError, read_grid
 from experiments.load import at_rate, stress_load
 from experiments.store import CellFiles, Store, read_schedule_of, read_table
 from hexsched.baselines import BASELINES

@@ -38,11 +38,11 @@ from hexsched.model.json_keys import check_keys
 from hexsched.model.schedule import read_schedule
 from hexsched.model.workload import read_workload
 from hexsched.policies import policies, read_policy
+from hexsched.policies.estimators import read_estimator
 from hexsched.policies.lists import read_policies
 from hexsched.printable import cell, csv_bytes
 from hexsched.profiles.table import read_table
 from hexsched.simulator import simulate
-from hexsched.simulator.estimators import read_estimator
 from hexsched.verifier import verify
 from hexsched.workloads.arrivals import read_arrivals
 from hexsched.workloads.importers import IMPORTERS, read_trace

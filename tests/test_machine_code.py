@@ -13,20 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from hexsched.engine import machine_code
+from hexsched.engine.compiler import machine_code
+from hexsched.engine.compiler.digest import digest
+from hexsched.engine.kernel import kernel
 
 pytestmark = pytest.mark.quick
 
 COMPILE = """
 import sys
-from hexsched.engine import kernel, machine_code
-kernel.cache_directory = lambda digest: sys.argv[1]
+from hexsched.engine import kernel
+from hexsched.engine.compiler import dispatchers
+dispatchers.cache_directory = lambda digest: sys.argv[1]
 
 @kernel.entry
 def twice(x):
     return 2 * x
 
-print(twice(21), sum(twice.stats.cache_hits.values()), sum(twice.stats.cache_misses.values()))
+print(twice(21), *(sum(n.values()) for n in twice.dispatcher.stats[1:]))
 """
 
 
@@ -77,11 +80,31 @@ def test_another_installation_of_the_same_sources_finds_it(tmp_path):
     assert run(folder, second / "twice.py").stdout.split() == ["42", "1", "0"]
 
 
+def test_a_folder_is_named_by_the_code_that_was_loaded(tmp_path):
+    """Whatever its file says by now: else an edit between loading and the first run would keep old code as new."""
+    file, source = tmp_path / "thrice.py", "FACTOR = 3\ndef step(x):\n    return FACTOR * x\n"
+
+    def loaded(text):
+        names = {}
+        file.write_text(text)
+        exec(compile(text, str(file), "exec"), names)
+        inner, outer = {"step": kernel(names["step"])}, {}
+        exec(compile("def thrice(x):\n    return step(x)\n", str(file), "exec"), inner, outer)
+        return outer["thrice"]
+
+    first = loaded(source)
+    told = digest(first)
+    others = [digest(loaded(source.replace(*change))) for change in (("= 3", "= 4"), ("* x", "+ x"))]
+    assert digest(first) == told == digest(loaded("# the same\n\n" + source))
+    assert len({told, *others}) == 3
+
+
 CHECKED = """
 import sys
 import numpy as np
-from hexsched.engine import kernel, machine_code
-kernel.cache_directory = lambda digest: sys.argv[1] + digest
+from hexsched.engine import kernel
+from hexsched.engine.compiler import dispatchers
+dispatchers.cache_directory = lambda digest: sys.argv[1] + digest
 
 @kernel.kernel
 def element(values, k):

@@ -16,10 +16,10 @@ from hexsched.clusters.source import cluster
 from hexsched.errors import InputError
 from hexsched.metrics.parts.thresholds import read_thresholds
 from hexsched.policies import read_policy
+from hexsched.policies.estimators import read_estimator
 from hexsched.profiles import find_gpu, find_model
 from hexsched.registry import meant
 from hexsched.simulator.comparison import compare
-from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.warm_up import tiny_instance
 from hexsched.workloads.arrivals import read_arrivals
 from hexsched.workloads.families import generate

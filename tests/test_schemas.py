@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from experiments.cli import BAD_INPUT, OK, main
 from experiments.exports import EXPORTS
 from experiments.exports.parts.export import Request
-from experiments.grid.spec import LIBRARY as GRIDS
+from experiments.grid.shipped import LIBRARY as GRIDS
 from experiments.schemas import FORMATS
 from hexsched.clusters import compile_instance, read_cluster
 from hexsched.clusters.files import LIBRARY as CLUSTERS

@@ -18,8 +18,8 @@ from hexsched.contract import releases
 from hexsched.errors import InputError
 from hexsched.model import DecodeInstance, Instance, Schedule, Workflow
 from hexsched.policies import order, policies
+from hexsched.policies.estimators import read_estimator
 from hexsched.simulator import simulate
-from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.views.calls import CallView
 from hexsched.verifier import verify
 

@@ -12,7 +12,8 @@ import pytest
 from instances import call, one_pair, workflow
 from reference import random_instance
 
-from hexsched.engine import kernel
+from hexsched.engine import announcing, kernel
+from hexsched.engine.compiler import dispatchers
 from hexsched.errors import InputError
 from solvers.bounds import BOUNDS
 from solvers.bounds.parts.bound import NO_TIME
@@ -29,7 +30,7 @@ EVERYTHING = """
 import sys
 import numpy as np
 from msgspec.structs import replace
-from numba.core.registry import CPUDispatcher
+from hexsched.engine.kernel import Entry
 from hexsched.model import ClosedLoop
 from hexsched.policies import as_policy
 from hexsched.simulator import retime, simulate
@@ -45,7 +46,7 @@ def signatures():
     for module in list(sys.modules.values()):
         if getattr(module, "__name__", "").startswith(("hexsched.", "solvers.")):
             found |= {n: f.signatures for n, f in vars(module).items()
-                      if isinstance(f, CPUDispatcher) and f.targetoptions.get("nogil")}
+                      if isinstance(f, Entry)}
     return {name: list(known) for name, known in found.items()}
 
 gap.warm_up()
@@ -74,23 +75,23 @@ def test_nothing_is_compiled_after_the_warm_up():
 
 
 def test_compiling_is_announced_and_reading_what_was_compiled_is_not(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(kernel, "cache_directory", lambda digest: str(tmp_path))
+    monkeypatch.setattr(dispatchers, "cache_directory", lambda digest: str(tmp_path))
 
     def double(x):
         return 2 * x
 
     for said in ("hexsched: compiling a test, once, about 7 s\n", ""):
         entry = kernel.entry(double)
-        kernel.announce(entry, "a test", 7)
-        kernel.compile_for(entry, 1)
+        announcing.announce(entry, "a test", 7)
+        entry.compile_for(1)
         assert capsys.readouterr().err == said
         assert entry(4) == 8
         assert entry.signatures == [(numba.int64,)]
 
 
 def test_before_several_parts_stand_their_number_and_cost(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(kernel, "cache_directory", lambda digest: str(tmp_path))
-    monkeypatch.setattr(kernel, "_announced", [])
+    monkeypatch.setattr(dispatchers, "cache_directory", lambda digest: str(tmp_path))
+    monkeypatch.setattr(announcing, "_announced", {})
 
     def triple(x):
         return 3 * x
@@ -100,10 +101,10 @@ def test_before_several_parts_stand_their_number_and_cost(tmp_path, monkeypatch,
 
     entries = [kernel.entry(triple), kernel.entry(fivefold)]
     for part, seconds in zip(entries, (7, 4), strict=True):
-        kernel.announce(part, f"part {seconds}", seconds)
-    with kernel.compiled_together(), kernel.compiled_together():
+        announcing.announce(part, f"part {seconds}", seconds)
+    with announcing.compiled_together(), announcing.compiled_together():
         for part in entries:
-            kernel.compile_for(part, 1)
+            part.compile_for(1)
     assert capsys.readouterr().err.splitlines() == [
         "hexsched: compiling up to 2 parts, once, about 11 s of CPU; a time limit starts after it",
         "hexsched: compiling part 7, once, about 7 s",

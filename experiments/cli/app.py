@@ -20,35 +20,39 @@ from hexsched.printable import printable, shortened
 from hexsched.progress import in_lines
 from hexsched.registry import meant
 
-# Modules of ``experiments.cli.commands``; each has ``add(app)``. This is also their order in --help.
-COMMANDS = (
-    "compile",
-    "simulate",
-    "compare",
-    "verify",
-    "retime",
-    "solve",
-    "bound",
-    "gap",
-    "clairvoyance",
-    "load",
-    "grid",
-    "rerun",
-    "calibrate",
-    "workload",
-    "learn",
-    "policies",
-    "check_policy",
-    "formulations",
-    "compare_formulations",
-    "library",
-    "hardware",
-    "sources",
-    "schema",
-    "demo",
-    "notebooks",
-    "bench",
-)
+# The module of ``experiments.cli.commands`` that has each command; it has ``add(app)``.
+COMMANDS = {
+    "compile": "compile",
+    "simulate": "simulate",
+    "compare": "compare",
+    "verify": "verify",
+    "retime": "retime",
+    "solve": "solve",
+    "bound": "bound",
+    "gap": "gap",
+    "clairvoyance": "clairvoyance",
+    "load": "load",
+    "grid": "grid",
+    "rerun": "rerun",
+    "calibrate": "calibrate",
+    "workload": "workload",
+    "learn": "learn",
+    "policies": "policies",
+    "check-policy": "check_policy",
+    "formulations": "formulations",
+    "compare-formulations": "compare_formulations",
+    "library": "library",
+    "gpus": "hardware",
+    "models": "hardware",
+    "clusters": "hardware",
+    "cluster": "hardware",
+    "families": "sources",
+    "formats": "sources",
+    "schema": "schema",
+    "demo": "demo",
+    "notebooks": "notebooks",
+    "bench": "bench",
+}
 
 PROGRAM = "hexsched"
 # Set by the scripts that --install-completion writes.
@@ -61,7 +65,7 @@ ENTRY_POINTS = "hexsched.commands"
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; the exit code. Errors of the user are printed here, interrupts and bugs go up."""
-    command = typer.main.get_command(build_app())
+    command = typer.main.get_command(build_app(argv[0] if argv and COMPLETE not in os.environ else None))
     if COMPLETE in os.environ:
         command.main(prog_name=PROGRAM)  # a shell asks what could be typed here; prints it and leaves
     try:
@@ -86,16 +90,23 @@ def run(argv: Sequence[str]) -> int:
     return OK
 
 
-def build_app() -> typer.Typer:
-    """The typer app with the commands of this package and those that other packages register."""
+def build_app(asked: str | None = None) -> typer.Typer:
+    """The typer app with the commands of this package and those that other packages register.
+
+    Parameters
+    ----------
+    asked : str, optional
+        A command: where it is known, only what has it is loaded, and the program starts sooner.
+    """
     app = typer.Typer(
         rich_markup_mode=None,  # plain help: half the start-up time, and it can be grepped
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(hexsched)
-    for name in COMMANDS:
+    modules = [COMMANDS[asked]] if asked in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for name in modules:
         import_module(f"experiments.cli.commands.{name}").add(app)
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in () if asked in COMMANDS else entry_points(group=ENTRY_POINTS):
         try:
             point.load()(app)
         except Exception as error:  # somebody else's package; the other commands are to work all the same

@@ -104,7 +104,7 @@ def canonical_policy(text: str, has_plugins: bool = False, is_checked: bool = Tr
 
 def canonical_estimator(text: str) -> str:
     """An estimator's name with its number written one way; raises ``InputError`` for an unknown one."""
-    from hexsched.simulator.estimators import read_estimator
+    from hexsched.policies.estimators import read_estimator
 
     name = read_estimator(text).name
     number = re.fullmatch(r"noise\((.*)\)", name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from experiments.grid.earlier import EarlierStores, read_earlier
 from experiments.grid.kind import Kind
 from experiments.grid.kinds import KINDS, kinds_of_files
 from experiments.grid.settings import EARLIER, Setting
+from experiments.grid.shipped import LIBRARY, list_grids, shipped_grid
 from experiments.grid.sources import Cluster, Plugin, Workload
 from hexsched.clusters.yaml_lines import Document, KeyPath, read_yaml
 from hexsched.errors import InputError
@@ -25,7 +25,6 @@ from hexsched.model.file_kind import check_kind
 from hexsched.model.files import read_bytes
 from hexsched.registry import choices, hint
 
-LIBRARY = Path(__file__).parents[1] / "grids"
 DEFAULT_KIND = "simulate"
 WORKLOADS = "workloads"
 MOST_CELLS = 100_000  # of a grid, unless more are asked for: a slip of the finger is told at once
@@ -104,12 +103,6 @@ class Grid:
 
 class NoWorkloadsError(InputError):
     """A grid leaves it to whoever runs it which workloads it has, and none were given."""
-
-
-@cache
-def list_grids() -> tuple[str, ...]:
-    """Names of the grids that come with the package."""
-    return tuple(sorted(file.stem for file in LIBRARY.glob("*.yaml")))
 
 
 def read_grid(
@@ -500,13 +493,6 @@ def _listed(value: Any) -> tuple[Any, ...]:
     if isinstance(value, UnsetType):
         return ()
     return value if isinstance(value, tuple) else (value,)
-
-
-def shipped_grid(name: str) -> Path:
-    """The file of a grid that comes with the package. Raises ``InputError`` for another name."""
-    if name not in list_grids():
-        raise InputError(f"no grid {name!r} comes with hexsched; {choices(name, list_grids())}")
-    return LIBRARY / f"{name}.yaml"
 
 
 def _resolve(path_or_name: str) -> Path:

@@ -77,6 +77,10 @@ class Family:
     sizes: tuple[int, ...] = SIZES
     version: int = 1
 
+    def workflows(self, size: int) -> int:
+        """How many workflows an instance of so many calls has: at least two, so that they compete."""
+        return max(2, round(size / self.calls[0]))
+
 
 class Pool(NamedTuple):
     """GPU of each instance."""

@@ -33,7 +33,7 @@ LONGEST_DELAY = 0.8  # seconds of a tool
 def generate(family: Family, size: int, seed: int) -> Instance:
     """The instance of ``size`` calls, in the ``fixed`` decode model."""
     draw = _Draw(f"{family.name}-{size}-{seed}")
-    lengths = _deal(draw, size, *family.calls)
+    lengths = _deal(draw, size, family.workflows(size), family.calls[1])
     workflows = [_workflow(draw, f"w{k}", length, family.shape) for k, length in enumerate(lengths)]
     prefill = tuple(PrefillInstance(id=f"p{i}", gpu=g, prefill_coeffs=GPUS[g][0]) for i, g in enumerate(family.prefill))
     decode = _decode(family, max(c.prompt_tokens + c.output_tokens for calls in workflows for c in calls))
@@ -79,9 +79,9 @@ class _Draw:
         return self._next() < 0.5
 
 
-def _deal(draw: _Draw, size: int, mean: int, largest: int) -> list[int]:
-    """How many calls each workflow has: at least two workflows, so that they compete."""
-    lengths = [1] * max(2, round(size / mean))
+def _deal(draw: _Draw, size: int, workflows: int, largest: int) -> list[int]:
+    """How many calls each workflow has."""
+    lengths = [1] * workflows
     while sum(lengths) < size:
         open_ones = [k for k, length in enumerate(lengths) if length < largest]
         lengths[open_ones[draw.integer(0, len(open_ones) - 1)]] += 1

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from experiments.library.families import FAMILIES, SEEDS
-from experiments.library.generate import generate
+from experiments.library.families import FAMILIES, SEEDS, Family
 from hexsched.errors import InputError
-from hexsched.model import Instance
 from hexsched.registry import hint
+
+if TYPE_CHECKING:
+    from hexsched.model import Instance
 
 VERSION = "2.0.0"  # of the library: 2 has more instances than 1, the third number counts better bounds
 LARGEST_SIZE = 1000  # calls of an instance
@@ -39,6 +41,12 @@ def family_of(name: str) -> str:
     return _parts(name)[0]
 
 
+def shape_of(name: str) -> tuple[Family, int]:
+    """The family in the name of an instance, and the number of its calls."""
+    family, size, _ = _parts(name)
+    return FAMILIES[family], size
+
+
 def split_of(name: str) -> str:
     """``test`` or ``train``; tuning is for the latter alone."""
     number = int(hashlib.sha256(name.encode()).hexdigest(), 16)
@@ -53,6 +61,8 @@ def instance(name: str) -> Instance:
     InputError
         When there is no such family, or the size is not from 2 to ``LARGEST_SIZE``.
     """
+    from experiments.library.generate import generate
+
     family, size, seed = _parts(name)
     return generate(FAMILIES[family], size, seed)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from hexsched.engine.heap import heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds, transfer_seconds
-from hexsched.engine.state import LINE_BLOCK
+
+LINE_BLOCK = 16  # places of a line of calls that wait for admission
 
 
 @kernel

@@ -52,8 +52,6 @@ def bare(memory: Any) -> Any:
     return memory.view(np.ndarray)
 
 
-LINE_BLOCK = 16  # places of a line of calls that wait for admission
-
 HEAP_ENTRY = np.dtype([("key", "f8"), ("code", "i8")], align=True)
 
 # --- what may be observed --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hexsched.engine import state as st
+from hexsched.engine.actions import LINE_BLOCK
 from hexsched.engine.state import Array, Records, Seen, State, Truth
 from hexsched.engine.tournament import leaves_for, new_tournament
 from hexsched.model import DecodeInstance, Instance
@@ -144,7 +145,7 @@ def build_state(
             arrival_order=_constant(order),
             events=st.records(calls + 1, st.HEAP_ENTRY),
             reserved=np.zeros(decodes, np.int64),
-            least_need=np.zeros(calls // st.LINE_BLOCK + 1, np.int64),
+            least_need=np.zeros(calls // LINE_BLOCK + 1, np.int64),
             prefill_ends=st.records(len(instance.prefill), st.HEAP_ENTRY),
             next_completion=np.full(leaves_for(decodes), np.inf),
             completion_order=new_tournament(decodes),

@@ -7,10 +7,12 @@ of the two below has the smaller key, the left one where they are equal. So the 
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
 from hexsched.engine.kernel import kernel
-from hexsched.engine.state import Array
+
+if TYPE_CHECKING:
+    from hexsched.engine.state import Array
 
 
 @kernel
@@ -31,6 +33,8 @@ def set_key(winners, keys, k, key):
 
 def new_tournament(size: int) -> Array:
     """The winners of at least ``size`` equal keys; there are ``leaves_for(size)`` leaves."""
+    import numpy as np
+
     leaves = leaves_for(size)
     winners = np.zeros(2 * leaves, np.int64)
     winners[leaves:] = np.arange(leaves)

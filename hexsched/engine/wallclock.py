@@ -7,33 +7,19 @@ import time
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from hexsched.engine.kernel import kernel
 
-_CLOCK_MONOTONIC = int(getattr(time, "CLOCK_MONOTONIC", 1))
-_clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.voidptr))
 
-
-def _nanoseconds(buffer: np.ndarray[Any, Any]) -> int:
-    """Nanoseconds of a monotonic clock; ``buffer`` is two int64 of scratch."""
+def read_clock(buffer: np.ndarray[Any, Any]) -> int:
+    """As ``nanoseconds``; compiled code has it from ``hexsched.engine.compiler.clock``."""
     return time.perf_counter_ns()
-
-
-@overload(_nanoseconds)
-def _nanoseconds_compiled(buffer: Any) -> Any:
-    def read(buffer: Any) -> Any:
-        _clock_gettime(_CLOCK_MONOTONIC, buffer.ctypes)
-        return buffer[0] * 1_000_000_000 + buffer[1]
-
-    return read
 
 
 @kernel
 def nanoseconds(buffer):
     """Nanoseconds of a monotonic clock; ``buffer`` is two int64 of scratch."""
-    return _nanoseconds(buffer)
+    return read_clock(buffer)
 
 
 BINS_PER_OCTAVE = 8

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from numba.core.errors import NumbaError
-
-from hexsched.engine.kernel import announce, entry, kernel, routine, specialised
+from hexsched.engine.announcing import announce
+from hexsched.engine.kernel import entry, kernel, routine, specialised
 from hexsched.engine.loop import advance
 from hexsched.engine.wallclock import nanoseconds, record
 from hexsched.policies.orders.parts.chosen import note_entry, note_epoch, note_service, order_key
 from hexsched.policies.parts.order import Order
-from hexsched.policies.parts.settings import ALWAYS, PLAN, QUEUES, READY
 from hexsched.policies.planning.hexagent import plan
 from hexsched.policies.queueing.dispatch import dispatch
 from hexsched.policies.registry import Policy
 from hexsched.policies.replay import replay
+from hexsched.policies.settings import ALWAYS, PLAN, QUEUES, READY
 from hexsched.policies.uncompiled import not_compiled
 
 
@@ -96,6 +95,8 @@ def compiled_epochs(policy: Policy) -> Any:
         return run
 
     def made(*given: Any) -> Any:
+        from hexsched.engine.compiler.dispatchers import NumbaError
+
         try:
             return run(*given)  # this compiles; nothing happens before the generator is asked
         except (NumbaError, KeyError) as error:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import numpy as np
-
 from hexsched.engine.kernel import kernel
 from hexsched.errors import InputError, InputWarning
 from hexsched.outside import Package, complain, things
@@ -21,7 +19,7 @@ from hexsched.policies.orders.parts.horizon import REVEALED
 from hexsched.policies.orders.parts.work import UNTOLD
 from hexsched.policies.own import Own, first_line, own, spelled
 from hexsched.policies.parts.option import MOST, Option, Value
-from hexsched.policies.parts.order import KEY_STAYS, NO_BOOKS, Order
+from hexsched.policies.parts.order import NO_BOOKS, Order
 from hexsched.policies.placements import PLACEMENTS
 from hexsched.registry import choices, suggest
 
@@ -106,48 +104,9 @@ class Policy:
 
     def settings(self) -> Records:
         """The policy as the record that compiled code reads."""
-        from hexsched.policies.orders.parts import chosen as orders
-        from hexsched.policies.parts.settings import (
-            ALWAYS,
-            DECIDER,
-            NEVER,
-            OPTIONS,
-            PLAN,
-            QUEUES,
-            READY,
-            SETTINGS,
-            with_options,
-        )
-        from hexsched.policies.placements.parts import chosen as placements
+        from hexsched.policies.settings import settings_of
 
-        foreign = self.foreign
-        options = OPTIONS if foreign is None else {**OPTIONS, **foreign.options}
-        record = np.zeros(1, SETTINGS if foreign is None else with_options(options)).view(np.recarray)
-        row = record[0]
-        if self.placer is not None:
-            row.mode, row.placement = QUEUES, placements.PLAIN
-        else:
-            placement = PLACEMENTS[self.in_effect["placement"]]
-            binds = placement.prefill is not None
-            row.mode = DECIDER if self.decides else QUEUES if binds else PLAN
-            row.placement = placements.NUMBER[placement.name] if binds else 0
-        order = self.compiled_order
-        if order is not None:
-            if foreign is None:  # its kernels stand in the place of those that choose by number
-                row.order, row.books = orders.NUMBER[order.name], orders.BOOKS.index(order.books)
-            row.promotes, row.looks_ahead, row.by_risk = order.promotes, order.looks_ahead, order.by_risk
-            row.key_changes = order.key_changes
-        else:
-            row.order, row.books = orders.PLAIN, orders.BOOKS.index(orders.ATTAINED_SERVICE)
-            row.key_changes = KEY_STAYS
-        listens = any(one.listens for one in (self.own, self.placer) if one is not None)
-        row.asks = ALWAYS if self.decides or listens else READY if self.is_plain else NEVER
-        for name, option in options.items():
-            if not option.in_settings:
-                continue
-            value = self.options.get(name, option.default) if self.order else option.default
-            row[name] = option.number(value)
-        return record
+        return settings_of(self)
 
     def memory(self, seen: Seen, seed: int = 0, *, rows_later: bool = False) -> Memory:
         """A fresh memory, as large as this policy needs it; ``seed`` of random placements.

@@ -11,10 +11,10 @@ from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Array, Records, Seen, State
 from hexsched.engine.tables import Places
 from hexsched.model import Instance
+from hexsched.policies.estimators import lognormal
 from hexsched.policies.orders.parts.horizon import HINT, ORACLE
 from hexsched.policies.orders.parts.work import BATCH, UNTOLD
 from hexsched.policies.parts.sigma import read_sigma
-from hexsched.simulator.estimators import lognormal
 
 # plain arithmetic, so arrays go through them as numbers do
 prefill_seconds: Any = interpreted(physics.prefill_seconds)

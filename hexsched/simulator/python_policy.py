@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hexsched.engine.kernel import compile_for, interpreted
+from hexsched.engine.kernel import interpreted
 from hexsched.engine.state import Records, State, bare
 from hexsched.engine.tables import Places
 from hexsched.errors import InputError
@@ -68,7 +68,7 @@ class _Steps:
         """Compile them, or read them from the cache; before any is taken."""
         given = (*self._given, *self._arrays)
         if self._take is take_steps:
-            compile_for(take_steps, *given)
+            take_steps.compile_for(*given)
         self._next = each_time(self._take, *given).__next__
 
     def start(self, c: int, i: int) -> None:

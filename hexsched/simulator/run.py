@@ -34,9 +34,9 @@ from hexsched.model.schedule import ScheduleColumns, schedule_of
 from hexsched.plotting import Accessor
 from hexsched.policies import Policy, as_policy
 from hexsched.policies.decide import compiled_epochs, each_time, epochs_of
+from hexsched.policies.estimators import read_estimator
 from hexsched.policies.orders.parts.horizon import HINT
 from hexsched.progress import Progress, Wanted
-from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.knowledge import tell, tell_work
 from hexsched.simulator.python_policy import python_turn
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from hexsched.engine.kernel import announce
+from hexsched.engine.announcing import announce
 from hexsched.model import Call, DecodeInstance, Instance, Link, PrefillInstance, Workflow
 from hexsched.policies import Policy
 from hexsched.policies.decide import replay_epochs, run_epochs

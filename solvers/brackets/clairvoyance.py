@@ -17,12 +17,12 @@ from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.model.instance import as_instance
 from hexsched.policies import Policy, as_policy
+from hexsched.policies.estimators import read_estimator
 from hexsched.policies.lists import read_policies
 from hexsched.policies.orders.parts.horizon import HINT, REVEALED
 from hexsched.policies.orders.parts.work import UNTOLD
 from hexsched.progress import Progress, Wanted
 from hexsched.simulator import simulate
-from hexsched.simulator.estimators import read_estimator
 from solvers.brackets.solve import DEFAULT, solve_with
 from solvers.defaults import BLIND, OBJECTIVE
 from solvers.exact.cp.futures import Known, Over, online_bound

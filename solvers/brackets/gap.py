@@ -14,7 +14,7 @@ import numpy as np
 
 from hexsched.baselines import BASELINES, HEXAGENT
 from hexsched.display import MOST_ROWS, Summary, displayed
-from hexsched.engine.kernel import compiled_together
+from hexsched.engine.announcing import compiled_together
 from hexsched.errors import InputError
 from hexsched.model import Instance, Schedule
 from hexsched.model.instance import as_instance

@@ -20,9 +20,9 @@ from hexsched.engine.wallclock import new_histogram, record
 from hexsched.errors import InputError
 from hexsched.model import ClosedLoop, Instance
 from hexsched.policies import order, policy
+from hexsched.policies.estimators import read_estimator
 from hexsched.simulator import Run, comparison, python_policy, retime, simulate
 from hexsched.simulator.comparison import compare
-from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.retime import replay_run
 from hexsched.simulator.run import UnservedError
 from hexsched.simulator.views.calls import CallView

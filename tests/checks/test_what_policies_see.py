@@ -14,8 +14,8 @@ from reference.formulas import alone_time, base_time, fits, prefill_time, transf
 
 from hexsched.errors import InputError
 from hexsched.model import Call, ClosedLoop, DecodeInstance, Instance, Schedule
+from hexsched.policies.estimators import read_estimator
 from hexsched.simulator import simulate
-from hexsched.simulator.estimators import read_estimator
 from hexsched.simulator.views.calls import CallView, WorkflowView
 from hexsched.simulator.views.machines import DecodeView, PrefillView
 from hexsched.simulator.views.view import View

@@ -76,30 +76,43 @@ def grid(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-def list_command(as_json: Json = False) -> None:
+def list_command(
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Count the cells of each as well; all are planned for that: some seconds.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """List the grids that come with hexsched."""
-    from experiments.grid.plan import make_plan
-    from experiments.grid.spec import NoWorkloadsError, list_grids, read_grid
+    from experiments.grid.shipped import list_grids, outline
 
     rows, records = [], []
-    for name in list_grids():
-        try:
-            read, theirs = read_grid(name), False
-        except NoWorkloadsError:
-            read, theirs = read_grid(name, workloads=[ANY_FAMILY]), True
-        cells = len(make_plan(read).cells)
-        named = ", ".join(s.name for s in read.sections if s.name)
-        rows.append((name, f"{cells} a workload" if theirs else cells, named, read.description))
-        of = {"per_workload": True} if theirs else {}
-        records.append({"name": name, "cells": cells, **of, "grids": named, "description": read.description})
-    emit({"grids": records}, [Table(("name", "cells", "named grids", "what it shows"), rows)], as_json)
+    for name, description, grids in map(outline, list_grids()):
+        named = ", ".join(grids)
+        counted = _cells(name) if cells else {}
+        record = {"name": name, **counted, "grids": named, "description": description}
+        records.append(record)
+        number = [f"{counted['cells']:,}{' a workload' if 'per_workload' in counted else ''}"] if cells else []
+        rows.append((name, *number, named, description))
+    columns = ("name", *(["cells"] if cells else []), "named grids", "what it shows")
+    emit({"grids": records}, [Table(columns, rows)], as_json)
+
+
+def _cells(name: str) -> dict[str, object]:
+    """How many cells a grid has, and whether that is for each workload."""
+    from experiments.grid.plan import make_plan
+    from experiments.grid.spec import NoWorkloadsError, read_grid
+
+    try:
+        return {"cells": len(make_plan(read_grid(name)).cells)}
+    except NoWorkloadsError:
+        return {"cells": len(make_plan(read_grid(name, workloads=[ANY_FAMILY])).cells), "per_workload": True}
 
 
 def show_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of 'hexsched grid list'.")], as_json: Json = False
 ) -> None:
     """Print the file of a grid that comes with hexsched, to make one of your own of it."""
-    from experiments.grid.spec import shipped_grid
+    from experiments.grid.shipped import shipped_grid
 
     text = shipped_grid(name).read_text(encoding="utf-8")
     if as_json:

@@ -26,7 +26,7 @@ def policies_command(plugin: Plugins = None, traceback: Traceback = False, as_js
     A policy is written NAME, NAME@PLACEMENT or NAME(option=value,...)@PLACEMENT.
     """
     from hexsched.policies import list_placements, policies
-    from hexsched.simulator.estimators import ESTIMATORS
+    from hexsched.policies.estimators import ESTIMATORS
 
     load_plugins(plugin)
     listed = policies()

@@ -9,6 +9,7 @@ import numpy as np
 from hexsched.engine.by_address import by_address
 from hexsched.engine.state import HEAP_ENTRY, Array, Records, Seen, declare, record, records
 from hexsched.engine.tournament import leaves_for, new_tournament
+from hexsched.policies.planning.prefills import AS_EARLY, NO, STRICTLY
 
 PREFILL_OUTLOOK = np.dtype([("wait", "f8")], align=True)  # seconds until it is free, as far as planned
 
@@ -166,7 +167,6 @@ BLOCK = np.dtype(
 
 BLOCK_ENTRY = np.dtype([("call", "i8"), ("risk", "f8"), ("seconds", "f8"), ("tokens", "f8")], align=True)
 
-NO, STRICTLY, AS_EARLY = range(3)  # whether one kind of prefill instance beats another
 WALK_DEPTH = 64  # more than the levels of any tournament
 FEW = 8  # decode instances of a kind, all of which are sooner looked at than a tournament of them is kept
 

@@ -19,9 +19,8 @@ import math
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
 from hexsched.policies.parts.order import PREFILL, Kernel
-from hexsched.policies.planning.memory import NO, STRICTLY
 from hexsched.policies.planning.preference import Preference
-from hexsched.policies.planning.prefills import MOST_KINDS, give_work
+from hexsched.policies.planning.prefills import MOST_KINDS, NO, STRICTLY, give_work
 
 MARGIN = 1e-9  # of a projected finish: far more than rounding takes away
 

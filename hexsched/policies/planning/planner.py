@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from hexsched.engine.actions import (
+    LINE_BLOCK,
     admit,
     has_room,
     largest_room,
@@ -21,7 +22,6 @@ from hexsched.engine.actions import (
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import prefill_seconds
-from hexsched.engine.state import LINE_BLOCK
 from hexsched.policies.parts.order import DECODE, KEY_CHANGES, PREFILL, Kernel, nothing
 from hexsched.policies.planning.blocks import empty_blocks, keep_unplanned, risk_order, take_out_started
 from hexsched.policies.planning.commitment import count_on, forget_counted, plan_on, unplan

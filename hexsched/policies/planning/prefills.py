@@ -14,6 +14,7 @@ from hexsched.engine.physics import prefill_seconds
 
 MOST_KINDS = 61  # that have a bit of their own
 IDLE, BUSY, PLANNED = range(3)  # where the first one of a kind was found
+NO, STRICTLY, AS_EARLY = range(3)  # whether one kind beats another
 
 
 @kernel

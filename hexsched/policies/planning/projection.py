@@ -7,12 +7,14 @@ Delta = (wait for i) + P_i + T_ij + (wait for KV room on j) + estimated output *
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hexsched.engine.heap import heap_pop, heap_push
 from hexsched.engine.kernel import kernel
 from hexsched.engine.physics import iteration_seconds, iterations_since_settled, transfer_seconds
-from hexsched.engine.state import Array, Records
+
+if TYPE_CHECKING:
+    from hexsched.engine.state import Array, Records
 
 
 class Machines(NamedTuple):

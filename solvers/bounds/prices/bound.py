@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hexsched.engine.kernel import announce
+from hexsched.engine.announcing import announce
 from hexsched.simulator import simulate, warm_up_simulator
 from hexsched.simulator.warm_up import tiny_instance
 from solvers.bounds.parts.destructive import ROUND_DOWN

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from hexsched.engine.kernel import announce, compiled_together
+from hexsched.engine.announcing import announce, compiled_together
 from hexsched.simulator import simulate, warm_up_replay
 from hexsched.simulator.warm_up import tiny_instance
 from solvers.problem.offline import offline_problem

@@ -638,8 +638,8 @@ def _texts() -> dict[str, tuple[Callable[[str], Any], list[str]]]:
     from experiments.grid.loads import read_load
     from hexsched.metrics.parts.thresholds import read_thresholds
     from hexsched.policies import policies
+    from hexsched.policies.estimators import read_estimator
     from hexsched.policies.lists import read_policies
-    from hexsched.simulator.estimators import read_estimator
     from hexsched.workloads.arrivals import arrival_times, read_arrivals
     from hexsched.workloads.importers import read_map
     from solvers.brackets.portfolio import read_bounds

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import importlib.abc
 import importlib.machinery
-import sys
 import types
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba.core.registry import CPUDispatcher
 
 KERNELS = "hexsched.engine.kernel"
 HITS = "__hits__"
@@ -64,22 +62,16 @@ class _Changed(importlib.machinery.SourceFileLoader):
         if module.__name__ == KERNELS:
             names: Any = module
 
-            def entry(function: Any) -> Any:
-                made = names.kernel(function)
-                made.__class__ = _Interpreted
-                return made
+            class Interpreted(names.Entry):  # type: ignore[misc]
+                """A kernel that Python calls, and that is not compiled for it."""
 
-            names.entry = entry
+                def __call__(self, *arguments: Any) -> Any:
+                    return names.interpreted(self)(*map(_clothed, arguments))
 
+                def compile_for(self, *arguments: Any) -> None:
+                    pass
 
-class _Interpreted(CPUDispatcher):  # type: ignore[misc]
-    """A kernel that Python calls, and that is not compiled for it."""
-
-    def __call__(self, *arguments: Any) -> Any:
-        return sys.modules[KERNELS].interpreted(self)(*map(_clothed, arguments))
-
-    def compile(self, signature: Any) -> None:
-        pass
+            names.Entry = names.entry = Interpreted
 
 
 def _clothed(memory: Any) -> Any:

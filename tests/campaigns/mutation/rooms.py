@@ -27,7 +27,6 @@ ENGINE = (
 # of the simulator, all but what it warms up with: that is an instance, and any other would do
 SIMULATOR = (
     "comparison.py",
-    "estimators.py",
     "knowledge.py",
     "python_policy.py",
     "retime.py",
@@ -120,7 +119,7 @@ ROOMS: dict[str, Room] = {
         ("by_halves", "no_more_than_there_are", "by_the_book", "passed_over"),
     ),
     "simulator": Room(
-        tuple(f"hexsched/simulator/{name}" for name in SIMULATOR),
+        ("hexsched/policies/estimators.py", *(f"hexsched/simulator/{name}" for name in SIMULATOR)),
         (
             "checks/test_simulator_parts.py",
             "checks/test_against_naive.py",

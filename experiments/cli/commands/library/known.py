@@ -45,32 +45,25 @@ def list_command(names: OptionalNames = None, archive: Archive = None, as_json: 
     from experiments.library.archive import OBJECTIVES
     from experiments.library.families import FAMILIES
     from experiments.library.improve import is_closed
-    from experiments.library.names import VERSION, family_of, instance, split_of
-    from solvers.problem.features import features
-    from solvers.problem.offline import fixed_problem
+    from experiments.library.names import VERSION, shape_of, split_of
 
     entries = read_known(archive)
     rows, records = [], []
     for name in chosen_names(names):
-        problem = instance(name)
+        family, calls = shape_of(name)
+        workflows = family.workflows(calls)
         known = {objective: entries.get((name, objective)) for objective in OBJECTIVES}
-        rows.append(
-            (
-                name,
-                split_of(name),
-                problem.call_count,
-                len(problem.workflows),
-                *(_bracket(entry) for entry in known.values()),
-            ),
-        )
+        rows.append((name, split_of(name), calls, workflows, *(_bracket(entry) for entry in known.values())))
+        if not as_json:
+            continue
         records.append(
             {
                 "instance": name,
-                "family": family_of(name),
-                "calls": problem.call_count,
-                "workflows": len(problem.workflows),
+                "family": family.name,
+                "calls": calls,
+                "workflows": workflows,
                 "split": split_of(name),
-                "features": features(fixed_problem(problem))._asdict(),
+                "features": _features(name),
                 "best_known": {
                     objective: {**_bounds(entry), "optimal": is_closed(entry)}
                     for objective, entry in known.items()
@@ -280,6 +273,14 @@ def gaps_command(
     columns = ("objective", "policy", "instances", "mean at least", "at most", "worst at least", "at most")
     record = {"gaps": [row._asdict() for row in gaps], "summary": [row._asdict() for row in rows]}
     emit(record, [Table(columns, table)], as_json)
+
+
+def _features(name: str) -> dict[str, float]:
+    from experiments.library.names import instance
+    from solvers.problem.features import features
+    from solvers.problem.offline import fixed_problem
+
+    return features(fixed_problem(instance(name)))._asdict()
 
 
 def _bounds(entry: Entry) -> dict[str, object]:

@@ -21,9 +21,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import IndexDataCacheFile
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from platformdirs import user_cache_path
 
+_config: Any = numba.config
 _DIGEST = 32  # bytes
 _DAYS_KEPT = 30  # that machine code stays which no process asks for: a checkout changes it often, a folder is a few MB
 _NAME = re.compile(r"(checked|kernels)-[0-9a-f]{16}")  # the latter of earlier versions
@@ -78,13 +80,28 @@ def _make_private(folder: Path) -> bool:
     return True
 
 
-def keep_checked(function: Any, folder: str) -> None:
-    """Have a cached numba function keep its machine code in files of that folder, which are checked when they are read.
+class KeptCode(FunctionCache):
+    """Machine code of one function, in files of a folder that are checked when they are read.
 
     The folder stands for all that the code is made of. So, unlike numba, we do not ask where its source files are nor
     when they were written, and another installation of the same sources finds the machine code ready.
     """
-    function._cache._cache_file = CheckedFile(folder, function._cache._impl.filename_base, "")
+
+    def __init__(self, function: Any, folder: str) -> None:
+        saved = _config.CACHE_DIR
+        _config.CACHE_DIR = folder  # for this function alone
+        try:
+            super().__init__(function)
+        finally:
+            _config.CACHE_DIR = saved
+        self._cache_file = CheckedFile(folder, self._impl.filename_base, "")
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Without what numba loads first, all that it may need to compile: that takes longer than what is done here."""
+        return self._load_overload(sig, target_context)
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return sig, codegen.magic_tuple()
 
 
 class CheckedFile(IndexDataCacheFile):

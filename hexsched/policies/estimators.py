@@ -6,15 +6,15 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hexsched.engine.state import Array
 from hexsched.errors import InputError
-from hexsched.model import Instance
-from hexsched.model.rows import Texts
 from hexsched.policies.parts.sigma import MOST_SIGMA, read_sigma
 from hexsched.registry import choices
+
+if TYPE_CHECKING:
+    from hexsched.engine.state import Array
+    from hexsched.model import Instance
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ def read_estimator(text: str) -> Estimator:
 
 def _noisy(instance: Instance, sigma: float, seed: int) -> Array:
     """Each call's factor depends on its ids and the seed alone, so that no call's estimate tells of another's."""
+    import numpy as np
+
+    from hexsched.model.rows import Texts
+
     estimates = []
     columns = instance.columns
     workflow_ids = Texts(columns.workflow, columns.workflow_id).tolist()
@@ -78,6 +82,8 @@ def _noisy(instance: Instance, sigma: float, seed: int) -> Array:
 
 def lognormal(name: str, sigma: float) -> float:
     """A log-normal number of mean 1 and standard deviation ``sigma`` that depends on the name alone."""
+    import numpy as np
+
     spread = np.sqrt(np.log1p(sigma**2))
     bits = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
     z = np.random.Generator(np.random.PCG64(bits)).standard_normal()
