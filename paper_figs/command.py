@@ -121,7 +121,7 @@ def _folded(left_out: Mapping[str, str]) -> str:
 
 
 def _insert(page: Path, chosen: Sequence[Figure], source: StorePath) -> None:
-    from paper_figs.report.insert import insert
+    from experiments.pages import insert
 
     without = [each.name for each in chosen if each.table is None]
     if without or not chosen:

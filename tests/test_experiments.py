@@ -7,13 +7,11 @@ import json
 import pandas as pd
 import pytest
 
-from experiments.bench.simulator import bench_cluster, bench_workload, measure
 from experiments.cli import main
 from experiments.demo import POLICIES, compare_on
 from experiments.load import at_rate, stress_load
 from experiments.results import Result, write_results
 from hexsched.clusters import read_cluster
-from hexsched.errors import InputError
 from hexsched.simulator import simulate
 from hexsched.workloads.families import generate
 
@@ -61,26 +59,6 @@ def test_results_keep_every_digit(tmp_path):
     run = simulate(at_rate(read_cluster("demo"), generate("react", 3, 0), 1.0), "fcfs")
     write_results(tmp_path, [Result("react", run, {"req95": run.metrics.req95})])
     assert pd.read_csv(tmp_path / "workflows.csv")["ratio"].tolist() == run.ratio.tolist()
-
-
-@pytest.mark.parametrize("chain", [1, 4])
-def test_bench_serves_every_call_at_the_load_asked_for(chain):
-    throughput = measure("workflow-fcfs", 2000, 4, load=0.7, calls_per_workflow=chain)
-    assert throughput.calls == 2000
-    assert 0.5 < throughput.utilisation < 0.9
-    assert throughput.decisions > throughput.calls
-
-
-def test_bench_workload_is_chains():
-    workload = bench_workload(bench_cluster(2), 5, 3, 0.9, 0)
-    assert workload.edges.tolist() == [[c - 1, c] for c in range(15) if c % 3]
-    assert (workload.arrival[1:] > workload.arrival[:-1]).all()
-
-
-@pytest.mark.parametrize(("calls", "instances", "load"), [(0, 2, 0.9), (10, 3, 0.9), (10, 0, 0.9), (10, 2, 0.0)])
-def test_bench_refuses_nonsense(calls, instances, load):
-    with pytest.raises(InputError):
-        measure("fcfs", calls, instances, load=load)
 
 
 def test_commands(tmp_path, capsys):

@@ -14,8 +14,8 @@ import pytest
 from stored import write_cell, write_runs
 
 from experiments.cli import main
+from experiments.pages import table
 from hexsched.errors import InputError
-from paper_figs.drawing.tables import table
 from paper_figs.figures import FIGURES
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.claims import DISAGREES, NOT_TESTED, WITHIN, read_claims

@@ -6,18 +6,18 @@ import platform
 import resource
 import time
 from importlib.metadata import version
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from hexsched.clusters import ClusterSpec, DecodePool, PrefillPool, compile_instance
-from hexsched.engine.state import Array
+from hexsched.engine.state import Array, Records
 from hexsched.engine.tables import Workload, build_state
 from hexsched.engine.wallclock import mean_seconds, new_histogram, quantile_seconds
 from hexsched.errors import InputError
 from hexsched.model import Call, Instance, Workflow
-from hexsched.policies import read_policy
+from hexsched.policies import Policy, read_policy
 from hexsched.policies.decide import each_time, run_epochs
 
 # Prompt and output tokens of the Azure LLM inference trace 2023, conversation (19,366 requests, CC-BY-4.0)
@@ -39,14 +39,14 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     utilisation : float
         Share of the time until the last prefill that prefill instances were busy.
     seconds : float
-        Event loop alone, after compilation.
+        CPU seconds of the event loop alone, after compilation.
     calls_per_second : float
     decisions : int
         Decision epochs.
     decision_latency, decision_latency_p99 : float
         Wall-clock seconds the policy took for one epoch.
     set_up_seconds : float
-        Drawing the workload and allocating the arrays.
+        CPU seconds of drawing the workload and allocating the arrays.
     peak_memory_mb : float
         Largest resident set of the process so far.
     python, numba, machine : str
@@ -102,17 +102,12 @@ def measure(
     if chosen.is_plain:
         raise InputError(f"policy {policy!r} is plain Python; this measures compiled policies")
     cluster = bench_cluster(instances)
-    _run(chosen, cluster, bench_workload(cluster, 50, 1, load, seed))  # compiles, or loads what was compiled
-    start = time.perf_counter()
+    timed_run(chosen, cluster, bench_workload(cluster, 50, 1, load, seed))  # compiles, or loads what was compiled
+    start = time.process_time()
     workload = bench_workload(cluster, -(-calls // calls_per_workflow), calls_per_workflow, load, seed)
-    state = build_state(cluster, workload)
-    memory, settings = chosen.memory(state.seen, seed), chosen.settings()
-    histogram, buffer = new_histogram(), np.zeros(2, np.int64)
-    started = time.perf_counter()
-    for _ in each_time(run_epochs, state, memory, settings, EPOCHS_AT_A_TIME, histogram, buffer):
-        pass  # an interrupt is heard
-    seconds = time.perf_counter() - started
-    done = state.seen.calls
+    drawn = time.process_time() - start
+    run = timed_run(chosen, cluster, workload, seed)
+    seconds, histogram, done = run.seconds, run.latency, run.calls
     busy = float(np.sum(done.prefill_end - done.prefill_start))
     span = float(done.prefill_end.max()) * len(cluster.prefill)
     return Measurement(
@@ -126,7 +121,7 @@ def measure(
         decisions=int(histogram[-2]),
         decision_latency=mean_seconds(histogram),
         decision_latency_p99=quantile_seconds(histogram, 0.99),
-        set_up_seconds=started - start,
+        set_up_seconds=drawn + run.set_up_seconds,
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         python=platform.python_version(),
         numba=version("numba"),
@@ -177,9 +172,31 @@ def _draw(rng: np.random.Generator, tokens: tuple[int, ...], size: int) -> Array
     return np.maximum(np.interp(rng.random(size), QUANTILES, tokens).astype(np.int64), 1)
 
 
-def _run(chosen: Any, cluster: Instance, workload: Workload) -> None:
+class TimedRun(NamedTuple):
+    """A run of the event loop alone.
+
+    Attributes
+    ----------
+    seconds, set_up_seconds : float
+        CPU seconds of the loop, and of the arrays before it.
+    calls : Records
+        What happened to each call.
+    latency : Array
+        Histogram of how long decisions took.
+    """
+
+    seconds: float
+    set_up_seconds: float
+    calls: Records
+    latency: Array
+
+
+def timed_run(policy: Policy, cluster: Instance, workload: Workload, seed: int = 0) -> TimedRun:
+    """Serve a workload under a compiled policy; the clock is the CPU's."""
+    begun = time.process_time()
     state = build_state(cluster, workload)
-    memory = chosen.memory(state.seen)
-    given = (state, memory, chosen.settings(), EPOCHS_AT_A_TIME, new_histogram(), np.zeros(2, np.int64))
-    for _ in each_time(run_epochs, *given):
-        pass
+    memory, settings, latency = policy.memory(state.seen, seed), policy.settings(), new_histogram()
+    started = time.process_time()
+    for _ in each_time(run_epochs, state, memory, settings, EPOCHS_AT_A_TIME, latency, np.zeros(2, np.int64)):
+        pass  # an interrupt is heard
+    return TimedRun(time.process_time() - started, started - begun, state.seen.calls, latency)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from experiments.pages import table
 from paper_figs.drawing.latex import tabular
 
 
@@ -33,10 +34,3 @@ class TableText(NamedTuple):
     def markdown(self) -> str:
         """As Markdown."""
         return table(self.columns, self.rows, self.alignment) + (f"\n\n{self.note}\n" if self.note else "\n")
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], alignment: str = "") -> str:
-    """A table in Markdown; bars in cells are escaped."""
-    rule = ["---:" if letter == "r" else "---" for letter in alignment.ljust(len(columns), "l")]
-    lines = [columns, rule, *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper_figs.drawing.tables import table
+from experiments.pages import table
 from paper_figs.reading.assumptions import ASSUMPTIONS, NAMES, SHIPPED, read_assumptions, reproduced, values
 from paper_figs.reading.claims import WITHIN
 from paper_figs.reading.store import NoDataError, StorePath

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.pages import table
 from paper_figs.drawing.cells import number
 from paper_figs.drawing.style import label
-from paper_figs.drawing.tables import table
 from paper_figs.figures import real, relative
 from paper_figs.reading.reductions import HEADLINES
 from paper_figs.reading.relative import COST, EACH, TOGETHER

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from experiments.pages import table
 from hexsched import __version__
 from paper_figs.drawing.cells import span
 from paper_figs.drawing.style import label
-from paper_figs.drawing.tables import table
 from paper_figs.figures.summary import ours_text
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.claims import AGREES, DISAGREES, LARGER, NO_RUNS, NOT_TESTED, SMALLER, UNDECIDED, WITHIN

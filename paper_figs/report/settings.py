@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.pages import table
 from paper_figs.drawing.cells import number, seeds_mark, share
 from paper_figs.drawing.style import cluster_label, label, pool_label
-from paper_figs.drawing.tables import table
 from paper_figs.figures.summary import ours_text
 from paper_figs.reading.intervals import mean_interval, text
 from paper_figs.reading.loads import load_text

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from experiments.pages import table
 from paper_figs.drawing.cells import span
 from paper_figs.drawing.setting import objective_label
 from paper_figs.drawing.style import label
-from paper_figs.drawing.tables import table
 from paper_figs.reading.intervals import Interval, text
 from paper_figs.reading.ladder import STEPS, read_ladder
 from paper_figs.reading.store import StorePath, ordered

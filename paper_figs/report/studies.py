@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.pages import table
 from paper_figs.drawing.cells import number, share
 from paper_figs.drawing.style import label
-from paper_figs.drawing.tables import table
 from paper_figs.figures import ablation, estimates, gaps, overhead
 from paper_figs.reading import paper_numbers as paper
 from paper_figs.reading.intervals import Interval

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from experiments.pages import table
 from paper_figs.drawing.cells import share
 from paper_figs.drawing.style import label
-from paper_figs.drawing.tables import table
 from paper_figs.figures import sweeps
 from paper_figs.reading.intervals import Interval
 from paper_figs.reading.paper_numbers import WORKLOADS
