@@ -346,6 +346,24 @@ def test_intervals_go_where_prices_are():
     assert paid[1] >= 0.98 * paid[0]
 
 
+def test_last_proofs_have_the_shortest_cells_that_there_is_time_for():
+    """They prove more at the same prices, and no more than a schedule pays: each workflow alone uses what it needs."""
+    flows = [workflow(f"w{k}", 0.0, call("x", 40, 5), call("y", 30, 3, "x"), call("z", 20, 9, "y")) for k in range(4)]
+    x = relax(offline_problem(one_pair(*flows)))
+    latest = x.arrival + 1.3 * x.horizon
+    market = ascent.Market(x, np.linspace(0.0, latest.max(), 21), cells=4, workers=1)
+    for _ in range(20):
+        market.improve(latest, 0)
+    market.back_to_best()  # nothing is proved yet: the prices at hand are what there is
+    before, fine = market.costs(latest).sum(), market.fine
+    assert before > 0
+    market.sharpen(1e-9)
+    assert market.fine is fine
+    market.sharpen(1e9)
+    assert (market.fine.cells, market.fine.token_prices) == (Tuning().finest, 2 * Tuning().proof_token_prices)
+    assert before * 1.01 < market.costs(latest).sum() <= market.largest_load(0) * (1 + 1e-9)
+
+
 class SteepMarket:
     """Prices that are as good as they get, and worth less the higher the scale: four workflows pay 1 at ``pays``."""
 

@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 
 SAFETY = 1e-7  # relative: what rounding could add to a sum of costs
 CLOSE = 1e-4  # relative: a bound this close to a schedule needs no more work
+SHORTER = 2.0  # times as long a proof takes with cells half as long, at most, about
 ANY_TIME = 1e300  # seconds: later than any completion
 
 OnBound = Callable[[float], None]
@@ -239,12 +240,22 @@ class Market:
             self.refine()
 
     def sharpen(self, seconds: float) -> None:
-        """Let proofs look closer, where such a proof takes no more than so many seconds."""
-        slower = self.tuning.sharper ** (2 if self.ranges > 1 else 1)
-        if self._proof_seconds * slower * self.tuning.last_proofs < seconds:
-            prices = self.tuning.sharper * self.tuning.proof_token_prices
-            ranges = self.tuning.sharper * self.ranges if self.ranges > 1 else 1
-            self.fine = Planner(self.relaxation, self.fine.cells, len(self.edge) - 1, self.workers, prices, ranges)
+        """Let proofs look closer, as far as one takes no more than so many seconds: shorter cells, then more prices.
+
+        Costs kept on a grid are nowhere above the true ones, whatever its cells (``grid``), and a decode pays at least
+        what any price of a token says (``decode``): so what is proved stays true. Shorter cells come first, as long
+        calls lose most by them: at the prices that proved 1.312 of 200 Mixed workflows with 128 cells, the cheapest
+        paid 1.29 times the supply with 512.
+        """
+        closer = seconds / (max(self._proof_seconds, self.tuning.least_seconds) * self.tuning.last_proofs)
+        cells = self.fine.cells
+        while closer > SHORTER and 2 * cells <= self.tuning.finest:
+            cells, closer = 2 * cells, closer / SHORTER
+        more = closer > self.tuning.sharper ** (2 if self.ranges > 1 else 1)
+        prices = self.tuning.proof_token_prices * (self.tuning.sharper if more else 1)
+        ranges = self.ranges * (self.tuning.sharper if more and self.ranges > 1 else 1)
+        if cells > self.fine.cells or more:
+            self.fine = Planner(self.relaxation, cells, len(self.edge) - 1, self.workers, prices, ranges)
 
     def keep(self) -> None:
         """Note the present prices as the best."""
@@ -253,7 +264,9 @@ class Market:
         self.proving = Proving(self.edge, self.rate.copy(), self.toll.copy(), self.owed, self.coarse.cells)
 
     def back_to_best(self) -> None:
-        """Take back the best prices."""
+        """Take back the best prices; those at hand stay where none has proved anything yet."""
+        if self.proving is None:
+            return
         self.rate, self.toll, self.slowness = self._best
 
     def begin_at(self, rate: Array, toll: Array, owed: float) -> None:

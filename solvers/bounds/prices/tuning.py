@@ -47,7 +47,7 @@ class Tuning:
     proof_token_prices : int
         Prices of a token at which proofs look at decodes.
     sharper : int
-        Prices of tokens and ranges of the last proofs, over those before.
+        Prices of tokens and ranges of the last proofs, over those before, where cells are as short as they get.
     last_proofs : float
         Proofs for which there should be time then.
     schedules : int
