@@ -26,7 +26,7 @@ def add(app: typer.Typer) -> None:
 def clairvoyance_command(
     instances: Annotated[
         list[Path],
-        typer.Argument(metavar="INSTANCE...", help="Files of the futures, or of one instance to draw --futures from."),
+        typer.Argument(metavar="INSTANCE", help="Files of the futures, or of one instance to draw --futures from."),
     ],
     futures: Annotated[
         int | None, typer.Option(metavar="N", help="Draw N futures of one past from the instance.")
