@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ from paper_figs.drawing.figure import Figure
 from paper_figs.drawing.intervals import dodged
 from paper_figs.drawing.layout import error_bars, legend_on_top, panels, plain_log_ticks, wrapped_title
 from paper_figs.drawing.style import COLUMN_WIDTH, PAGE_WIDTH, label, lines, seeds_text
+from paper_figs.drawing.tables import TableText
 from paper_figs.reading.intervals import mean_interval
 from paper_figs.reading.notes import noted
 from paper_figs.reading.paper_numbers import WORKLOADS
@@ -224,6 +225,57 @@ RULES = {
     "closed-loop": "load: workflows under way",
 }
 
+UNREACHED = "all at once"  # how a place is marked that the load rule does not reach
+
+
+def table_of(page: Sequence[str]) -> Callable[[pd.DataFrame], TableText]:
+    """Makes of a sweep, with such pages, its reductions as text: a row a place, a column a workload."""
+    return lambda table: as_table(table, page)
+
+
+def as_table(table: pd.DataFrame, page: Sequence[str]) -> TableText:
+    """The reduction against the strongest, Req95 / Req99; a row a page and x, a column a workload, then their mean."""
+    less = table[table["series"] == REDUCTION]
+    needs = table[table["series"] != REDUCTION]
+    reached = needs.groupby([*page, "workload", "x"])["reached"].min() if "reached" in needs else pd.Series(dtype=float)
+    workloads = ordered(list(less["workload"]), WORKLOADS)
+    varied = [name for name in page if table[name].nunique() > 1]
+    rows: list[tuple[object, ...]] = []
+    for (*key, x), group in less.groupby([*page, "x"], sort=True):
+        where = dict(zip(page, key, strict=True))
+        cells = []
+        for workload in workloads:
+            mine = group[group["workload"] == workload].set_index("metric")
+            missed = float(reached.get((*key, workload, x), 1.0)) < 1
+            cells.append(_both(mine) + (f" ({UNREACHED})" if missed and len(mine) else ""))
+        means = group.groupby("metric")["mean"].mean()
+        mean = " / ".join(f"{100 * means[metric]:.1f}" for metric in HEADLINES)
+        seeds = {int(n) for n in group["n"]}
+        rows.append((*(where[name] for name in varied), f"{x:g}", *cells, mean, "/".join(map(str, sorted(seeds)))))
+    same = [f"{name} {table[name].iloc[0]}" for name in page if name not in varied and len(table)]
+    note = (
+        f"By how many per cent {label(str(table['study'].iloc[0]))} needs less than the strongest baseline, Req95 / "
+        f"Req99, mean ± half of the 95 % interval over seeds; the mean over workloads has none; {', '.join(same)}."
+    )
+    if len(reached) and reached.min() < 1:
+        note += f" {UNREACHED.capitalize()}: in some runs at least, since the load asked for is not reached."
+    columns = (*varied, "", *(label(name, workloads) for name in workloads), "mean", "seeds")
+    return TableText(columns, rows, "l" * len(varied) + "r" * (len(workloads) + 3), note)
+
+
+def _both(rows: pd.DataFrame) -> str:
+    by = rows.to_dict("index")
+    if any(metric not in by for metric in HEADLINES):
+        return "–"
+    return " / ".join(_with_half(by[metric]) for metric in HEADLINES)
+
+
+def _with_half(row: Mapping[Any, Any]) -> str:
+    """``"4.7 ± 0.6"``, per cent."""
+    half = "" if math.isnan(row["low"]) else f" ± {50 * (row['high'] - row['low']):.1f}"
+    return f"{100 * row['mean']:.1f}{half}"
+
+
 LOAD = Figure(
     "load",
     "Req95, Req99 and the reduction as the load grows",
@@ -235,6 +287,7 @@ LOAD = Figure(
         lambda rule, cluster, workflows: RULES.get(str(rule), str(rule)),
     ),
     rank=7,
+    table=table_of(LOAD_PAGE),
 )
 WORKFLOWS = Figure(
     "scaling-workflows",
@@ -244,6 +297,7 @@ WORKFLOWS = Figure(
         table, WORKFLOW_PAGE, lambda cluster, load: f"{cluster}, load {load}", lambda cluster, load: "workflows"
     ),
     rank=8,
+    table=table_of(WORKFLOW_PAGE),
 )
 INSTANCES = Figure(
     "scaling-instances",
@@ -256,6 +310,7 @@ INSTANCES = Figure(
         lambda model, workflows, load: "instances",
     ),
     rank=9,
+    table=table_of(INSTANCE_PAGE),
 )
 
 FIGURE = (LOAD, WORKFLOWS, INSTANCES)
