@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,12 +47,17 @@ def read_estimates(store: StorePath) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(about=settings_text(compared, label))
 
 
+def by_error(estimators: Iterable[str]) -> list[str]:
+    """The distinct estimators by their error, those without a number last."""
+    return sorted(set(estimators), key=lambda name: (np.isnan(noise_of(name)), noise_of(name), name))
+
+
 def draw_estimates(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Growth against the error; estimators without a number stand to the right. The rows of one metric."""
     from matplotlib import pyplot as plt
 
     axes = plt.gca() if ax is None else ax
-    estimators = sorted(set(table["estimator"]), key=lambda name: (np.isnan(noise_of(name)), noise_of(name), name))
+    estimators = by_error(table["estimator"])
     noisy = [name for name in estimators if not np.isnan(noise_of(name))]
     others = [name for name in estimators if np.isnan(noise_of(name))]
     points = [EXACT, *noisy]
@@ -106,8 +112,9 @@ def as_table(table: pd.DataFrame) -> TableText:
     """Growth in Req95 and Req99, a row a policy and estimator."""
     rows = []
     for policy in in_order(table["policy"]):
-        for estimator, group in table[table["policy"] == policy].groupby("estimator", sort=True):
-            by = group.set_index("metric").to_dict("index")
+        mine = table[table["policy"] == policy]
+        for estimator in by_error(mine["estimator"]):
+            by = mine[mine["estimator"] == estimator].set_index("metric").to_dict("index")
             found = [Interval(by[m]["mean"], by[m]["low"], by[m]["high"], by[m]["n"]) for m in HEADLINES]
             rows.append((label(policy), f"`{estimator}`", found[0].n, *map(share, found)))
     more = (f"{label(metric)}: more than with exact lengths" for metric in HEADLINES)

@@ -62,7 +62,8 @@ def _lead_by_estimator(store: StorePath) -> list[str]:
     if less.empty:
         return []
     rows = []
-    for estimator, group in less.groupby("estimator", sort=True):
+    for estimator in estimates.by_error(less["estimator"]):
+        group = less[less["estimator"] == estimator]
         each = [pooled(group[group["metric"] == metric]) for metric in HEADLINES]
         rows.append((f"`{estimator}`", len(group.drop_duplicates(CELL)), each[0].n, *map(share, each)))
     study = label(selected.study)
