@@ -9,6 +9,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 from scipy.stats import gmean
 from tiny_grid import Inline, write_grid
 
@@ -115,6 +116,12 @@ def test_short_tables_are_drawn_from_again_and_again(tables):
         name, _, again = flow.workflow_id.partition("#")
         assert again == ("" if time == 1 else str(time))
         assert flow.calls == by_id[name].calls
+    (first, second, *others) = generate("bfcl", 5, 3)
+    alike = replace(second, workflow_id=f"{first.workflow_id}#2")  # what the first would be named, drawn again
+    (tables / "alike.jsonl").write_bytes(workload_bytes((first, alike, *others)))
+    names = {flow.workflow_id for flow in read_workload_content("alike.jsonl", tables).take(12, 0, sample=True)}
+    assert len(names) == 12
+    assert f"{first.workflow_id}##2" in names
     with pytest.raises(InputError, match="workload chains has 5 workflows, 12 are asked for"):
         table.take(12, 0)
     assert table.take(5, 1) == tuple(by_id.values())

@@ -114,8 +114,11 @@ class Workload:
             return tuple(msgspec.json.decode(line, type=Workflow) for line in lines[:workflows])
         drawn = drawn_again(len(lines), workflows, seed)
         flows = [msgspec.json.decode(lines[k], type=Workflow) for k, _ in drawn]
+        mark = "#"
+        while any(re.search(rf"{mark}\d+$", flow.workflow_id) for flow in flows):  # another's id may end like that
+            mark += "#"
         return tuple(
-            msgspec.structs.replace(flow, workflow_id=f"{flow.workflow_id}#{time}") if time > 1 else flow
+            msgspec.structs.replace(flow, workflow_id=f"{flow.workflow_id}{mark}{time}") if time > 1 else flow
             for flow, (_, time) in zip(flows, drawn, strict=True)
         )
 
