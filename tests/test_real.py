@@ -48,7 +48,7 @@ def tables(tmp_path: Path) -> Path:
     folder = tmp_path / "tables"
     folder.mkdir()
     (folder / "chains.jsonl").write_bytes(workload_bytes(generate("bfcl", 5, 3)))
-    (folder / "trees.jsonl").write_bytes(workload_bytes(generate("lats", 9, 3)))
+    (folder / "lats.jsonl").write_bytes(workload_bytes(generate("lats", 9, 3)))  # a file named like a family
     return folder
 
 
@@ -58,9 +58,9 @@ def names(grid: object) -> list[str]:
 
 def test_a_pattern_is_all_files_that_match(tables, tmp_path):
     text = f"workloads: ['tables/*.jsonl', bfcl]\n{GRID}"
-    assert names(read_grid(write_grid(tmp_path, text))) == ["chains", "trees", "bfcl"]
-    with_options = read_grid(write_grid(tmp_path, text.replace("*.jsonl", "t*.jsonl,format=hexsched")))
-    assert names(with_options) == ["trees", "bfcl"]
+    assert names(read_grid(write_grid(tmp_path, text))) == ["chains", "lats", "bfcl"]
+    with_options = read_grid(write_grid(tmp_path, text.replace("*.jsonl", "l*.jsonl,format=hexsched")))
+    assert names(with_options) == ["lats", "bfcl"]
     (tables / "odd[1].jsonl").write_bytes((tables / "chains.jsonl").read_bytes())
     assert names(read_grid(write_grid(tmp_path, text.replace("*.jsonl", "odd[1].jsonl")))) == ["odd[1]", "bfcl"]
     with pytest.raises(InputError, match=r"tiny.yaml:1: workloads: no file matches 'tables/\*.csv' in .*") as caught:
@@ -70,7 +70,7 @@ def test_a_pattern_is_all_files_that_match(tables, tmp_path):
 
 def test_workloads_named_where_it_is_run_take_the_place_of_the_grid_s(tables, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert names(read_grid("real", workloads=["tables/t*.jsonl", "bfcl"])) == ["trees", "bfcl"]
+    assert names(read_grid("real", workloads=["tables/l*.jsonl", "bfcl"])) == ["lats", "bfcl"]
     (tmp_path / "grids").mkdir()
     own = write_grid(tmp_path / "grids", f"workloads: mixed\n{GRID}")  # paths in it are relative to another folder
     assert names(read_grid(own, workloads=["tables/chains.jsonl"])) == ["chains"]
@@ -136,19 +136,19 @@ def test_a_store_says_what_policies_need_on_files(tables, tmp_path, monkeypatch,
     with Store.writing(store) as opened:
         assert run_plan(plan, opened, Inline()).failed == 0
     runs = read_table(store, "runs")
-    assert set(runs["workload"]) == {"chains", "trees", "bfcl"}
+    assert set(runs["workload"]) == {"chains", "lats", "bfcl"}
     found = read_files(store)
-    assert set(found["workload"]) == {"chains", "trees", EACH}  # bfcl is no file
+    assert set(found["workload"]) == {"chains", "lats", EACH}  # bfcl is no file
     value = runs.set_index(["workload", "policy", "seed"])["req99"].sort_index()
-    expected = gmean(value["trees", "fcfs"] / value["trees", "hexagent"])
-    row = found.query("workload == 'trees' and policy == 'fcfs' and measure == 'req99'").iloc[0]
+    expected = gmean(value["lats", "fcfs"] / value["lats", "hexagent"])
+    row = found.query("workload == 'lats' and policy == 'fcfs' and measure == 'req99'").iloc[0]
     assert row["mean"] == pytest.approx(expected)
     assert (row["n"], row["settings"], row["over"]) == (2, 1, int(expected > 1.02))
     every = found.query("workload == @EACH and policy == 'fcfs' and measure == 'req99'").iloc[0]
     other = gmean(value["chains", "fcfs"] / value["chains", "hexagent"])
     assert every["mean"] == pytest.approx(gmean([expected, other]))
     assert every["worst"] == pytest.approx(max(expected, other))
-    assert every["worst_at"] == f"demo, {'trees' if expected > other else 'chains'}"
+    assert every["worst_at"] == f"demo, {'lats' if expected > other else 'chains'}"
     generated = read_policies(store)  # the others' counterpart, in the same columns
     assert set(generated["workload"]) == {"bfcl", EACH}
     assert list(generated.columns) == list(found.columns)
@@ -166,13 +166,13 @@ def test_a_store_says_what_policies_need_on_files(tables, tmp_path, monkeypatch,
     assert [len(page.axes) for page in pages] == [4]
     plt.close("all")
     text = workloads_of_files(store)
-    assert f"{expected:.2f}" in next(line for line in text.splitlines() if line.startswith("| trees"))
-    assert "| trees | rate:4 | 2 |" in text
-    lacking = runs.query("workload == 'trees' and policy == 'fcfs' and seed == 1")["key"]
+    assert f"{expected:.2f}" in next(line for line in text.splitlines() if line.startswith("| LATS"))
+    assert "| LATS | rate:4 | 2 |" in text
+    lacking = runs.query("workload == 'lats' and policy == 'fcfs' and seed == 1")["key"]
     with Store.writing(store) as opened:
         opened.remove(lacking)
-    (line,) = [line for line in workloads_of_files(store).splitlines() if line.startswith("| trees")]
-    assert "| trees | rate:4 | 1 to 2 |" in line
+    (line,) = [line for line in workloads_of_files(store).splitlines() if line.startswith("| LATS")]
+    assert "| LATS | rate:4 | 1 to 2 |" in line
     assert line.count("(1 seed)") == 1
     assert main(["rerun", sorted(runs["key"].drop(lacking.index))[0], "--store", str(store)]) == OK
     assert "equal" in capsys.readouterr().out

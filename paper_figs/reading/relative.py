@@ -70,7 +70,7 @@ def read_relative(store: StorePath, *, files: bool) -> pd.DataFrame:
         Without a workload of that kind that both HexAGenT and another policy ran on.
     """
     runs = read_runs(store, "real" if files else "held-out")
-    runs = runs[runs["workload"].isin(list(FAMILIES)) != files]
+    runs = runs[_of_files(runs, store) == files]
     kind, run = ("of files", FILES_RUN) if files else ("that were generated", "hexsched grid run held-out")
     none = f"no runs of HexAGenT and another policy on workloads {kind}; make them with '{run}'"
     if runs.empty:
@@ -95,6 +95,16 @@ def read_relative(store: StorePath, *, files: bool) -> pd.DataFrame:
                     if len(cells):
                         rows.append({**case, "policy": policy, "measure": measure, **_summary(cells)})
     return pd.DataFrame(rows)
+
+
+def _of_files(runs: pd.DataFrame, store: StorePath) -> pd.Series:
+    """Whether the workload of each run was read from a file: a file may be named like a family."""
+    named = ~runs["workload"].isin(list(FAMILIES))
+    try:
+        digests = read_stored(store, "provenance", "real").set_index("key")["workload_sha256"]
+    except NoDataError:
+        return named
+    return named | runs["key"].map(digests).notna()
 
 
 def _summary(cells: pd.DataFrame) -> dict[str, object]:
