@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paper_figs.drawing.tables import table
+from experiments.pages import table
 from paper_figs.figures.ladder import as_table
 from paper_figs.reading.ladder import read_ladder
 from paper_figs.reading.store import StorePath

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from experiments.pages import table
 from paper_figs.drawing.style import label
 from paper_figs.figures import sweeps
 from paper_figs.reading.reductions import HEADLINES
