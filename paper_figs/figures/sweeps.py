@@ -273,7 +273,7 @@ def _both(rows: pd.DataFrame) -> str:
 def _with_half(row: Mapping[Any, Any]) -> str:
     """``"4.7 ± 0.6"``, per cent."""
     half = "" if math.isnan(row["low"]) else f" ± {50 * (row['high'] - row['low']):.1f}"
-    return f"{100 * row['mean']:.1f}{half}"
+    return f"{round(100 * row['mean'], 1) + 0.0:.1f}{half}"  # no minus in front of a 0
 
 
 LOAD = Figure(
