@@ -88,7 +88,7 @@ def compiled_together(worker_id: str, tmp_path_factory: pytest.TempPathFactory) 
             continue
         part()
         (folder / f"{part.__name__}-done").touch()
-    until = time.monotonic() + 180
+    until = time.monotonic() + 400
     while time.monotonic() < until and not all((folder / f"{part.__name__}-done").exists() for part in PARTS):
         time.sleep(0.1)
 
