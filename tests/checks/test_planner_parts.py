@@ -232,6 +232,9 @@ def check_decodes(seen: Any, memory: Any, book: Book) -> None:
     mine = memory.planner
     room = mine.room[0]
     assert mine.lists[0].counted == 0
+    needs = sorted((seen.calls[c].n + seen.calls[c].estimate for c in book.ready), reverse=True)
+    for count in range(1, len(needs) + 1):  # no so many of them need more than the bound says
+        assert (count**3 * room.fourths) ** 0.25 >= sum(needs[:count]) * (1 - 1e-9)
     expected = [book.planned.get(c, -1) for c in range(len(seen.calls))]
     assert memory.calls.planned.tolist() == expected
     for j, outlook in enumerate(mine.decodes):
@@ -239,8 +242,8 @@ def check_decodes(seen: Any, memory: Any, book: Book) -> None:
         tokens = sum(seen.calls[c].n + seen.calls[c].estimate for c in bound)
         assert (outlook.planned, outlook.planned_tokens, outlook.counted) == (len(bound), tokens, 0)
         assert outlook.planned_prompt == sum(seen.calls[c].n for c in bound)
-        assert room.slots - (room.plans - room.at) <= server.max_batch - server.admitted - len(bound)
-        assert room.free - (room.tokens - room.tokens_at) <= server.kv_capacity - server.reserved - tokens
+        assert room.slots <= server.max_batch - server.admitted - len(bound)
+        assert room.free <= server.kv_capacity - server.reserved - tokens
         leaf = mine.decode_place[j]
         assert mine.decode_members[server.kind, leaf] == j
         floor, empty = mine.pace_floors[server.kind, leaf], mine.empty[server.kind, leaf]

@@ -24,7 +24,7 @@ def plan_on(seen, memory, c, j):
         outlook.slots -= 1
         outlook.batch += 1
         outlook.kv += call.n
-    note_plan(seen, memory, c)
+    note_plan(seen, memory, j)
     if outlook.epoch == seen.clock[0].epoch:
         find_pace(seen, memory, j)
     else:

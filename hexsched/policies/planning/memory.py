@@ -115,13 +115,10 @@ STARTS = np.dtype(
 
 ROOM = np.dtype(
     [
-        # lower bounds on what every decode instance had (``room``),
+        # lower bounds on what every decode instance has (``room``),
         ("slots", "i8"),  # places in the batch,
-        ("free", "f8"),  # and KV tokens, neither taken nor planned,
-        ("at", "i8"),  # ... when so many plans had been made,
-        ("tokens_at", "f8"),  # ... for so many KV tokens
-        ("plans", "i8"),  # calls counted for decode instances so far,
-        ("tokens", "f8"),  # ... and their KV tokens
+        ("free", "f8"),  # and KV tokens, neither taken nor planned
+        ("fourths", "f8"),  # sum of the fourth powers of the needs of ready calls, in KV tokens
         ("largest", "f8"),  # most KV tokens that a call has needed so far
         ("epoch", "i8"),  # the last decision epoch in which these bounds were worked out
         ("ample", "i8"),  # 1: there is room for whatever is planned now

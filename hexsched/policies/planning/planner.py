@@ -46,7 +46,7 @@ from hexsched.policies.planning.prefills import (
 )
 from hexsched.policies.planning.projection import project
 from hexsched.policies.planning.ready import enqueue, line_up, put_behind, ready_calls, remove_started, sort_queue
-from hexsched.policies.planning.room import look_at_room, note_need, note_plan
+from hexsched.policies.planning.room import look_at_room, note_need, note_plan, note_start
 
 
 @kernel
@@ -98,6 +98,7 @@ def planner(preference: Preference) -> Kernel:
         if give_work(seen, memory, i, seconds):
             note_service(seen, memory, wish, c)
             plan_on(seen, memory, c, j)
+            note_start(seen, memory, c)
             start_prefill(actions, c, i)
         else:
             count_on(seen, memory, c, j)
@@ -255,7 +256,7 @@ def planner(preference: Preference) -> Kernel:
                 note_service(seen, memory, wish, c)
                 admit(actions, c, j)
                 mine.decodes[j].epoch = -1
-                note_plan(seen, memory, c)
+                note_plan(seen, memory, j)
                 forget_pace(seen, memory, j)
                 place = mine.reach[c].place
                 mine.waiting[place] = -1
