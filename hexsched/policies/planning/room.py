@@ -82,5 +82,8 @@ def _enough(room, calls):
     """What the bounds say now."""
     if room.slots < calls:
         return False
-    most = min(calls * room.largest, math.sqrt(math.sqrt(float(calls) ** 3 * max(room.fourths, 0.0))))
-    return room.free >= most + ROUNDING * calls * room.largest
+    most = calls * room.largest
+    if room.free >= most + ROUNDING * most:
+        return True
+    fourths = math.sqrt(math.sqrt(calls * (calls * (calls * max(room.fourths, 0.0)))))
+    return room.free >= fourths + ROUNDING * most
