@@ -48,6 +48,8 @@ from hexsched.policies.planning.projection import project
 from hexsched.policies.planning.ready import enqueue, line_up, put_behind, ready_calls, remove_started, sort_queue
 from hexsched.policies.planning.room import look_at_room, note_need, note_plan, note_start
 
+MANY = 24  # ready calls: fewer are sooner planned than rehearsed and then planned
+
 
 @kernel
 def note_needs(actions, mine, first):
@@ -154,7 +156,9 @@ def planner(preference: Preference) -> Kernel:
             may_start = sort_ready(seen, memory, wish)
         planned = 0  # calls planned, from the first in order on,
         rehearsed = 0  # ... and calls planned or rehearsed
-        may_rehearse = takes_best(wish) and mine.room[0].ample == 1 and mine.prefill_kinds.shape[0] <= MOST_KINDS
+        many = mine.ready[0].ordered + mine.ready[0].rest + ranks.calls >= MANY
+        may_rehearse = many and takes_best(wish) and mine.room[0].ample == 1
+        may_rehearse = may_rehearse and mine.prefill_kinds.shape[0] <= MOST_KINDS
         if not may_rehearse:
             starts.rehearsal += 1
         rank = 0
