@@ -375,7 +375,8 @@ def test_a_child_that_cannot_even_begin_says_nothing(monkeypatch: pytest.MonkeyP
     outcome, status = isolation._converse(
         lambda tell: 7, print, isolation._Limits(60.0, math.inf), SimpleNamespace(count=0)
     )
-    assert (outcome, status) == (("result", 7), 0)
+    assert outcome == ("result", 7)
+    assert status in (0, signal.SIGKILL)  # its own end, or that of its group, whichever is first
 
 
 def test_a_child_dies_with_its_parent() -> None:
