@@ -414,3 +414,10 @@ def test_prefill_is_measured_with_the_numbers_of_its_own_instance() -> None:
     instance = replace(instance, prefill=(instance.prefill[0], fast))
     assert broken(instance, FLUID) == ["long-prefill"]
     assert broken(instance, schedule(FLUID.calls[0], row("B", 11, 12, 15.22, 17.72, 24.125, prefill="p1"))) == []
+
+
+def test_what_is_decoded_in_no_time_lacks_what_it_takes_alone() -> None:
+    """Of A, m (g(1) + d2 (n + m / 2)) = 4 (1.5 + 0.01 * 12)."""
+    plan = moved(FLUID, 0, decode_end=14.5 - 22.40)
+    told = [v for v in verify(two_calls(), plan).violations if v.workflow_id == "A" and v.rule == "short-decode"]
+    assert [v.excess for v in told] == [pytest.approx(6.48)]

@@ -97,7 +97,10 @@ class Room:
 ROOMS: dict[str, Room] = {
     "verifier": Room(
         ("hexsched/verifier",),
-        ("checks/test_verifier_edges.py", "checks/test_against_naive.py", "test_verify.py", "test_call_times.py"),
+        (
+            *("checks/test_verifier_edges.py", "checks/test_against_naive.py", "test_verify.py", "test_call_times.py"),
+            "test_verifier_batches.py",
+        ),
         ("the_engine_makes",),
     ),
     "engine": Room(
@@ -151,6 +154,7 @@ ROOMS: dict[str, Room] = {
             *("checks/test_brackets.py", "checks/test_bracket_parts.py", "checks/test_choice_parts.py"),
             "checks/test_isolation_parts.py",
             "test_choice.py",
+            "test_clairvoyance.py",
             *(f"test_goes_on.py::test_{name}" for name in GOES_ON),
         ),
         ("takes_auto", "the_commands"),
