@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import resource
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ UNLIMITED = 1 << 60  # control groups of version 1 say a number like this for no
 
 def check_memory() -> None:
     """Raise ``InputError`` where there is not the memory to load a solver and let it begin."""
+    _check_what_is_left()
+    importlib.import_module("numba")  # all of them run compiled code: what that needs is no longer left
+    _check_what_is_left()
+
+
+def _check_what_is_left() -> None:
     for left, least in ((memory_of_all(), RESERVE), (_of_limits(), ADDRESSES)):
         if left < least:
             raise InputError(
