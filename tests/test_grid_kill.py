@@ -118,7 +118,7 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_finished(tmp_path, undisturbed):
     wait_until(lambda: done(store) >= 5, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the group
     code, out, err = finish(process)
-    assert code == INTERRUPTED
+    assert code == INTERRUPTED, err
     assert out == ""
     *_, kept, last = err.rstrip().splitlines()
     assert last == "hexsched: interrupted"
