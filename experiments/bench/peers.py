@@ -21,7 +21,7 @@ REQUESTS = (400, 1_600, 6_400)
 SCRIPT = """
 import {readFileSync} from 'node:fs';
 import {pathToFileURL} from 'node:url';
-const [folder, config] = process.argv.slice(2);
+const [folder, config] = process.argv.slice(1);
 const lab = await import(pathToFileURL(folder + '/inference_lab.js').href);
 lab.initSync({module: readFileSync(folder + '/inference_lab_bg.wasm')});
 const given = JSON.parse(config);
@@ -100,7 +100,8 @@ def measure_inference_lab(modules: Path, requests: tuple[int, ...] = REQUESTS) -
         command = [node, "--input-type=module", "-e", SCRIPT, str(folder.resolve()), json.dumps(config)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise InputError(f"inference-lab failed: {(done.stderr.strip().splitlines() or ['no word of why'])[-1]}")
+            told = done.stderr.strip().splitlines() or ["no word of why"]
+            raise InputError(f"inference-lab failed: {next((line for line in told if 'Error' in line), told[-1])}")
         row = PeerRow(peer=f"inference-lab {version}", requests=count, us_per_call=float(done.stdout) / count * 1e6)
         rows.append(row)
     return rows
